@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the processes: frozen values, read once at start, printed by ``vneterctl status``."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator may set; defaults suit one machine."""
+
+    state_dir: str = "/var/lib/vneter"
+    """Where the embedded database and its backups live."""
+    run_dir: str = "/run/vneter"
+    """Sockets and pid files."""
+    db: str = ""
+    """OVSDB remotes (``ssl:a:6641,ssl:b:6641``); empty means the embedded server."""
+    api_listen: str = "127.0.0.1:8181"
+    """Address of the REST server; loopback only for now."""
+    openflow_listen: tuple[str, ...] = ()
+    """OpenFlow listeners besides the unix socket of each local host: ``pssl:6653:0.0.0.0`` or,
+    on loopback or with ``insecure_lab``, ``ptcp:6653:127.0.0.1``."""
+    openflow_advertise: str = ""
+    """Target written to the Controller rows of remote hosts: ``ssl:192.0.2.1:6653``."""
+    insecure_lab: bool = False
+    """Permit plain TCP off loopback."""
+    private_key: str = ""
+    certificate: str = ""
+    ca_certificate: str = ""
+    echo_interval: float = 2.0
+    """Seconds between echo requests to a silent bridge; three missed ones close the session."""
+    admission_sweep: float = 5.0
+    """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error this package raises on purpose.
+
+::
+
+    VneterError
+     ├── IntentError          what was asked for is not acceptable (a list of Problem)
+     ├── Conflict             somebody else changed it first
+     ├── NotFound             there is no such object
+     ├── StoreUnavailable     the database cannot be reached, or refuses to write
+     ├── PipelineError        a feature broke the contract of a table (a bug of ours)
+     ├── NoPath               the graph has no path that meets the constraint
+     ├── DecodeError          bytes from outside break the protocol
+     └── SouthboundError      a bridge or host does not do what it is told
+          ├── BundleRejected  the bridge refused a plan; nothing of it was applied
+          └── SessionClosed   the connection went away
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class VneterError(Exception):
+    """Root of the tree; callers at the edges catch this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with one field of one object."""
+
+    object: str
+    """Which object: ``Network red/web``, or ``document 3 of FILE`` when it has no name."""
+    field: str
+    """Path of the field, ``spec.prefixes[0]``; empty for the object as a whole."""
+    reason: str
+    """CamelCase word for programs: ``PrefixOverlap``."""
+    message: str
+    """For people: what is wrong, why, and what to do."""
+
+    def __str__(self) -> str:
+        """One line that names the object, the field and the fault."""
+        return ": ".join(part for part in (self.object, self.field, self.message) if part)
+
+
+class IntentError(VneterError):
+    """The intent is refused, whole; nothing was changed."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Conflict(VneterError):
+    """The object or the database moved on since it was read; read again and retry."""
+
+
+class NotFound(VneterError):
+    """There is no such object."""
+
+
+class StoreUnavailable(VneterError):
+    """The database cannot be reached or cannot write; nothing was acknowledged."""
+
+
+class PipelineError(VneterError):
+    """A flow breaks the contract of its table: a mistake in a feature, found before any bridge."""
+
+
+class NoPath(VneterError):
+    """No path between two bridges meets the constraint."""
+
+    def __init__(self, source: str, target: str, constraint: str = "any") -> None:
+        super().__init__(f"no path {source} -> {target} (constraint: {constraint})")
+        self.source, self.target, self.constraint = source, target, constraint
+
+
+class DecodeError(VneterError):
+    """Bytes from outside break the protocol at an offset."""
+
+    def __init__(self, what: str, offset: int = 0) -> None:
+        super().__init__(f"{what} at byte {offset}")
+        self.what, self.offset = what, offset
+
+
+class SouthboundError(VneterError):
+    """A bridge or host does not do what it is told."""
+
+
+class BundleRejected(SouthboundError):
+    """A bridge refused a plan; OpenFlow bundles are atomic, so nothing of it was applied."""
+
+    def __init__(self, kind: int, code: int, what: str = "") -> None:
+        super().__init__(f"refused with OpenFlow error ({kind}, {code}) {what}".rstrip())
+        self.kind, self.code, self.what = kind, code, what
+
+
+class SessionClosed(SouthboundError):
+    """The connection went away before the work was confirmed."""

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bridge holds: flows, groups and meters, as frozen values.
+
+A match is a sorted tuple of `Term`; two flows that mean the same are equal, whatever
+order they were written in. Tables are numbers here, because a bridge may hold flows of
+another generation; `pipeline.tables` gives the numbers their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.fields import FIELDS
+
+
+class Term(NamedTuple):
+    """One field of a match: ``packet[field] & mask == value``."""
+
+    field: str
+    value: int
+    mask: int
+
+
+Match = tuple[Term, ...]
+
+
+def match(**fields: int | tuple[int, int]) -> Match:
+    """Build a match: ``match(eth_type=0x800, ip_dst=(net, mask))``.
+
+    Raises:
+        PipelineError: unknown field, value outside the field or its mask, a mask on a field that
+            takes none, or a missing prerequisite (OpenFlow 1.5.1 §7.2.3.6).
+    """
+    terms = []
+    for name, given in fields.items():
+        known = FIELDS.get(name)
+        if known is None:
+            raise PipelineError(f"no such match field: {name}")
+        value, mask = given if isinstance(given, tuple) else (given, known.full)
+        if mask == 0:
+            continue
+        if value & ~mask or mask & ~known.full:
+            raise PipelineError(f"{name}: value {value:#x} outside mask {mask:#x}")
+        if mask != known.full and not known.maskable:
+            raise PipelineError(f"{name} takes no mask")
+        terms.append(Term(name, value, mask))
+    built = tuple(sorted(terms))
+    present = {(term.field, term.value) for term in built}
+    for term in built:
+        for need in FIELDS[term.field].needs:
+            if need not in present:
+                raise PipelineError(f"{term.field} needs {need[0]}={need[1]:#x}")
+    return built
+
+
+IN_PORT = 0xFFFFFFF8
+CONTROLLER = 0xFFFFFFFD
+LOCAL = 0xFFFFFFFE
+ANY = 0xFFFFFFFF
+"""Reserved port numbers (OpenFlow 1.5.1 §7.2.1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Send out of a port; ``IN_PORT`` sends back where it came from."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputField:
+    """Send out of the port whose number a register holds (NXAST_OUTPUT_REG)."""
+
+    field: str
+    offset: int = 0
+    bits: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAction:
+    """Hand the packet to a group."""
+
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """``packet[field] = packet[field] & ~mask | value``."""
+
+    field: str
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copy ``bits`` bits of one field into another (``move:`` in ovs-ofctl)."""
+
+    source: str
+    target: str
+    bits: int
+    source_offset: int = 0
+    target_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecTtl:
+    """Decrement TTL or hop limit; a packet that would reach zero stops here (dropped or punted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmit:
+    """Look the packet up in another table, then go on with the next action."""
+
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeterAction:
+    """Pass only what the meter lets through."""
+
+    meter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Punt:
+    """Send a copy to the controller with user data that says why (NXAST_CONTROLLER2)."""
+
+    userdata: bytes
+    meter: int = 0
+    """Meter that limits the punts; 0 for none."""
+    max_len: int = 256
+
+
+Action = (
+    Output | OutputField | GroupAction | SetField | Copy | DecTtl | Resubmit | MeterAction | Punt
+)
+
+
+class FlowKey(NamedTuple):
+    """What makes a flow unique on a bridge (OpenFlow 1.5.1 §6.4)."""
+
+    table: int
+    priority: int
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One OpenFlow entry; equal flows are the same flow. No timeouts: state never expires."""
+
+    table: int
+    priority: int
+    match: Match
+    actions: tuple[Action, ...] = ()
+    goto: int | None = None
+    cookie: int = 0
+
+    @property
+    def key(self) -> FlowKey:
+        """What this flow replaces when it is added."""
+        return FlowKey(self.table, self.priority, self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One choice of a group."""
+
+    actions: tuple[Action, ...]
+    weight: int = 0
+    watch_port: int = ANY
+    watch_group: int = ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group; ``kind`` is ``all``, ``select``, ``indirect`` or ``ff`` (fast failover).
+
+    Bucket ids are positions in ``buckets``.
+    """
+
+    group: int
+    kind: str
+    buckets: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A drop meter with one band; rate in packets/s or kbit/s, burst in the same unit."""
+
+    meter: int
+    rate: int
+    burst: int
+    unit: str = "pktps"
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeState:
+    """Everything one bridge holds of ours."""
+
+    flows: Mapping[FlowKey, Flow] = field(default_factory=dict)
+    groups: Mapping[int, Group] = field(default_factory=dict)
+    meters: Mapping[int, Meter] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        flows: Iterable[Flow] = (),
+        groups: Iterable[Group] = (),
+        meters: Iterable[Meter] = (),
+    ) -> BridgeState:
+        """From plain values.
+
+        Raises:
+            PipelineError: two flows share a key but not their meaning.
+        """
+        table: dict[FlowKey, Flow] = {}
+        for flow in flows:
+            if table.setdefault(flow.key, flow) != flow:
+                raise PipelineError(f"two flows for {flow.key}")
+        return cls(table, {g.group: g for g in groups}, {m.meter: m for m in meters})

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The datapath contract: tables, registers, priorities, cookies, locators, and their text."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The difference between desired and observed, as a plan. Pure."""
