@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every store promises; one contract suite holds `memory.MemoryStore` and `ovsdb.OvsdbStore`
+to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One object to write or delete."""
+
+    verb: Literal["apply", "create", "replace", "delete"]
+    """``apply`` creates or replaces; ``create`` refuses an object that exists, ``replace`` one that
+    does not."""
+    key: Key
+    manifest: Mapping[str, Any] | None = None
+    """The manifest as given (plain JSON values); None for ``delete``."""
+    origin: str = ""
+    """Where it came from, for messages: ``net.yaml document 3``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one transaction did."""
+
+    revision: int
+    """The store's revision after it; unchanged when nothing differed."""
+    created: tuple[Key, ...] = ()
+    updated: tuple[Key, ...] = ()
+    deleted: tuple[Key, ...] = ()
+    unchanged: tuple[Key, ...] = ()
+
+
+class Store(Protocol):
+    """The database of intent. Every method raises StoreUnavailable when it cannot be reached."""
+
+    def snapshot(self) -> Snapshot:
+        """The newest state known here; never older than this client's own last write."""
+
+    def apply(
+        self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
+    ) -> Applied:
+        """Admit and write all edits in one durable transaction, or none.
+
+        Raises:
+            IntentError: an edit is malformed or breaks a rule; names every problem found.
+            Conflict: a manifest names a revision that is not current.
+            NotFound: ``delete`` or ``replace`` of an object that does not exist.
+        """
+
+    def sweep(self) -> Applied:
+        """Retry allocations that found their pool exhausted; forget releases that have rested."""
+
+    def bind(self, bound: Sequence[Binding], unbound: Sequence[Key] = ()) -> None:
+        """Write where endpoints are. Older sequences never replace newer ones."""
+
+    def report(self, statuses: Sequence[Status]) -> None:
+        """Write what the controller observed; statuses of deleted objects are dropped."""
+
+    def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:
+        """Wait until the state differs from ``after``; None when ``timeout`` seconds pass first."""
+
+    def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
+        """The journal, newest first."""
+
+    def close(self) -> None:
+        """Release connections; the store is not used again."""
