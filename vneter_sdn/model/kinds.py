@@ -40,13 +40,13 @@ class _Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     pass
 
 
-class TenantSpec(_Spec):
+class TenantSpec(_Spec, frozen=True, kw_only=True):
     """An isolation domain. Networks of one tenant route to each other, never to another's."""
 
     description: Annotated[Text, Meta(description="For people.")] = ""
 
 
-class NetworkSpec(_Spec):
+class NetworkSpec(_Spec, frozen=True, kw_only=True):
     """A tenant's L2/L3 segment: prefixes, a VNI and a distributed gateway."""
 
     prefixes: Annotated[
@@ -90,7 +90,7 @@ class NetworkSpec(_Spec):
     ] = 60
 
 
-class EndpointSpec(_Spec):
+class EndpointSpec(_Spec, frozen=True, kw_only=True):
     """A workload's attachment to a network: a pod, VM, namespace or VF."""
 
     network: Annotated[Name, Meta(description="A network of the same tenant.")]
@@ -117,7 +117,7 @@ class EndpointSpec(_Spec):
     ] = None
 
 
-class HostSpec(_Spec):
+class HostSpec(_Spec, frozen=True, kw_only=True):
     """A machine with Open vSwitch."""
 
     ovsdb: Annotated[
@@ -156,7 +156,7 @@ class HostSpec(_Spec):
     region: Annotated[Text, Meta(description="Region of the site.")] = ""
 
 
-class LinkSpec(_Spec):
+class LinkSpec(_Spec, frozen=True, kw_only=True):
     """A connection between two hosts' bridges. Tunnels join every pair of hosts by default."""
 
     source: Annotated[Name, Meta(description="A host.")]

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flow priorities, by name. Within a table a higher one is looked at first."""
+
+MISS = 1
+"""What a table does with everything else. Not 0, which a foreign flow may hold."""
+LOW = 100
+NORMAL = 200
+HIGH = 300
+EXCEPTION = 400
+ROUTE_BASE = 1000
+"""Routes: the base plus the prefix length, so that the longest prefix wins."""
+
+
+def route(prefix_length: int, endpoint: bool = False) -> int:
+    """Priority of a route; an endpoint's own route goes before any block."""
+    return ROUTE_BASE + 2 * prefix_length + int(endpoint)

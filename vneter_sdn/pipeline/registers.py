@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every bit a packet carries through a bridge besides its headers, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.flow import Copy, OutputField, SetField
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterField:
+    """Some bits of one register."""
+
+    name: str
+    register: int
+    first: int
+    last: int
+    meaning: str
+
+    @property
+    def field(self) -> str:
+        """The OpenFlow field: ``reg0``."""
+        return f"reg{self.register}"
+
+    @property
+    def bits(self) -> int:
+        """How many."""
+        return self.last - self.first + 1
+
+    @property
+    def mask(self) -> int:
+        """The bits within the 32 of the register."""
+        return ((1 << self.bits) - 1) << self.first
+
+    def _shifted(self, value: int) -> int:
+        if not 0 <= value < 1 << self.bits:
+            raise PipelineError(f"{self.name} holds {self.bits} bits, not {value:#x}")
+        return value << self.first
+
+    def match(self, value: int) -> tuple[int, int]:
+        """Value and mask for `vneter_sdn.model.flow.match`."""
+        return self._shifted(value), self.mask
+
+    def load(self, value: int) -> SetField:
+        """The action that writes it."""
+        return SetField(self.field, self._shifted(value), self.mask)
+
+    def load_from(self, field: str, offset: int = 0) -> Copy:
+        """The action that copies bits of another field into it."""
+        return Copy(field, self.field, self.bits, offset, self.first)
+
+    def copy_to(self, field: str, offset: int = 0) -> Copy:
+        """The action that copies it into bits of another field."""
+        return Copy(self.field, field, self.bits, self.first, offset)
+
+    def output(self) -> OutputField:
+        """The action that sends out of the port it holds."""
+        return OutputField(self.field, self.first, self.bits)
+
+
+class Source(IntEnum):
+    """Where a packet entered the bridge."""
+
+    ENDPOINT = 1
+    TUNNEL = 2
+
+
+SOURCE = RegisterField("source", 0, 0, 3, "where the packet came in: 1 endpoint, 2 tunnel")
+ROUTED = RegisterField("routed", 0, 4, 4, "1 once the packet crossed from one network to another")
+NETWORK = RegisterField(
+    "network", 1, 0, 23, "VNI of the network the packet is in; the destination's once routed"
+)
+TENANT = RegisterField("tenant", 2, 0, 19, "tenant id; no lookup by address is made without it")
+OUT_PORT = RegisterField("out_port", 3, 0, 15, "OpenFlow port the packet will leave by")
+
+REGISTERS = (SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT)

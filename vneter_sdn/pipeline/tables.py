@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline: every table, in the order in which packets meet them.
+
+To add a table, put it where its packets pass, say what it may match, set and go to, and
+run ``scripts/generate`` and ``scripts/golden``. Numbers follow from the order (ten apart,
+so that a new table rarely renumbers the others); a release that renumbers raises
+`cookies.GENERATION`. A table refuses a flow that breaks its contract, in a unit test rather
+than on a bridge.
+
+::
+
+    endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► switch ─► route ─┐
+    tunnel ───► classify ─► arrival ◄──────────────────────────────────┐            │
+                              │  └─► deliver ─► output     transit ◄───┴── locator ─┘
+                              └─ (not for this bridge) ─► transit
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.flow import (
+    Action,
+    Copy,
+    DecTtl,
+    Flow,
+    GroupAction,
+    MeterAction,
+    Output,
+    OutputField,
+    Punt,
+    Resubmit,
+    SetField,
+    match,
+)
+from vneter_sdn.pipeline import priorities
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What flows of one table may do; names of fields and tables."""
+
+    name: str
+    purpose: str
+    matches: frozenset[str]
+    sets: frozenset[str]
+    goes_to: frozenset[str]
+    outputs: bool = False
+    miss: str | None = None
+    """Table that packets go to when no flow matches; None drops them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its number."""
+
+    id: int
+    contract: Contract
+
+    @property
+    def name(self) -> str:
+        """As in ``ovs-ofctl --names``."""
+        return self.contract.name
+
+    def flow(
+        self,
+        priority: int,
+        matched: dict[str, int | tuple[int, int]],
+        *actions: Action,
+        goto: str | None = None,
+        cookie: int = 0,
+    ) -> Flow:
+        """A flow of this table.
+
+        Raises:
+            PipelineError: it matches, sets, sends or goes where the contract does not allow.
+        """
+        contract = self.contract
+        self._refuse("match", set(matched) - contract.matches)
+        self._refuse("set", {name for a in actions for name in _written(a)} - contract.sets)
+        targets = {goto} if goto else set()
+        targets |= {BY_ID[a.table].name for a in actions if isinstance(a, Resubmit)}
+        self._refuse("go to", {str(t) for t in targets} - contract.goes_to)
+        if not contract.outputs and any(
+            isinstance(a, Output | OutputField | GroupAction) for a in actions
+        ):
+            self._refuse("send", {"a packet"})
+        return Flow(
+            self.id,
+            priority,
+            match(**matched),
+            tuple(actions),
+            table(goto).id if goto else None,
+            cookie,
+        )
+
+    def miss(self, cookie: int = 0) -> Flow:
+        """The flow for everything no other flow takes."""
+        return Flow(
+            self.id,
+            priorities.MISS,
+            (),
+            (),
+            table(self.contract.miss).id if self.contract.miss else None,
+            cookie,
+        )
+
+    def _refuse(self, verb: str, stray: set[str]) -> None:
+        if stray:
+            raise PipelineError(f"{self.name} may not {verb} {', '.join(sorted(stray))}")
+
+
+def _written(action: Action) -> tuple[str, ...]:
+    match action:
+        case SetField(field=field):
+            return (field,)
+        case Copy(target=target):
+            return (target,)
+        case DecTtl():
+            return ("ip_ttl",)
+        case Output() | OutputField() | GroupAction() | Resubmit() | MeterAction() | Punt():
+            return ()
+
+
+def _contract(  # noqa: PLR0913 - a declaration, read as a row
+    name: str,
+    purpose: str,
+    *,
+    matches: str,
+    sets: str = "",
+    goes_to: str = "",
+    outputs: bool = False,
+    miss: str | None = None,
+) -> Contract:
+    onward = frozenset(goes_to.split()) | ({miss} if miss else set())
+    return Contract(
+        name, purpose, frozenset(matches.split()), frozenset(sets.split()), onward, outputs, miss
+    )
+
+
+_CONTRACTS = (
+    _contract(
+        "classify",
+        "Where the packet came from; which network and tenant it is in.",
+        matches="in_port",
+        sets="reg0 reg1 reg2",
+        goes_to="spoof_guard arrival",
+    ),
+    _contract(
+        "spoof_guard",
+        "An endpoint speaks only with its own MAC and addresses, in Ethernet, ARP and ND.",
+        matches="in_port eth_src eth_type ip_src ipv6_src arp_spa arp_sha arp_tpa ip_proto "
+        "icmpv6_type icmpv6_code nd_target nd_sll nd_tll vlan_vid",
+        goes_to="neighbour",
+    ),
+    _contract(
+        "neighbour",
+        "Answers ARP and neighbour solicitations for everything the network has, on the spot.",
+        matches="reg1 eth_type arp_op arp_tpa arp_spa ip_proto icmpv6_type icmpv6_code "
+        "nd_target nd_sll ipv6_src",
+        sets="eth_src eth_dst arp_op arp_spa arp_sha arp_tpa arp_tha icmpv6_type icmpv6_code "
+        "ipv6_src ipv6_dst nd_target nd_tll nd_sll nd_options_type nd_reserved ip_ttl",
+        outputs=True,
+        miss="gateway",
+    ),
+    _contract(
+        "gateway",
+        "Answers echo requests to the network's gateway, the same on every bridge.",
+        matches="reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto icmp_type icmp_code "
+        "icmpv6_type icmpv6_code",
+        sets="eth_src eth_dst ip_src ip_dst ipv6_src ipv6_dst icmp_type icmpv6_type ip_ttl",
+        outputs=True,
+        miss="switch",
+    ),
+    _contract(
+        "switch",
+        "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint.",
+        matches="reg1 eth_dst eth_type",
+        sets="reg3 eth_dst",
+        goes_to="route output transit",
+    ),
+    _contract(
+        "route",
+        "L3 between a tenant's networks: longest prefix first, within the tenant only.",
+        matches="reg1 reg2 eth_type ip_dst ipv6_dst ip_ttl",
+        sets="reg0 reg1 reg3 eth_src eth_dst ip_ttl",
+        goes_to="output transit deliver",
+    ),
+    _contract(
+        "arrival",
+        "Locators of this bridge: what the slot says; all others pass on to transit.",
+        matches="eth_dst reg1",
+        sets="reg1 reg2 reg3 eth_dst",
+        goes_to="deliver output",
+        miss="transit",
+    ),
+    _contract(
+        "deliver",
+        "The last step of a routed packet: the endpoint's MAC and port, by address.",
+        matches="reg1 eth_type ip_dst ipv6_dst",
+        sets="eth_dst eth_src reg3",
+        goes_to="output",
+    ),
+    _contract(
+        "transit",
+        "Towards another bridge, by the colour and bridge of the locator alone.",
+        matches="eth_dst",
+        sets="tun_id",
+        outputs=True,
+    ),
+    _contract(
+        "output",
+        "Out of the port that was chosen, never back by the one it came in.",
+        matches="reg3",
+        outputs=True,
+    ),
+)
+
+STEP = 10
+TABLES: tuple[Table, ...] = tuple(
+    Table(number * STEP, contract) for number, contract in enumerate(_CONTRACTS)
+)
+BY_ID: dict[int, Table] = {t.id: t for t in TABLES}
+_BY_NAME: dict[str, Table] = {t.name: t for t in TABLES}
+
+
+def table(name: str | None) -> Table:
+    """The table of a name.
+
+    Raises:
+        PipelineError: there is none.
+    """
+    try:
+        return _BY_NAME[name or ""]
+    except KeyError:
+        raise PipelineError(f"no table named {name}") from None
+
+
+def table_names() -> tuple[str, ...]:
+    """Names by number, for OVSDB ``Flow_Table``; unused numbers are empty."""
+    return tuple(BY_ID[n].name if n in BY_ID else "" for n in range(TABLES[-1].id + 1))
