@@ -66,8 +66,8 @@ class NetworkSpec(_Spec, frozen=True, kw_only=True):
         ),
     ] = ()
     vni: Annotated[
-        int | None,
-        Meta(ge=1, le=0xFFFFFF, description="Virtual network identifier; chosen when absent."),
+        Annotated[int, Meta(ge=1, le=0xFFFFFF)] | None,
+        Meta(description="Virtual network identifier; chosen when absent."),
     ] = None
     mtu: Annotated[
         int,
