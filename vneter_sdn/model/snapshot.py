@@ -137,7 +137,8 @@ class Revision:
     """``created Network red/web``, ``updated …``, ``deleted …``, at most 1,000 lines."""
 
 
-_EMPTY: Mapping[Any, Any] = MappingProxyType({})
+def _nothing() -> Mapping[Any, Any]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,12 @@ class Snapshot:
     """The store at one instant. Mappings are never mutated once here."""
 
     revision: int = 0
-    objects: Mapping[Key, Object] = _EMPTY
-    allocations: Mapping[tuple[str, str], Allocation] = _EMPTY
+    objects: Mapping[Key, Object] = field(default_factory=_nothing)
+    allocations: Mapping[tuple[str, str], Allocation] = field(default_factory=_nothing)
     """By (pool, value)."""
-    bindings: Mapping[Key, Binding] = _EMPTY
+    bindings: Mapping[Key, Binding] = field(default_factory=_nothing)
     """By endpoint."""
-    statuses: Mapping[Key, Status] = _EMPTY
+    statuses: Mapping[Key, Status] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which host an endpoint is on, decided from what hosts report. Pure.
+
+A host reports the whole set of its ports that carry an ``iface-id``. The newest appearance of an
+id wins: when a workload moves, its new host shows it before the old one forgets it. What a host
+does not say is no evidence: until it has reported in this process's life, the stored binding stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vneter_sdn.model.snapshot import Binding, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One port of a bridge that claims to be an endpoint's."""
+
+    interface_id: str
+    interface: str
+    ofport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A port, and when this process first saw it there; higher is newer."""
+
+    port: Port
+    order: int
+
+
+Sightings = Mapping[str, Mapping[str, Sighting]]
+"""By host, then by interface id. A host that has not reported is absent."""
+
+
+def sight(seen: Sightings, host: str, ports: Iterable[Port], clock: int) -> Sightings:
+    """``seen`` after ``host`` reported ``ports``; ids it showed before keep their order.
+
+    In a host's first report, everything has order 0: the process cannot know how old it is.
+    """
+    before = seen.get(host)
+    order = 0 if before is None else clock
+    known = before or {}
+    now = {
+        port.interface_id: Sighting(
+            port, known[port.interface_id].order if port.interface_id in known else order
+        )
+        for port in ports
+    }
+    return {**seen, host: now}
+
+
+def forget(seen: Sightings, host: str) -> Sightings:
+    """``seen`` without a host that is no longer managed."""
+    return {name: ports for name, ports in seen.items() if name != host}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write."""
+
+    bound: tuple[Binding, ...] = ()
+    unbound: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    host: str
+    sighting: Sighting
+    rank: tuple[int, int, str] = field(default=(0, 0, ""))
+
+
+def decide(
+    interfaces: Mapping[str, Key],
+    stored: Mapping[Key, Binding],
+    seen: Sightings,
+    sequence: int,
+) -> Decision:
+    """Bindings to write so that each endpoint is where it was newest seen.
+
+    Args:
+        interfaces: endpoint by interface id, for the endpoints to decide on.
+        stored: their bindings as they are now.
+        seen: what hosts reported.
+        sequence: the highest sequence handed out so far.
+    """
+    bound: list[Binding] = []
+    unbound: list[Key] = []
+    for interface_id, endpoint in sorted(interfaces.items()):
+        now = stored.get(endpoint)
+        best = _newest(interface_id, now, seen)
+        if best is None:
+            if now is not None and now.host in seen:
+                unbound.append(endpoint)
+            continue
+        if now is not None and now.host != best.host and now.host not in seen and not best.rank[1]:
+            continue
+        port = best.sighting.port
+        if now is None or (now.host, now.interface, now.ofport) != (
+            best.host,
+            port.interface,
+            port.ofport,
+        ):
+            sequence += 1
+            bound.append(Binding(endpoint, best.host, port.interface, port.ofport, sequence))
+    return Decision(tuple(bound), tuple(unbound))
+
+
+def _newest(interface_id: str, now: Binding | None, seen: Sightings) -> _Candidate | None:
+    """The host that showed the id last; among equals the one it is bound to, then by name."""
+    candidates = [
+        _Candidate(
+            host,
+            ports[interface_id],
+            (
+                int(now is not None and now.host == host and ports[interface_id].order == 0),
+                ports[interface_id].order,
+                host,
+            ),
+        )
+        for host, ports in seen.items()
+        if interface_id in ports
+    ]
+    return max(candidates, key=_recency, default=None)
+
+
+def _recency(candidate: _Candidate) -> tuple[int, int, str]:
+    incumbent, order, host = candidate.rank
+    return order, incumbent, host
