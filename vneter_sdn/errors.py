@@ -13,6 +13,7 @@
      ├── DecodeError          bytes from outside break the protocol
      └── SouthboundError      a bridge or host does not do what it is told
           ├── BundleRejected  the bridge refused a plan; nothing of it was applied
+          ├── OvsdbError      an OVSDB server refused a request; nothing of it was done
           └── SessionClosed   the connection went away
 """
 
@@ -93,6 +94,22 @@ class BundleRejected(SouthboundError):
     def __init__(self, kind: int, code: int, what: str = "") -> None:
         super().__init__(f"refused with OpenFlow error ({kind}, {code}) {what}".rstrip())
         self.kind, self.code, self.what = kind, code, what
+
+
+class OvsdbError(SouthboundError):
+    """An OVSDB server refused a request; nothing of it was done (RFC 7047 §4.1.3, §5.2).
+
+    Args:
+        error: the server's short name for it: ``constraint violation``, ``timed out``.
+        details: its longer text, or nothing.
+        index: which operation of the transaction; the number of operations when committing failed;
+            None when the request as a whole was refused.
+    """
+
+    def __init__(self, error: str, details: str = "", index: int | None = None) -> None:
+        where = "" if index is None else f"operation {index}: "
+        super().__init__(f"{where}{error}" + (f" ({details})" if details else ""))
+        self.error, self.details, self.index = error, details, index
 
 
 class SessionClosed(SouthboundError):
