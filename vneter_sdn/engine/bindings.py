@@ -3,13 +3,14 @@
 
 A host reports the whole set of its ports that carry an ``iface-id``. The newest appearance of an
 id wins: when a workload moves, its new host shows it before the old one forgets it. What a host
-does not say is no evidence: until it has reported in this process's life, the stored binding stands.
+does not say is no evidence: until it has reported in this process's life, the stored binding
+stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vneter_sdn.model.snapshot import Binding, Key
 
@@ -65,13 +66,6 @@ class Decision:
     unbound: tuple[Key, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    host: str
-    sighting: Sighting
-    rank: tuple[int, int, str] = field(default=(0, 0, ""))
-
-
 def decide(
     interfaces: Mapping[str, Key],
     stored: Mapping[Key, Binding],
@@ -90,42 +84,32 @@ def decide(
     unbound: list[Key] = []
     for interface_id, endpoint in sorted(interfaces.items()):
         now = stored.get(endpoint)
-        best = _newest(interface_id, now, seen)
-        if best is None:
+        newest = _newest(interface_id, now, seen)
+        if newest is None:
             if now is not None and now.host in seen:
                 unbound.append(endpoint)
             continue
-        if now is not None and now.host != best.host and now.host not in seen and not best.rank[1]:
+        host, port, order = newest
+        if now is not None and now.host != host and now.host not in seen and order == 0:
             continue
-        port = best.sighting.port
         if now is None or (now.host, now.interface, now.ofport) != (
-            best.host,
+            host,
             port.interface,
             port.ofport,
         ):
             sequence += 1
-            bound.append(Binding(endpoint, best.host, port.interface, port.ofport, sequence))
+            bound.append(Binding(endpoint, host, port.interface, port.ofport, sequence))
     return Decision(tuple(bound), tuple(unbound))
 
 
-def _newest(interface_id: str, now: Binding | None, seen: Sightings) -> _Candidate | None:
+def _newest(
+    interface_id: str, now: Binding | None, seen: Sightings
+) -> tuple[str, Port, int] | None:
     """The host that showed the id last; among equals the one it is bound to, then by name."""
-    candidates = [
-        _Candidate(
-            host,
-            ports[interface_id],
-            (
-                int(now is not None and now.host == host and ports[interface_id].order == 0),
-                ports[interface_id].order,
-                host,
-            ),
-        )
-        for host, ports in seen.items()
-        if interface_id in ports
-    ]
-    return max(candidates, key=_recency, default=None)
-
-
-def _recency(candidate: _Candidate) -> tuple[int, int, str]:
-    incumbent, order, host = candidate.rank
-    return order, incumbent, host
+    shown = [(ports[interface_id], host) for host, ports in seen.items() if interface_id in ports]
+    if not shown:
+        return None
+    sighting, host = max(
+        shown, key=lambda s: (s[0].order, now is not None and now.host == s[1], s[1])
+    )
+    return host, sighting.port, sighting.order

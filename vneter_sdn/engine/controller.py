@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop's body: events in; desired state, bindings and reports out.
+
+::
+
+    Stored ─► facts ─► compile ─► desire_flows, desire_rows ─► Confirmed ─► report
+    Ports  ─► sightings ─► bind ─► (comes back as Stored)
+
+It holds no socket and starts no thread, so the whole controller runs in a unit test with an
+in-memory store and in-memory bridges. Nothing is desired before the store has been read once,
+so an empty mind never empties a bridge.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from vneter_sdn.compile.network import Compiler
+from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
+from vneter_sdn.engine.port import (
+    Channel,
+    Confirmed,
+    Database,
+    Desired,
+    Event,
+    Ports,
+    Refused,
+    Southbound,
+    Stored,
+    Tunnels,
+)
+from vneter_sdn.engine.reports import (
+    HostView,
+    differs,
+    endpoint_conditions,
+    host_conditions,
+    host_details,
+    stamp,
+)
+from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
+from vneter_sdn.store.port import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Turns what is asked for into what bridges hold, and says how far that has come."""
+
+    def __init__(
+        self, store: Store, southbound: Southbound, compiler: Compiler, now: Callable[[], str]
+    ) -> None:
+        self._store = store
+        self._southbound = southbound
+        self._compiler = compiler
+        self._now = now
+        self._snapshot: Snapshot | None = None
+        self._seen: Sightings = {}
+        self._clock = 0
+        self._epoch = 0
+        self._views: dict[str, HostView] = {}
+        self._specs: dict[str, tuple[object, int]] = {}
+        self._touched: dict[Key, int] = {}
+        """Epoch at which each endpoint's flows last changed."""
+        self._interfaces: dict[str, Key] = {}
+        self._interface_of: dict[Key, str] = {}
+        self._stale: set[Key] = set()
+        """Objects whose report may have to change."""
+        self._undecided: set[str] = set()
+        """Interface ids whose binding may have to change."""
+        self._unnumbered: set[Key] = set()
+        """Hosts that have no bridge id yet."""
+
+    @property
+    def views(self) -> Mapping[str, HostView]:
+        """What is known of each host."""
+        return self._views
+
+    def handle(self, events: Sequence[Event]) -> None:
+        """Take in events that happened together, and act on them once.
+
+        Raises:
+            StoreUnavailable: bindings or reports could not be written; call again with no events
+                once the store is back.
+        """
+        for event in events:
+            self._take(event)
+        if self._snapshot is not None:
+            self._bind(self._snapshot)
+            self._report(self._snapshot)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Stored(snapshot=snapshot, delta=delta):
+                self._take_stored(snapshot, delta)
+            case Ports(host=host, ports=ports):
+                self._take_ports(host, ports)
+            case Tunnels(host=host, tunnels=tunnels):
+                self._see(host, tunnels=tunnels)
+                ofports = {n: t.ofport for n, t in tunnels.items() if t.ofport > 0}
+                self._desire(self._compiler.observe_tunnels(host, ofports))
+            case Database(host=host, connected=up, reason=reason, message=message):
+                self._see(host, database=up, database_reason=reason, database_message=message)
+            case Channel(host=host, connected=up, version=version, reason=reason, message=message):
+                self._see(
+                    host,
+                    channel=up,
+                    channel_version=version,
+                    channel_reason=reason,
+                    channel_message=message,
+                    confirmed=-1,
+                    refused="",
+                    refused_message="",
+                )
+            case Confirmed(host=host, epoch=epoch):
+                self._see(host, confirmed=epoch, refused="", refused_message="")
+            case Refused(host=host, reason=reason, message=message):
+                self._see(host, refused=reason, refused_message=message)
+
+    def _see(self, host: str, **changes: object) -> None:
+        view = self._views.get(host)
+        if view is None:
+            return
+        self._views[host] = replace(view, **changes)  # type: ignore[arg-type]
+        self._stale.add(Key("Host", "", host))
+        self._stale |= self._compiler.endpoints_needing(host)
+
+    def _take_ports(self, host: str, ports: Sequence[Port]) -> None:
+        if host not in self._views:
+            return
+        self._clock += 1
+        self._undecided |= set(self._seen.get(host, ()))
+        self._seen = sight(self._seen, host, ports, self._clock)
+        self._undecided |= {port.interface_id for port in ports}
+
+    # What is stored
+
+    def _take_stored(self, snapshot: Snapshot, delta: Delta) -> None:
+        first = self._snapshot is None
+        self._snapshot = snapshot
+        if first:
+            delta = Delta(
+                frozenset(snapshot.objects),
+                frozenset(snapshot.allocations),
+                frozenset(snapshot.bindings),
+                frozenset(snapshot.statuses),
+            )
+        self._index(snapshot, delta.objects)
+        self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
+        self._take_hosts(snapshot)
+        self._desire(self._compiler.take(snapshot, delta), every=first)
+        self._stale |= delta.objects | delta.bindings | delta.statuses
+        for key in (k for k in delta.objects if k not in snapshot.objects):
+            self._touched.pop(key, None)
+
+    def _index(self, snapshot: Snapshot, keys: Iterable[Key]) -> None:
+        for key in keys:
+            if key.kind != "Endpoint":
+                continue
+            old = self._interface_of.pop(key, None)
+            if old is not None and self._interfaces.get(old) == key:
+                del self._interfaces[old]
+            endpoint = snapshot.objects.get(key)
+            if endpoint is not None:
+                interface = endpoint.spec.interface_id or key.path
+                self._interfaces[interface] = key
+                self._interface_of[key] = interface
+                self._undecided.add(interface)
+
+    def _take_hosts(self, snapshot: Snapshot) -> None:
+        if not self._unnumbered:
+            return
+        numbers = {
+            allocation.owner: int(allocation.value)
+            for (pool, _), allocation in snapshot.allocations.items()
+            if pool == Pools.BRIDGE and allocation.released is None
+        }
+        for key in sorted(self._unnumbered):
+            host, number = snapshot.objects.get(key), numbers.get(str(key))
+            if host is None or number is None:
+                self._release(key.name)
+                if host is not None:
+                    continue
+            elif self._specs.get(key.name) != (host.spec, number):
+                self._specs[key.name] = (host.spec, number)
+                self._views.setdefault(key.name, HostView())
+                self._southbound.manage(key.name, host.spec, datapath_id(number))
+            self._unnumbered.discard(key)
+
+    def _release(self, host: str) -> None:
+        if self._specs.pop(host, None) is not None:
+            self._southbound.release(host)
+            self._views.pop(host, None)
+            self._seen = forget(self._seen, host)
+
+    # What follows from it
+
+    def _desire(self, changes: Mapping[str, frozenset], every: bool = False) -> None:
+        if self._snapshot is None:
+            return
+        hosts = set(self._views) if every else set(changes) & set(self._views)
+        if hosts:
+            self._epoch += 1
+        for host in sorted(hosts):
+            self._views[host] = replace(self._views[host], desired=self._epoch)
+            self._southbound.desire_flows(
+                host,
+                Desired(
+                    self._compiler.bridge(host),
+                    self._epoch,
+                    self._snapshot.revision,
+                    None if every else changes.get(host),
+                ),
+            )
+            self._stale.add(Key("Host", "", host))
+        for endpoint in self._compiler.touched():
+            self._touched[endpoint] = self._epoch
+            self._stale.add(endpoint)
+        for host in sorted(self._views if every else self._compiler.rows_changed()):
+            if host in self._views:
+                self._southbound.desire_rows(host, self._compiler.rows(host))
+
+    def _bind(self, snapshot: Snapshot) -> None:
+        wanted = {i: self._interfaces[i] for i in self._undecided if i in self._interfaces}
+        if wanted:
+            newest = max((b.sequence for b in snapshot.bindings.values()), default=0)
+            decision = decide(wanted, snapshot.bindings, self._seen, newest)
+            if decision.bound or decision.unbound:
+                self._store.bind(decision.bound, decision.unbound)
+        self._undecided.clear()
+
+    def _report(self, snapshot: Snapshot) -> None:
+        now = self._now()
+        reports = []
+        for key in sorted(k for k in self._stale if k in snapshot.objects):
+            status = self._status(snapshot, key)
+            if status is None:
+                continue
+            before = snapshot.statuses.get(key)
+            stamped = stamp(status, before, now)
+            if differs(stamped, before):
+                reports.append(stamped)
+        if reports:
+            self._store.report(reports)
+        self._stale.clear()
+
+    def _status(self, snapshot: Snapshot, key: Key) -> Status | None:
+        revision = snapshot.objects[key].revision
+        if key.kind == "Host" and key.name in self._views:
+            view = self._views[key.name]
+            state = self._compiler.bridge(key.name)
+            details = host_details(view, self._compiler.digest(key.name), len(state.flows))
+            return Status(key, revision, host_conditions(view), details)
+        if key.kind == "Endpoint":
+            conditions = endpoint_conditions(
+                snapshot.bindings.get(key),
+                self._touched.get(key, 0),
+                self._views,
+                self._compiler.holders(key),
+            )
+            return Status(key, revision, conditions)
+        return None

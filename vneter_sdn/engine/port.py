@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine asks of bridges and hosts, and what it hears of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vneter_sdn.engine.bindings import Port
+from vneter_sdn.model.flow import BridgeState, FlowKey
+from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.model.rows import HostRows
+from vneter_sdn.model.snapshot import Delta, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The store changed."""
+
+    snapshot: Snapshot
+    delta: Delta
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The whole set of endpoint ports on a host."""
+
+    host: str
+    ports: tuple[Port, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """What a host says of one of its tunnel ports."""
+
+    ofport: int
+    """OpenFlow port number; 0 or less while it has none."""
+    state: str = "unknown"
+    """BFD: ``up``, ``down``, ``init``, ``admin_down`` or ``unknown``."""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnels:
+    """The whole set of our tunnel ports on a host, by name."""
+
+    host: str
+    tunnels: Mapping[str, Tunnel]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A host's OVSDB came or went; ``reason`` is a CamelCase word."""
+
+    host: str
+    connected: bool
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A bridge's OpenFlow channel came or went."""
+
+    host: str
+    connected: bool
+    version: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A bridge holds what was desired at an epoch: a barrier said so."""
+
+    host: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A bridge does not hold what was desired, and why."""
+
+    host: str
+    epoch: int
+    reason: str
+    message: str
+
+
+Event = Stored | Ports | Tunnels | Database | Channel | Confirmed | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a bridge should hold."""
+
+    state: BridgeState
+    epoch: int
+    """Grows with every change of any bridge."""
+    revision: int
+    """Revision of the store it was compiled from."""
+    changed: frozenset[FlowKey] | None = field(default=None)
+    """Keys of flows that differ from the epoch before; None when that is not known."""
+
+
+class Southbound(Protocol):
+    """Sessions with hosts and their bridges. No call blocks; answers come as events."""
+
+    def manage(self, host: str, spec: HostSpec, dpid: int) -> None:
+        """Open sessions with a host, or open them anew when its spec changed."""
+
+    def release(self, host: str) -> None:
+        """Close sessions with a host; what it holds stays as it is."""
+
+    def desire_rows(self, host: str, rows: HostRows) -> None:
+        """What the host's database should hold."""
+
+    def desire_flows(self, host: str, desired: Desired) -> None:
+        """What the host's bridge should hold."""

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what is known of a host or endpoint to the conditions its owner reads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vneter_sdn.engine.port import Tunnel
+from vneter_sdn.model.snapshot import Binding, Condition, Status
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What the engine knows of one host."""
+
+    database: bool = False
+    database_reason: str = "Connecting"
+    database_message: str = "not reached yet"
+    channel: bool = False
+    channel_version: str = ""
+    channel_reason: str = "Connecting"
+    channel_message: str = "the bridge has not connected yet"
+    desired: int = 0
+    """Epoch of the newest change to its flows."""
+    confirmed: int = -1
+    """Newest epoch that a barrier confirmed."""
+    refused: str = ""
+    refused_message: str = ""
+    tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether its bridge holds all that is desired."""
+        return self.channel and self.confirmed >= self.desired
+
+    def holds(self, epoch: int) -> bool:
+        """Whether what changed at ``epoch`` has been confirmed."""
+        return self.channel and self.confirmed >= min(epoch, self.desired)
+
+
+def condition(kind: str, holds: bool, reason: str, message: str = "") -> Condition:
+    """A condition with no time yet; `stamp` gives it one."""
+    return Condition(kind, "True" if holds else "False", reason, message)
+
+
+def host_conditions(view: HostView) -> tuple[Condition, ...]:
+    """DatabaseConnected, OpenFlowConnected, InSync and Ready of a host."""
+    database = condition(
+        "DatabaseConnected",
+        view.database,
+        "Connected" if view.database else view.database_reason,
+        "" if view.database else view.database_message,
+    )
+    channel = condition(
+        "OpenFlowConnected",
+        view.channel,
+        view.channel_version if view.channel else view.channel_reason,
+        "" if view.channel else view.channel_message,
+    )
+    synced = condition("InSync", view.in_sync, *_sync_reason(view))
+    broken = next((c for c in (database, channel, synced) if c.status != "True"), None)
+    ready = (
+        condition("Ready", False, broken.reason, broken.message)
+        if broken
+        else condition("Ready", True, "InSync")
+    )
+    return ready, database, channel, synced
+
+
+def _sync_reason(view: HostView) -> tuple[str, str]:
+    if view.in_sync:
+        return "Confirmed", ""
+    if view.refused:
+        return view.refused, view.refused_message
+    if not view.channel:
+        return "NoChannel", "the bridge is not connected"
+    return "Programming", f"waiting for the bridge to confirm change {view.desired}"
+
+
+def host_details(view: HostView, digest: str, flows: int) -> Mapping[str, Any]:
+    """What ``vneterctl describe host`` shows besides conditions."""
+    return {
+        "openflow": view.channel_version,
+        "digest": digest,
+        "flows": flows,
+        "tunnels": {name: tunnel.state for name, tunnel in sorted(view.tunnels.items())},
+    }
+
+
+def endpoint_conditions(
+    binding: Binding | None, epoch: int, views: Mapping[str, HostView], holders: Iterable[str]
+) -> tuple[Condition, ...]:
+    """Bound and Ready of an endpoint.
+
+    It is ready when its own bridge, and every connected bridge that must know it, have confirmed
+    the flows that its newest change (at ``epoch``) asked for. A peer that cannot be reached holds
+    nobody up: it will be brought up to date before it forwards anything new.
+    """
+    if binding is None:
+        message = "no connected host shows a port with its interface id"
+        return (
+            condition("Ready", False, "NotBound", message),
+            condition("Bound", False, "NotBound", message),
+        )
+    bound = condition("Bound", True, "Bound", f"port {binding.ofport} of {binding.host}")
+    own = views.get(binding.host, HostView())
+    if not own.channel or own.refused:
+        reason, message = _sync_reason(own)
+        return condition("Ready", False, reason, f"{binding.host}: {message}"), bound
+    waiting = sorted(
+        host
+        for host in {binding.host, *holders}
+        if (view := views.get(host)) and view.channel and not view.holds(epoch)
+    )
+    if waiting:
+        return condition("Ready", False, "Programming", f"waiting for {', '.join(waiting)}"), bound
+    return condition("Ready", True, "Confirmed"), bound
+
+
+def stamp(new: Status, before: Status | None, now: str) -> Status:
+    """``new`` with the times at which its conditions last changed their status."""
+    known = {c.type: c for c in before.conditions} if before else {}
+    return replace(
+        new,
+        conditions=tuple(
+            replace(
+                c,
+                changed=known[c.type].changed
+                if c.type in known and known[c.type].status == c.status
+                else now,
+            )
+            for c in new.conditions
+        ),
+    )
+
+
+def differs(new: Status, before: Status | None) -> bool:
+    """Whether a report says anything that the one before did not."""
+    return before is None or new != before
