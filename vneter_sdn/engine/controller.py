@@ -33,7 +33,6 @@ from vneter_sdn.engine.port import (
 )
 from vneter_sdn.engine.reports import (
     HostView,
-    differs,
     endpoint_conditions,
     host_conditions,
     host_details,
@@ -70,6 +69,8 @@ class Controller:
         """Objects whose report may have to change."""
         self._undecided: set[str] = set()
         """Interface ids whose binding may have to change."""
+        self._reported: dict[Key, Status] = {}
+        """What was written last, which the snapshot may not show yet."""
         self._unnumbered: set[Key] = set()
         """Hosts that have no bridge id yet."""
 
@@ -154,6 +155,7 @@ class Controller:
         self._stale |= delta.objects | delta.bindings | delta.statuses
         for key in (k for k in delta.objects if k not in snapshot.objects):
             self._touched.pop(key, None)
+            self._reported.pop(key, None)
 
     def _index(self, snapshot: Snapshot, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -238,12 +240,13 @@ class Controller:
             status = self._status(snapshot, key)
             if status is None:
                 continue
-            before = snapshot.statuses.get(key)
+            before = self._reported.get(key) or snapshot.statuses.get(key)
             stamped = stamp(status, before, now)
-            if differs(stamped, before):
+            if stamped != before:
                 reports.append(stamped)
         if reports:
             self._store.report(reports)
+            self._reported.update({report.key: report for report in reports})
         self._stale.clear()
 
     def _status(self, snapshot: Snapshot, key: Key) -> Status | None:

@@ -134,8 +134,3 @@ def stamp(new: Status, before: Status | None, now: str) -> Status:
             for c in new.conditions
         ),
     )
-
-
-def differs(new: Status, before: Status | None) -> bool:
-    """Whether a report says anything that the one before did not."""
-    return before is None or new != before
