@@ -241,19 +241,25 @@ def processes_of(layout: Layout) -> list[int]:
 
     Those that stand in one of its namespaces, and daemons whose command line names its directory.
     """
-    identities = {_identity(netns_path(name)) for name in namespaces(layout) if usable(name)}
     mark = f"{layout.fleet_dir}/"
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        words = command_line(int(entry.name)).split(" ")
+    found = processes_in(namespaces(layout))
+    for pid in _others():
+        words = command_line(pid).split(" ")
         is_daemon = Path(words[0]).name in {"ovsdb-server", "ovs-vswitchd"}
-        if (is_daemon and any(mark in word for word in words)) or (
-            _identity(entry / "ns" / "net") in identities
-        ):
-            found.append(int(entry.name))
+        if is_daemon and pid not in found and any(mark in word for word in words):
+            found.append(pid)
     return found
+
+
+def processes_in(names: Iterable[str]) -> list[int]:
+    """Processes, other than this one, that stand in one of some namespaces."""
+    identities = {_identity(netns_path(name)) for name in names if usable(name)}
+    return [pid for pid in _others() if _identity(Path(f"/proc/{pid}/ns/net")) in identities]
+
+
+def _others() -> list[int]:
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if pid != os.getpid()]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ DEFAULT_MTU = 1600
 """Bytes of an IP packet on the underlay: an inner 1500 and any encapsulation fit."""
 
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?\Z")
-_PLANE_SPACE = ip_network("198.18.0.0/15")
+_PLANE_SPACE = IPv4Network("198.18.0.0/15")
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,7 +222,7 @@ def _prefixes(topology: Topology, parts: list[list[str]]) -> list[IPv4Network | 
             chosen.append(next(spare))
     for index, prefix in enumerate(chosen):
         for other in chosen[:index]:
-            if prefix.version == other.version and prefix.overlaps(other):  # type: ignore[arg-type]
+            if prefix.version == other.version and prefix.overlaps(other):
                 raise _refused("prefixes", f"{prefix} overlaps {other}")
     return chosen
 

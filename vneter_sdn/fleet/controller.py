@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a fleet asks of a controller, and the manifests it hands over."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from vneter_sdn.errors import NotFound, SouthboundError, VneterError
+from vneter_sdn.fleet.records import HostRecord
+
+API_VERSION = "vneter.io/v1"
+Manifest = dict[str, Any]
+
+
+class Controller(Protocol):
+    """The part of the REST client that a fleet uses."""
+
+    def apply(self, objects: list[Manifest], message: str = "") -> Manifest:
+        """Apply objects in one transaction."""
+
+    def get(self, kind: str, tenant: str, name: str) -> Manifest:
+        """One object; `vneter_sdn.errors.NotFound` when there is none."""
+
+    def delete(self, kind: str, tenant: str, name: str) -> Any:
+        """Delete one object."""
+
+
+def host_manifest(record: HostRecord) -> Manifest:
+    """The Host object of a host."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Host",
+        "metadata": {"name": record.name},
+        "spec": {
+            "ovsdb": record.ovsdb,
+            "tunnelAddresses": list(record.addresses),
+            "underlayMtu": record.mtu,
+            "datapathType": record.datapath,
+        },
+    }
+
+
+def register(controller: Controller, hosts: Sequence[HostRecord]) -> None:
+    """Tell the controller of hosts, all in one transaction."""
+    controller.apply([host_manifest(host) for host in hosts], "fleet: hosts")
+
+
+def deregister(controller: Controller, hosts: Sequence[HostRecord]) -> None:
+    """Take back the Host objects that name these hosts' own databases, and no others."""
+    for host in hosts:
+        with suppress(NotFound):
+            known = controller.get("Host", "", host.name)
+            if known.get("spec", {}).get("ovsdb") == host.ovsdb:
+                controller.delete("Host", "", host.name)
+
+
+def answers(server: str, path: str = "/readyz", seconds: float = 2.0) -> bool:
+    """Whether the REST server at a URL says that it is ready."""
+    try:
+        with urllib.request.urlopen(server.rstrip("/") + path, timeout=seconds) as reply:  # noqa: S310
+            return bool(reply.status == 200)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def await_ready(
+    controller: Controller, kind: str, tenant: str, name: str, seconds: float, *, host: str = ""
+) -> Manifest:
+    """The object, once its Ready condition is True and, if a host is given, it is there.
+
+    Raises:
+        SouthboundError: it did not get ready in time; says what its conditions say.
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.02
+    while True:
+        seen = controller.get(kind, tenant, name)
+        place = (seen.get("status") or {}).get("host")
+        if condition(seen, "Ready").get("status") == "True" and host in ("", place):
+            return seen
+        if time.monotonic() >= deadline:
+            why = condition(seen, "Ready") or {"message": "no Ready condition yet"}
+            said = f"{why.get('reason', '')} {why.get('message', '')}".strip()
+            what = f"{kind} {tenant}/{name}" if tenant else f"{kind} {name}"
+            what += f" on {host}" if host else ""
+            raise SouthboundError(f"{what} is not ready after {seconds:g} s: {said}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
+
+
+def await_attachment(controller: Controller, tenant: str, name: str, seconds: float) -> Manifest:
+    """What an endpoint's interface has to look like, once the controller has decided it.
+
+    Returns:
+        ``{"addresses": ["10.0.1.5/24"], "gateways": [...], "mtu": 1400, "mac": "02:…",
+        "interfaceId": "red/web1"}``
+
+    Raises:
+        SouthboundError: nothing was decided in time; says what the conditions say.
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.02
+    while True:
+        seen = controller.get("Endpoint", tenant, name)
+        attachment = _attachment(seen)
+        if attachment:
+            return attachment
+        if time.monotonic() >= deadline:
+            said = "; ".join(
+                f"{c.get('type')}={c.get('status')} {c.get('reason', '')} {c.get('message', '')}"
+                for c in seen.get("status", {}).get("conditions", [])
+            )
+            raise SouthboundError(
+                f"Endpoint {tenant}/{name} has no addresses after {seconds:g} s: {said or 'silent'}"
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
+
+
+def _attachment(seen: Manifest) -> Manifest | None:
+    status = seen.get("status") or {}
+    found = status.get("interfaces") or status.get("interface")
+    if isinstance(found, list):
+        found = found[0] if found else None
+    return found if found and found.get("addresses") and found.get("mac") else None
+
+
+def condition(seen: Manifest, kind: str) -> Manifest:
+    """One condition of an object, empty when it has none of that type."""
+    for one in (seen.get("status") or {}).get("conditions") or []:
+        if one.get("type") == kind:
+            found: Manifest = one
+            return found
+    return {}
+
+
+def reachable(controller: Controller) -> bool:
+    """Whether the controller answers a question at all."""
+    try:
+        controller.get("Host", "", "h1")
+    except NotFound:
+        return True
+    except (VneterError, OSError):
+        return False
+    return True
