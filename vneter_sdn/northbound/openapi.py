@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenAPI 3.1 description of the REST server, from its routes and schemas."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from vneter_sdn import __version__
+from vneter_sdn.northbound.routes import ROUTES, Query, Route
+from vneter_sdn.northbound.schemas import components
+
+_EVERYWHERE = (400, 403, 405, 500, 503)
+_MEANINGS = {
+    200: "Done.",
+    201: "Created.",
+    400: "The request is malformed.",
+    403: "The Host header does not name this machine's loopback.",
+    404: "There is no such object.",
+    405: "The path has no such method.",
+    409: "It changed since it was read.",
+    413: "The body is larger than 8 MiB.",
+    415: "The body is not application/json.",
+    422: "The intent is not acceptable; nothing was changed.",
+    500: "A fault of the server's own.",
+    503: "The database cannot be reached.",
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole description. Treat it as read only: it is built once."""
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        item = paths.setdefault(route.path, {})
+        names = re.findall(r"{(\w+)}", route.path)
+        if names:
+            item["parameters"] = [_path_parameter(name) for name in names]
+        item[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "vneter",
+            "version": __version__,
+            "summary": "Declare tenants, networks and endpoints; see their state.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "http://127.0.0.1:8181"}],
+        "paths": paths,
+        "components": {
+            "schemas": components(),
+            "responses": {str(code): _problem(code) for code in _MEANINGS if code >= 400},
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    refusals = sorted({*_EVERYWHERE, *route.refusals})
+    responses = {str(code): _answer(route, code) for code in route.success}
+    responses |= {str(code): {"$ref": f"#/components/responses/{code}"} for code in refusals}
+    operation: dict[str, Any] = {
+        "operationId": route.identity,
+        "summary": route.summary,
+        "tags": [route.kind.name if route.kind else "Server"],
+        "responses": responses,
+    }
+    if route.query:
+        operation["parameters"] = [_query_parameter(query) for query in route.query]
+    if route.body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _ref(route.body)}},
+        }
+    return operation
+
+
+def _answer(route: Route, code: int) -> dict[str, Any]:
+    media = route.media.split(";", maxsplit=1)[0]
+    schema = _ref(route.answer) if route.answer else {}
+    answer: dict[str, Any] = {
+        "description": _MEANINGS[code],
+        "content": {media: {"schema": schema}},
+    }
+    if code == 201:
+        location = {"description": "Path of the object.", "schema": {"type": "string"}}
+        answer["headers"] = {"Location": location}
+    return answer
+
+
+def _problem(code: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _ref("ProblemDetails")}}
+    return {"description": _MEANINGS[code], "content": content}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query_parameter(query: Query) -> dict[str, Any]:
+    return {
+        "name": query.name,
+        "in": "query",
+        "description": query.description,
+        "schema": {"type": query.type},
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handlers that read and write objects."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from flask import Response
+
+from vneter_sdn.admission.status import status_of
+from vneter_sdn.errors import IntentError, NotFound, Problem
+from vneter_sdn.model.kinds import API_VERSION, Kind
+from vneter_sdn.model.snapshot import Key, Snapshot
+from vneter_sdn.northbound import resources
+from vneter_sdn.northbound.conditions import met
+from vneter_sdn.northbound.rest import requests
+from vneter_sdn.northbound.rest.answers import json_answer
+from vneter_sdn.northbound.routes import Route
+from vneter_sdn.northbound.selectors import parse_selector
+from vneter_sdn.store.port import Edit, Store
+
+LONGEST_WAIT = 20.0
+"""Seconds a request may wait for a condition."""
+
+
+class Objects:
+    """Handlers of objects, one method per operation of `routes`."""
+
+    def __init__(self, store: Store, waiters: int) -> None:
+        """Serve a store; at most ``waiters`` requests wait for conditions at once."""
+        self._store = store
+        self._waiters = threading.BoundedSemaphore(waiters)
+
+    def list(self, route: Route, tenant: str = "") -> Response:
+        """Objects of a kind: one tenant's, or all."""
+        kind = _kind(route)
+        selector = parse_selector(requests.query(route).get("labelSelector", ""))
+        snapshot = self._store.snapshot()
+        items = [
+            resources.manifest_of(stored, status_of(snapshot, key))
+            for key, stored in sorted(snapshot.objects.items())
+            if key.kind == kind.name
+            and (not tenant or key.tenant == tenant)
+            and selector.selects(stored.labels)
+        ]
+        return json_answer(
+            {
+                "apiVersion": API_VERSION,
+                "kind": f"{kind.name}List",
+                "metadata": {"revision": snapshot.revision},
+                "items": items,
+            }
+        )
+
+    def get(self, route: Route, name: str, tenant: str = "") -> Response:
+        """One object, at once or when a condition of it is met."""
+        query = requests.query(route)
+        key = Key(_kind(route).name, tenant, name)
+        snapshot = self._store.snapshot()
+        if "waitFor" in query:
+            timeout = min(query.get("timeout", LONGEST_WAIT), LONGEST_WAIT)
+            snapshot = self._await(snapshot, key, query["waitFor"], timeout)
+        return json_answer(_manifest(snapshot, key))
+
+    def create(self, route: Route, tenant: str = "") -> Response:
+        """A new object."""
+        return self._write(route, "create", tenant, None)
+
+    def put(self, route: Route, name: str, tenant: str = "") -> Response:
+        """A new object, or a new state of an old one."""
+        return self._write(route, "apply", tenant, name)
+
+    def delete(self, route: Route, name: str, tenant: str = "") -> Response:
+        """No object any more."""
+        requests.query(route)
+        key = Key(_kind(route).name, tenant, name)
+        applied = self._store.apply([Edit("delete", key)], author=requests.author())
+        return json_answer(resources.applied_values(applied))
+
+    def apply(self, route: Route) -> Response:
+        """Many changes, in one transaction."""
+        requests.query(route)
+        asked = requests.body()
+        edits, message, dry_run = batch(asked)
+        applied = self._store.apply(
+            edits, author=requests.author(), message=message, dry_run=dry_run
+        )
+        return json_answer(resources.applied_values(applied))
+
+    def _write(
+        self, route: Route, verb: Literal["create", "apply"], tenant: str, name: str | None
+    ) -> Response:
+        requests.query(route)
+        manifest = requests.body()
+        edit = _placed(manifest, verb, _kind(route), tenant, name)
+        requests.place({str(edit.key): ""})
+        applied = self._store.apply([edit], author=requests.author())
+        response = json_answer(
+            _manifest(self._store.snapshot(), edit.key), 201 if applied.created else 200
+        )
+        if applied.created:
+            response.headers["Location"] = resources.path_of(edit.key)
+        return response
+
+    def _await(self, snapshot: Snapshot, key: Key, condition: str, timeout: float) -> Snapshot:
+        # Waiting requests hold a thread each: past the limit they are answered at once, and ask
+        # again.
+        if not self._waiters.acquire(blocking=False):
+            return snapshot
+        try:
+            deadline = time.monotonic() + timeout
+            while not met(_manifest(snapshot, key), condition):
+                changed = self._store.wait(snapshot, max(0.0, deadline - time.monotonic()))
+                if changed is None:
+                    break
+                snapshot = changed[0]
+            return snapshot
+        finally:
+            self._waiters.release()
+
+
+def batch(asked: Any) -> tuple[list[Edit], str, bool]:
+    """The edits, the message and the dry-run flag of a request to apply.
+
+    Raises:
+        IntentError: every problem with the request's shape or with the identity of an object.
+    """
+    problems: list[Problem] = []
+    fields = _checked(asked, problems)
+    edits: list[Edit] = []
+    places: dict[str, str] = {}
+    for group in ("objects", "delete"):
+        for index, item in enumerate(fields[group]):
+            origin = f"{group}[{index}]"
+            places[origin] = f"/{group}/{index}"
+            try:
+                edit = _edit(group, item, origin)
+            except IntentError as error:
+                problems.extend(error.problems)
+                continue
+            places[str(edit.key)] = f"/{group}/{index}"
+            edits.append(edit)
+    requests.place(places)
+    if problems:
+        raise IntentError(*problems)
+    return edits, fields["message"], fields["dryRun"]
+
+
+_APPLY: Mapping[str, tuple[type, Any, str]] = {
+    "objects": (list, [], "an array"),
+    "delete": (list, [], "an array"),
+    "message": (str, "", "text"),
+    "dryRun": (bool, False, "a boolean"),
+}
+_MAX_MESSAGE = 1024
+
+
+def _checked(asked: Any, problems: list[Problem]) -> dict[str, Any]:
+    if not isinstance(asked, dict):
+        raise IntentError(Problem("request", "", "WrongType", "expected an object"))
+    fields = {name: default for name, (_, default, _) in _APPLY.items()}
+    for name, value in asked.items():
+        if name not in _APPLY:
+            message = f"no such field; known: {', '.join(_APPLY)}"
+            problems.append(Problem("request", name, "UnknownField", message))
+        elif not isinstance(value, _APPLY[name][0]):
+            message = f"expected {_APPLY[name][2]}"
+            problems.append(Problem("request", name, "WrongType", message))
+        else:
+            fields[name] = value
+    if len(fields["message"]) > _MAX_MESSAGE:
+        message = f"at most {_MAX_MESSAGE} characters"
+        problems.append(Problem("request", "message", "TooLong", message))
+    return fields
+
+
+def _edit(group: str, item: Any, origin: str) -> Edit:
+    if group == "objects":
+        return resources.edit_of(item, "apply", origin)
+    if not isinstance(item, dict):
+        raise IntentError(Problem(origin, "", "WrongType", "expected {kind, tenant, name}"))
+    metadata = {name: item[name] for name in ("tenant", "name") if name in item}
+    key = resources.key_of({"kind": item.get("kind"), "metadata": metadata}, origin)
+    return Edit("delete", key)
+
+
+def _placed(
+    manifest: Any, verb: Literal["create", "apply"], kind: Kind, tenant: str, name: str | None
+) -> Edit:
+    """The edit of a manifest sent to a path; what the path says need not be repeated."""
+    if not isinstance(manifest, dict):
+        raise IntentError(Problem("request body", "", "WrongType", "expected a manifest object"))
+    metadata = manifest.get("metadata", {})
+    said = {"kind": kind.name, "metadata.tenant": tenant or None, "metadata.name": name}
+    problems = []
+    for field, value in said.items():
+        holder, leaf = (metadata, field[9:]) if "." in field else (manifest, field)
+        given = holder.get(leaf) if isinstance(holder, dict) else None
+        if value is not None and given is not None and given != value:
+            message = f"the path says {value!r}, the body says {given!r}"
+            problems.append(Problem("request body", field, "PathMismatch", message))
+    if problems:
+        requests.place({"request body": ""})
+        raise IntentError(*problems)
+    full = {"apiVersion": API_VERSION, "kind": kind.name, **manifest}
+    if isinstance(metadata, dict):
+        identity = {"tenant": tenant, "name": name}
+        full["metadata"] = {leaf: value for leaf, value in identity.items() if value} | metadata
+    return resources.edit_of(full, verb, "request body")
+
+
+def _manifest(snapshot: Snapshot, key: Key) -> dict[str, Any]:
+    stored = snapshot.objects.get(key)
+    if stored is None:
+        raise NotFound(f"there is no {key}")
+    return resources.manifest_of(stored, status_of(snapshot, key))
+
+
+def _kind(route: Route) -> Kind:
+    if route.kind is None:
+        raise AssertionError(f"{route.identity} is not a route of a kind")
+    return route.kind

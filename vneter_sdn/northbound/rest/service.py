@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handlers about the server and the store as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response
+
+from vneter_sdn import __version__
+from vneter_sdn.admission.status import status_of
+from vneter_sdn.errors import Problem, StoreUnavailable
+from vneter_sdn.model.kinds import KINDS
+from vneter_sdn.model.snapshot import Snapshot
+from vneter_sdn.northbound import openapi, resources
+from vneter_sdn.northbound.exports import export
+from vneter_sdn.northbound.rest import requests
+from vneter_sdn.northbound.rest.answers import json_answer
+from vneter_sdn.northbound.rest.metrics import Metrics
+from vneter_sdn.northbound.routes import Route
+from vneter_sdn.store.port import Store
+
+CoreAlive = Callable[[], bool | None]
+"""Whether the core process lives; None where that is not known."""
+_LISTED = 100
+_MAX_REVISIONS = 1000
+
+
+class Service:
+    """Handlers that belong to no kind, one method per operation of `routes`."""
+
+    def __init__(self, store: Store, metrics: Metrics, core_alive: CoreAlive) -> None:
+        self._store, self._metrics, self._core_alive = store, metrics, core_alive
+
+    def revisions(self, route: Route) -> Response:
+        """The journal, newest first."""
+        query = requests.query(route)
+        limit = query.get("limit", 100)
+        if not 1 <= limit <= _MAX_REVISIONS:
+            message = f"from 1 to {_MAX_REVISIONS}"
+            raise requests.Malformed(Problem("query", "limit", "OutOfRange", message))
+        found = self._store.revisions(limit, query.get("before"))
+        return json_answer({"items": [asdict(revision) for revision in found]})
+
+    def status(self, route: Route) -> Response:
+        """Counts per kind, and what is not ready."""
+        requests.query(route)
+        snapshot = self._store.snapshot()
+        newest = self._store.revisions(1)
+        summary = summarise(snapshot)
+        return json_answer(
+            {
+                "version": __version__,
+                "revision": snapshot.revision,
+                "lastChange": asdict(newest[0]) if newest else None,
+                "core": self._core_alive(),
+                **summary,
+            }
+        )
+
+    def snapshot(self, route: Route) -> Response:
+        """Everything stored."""
+        requests.query(route)
+        return json_answer(export(self._store.snapshot()))
+
+    def openapi(self, _route: Route) -> Response:
+        """The description of this server."""
+        return json_answer(openapi.document())
+
+    def healthz(self, _route: Route) -> Response:
+        """The server answers."""
+        return json_answer({"status": "ok"})
+
+    def readyz(self, _route: Route) -> Response:
+        """The database answers, and the core lives, where that is known."""
+        revision = self._store.snapshot().revision
+        self._store.revisions(1)
+        core = self._core_alive()
+        if core is False:
+            raise StoreUnavailable("the core process has not been heard of lately")
+        return json_answer({"status": "ok", "revision": revision, "core": core})
+
+    def metrics(self, route: Route) -> Response:
+        """Counters for Prometheus. Served without the database too."""
+        with contextlib.suppress(StoreUnavailable):
+            self._metrics.revision(self._store.snapshot().revision)
+        return Response(self._metrics.text(), content_type=route.media)
+
+
+def summarise(snapshot: Snapshot) -> dict[str, Any]:
+    """Counts per kind by the Ready condition, and the first objects that are not ready."""
+    kinds = {name: {"total": 0, "ready": 0, "notReady": 0, "unknown": 0} for name in KINDS}
+    waiting: list[dict[str, Any]] = []
+    for key in sorted(snapshot.objects):
+        tally = kinds[key.kind]
+        tally["total"] += 1
+        ready = _ready(snapshot, key)
+        word = {"True": "ready", None: "unknown"}.get(ready and ready["status"], "notReady")
+        tally[word] += 1
+        if word == "notReady":
+            fields = ("status", "reason", "message")
+            told = {field: ready.get(field, "") for field in fields}
+            waiting.append({"object": resources.reference(key), **told})
+    omitted = max(0, len(waiting) - _LISTED)
+    return {"kinds": kinds, "notReady": waiting[:_LISTED], "notReadyOmitted": omitted}
+
+
+def _ready(snapshot: Snapshot, key: Any) -> Any:
+    for condition in status_of(snapshot, key).get("conditions", ()):
+        if condition["type"] == "Ready":
+            return condition
+    return None

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where errors become answers: problem details, whatever was raised."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+import msgspec
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from vneter_sdn.errors import IntentError, Problem, VneterError
+from vneter_sdn.northbound import problems
+from vneter_sdn.northbound.problems import Sort
+from vneter_sdn.northbound.rest.requests import Malformed, places
+
+_LOG = logging.getLogger("vneter.api")
+
+
+def install(app: Flask) -> None:
+    """Answer every error of an application with a problem."""
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> Response:
+    """The answer to a request that raised."""
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    if isinstance(error, VneterError):
+        sort = problems.sort_of(error)
+        if sort.status < 500 or sort.name != "internal":
+            found = error.problems if isinstance(error, IntentError) else ()
+            return _respond(sort, str(error), found)
+    return _unexpected(error)
+
+
+def _of_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    found = error.problems if isinstance(error, Malformed) else ()
+    response = _respond(problems.sort_of_status(status), error.description or "", found)
+    for name, value in error.get_headers():
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    instance = uuid.uuid4().urn
+    _LOG.error("%s %s failed, %s", request.method, request.path, instance, exc_info=error)
+    detail = "An unexpected error; the server's log has it under the id given in instance."
+    return _respond(problems.sort_of_status(500), detail, (), instance)
+
+
+def _respond(sort: Sort, detail: str, found: tuple[Problem, ...], instance: str = "") -> Response:
+    errors = problems.field_errors(found, places())
+    document = problems.details(sort, detail, instance or request.path, errors)
+    return Response(msgspec.json.encode(document), sort.status, mimetype=problems.MEDIA_TYPE)

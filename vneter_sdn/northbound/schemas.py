@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Schema (2020-12) of everything that crosses the REST server, from the Structs."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
+
+_REF = "#/components/schemas/"
+
+
+class Reference(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which object."""
+
+    kind: str
+    name: str
+    tenant: Annotated[str, Meta(description="For kinds that belong to a tenant.")] = ""
+
+
+class Apply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Many changes in one transaction: all are made, or none."""
+
+    objects: Annotated[
+        list[Any], Meta(description="Manifests to create or replace.", max_length=50_000)
+    ] = []
+    delete: Annotated[
+        list[Reference], Meta(description="Objects to delete.", max_length=50_000)
+    ] = []
+    message: Annotated[str, Meta(max_length=1024, description="Why, for the journal.")] = ""
+    dry_run: Annotated[bool, Meta(description="Check everything, write nothing.")] = False
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """What one transaction did."""
+
+    revision: Annotated[int, Meta(description="The store's revision after it.")]
+    created: list[Reference] = []
+    updated: list[Reference] = []
+    deleted: list[Reference] = []
+    unchanged: list[Reference] = []
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    """One aspect of an object's state."""
+
+    type: str
+    status: Annotated[str, Meta(description="True, False or Unknown.")]
+    reason: Annotated[str, Meta(description="CamelCase word for programs.")]
+    message: str = ""
+    changed: Annotated[str, Meta(description="RFC 3339 time of the last change.")] = ""
+
+
+class FieldProblem(Struct, frozen=True, kw_only=True):
+    """One thing wrong with one field of one object."""
+
+    object: str
+    field: Annotated[str, Meta(description="Path of the field: spec.prefixes[0].")]
+    reason: Annotated[str, Meta(description="CamelCase word for programs.")]
+    message: str
+    pointer: Annotated[str, Meta(description="The field in the request body (RFC 6901).")] = ""
+
+
+class ProblemDetails(Struct, frozen=True, kw_only=True):
+    """Why a request failed (RFC 9457, application/problem+json)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldProblem] = []
+
+
+class Revision(Struct, frozen=True, kw_only=True):
+    """One transaction of the journal."""
+
+    number: int
+    author: str
+    time: str
+    message: str = ""
+    changes: list[str] = []
+
+
+class RevisionList(Struct, frozen=True, kw_only=True):
+    """The journal, newest first."""
+
+    items: list[Revision]
+
+
+class Tally(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Objects of one kind, counted."""
+
+    total: int
+    ready: int
+    not_ready: int
+    unknown: Annotated[int, Meta(description="Without a Ready condition.")]
+
+
+class NotReady(Struct, frozen=True, kw_only=True):
+    """An object that is not ready, and why."""
+
+    object: Reference
+    status: str
+    reason: str
+    message: str
+
+
+class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The state of everything, on one screen."""
+
+    version: str
+    revision: int
+    last_change: Revision | None
+    core: Annotated[
+        bool | None, Meta(description="Whether the core process lives; null when unknown.")
+    ]
+    kinds: dict[str, Tally]
+    not_ready: Annotated[list[NotReady], Meta(description="At most 100.")]
+    not_ready_omitted: Annotated[int, Meta(description="How many more there are.")]
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """Whether the server can do its work."""
+
+    status: Annotated[str, Meta(description="ok, or what is wrong.")]
+    revision: int | None = None
+    core: bool | None = None
+
+
+_ENVELOPES = (
+    Metadata, Reference, Apply, Applied, Condition, FieldProblem, ProblemDetails,
+    Revision, RevisionList, Tally, NotReady, Summary, Health,
+)  # fmt: skip
+
+
+@cache
+def components() -> dict[str, Any]:
+    """Every schema by name: for each kind its manifest, its spec and its list, and the envelopes.
+
+    Treat it as read only: it is built once.
+    """
+    specs = [kind.spec for kind in KINDS.values()]
+    _, found = msgspec.json.schema_components([*specs, *_ENVELOPES], ref_template=_REF + "{name}")
+    schemas: dict[str, Any] = dict(found)
+    for kind in KINDS.values():
+        schemas[kind.name] = _manifest(kind)
+        schemas[f"{kind.name}List"] = _list(kind)
+    schemas["Status"] = _status()
+    schemas["Snapshot"] = _snapshot()
+    return dict(sorted(schemas.items()))
+
+
+def manifest_schema(kind: Kind) -> dict[str, Any]:
+    """A JSON Schema of one kind's manifest that stands alone."""
+    schemas = components()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schemas[kind.name],
+        "components": {"schemas": schemas},
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF + name}
+
+
+def _manifest(kind: Kind) -> dict[str, Any]:
+    schemas: dict[str, Any] = {
+        "apiVersion": {"const": API_VERSION},
+        "kind": {"const": kind.name},
+        "metadata": _ref("Metadata"),
+        "spec": _ref(kind.spec.__name__),
+        "status": _ref("Status"),
+    }
+    return {
+        "title": kind.name,
+        "description": (kind.spec.__doc__ or "").strip(),
+        "type": "object",
+        "properties": schemas,
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "additionalProperties": False,
+    }
+
+
+def _list(kind: Kind) -> dict[str, Any]:
+    return {
+        "title": f"{kind.name}List",
+        "type": "object",
+        "properties": {
+            "apiVersion": {"const": API_VERSION},
+            "kind": {"const": f"{kind.name}List"},
+            "metadata": {
+                "type": "object",
+                "properties": {"revision": {"type": "integer"}},
+                "required": ["revision"],
+            },
+            "items": {"type": "array", "items": _ref(kind.name)},
+        },
+        "required": ["apiVersion", "kind", "metadata", "items"],
+    }
+
+
+def _status() -> dict[str, Any]:
+    return {
+        "title": "Status",
+        "description": "What the controller reports; ignored in requests.",
+        "type": "object",
+        "properties": {
+            "observedRevision": {"type": "integer"},
+            "conditions": {"type": "array", "items": _ref("Condition")},
+        },
+    }
+
+
+def _snapshot() -> dict[str, Any]:
+    plain = {"type": "array", "items": {"type": "object"}}
+    parts = ("objects", "allocations", "bindings", "statuses")
+    return {
+        "title": "Snapshot",
+        "description": "Everything stored, for a fresh compilation elsewhere.",
+        "type": "object",
+        "properties": {"revision": {"type": "integer"}} | dict.fromkeys(parts, plain),
+        "required": ["revision", *parts],
+    }
