@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline's meaning, run on packets. Pure."""
+"""What compiled state means, on packets: one bridge, a whole fleet, and what the intent allows."""

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the intent allows, read from a snapshot and never from flows.
+
+Each rule is one line; the property tests hold the compiled fleet to them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from vneter_sdn.model.addresses import IPAddress, link_local, mac_number
+from vneter_sdn.model.snapshot import Key, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """An endpoint that is somewhere: what it owns, and the port it is behind."""
+
+    key: Key
+    network: Key
+    host: str
+    port: int
+    mac: int
+    addresses: frozenset[IPAddress]
+
+    @property
+    def tenant(self) -> str:
+        """Name of its tenant."""
+        return self.key.tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The distributed router's face in one network."""
+
+    network: Key
+    mac: int
+    addresses: frozenset[IPAddress]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The snapshot, as what may pass."""
+
+    stations: Mapping[Key, Station]
+    gateways: Mapping[Key, Gateway]
+
+    def may_send(self, sender: Station, mac: int, address: IPAddress | None = None) -> bool:
+        """Anti-spoof: only with its own MAC, and as one of its own addresses."""
+        return mac == sender.mac and (address is None or address in sender.addresses)
+
+    def may_be_heard_as(self, sender: Station, address: IPAddress) -> bool:
+        """The same for its neighbours' sake: link-local addresses are its own too (RFC 4862)."""
+        return address in sender.addresses or address == link_local(sender.mac)
+
+    def owner(self, tenant: str, address: IPAddress) -> Station | None:
+        """L3: an address means whoever owns it in the same tenant, and in no other."""
+        owners = (s for s in self.stations.values() if s.tenant == tenant)
+        return next((s for s in owners if address in s.addresses), None)
+
+    def behind(self, network: Key, mac: int) -> Station | None:
+        """L2: a MAC means whoever owns it in the same network, and in no other."""
+        members = (s for s in self.stations.values() if s.network == network)
+        return next((s for s in members if s.mac == mac), None)
+
+    def may_reach(self, sender: Station, target: Station) -> bool:
+        """Isolation: tenants never meet; inside one, everybody may reach everybody."""
+        return sender.tenant == target.tenant
+
+    def answer(self, sender: Station, address: IPAddress) -> int | None:
+        """ARP and ND: the MAC that the sender's network knows for an address of that network."""
+        gateway = self.gateways[sender.network]
+        if address in gateway.addresses:
+            return gateway.mac
+        members = (s for s in self.stations.values() if s.network == sender.network)
+        return next((s.mac for s in members if address in s.addresses), None)
+
+
+def meaning_of(snapshot: Snapshot) -> Meaning:
+    """Read who owns what (allocations that are not released) and who is where (bindings)."""
+    macs, addresses = _holdings(snapshot)
+    stations = {}
+    for key, binding in snapshot.bindings.items():
+        held = snapshot.objects.get(key)
+        owner = str(key)
+        if held is None or owner not in macs or binding.host not in _hosts(snapshot):
+            continue
+        network = Key("Network", key.tenant, held.spec.network)
+        owned = frozenset(addresses[owner])
+        stations[key] = Station(key, network, binding.host, binding.ofport, macs[owner], owned)
+    gateways = {
+        key: Gateway(key, macs[str(key)], frozenset(addresses[str(key)]))
+        for key in snapshot.objects
+        if key.kind == "Network" and str(key) in macs
+    }
+    return Meaning(stations, gateways)
+
+
+def _hosts(snapshot: Snapshot) -> frozenset[str]:
+    return frozenset(key.name for key in snapshot.objects if key.kind == "Host")
+
+
+def _holdings(snapshot: Snapshot) -> tuple[dict[str, int], Mapping[str, Any]]:
+    """MAC and addresses by owner."""
+    macs: dict[str, int] = {}
+    addresses: defaultdict[str, set[IPAddress]] = defaultdict(set)
+    for allocation in snapshot.allocations.values():
+        if allocation.released is not None:
+            continue
+        if allocation.pool.startswith("mac/"):
+            macs[allocation.owner] = mac_number(allocation.value)
+        elif allocation.pool.startswith("address/"):
+            addresses[allocation.owner].add(ip_address(allocation.value))
+    return macs, addresses
