@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every store promises; one contract suite holds `memory.MemoryStore` and `ovsdb.OvsdbStore`
-to it."""
+"""What every store promises.
+
+One contract suite holds `memory.MemoryStore` and `ovsdb.OvsdbStore` to it.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules on hosts and links, and on what fits through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from vneter_sdn.admission.draft import Draft
+from vneter_sdn.admission.facts import canonical, link_pair
+from vneter_sdn.errors import Problem
+from vneter_sdn.model.encapsulation import payload_limit
+from vneter_sdn.model.kinds import HostSpec, LinkSpec
+from vneter_sdn.model.snapshot import Key, Object
+
+
+def tunnel_addresses_well_formed(stored: Object, _: Draft) -> Iterator[Problem]:
+    """Tunnel addresses parse and are unicast, and each is given once. O(1)."""
+    seen = set()
+    for position, text in enumerate(stored.spec.tunnel_addresses):
+        field, name = f"spec.tunnelAddresses[{position}]", str(stored.key)
+        try:
+            address = ip_address(text)
+        except ValueError as error:
+            yield Problem(name, field, "BadAddress", f"{error}; write it like 192.0.2.1")
+            continue
+        if address.is_multicast or address.is_unspecified or address.is_link_local:
+            advice = f"{text} cannot be reached from other hosts; give a routable unicast address"
+            yield Problem(name, field, "UnusableAddress", advice)
+        if address in seen:
+            yield Problem(name, field, "Duplicate", f"{text} is given twice; remove one")
+        seen.add(address)
+
+
+def tunnel_addresses_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """No two hosts have the same tunnel address. O(addresses)."""
+    for position, text in enumerate(stored.spec.tunnel_addresses):
+        others = draft.lookup.others("tunnel", canonical(text), stored.key)
+        if others:
+            advice = f"{text} already belongs to {others[0]}; each host needs its own"
+            field = f"spec.tunnelAddresses[{position}]"
+            yield Problem(str(stored.key), field, "AddressInUse", advice)
+
+
+def ovsdb_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """No two hosts have the same OVSDB address. O(1)."""
+    others = draft.lookup.others("ovsdb", stored.spec.ovsdb, stored.key)
+    if others:
+        text = f"{stored.spec.ovsdb} is already {others[0]}; one host is one object"
+        yield Problem(str(stored.key), "spec.ovsdb", "OvsdbInUse", text)
+
+
+def link_ends_differ(stored: Object, _: Draft) -> Iterator[Problem]:
+    """A link joins two hosts. O(1)."""
+    if stored.spec.source == stored.spec.target:
+        text = f"joins {stored.spec.source!r} to itself; name another host"
+        yield Problem(str(stored.key), "spec.target", "SameEnds", text)
+
+
+def link_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """Two hosts are joined by one link object at most. O(1)."""
+    others = draft.lookup.others("pair", link_pair(stored.spec), stored.key)
+    if others:
+        text = f"{others[0]} already joins these hosts; change that one"
+        yield Problem(str(stored.key), "", "LinkExists", text)
+
+
+def network_fits_underlays(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """A network's MTU fits through every tunnel. O(distinct limits + links with a setting)."""
+    mtu = stored.spec.mtu
+    limit = min(draft.lookup.abouts("payload"), default=None)
+    if limit is not None and mtu > limit:
+        host = draft.lookup.others("payload", limit, None)[0]
+        yield _too_large(stored, "spec.mtu", mtu, limit, f"the tunnels of {host}")
+    for encapsulation in draft.lookup.abouts("override"):
+        for key, _ in draft.lookup.members("override", encapsulation):
+            limit = _link_limit(key, draft)
+            if limit is not None and mtu > limit:
+                yield _too_large(stored, "spec.mtu", mtu, limit, str(key))
+
+
+def host_fits_networks(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """Every network fits through a host's tunnels and links. O(distinct MTUs + its links)."""
+    spec: HostSpec = stored.spec
+    mtu = max(draft.lookup.abouts("mtu"), default=0)
+    limit = payload_limit(spec)
+    if limit is not None and mtu > limit:
+        yield _too_large(stored, "spec.underlayMtu", mtu, limit, "its tunnels", draft)
+    for key in draft.lookup.others("joins", stored.key, None):
+        limit = _link_limit(key, draft)
+        if limit is not None and mtu > limit:
+            yield _too_large(stored, "spec.underlayMtu", mtu, limit, str(key), draft)
+
+
+def link_fits_networks(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """Every network fits through a link that sets its encapsulation. O(distinct MTUs)."""
+    mtu = max(draft.lookup.abouts("mtu"), default=0)
+    limit = _link_limit(stored.key, draft)
+    if limit is not None and mtu > limit:
+        yield _too_large(stored, "spec.encapsulation", mtu, limit, "this link", draft)
+
+
+def _link_limit(key: Key, draft: Draft) -> int | None:
+    """The largest packet through a link that sets its encapsulation; None otherwise."""
+    stored = draft.object(key)
+    if stored is None or not isinstance(stored.spec, LinkSpec) or not stored.spec.encapsulation:
+        return None
+    ends = [draft.object(Key("Host", "", name)) for name in link_pair(stored.spec)]
+    limits = [payload_limit(end.spec, stored.spec.encapsulation) for end in ends if end]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _too_large(
+    stored: Object, field: str, mtu: int, limit: int, through: str, draft: Draft | None = None
+) -> Problem:
+    whose = f" of {draft.lookup.others('mtu', mtu, None)[0]}" if draft else ""
+    text = (
+        f"the MTU {mtu}{whose} does not fit through {through}, which carry at most {limit} bytes "
+        "after encapsulation; lower the MTU, or raise underlayMtu"
+    )
+    return Problem(str(stored.key), field, "MtuTooLarge", text)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a manifest (plain JSON values) to an object of its kind, or every reason why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from vneter_sdn.errors import Problem
+from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
+from vneter_sdn.model.snapshot import Key, Object
+
+_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*?)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_DEEPEST = 32
+
+
+class Malformed(Exception):
+    """The manifest cannot be read; carries every problem."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("malformed manifest")
+        self.problems = problems
+
+
+def parse(key: Key, manifest: Any, origin: str = "") -> tuple[Object, int | None]:
+    """The object a manifest describes, and the revision it names.
+
+    ``status``, and the ``uid`` and ``created`` of the metadata, are ignored.
+
+    Raises:
+        Malformed: with every problem found; nothing else is ever raised, whatever the manifest.
+    """
+    name = f"{key} ({origin})" if origin else str(key)
+    problems = list(_unprintable(manifest, name))
+    if problems:
+        raise Malformed(problems)
+    kind = KINDS.get(key.kind)
+    if not isinstance(manifest, Mapping) or kind is None:
+        raise Malformed([_shape_problem(key, manifest, name)])
+    problems += _envelope(key, manifest, name)
+    metadata, faults = _convert(manifest.get("metadata", {}), Metadata, "metadata", name)
+    problems += faults
+    spec, faults = _convert(manifest.get("spec", {}), kind.spec, "spec", name)
+    problems += faults
+    if metadata is not None:
+        problems += _identity(key, kind, metadata, name)
+    if problems or metadata is None:
+        raise Malformed(problems)
+    labels, annotations = dict(metadata.labels), dict(metadata.annotations)
+    return Object(key=key, spec=spec, labels=labels, annotations=annotations), metadata.revision
+
+
+def _shape_problem(key: Key, manifest: Any, name: str) -> Problem:
+    if not isinstance(manifest, Mapping):
+        text = f"a manifest is an object with {', '.join(_TOP[:4])}, not {_json_type(manifest)}"
+        return Problem(name, "", "WrongType", text)
+    return Problem(name, "kind", "UnknownKind", _unknown("kind", key.kind, KINDS))
+
+
+def _unprintable(value: Any, name: str, path: str = "", depth: int = 0) -> Iterator[Problem]:
+    """Text that no database can hold, numbers that JSON has not, and nesting without end."""
+    if depth > _DEEPEST:
+        yield Problem(name, path, "TooDeep", f"nested more than {_DEEPEST} levels deep")
+    elif isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            text = "holds NUL or a surrogate, which is not valid UTF-8 text; remove it"
+            yield Problem(name, path, "BadText", text)
+    elif isinstance(value, Mapping):
+        for field, child in value.items():
+            label = field if isinstance(field, str) else repr(field)
+            if not isinstance(field, str):
+                text = f"field names are text, not {_json_type(field)}; quote it"
+                yield Problem(name, path, "WrongType", text)
+            clean = label.encode("utf-8", "backslashreplace").decode()
+            yield from _unprintable(label, name, path, depth + 1)
+            yield from _unprintable(child, name, f"{path}.{clean}".lstrip("."), depth + 1)
+    elif isinstance(value, list | tuple):
+        for position, child in enumerate(value):
+            yield from _unprintable(child, name, f"{path}[{position}]", depth + 1)
+
+
+def _envelope(key: Key, manifest: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    for field in manifest:
+        if field not in _TOP:
+            yield Problem(name, str(field), "UnknownField", _unknown("field", field, _TOP))
+    for field in ("apiVersion", "kind", "metadata"):
+        if field not in manifest:
+            yield Problem(name, field, "Missing", "is required")
+    version = manifest.get("apiVersion", API_VERSION)
+    if version != API_VERSION:
+        text = f"{version!r} is not supported; write {API_VERSION}"
+        yield Problem(name, "apiVersion", "UnsupportedVersion", text)
+    if manifest.get("kind", key.kind) != key.kind:
+        text = f"{manifest['kind']!r} was given where a {key.kind} is expected"
+        yield Problem(name, "kind", "KindMismatch", text)
+
+
+def _identity(key: Key, kind: Kind, metadata: Metadata, name: str) -> Iterator[Problem]:
+    if metadata.name != key.name:
+        text = f"{metadata.name!r} was given where {key.name!r} is expected; names never change"
+        yield Problem(name, "metadata.name", "NameMismatch", text)
+    given = metadata.tenant or ""
+    if kind.tenanted and not given:
+        text = f"a {kind.name} belongs to a tenant; name it here"
+        yield Problem(name, "metadata.tenant", "Missing", text)
+    elif not kind.tenanted and given:
+        text = f"a {kind.name} belongs to no tenant; remove it"
+        yield Problem(name, "metadata.tenant", "NotTenanted", text)
+    elif given != key.tenant:
+        text = f"{given!r} was given where {key.tenant!r} is expected; objects never move"
+        yield Problem(name, "metadata.tenant", "NameMismatch", text)
+
+
+def _convert(value: Any, type_: Any, path: str, name: str) -> tuple[Any, list[Problem]]:
+    """The value as a Struct, or None and every problem: field by field once the whole fails."""
+    try:
+        return msgspec.convert(value, type_), []
+    except msgspec.ValidationError as error:
+        whole = _problem(error, path, name, type_)
+    if not isinstance(value, Mapping):
+        return None, [whole]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
+    problems = [
+        Problem(name, f"{path}.{given}", "UnknownField", _unknown("field", given, fields))
+        for given in value
+        if given not in fields
+    ]
+    for field in fields.values():
+        if field.encode_name in value:
+            try:
+                msgspec.convert(value[field.encode_name], field.type)
+            except msgspec.ValidationError as error:
+                problems.append(_problem(error, f"{path}.{field.encode_name}", name, type_))
+        elif field.required:
+            problems.append(Problem(name, f"{path}.{field.encode_name}", "Missing", "is required"))
+    return None, problems or [whole]
+
+
+def _problem(error: msgspec.ValidationError, path: str, name: str, type_: Any) -> Problem:
+    """What msgspec found, in our words: ``Expected `int`, got `str` - at `$.mtu```."""
+    found = _WHERE.match(str(error))
+    what, where = (found["what"], found["path"] or "") if found else (str(error), "")
+    unknown = _UNKNOWN.match(what)
+    if unknown:
+        names = [field.encode_name for field in msgspec.structs.fields(type_)]
+        text = _unknown("field", unknown[1], names)
+        return Problem(name, f"{path}{where}.{unknown[1]}", "UnknownField", text)
+    reason = "WrongType" if ", got " in what else "InvalidValue"
+    text = what.replace("`", "").replace("Expected", "expected", 1)
+    return Problem(name, path + where, reason, text)
+
+
+def _unknown(what: str, given: Any, valid: Any) -> str:
+    names = list(valid)
+    near = get_close_matches(str(given), names, n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(names)}"
+    return f"there is no {what} {str(given)[:64]!r}; {advice}"
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "text", bool: "a boolean"}
+    if value is None:
+        return "null"
+    return names.get(type(value), "a number" if isinstance(value, int | float) else "that")

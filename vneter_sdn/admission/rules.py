@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of rules: which rule holds for which kinds. A new kind adds rows, not branches.
+
+A rule is a function from (object, draft) to the problems it finds. *Local* rules look at the
+object alone and run first; the others see the batch as it will be, so order within it is free,
+and only objects without local problems reach them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from vneter_sdn.admission import endpoint_rules, host_rules, network_rules, reference_rules
+from vneter_sdn.admission.draft import Draft
+from vneter_sdn.errors import Problem
+from vneter_sdn.model.snapshot import Object
+
+Check = Callable[[Object, Draft], Iterator[Problem]]
+
+
+class Rule(NamedTuple):
+    """One rule, and the kinds it holds for."""
+
+    check: Check
+    kinds: frozenset[str]
+    local: bool = False
+
+
+def _rule(check: Check, *kinds: str, local: bool = False) -> Rule:
+    return Rule(check, frozenset(kinds), local)
+
+
+RULES: tuple[Rule, ...] = (
+    _rule(network_rules.prefixes_well_formed, "Network", local=True),
+    _rule(network_rules.gateways_well_formed, "Network", local=True),
+    _rule(endpoint_rules.addresses_well_formed, "Endpoint", local=True),
+    _rule(endpoint_rules.mac_unicast, "Endpoint", local=True),
+    _rule(host_rules.tunnel_addresses_well_formed, "Host", local=True),
+    _rule(host_rules.link_ends_differ, "Link", local=True),
+    _rule(reference_rules.references_exist, "Network", "Endpoint", "Link"),
+    _rule(network_rules.prefixes_disjoint, "Network"),
+    _rule(network_rules.prefixes_unused_when_changed, "Network"),
+    _rule(network_rules.gateways_free, "Network"),
+    _rule(network_rules.vni_unique, "Network"),
+    _rule(host_rules.network_fits_underlays, "Network"),
+    _rule(host_rules.host_fits_networks, "Host"),
+    _rule(host_rules.link_fits_networks, "Link"),
+    _rule(host_rules.ovsdb_unique, "Host"),
+    _rule(host_rules.tunnel_addresses_unique, "Host"),
+    _rule(host_rules.link_unique, "Link"),
+    _rule(endpoint_rules.addresses_in_network, "Endpoint"),
+    _rule(endpoint_rules.addresses_free, "Endpoint"),
+    _rule(endpoint_rules.mac_free, "Endpoint"),
+    _rule(endpoint_rules.interface_unique, "Endpoint"),
+)
+
+
+def check(stored: Object, draft: Draft, *, local: bool) -> Iterator[Problem]:
+    """Every problem that the rules of one sort find with an object."""
+    for rule in RULES:
+        if rule.local == local and stored.key.kind in rule.kinds:
+            yield from rule.check(stored, draft)

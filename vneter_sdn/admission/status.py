@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``status`` that people read: allocations, binding and what the engine reported, merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any
+
+from vneter_sdn.admission import allocation
+from vneter_sdn.admission.draft import Draft
+from vneter_sdn.admission.facts import interface_id, network_of, prefixes_of
+from vneter_sdn.admission.needs import Need, gateways_of
+from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.snapshot import Condition, Key, Object, Pools, Snapshot
+
+Fields = dict[str, Any]
+
+
+def status_of(snapshot: Snapshot, key: Key) -> Fields:
+    """The status of an object as plain JSON values; empty when there is no such object.
+
+    O(size of the answer) for an `IndexedSnapshot`, which is what stores hand out.
+    """
+    stored = snapshot.objects.get(key)
+    if stored is None:
+        return {}
+    draft = Draft(snapshot, 0.0)
+    held = allocation.held_by(draft, str(key))
+    reported = snapshot.statuses.get(key)
+    fields: Fields = dict(reported.details) if reported else {}
+    view = _VIEWS.get(key.kind)
+    if view is not None:
+        fields.update(view(draft, stored, held))
+    fields["observedRevision"] = reported.observed_revision if reported else 0
+    fields["conditions"] = [_json(condition) for condition in conditions_of(snapshot, key)]
+    return fields
+
+
+def conditions_of(snapshot: Snapshot, key: Key) -> tuple[Condition, ...]:
+    """Ready, Allocated, and whatever else was reported of an object.
+
+    Ready is what the engine reported, ``Unknown`` before it did, and ``False`` for want of
+    allocations.
+    """
+    reported = snapshot.statuses.get(key)
+    others = {condition.type: condition for condition in (reported.conditions if reported else ())}
+    allocated = allocation_conditions(snapshot, key)
+    ready = others.pop("Ready", Condition("Ready", "Unknown", "Pending", "not yet reported"))
+    others.pop("Allocated", None)
+    if allocated.status == "False":
+        ready = Condition("Ready", "False", allocated.reason, allocated.message, ready.changed)
+    return (ready, allocated, *others.values())
+
+
+def allocation_conditions(snapshot: Snapshot, key: Key) -> Condition:
+    """The condition Allocated: whether an object has every number and address that it needs."""
+    draft = Draft(snapshot, 0.0)
+    stored = draft.object(key)
+    missing = allocation.unmet(draft, stored) if stored else []
+    if not missing:
+        return Condition("Allocated", "True", "Allocated")
+    reasons = [_reason(draft, need) for need in missing]
+    message = "; ".join(message for _, message in reasons)
+    return Condition("Allocated", "False", reasons[0][0], f"{message}; retried every few seconds")
+
+
+def _reason(draft: Draft, need: Need) -> tuple[str, str]:
+    pool, _, path = need.pool.partition("/")
+    if need.wanted is not None and draft.allocation(need.pool, need.wanted):
+        text = f"{need.wanted} was released a moment ago and rests before it is reused"
+        return "AddressResting" if pool == "address" else "ValueResting", text
+    if pool == "address":
+        prefix = path.split("/", 2)[2]
+        return "PrefixExhausted", f"{prefix} has no free address; delete endpoints or use a larger"
+    return "PoolExhausted", f"no free {pool} is left"
+
+
+def _json(condition: Condition) -> Fields:
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "changed": condition.changed,
+    }
+
+
+def _number(held: dict[str, str], pool: str) -> int | None:
+    return int(held[pool]) if pool in held else None
+
+
+def _tenant(_: Draft, __: Object, held: dict[str, str]) -> Fields:
+    return {"tenantId": _number(held, Pools.TENANT)}
+
+
+def _host(_: Draft, __: Object, held: dict[str, str]) -> Fields:
+    number = _number(held, Pools.BRIDGE)
+    dpid = None if number is None else f"{datapath_id(number):016x}"
+    return {"bridgeId": number, "datapathId": dpid}
+
+
+def _network(draft: Draft, stored: Object, held: dict[str, str]) -> Fields:
+    key = stored.key
+    blocks = [
+        {"host": owner.removeprefix("Host "), "prefix": block}
+        for prefix in prefixes_of(stored.spec)
+        for block, owner in draft.lookup.members("live", Pools.block(key, str(prefix)))
+    ]
+    return {
+        "vni": _number(held, Pools.VNI),
+        "gateways": _gateways(draft, key),
+        "gatewayMac": held.get(Pools.mac(key)),
+        "slot": _number(held, Pools.SLOT),
+        "endpoints": draft.lookup.count("refers", key),
+        "blocks": sorted(blocks, key=lambda block: _block_order(block["prefix"])),
+    }
+
+
+def _block_order(prefix: str) -> tuple[int, int]:
+    network = ip_network(prefix)
+    return network.version, int(network.network_address)
+
+
+def _gateways(draft: Draft, network: Key) -> list[str]:
+    """The gateways of a network that are its own by now, with prefix lengths."""
+    spec = draft.network(network)
+    return [
+        f"{gateway}/{prefix.prefixlen}"
+        for prefix, gateway in (gateways_of(spec) if spec else {}).items()
+        if draft.owner(Pools.address(network, str(prefix)), str(gateway)) == network
+    ]
+
+
+def _endpoint(draft: Draft, stored: Object, held: dict[str, str]) -> Fields:
+    at = network_of(stored.key, stored.spec)
+    network, binding = draft.network(at), draft.snapshot.bindings.get(stored.key)
+    prefixes = prefixes_of(network) if network else ()
+    pools = {prefix: Pools.address(at, str(prefix)) for prefix in prefixes}
+    addresses = {prefix: held[pool] for prefix, pool in pools.items() if pool in held}
+    mac = held.get(Pools.mac(at))
+    return {
+        "addresses": list(addresses.values()),
+        "mac": mac,
+        "slot": _number(held, Pools.SLOT),
+        "host": binding.host if binding else None,
+        "port": binding.ofport if binding else None,
+        "interface": {
+            "addresses": [f"{address}/{prefix.prefixlen}" for prefix, address in addresses.items()],
+            "gateways": [gateway.partition("/")[0] for gateway in _gateways(draft, at)],
+            "mtu": network.mtu if network else None,
+            "mac": mac,
+            "interfaceId": interface_id(stored.key, stored.spec),
+        },
+    }
+
+
+_VIEWS: dict[str, Callable[[Draft, Object, dict[str, str]], Fields]] = {
+    "Tenant": _tenant,
+    "Host": _host,
+    "Network": _network,
+    "Endpoint": _endpoint,
+}

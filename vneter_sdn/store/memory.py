@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The in-memory twin of the database: the same promises, without durability."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from vneter_sdn.admission.admit import Admission, admit, sweep
+from vneter_sdn.admission.advance import carried_out, with_reports
+from vneter_sdn.admission.allocation import indexed
+from vneter_sdn.admission.draft import rfc3339
+from vneter_sdn.errors import StoreUnavailable
+from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
+from vneter_sdn.store.history import History
+from vneter_sdn.store.port import Applied, Edit
+from vneter_sdn.store.reports import news
+
+
+class MemoryStore:
+    """A `vneter_sdn.store.port.Store` in this process; safe to share between threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Start empty; ``clock`` gives POSIX seconds."""
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._history = History(indexed(Snapshot()))
+        self._journal: list[Revision] = []
+        self._closed = False
+
+    def snapshot(self) -> Snapshot:
+        """The newest state."""
+        with self._changed:
+            self._check()
+            return self._history.newest
+
+    def apply(
+        self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
+    ) -> Applied:
+        """Admit and write all edits at once, or none; see `Store.apply`."""
+        with self._changed:
+            self._check()
+            now = self._clock()
+            admission = admit(self._history.newest, edits, now)
+            if dry_run:
+                return applied(admission, self._history.newest.revision)
+            self._write(admission)
+            revision = self._history.newest.revision
+            if not admission.empty:
+                changes = admission.changes()
+                self._journal.append(Revision(revision, author, rfc3339(now), message, changes))
+            return applied(admission, revision)
+
+    def sweep(self) -> Applied:
+        """Forget rested releases and retry exhausted allocations; see `Store.sweep`."""
+        with self._changed:
+            self._check()
+            admission = sweep(self._history.newest, self._clock())
+            self._write(admission)
+            return applied(admission, self._history.newest.revision)
+
+    def bind(self, bound: Sequence[Binding], unbound: Sequence[Key] = ()) -> None:
+        """Write where endpoints are; see `Store.bind`."""
+        with self._changed:
+            self._check()
+            self._report(bound, unbound, ())
+
+    def report(self, statuses: Sequence[Status]) -> None:
+        """Write what was observed; see `Store.report`."""
+        with self._changed:
+            self._check()
+            self._report((), (), statuses)
+
+    def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:
+        """Wait until the state differs; see `Store.wait`."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._history.newest is not after, timeout
+            )
+            self._check()
+            if self._history.newest is after:
+                return None
+            return self._history.newest, self._history.since(after)
+
+    def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
+        """The journal, newest first; see `Store.revisions`."""
+        with self._changed:
+            self._check()
+            older = [r for r in self._journal if before is None or r.number < before]
+            return tuple(reversed(older[max(0, len(older) - limit) :]))
+
+    def close(self) -> None:
+        """Wake whoever waits; they and all later callers get StoreUnavailable."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
+    def _write(self, admission: Admission) -> None:
+        if not admission.empty:
+            self._history.advance(*carried_out(self._history.newest, admission))
+            self._changed.notify_all()
+
+    def _report(
+        self, bound: Sequence[Binding], unbound: Sequence[Key], statuses: Sequence[Status]
+    ) -> None:
+        newest = self._history.newest
+        bindings, changed = news(newest, bound, unbound, statuses)
+        if bindings or changed:
+            delta = Delta(bindings=frozenset(bindings), statuses=frozenset(changed))
+            self._history.advance(with_reports(newest, bindings, changed), delta)
+            self._changed.notify_all()
+
+
+def applied(admission: Admission, revision: int) -> Applied:
+    """What an admission did, as the store's answer."""
+    return Applied(
+        revision, admission.created, admission.updated, admission.deleted, admission.unchanged
+    )
