@@ -14,11 +14,11 @@ OPENFLOW_BASIC = 0x8000
 """OXM class of OpenFlow's own fields."""
 NXM_0 = 0x0000
 NXM_1 = 0x0001
-"""OXM class of Nicira's extension fields (registers, tunnel metadata, ND)."""
-EXPERIMENTER = 0xFFFF
-"""OXM class whose header carries an experimenter id."""
-NXOXM_ET = 0x00002320
-"""Nicira's experimenter id (NXOXM_NSH, NXOXM_ET_* fields)."""
+"""OXM classes of Nicira's own fields: the older names of OpenFlow's, and extensions (registers)."""
+PACKET_REGS = 0x8001
+"""OXM class of OpenFlow 1.5's 64-bit packet registers, each a pair of Open vSwitch's."""
+ERICOXM = 0x1000
+"""OXM class of the ND extensions that Ericsson gave Open vSwitch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Field:
     maskable: bool = False
     needs: tuple[tuple[str, int], ...] = ()
     """Prerequisites: (field, value) pairs that must be matched exactly as well."""
-    experimenter: int = 0
+    alias: tuple[int, int] | None = None
+    """(class, field) of the NXM header that Open vSwitch also knows it by."""
 
     @property
     def full(self) -> int:
@@ -52,44 +53,45 @@ _IPV6 = (("eth_type", ETH_IPV6),)
 _ARP = (("eth_type", ETH_ARP),)
 _ICMP = (*_IP, ("ip_proto", PROTO_ICMP))
 _ICMPV6 = (*_IPV6, ("ip_proto", PROTO_ICMPV6))
-_NS = (*_ICMPV6, ("icmpv6_type", 135), ("icmpv6_code", 0))
+_ND = (*_ICMPV6, ("icmpv6_code", 0))
+_NS, _NA = (*_ND, ("icmpv6_type", 135)), (*_ND, ("icmpv6_type", 136))
 _TCP, _UDP = (("ip_proto", PROTO_TCP),), (("ip_proto", PROTO_UDP),)
 
 _ALL = (
     Field("in_port", 32, OPENFLOW_BASIC, 0),
     Field("metadata", 64, OPENFLOW_BASIC, 2, maskable=True),
-    Field("eth_dst", 48, OPENFLOW_BASIC, 3, maskable=True),
-    Field("eth_src", 48, OPENFLOW_BASIC, 4, maskable=True),
-    Field("eth_type", 16, OPENFLOW_BASIC, 5),
+    Field("eth_dst", 48, OPENFLOW_BASIC, 3, maskable=True, alias=(NXM_0, 1)),
+    Field("eth_src", 48, OPENFLOW_BASIC, 4, maskable=True, alias=(NXM_0, 2)),
+    Field("eth_type", 16, OPENFLOW_BASIC, 5, alias=(NXM_0, 3)),
     Field("vlan_vid", 13, OPENFLOW_BASIC, 6, maskable=True),
     Field("ip_dscp", 6, OPENFLOW_BASIC, 8),
-    Field("ip_proto", 8, OPENFLOW_BASIC, 10),
-    Field("ip_src", 32, OPENFLOW_BASIC, 11, maskable=True, needs=_IP),
-    Field("ip_dst", 32, OPENFLOW_BASIC, 12, maskable=True, needs=_IP),
-    Field("tcp_src", 16, OPENFLOW_BASIC, 13, maskable=True, needs=_TCP),
-    Field("tcp_dst", 16, OPENFLOW_BASIC, 14, maskable=True, needs=_TCP),
-    Field("udp_src", 16, OPENFLOW_BASIC, 15, maskable=True, needs=_UDP),
-    Field("udp_dst", 16, OPENFLOW_BASIC, 16, maskable=True, needs=_UDP),
-    Field("icmp_type", 8, OPENFLOW_BASIC, 19, needs=_ICMP),
-    Field("icmp_code", 8, OPENFLOW_BASIC, 20, needs=_ICMP),
-    Field("arp_op", 16, OPENFLOW_BASIC, 21, needs=_ARP),
-    Field("arp_spa", 32, OPENFLOW_BASIC, 22, maskable=True, needs=_ARP),
-    Field("arp_tpa", 32, OPENFLOW_BASIC, 23, maskable=True, needs=_ARP),
-    Field("arp_sha", 48, OPENFLOW_BASIC, 24, maskable=True, needs=_ARP),
-    Field("arp_tha", 48, OPENFLOW_BASIC, 25, maskable=True, needs=_ARP),
-    Field("ipv6_src", 128, OPENFLOW_BASIC, 26, maskable=True, needs=_IPV6),
-    Field("ipv6_dst", 128, OPENFLOW_BASIC, 27, maskable=True, needs=_IPV6),
-    Field("icmpv6_type", 8, OPENFLOW_BASIC, 29, needs=_ICMPV6),
-    Field("icmpv6_code", 8, OPENFLOW_BASIC, 30, needs=_ICMPV6),
-    Field("nd_target", 128, OPENFLOW_BASIC, 31, maskable=True, needs=_ICMPV6),
-    Field("nd_sll", 48, OPENFLOW_BASIC, 32, maskable=True, needs=_ICMPV6),
-    Field("nd_tll", 48, OPENFLOW_BASIC, 33, maskable=True, needs=_ICMPV6),
-    Field("tun_id", 64, OPENFLOW_BASIC, 38, maskable=True),
+    Field("ip_proto", 8, OPENFLOW_BASIC, 10, alias=(NXM_0, 6)),
+    Field("ip_src", 32, OPENFLOW_BASIC, 11, maskable=True, needs=_IP, alias=(NXM_0, 7)),
+    Field("ip_dst", 32, OPENFLOW_BASIC, 12, maskable=True, needs=_IP, alias=(NXM_0, 8)),
+    Field("tcp_src", 16, OPENFLOW_BASIC, 13, maskable=True, needs=_TCP, alias=(NXM_0, 9)),
+    Field("tcp_dst", 16, OPENFLOW_BASIC, 14, maskable=True, needs=_TCP, alias=(NXM_0, 10)),
+    Field("udp_src", 16, OPENFLOW_BASIC, 15, maskable=True, needs=_UDP, alias=(NXM_0, 11)),
+    Field("udp_dst", 16, OPENFLOW_BASIC, 16, maskable=True, needs=_UDP, alias=(NXM_0, 12)),
+    Field("icmp_type", 8, OPENFLOW_BASIC, 19, needs=_ICMP, alias=(NXM_0, 13)),
+    Field("icmp_code", 8, OPENFLOW_BASIC, 20, needs=_ICMP, alias=(NXM_0, 14)),
+    Field("arp_op", 16, OPENFLOW_BASIC, 21, needs=_ARP, alias=(NXM_0, 15)),
+    Field("arp_spa", 32, OPENFLOW_BASIC, 22, maskable=True, needs=_ARP, alias=(NXM_0, 16)),
+    Field("arp_tpa", 32, OPENFLOW_BASIC, 23, maskable=True, needs=_ARP, alias=(NXM_0, 17)),
+    Field("arp_sha", 48, OPENFLOW_BASIC, 24, maskable=True, needs=_ARP, alias=(NXM_1, 17)),
+    Field("arp_tha", 48, OPENFLOW_BASIC, 25, maskable=True, needs=_ARP, alias=(NXM_1, 18)),
+    Field("ipv6_src", 128, OPENFLOW_BASIC, 26, maskable=True, needs=_IPV6, alias=(NXM_1, 19)),
+    Field("ipv6_dst", 128, OPENFLOW_BASIC, 27, maskable=True, needs=_IPV6, alias=(NXM_1, 20)),
+    Field("icmpv6_type", 8, OPENFLOW_BASIC, 29, needs=_ICMPV6, alias=(NXM_1, 21)),
+    Field("icmpv6_code", 8, OPENFLOW_BASIC, 30, needs=_ICMPV6, alias=(NXM_1, 22)),
+    Field("nd_target", 128, OPENFLOW_BASIC, 31, maskable=True, needs=_ND, alias=(NXM_1, 23)),
+    Field("nd_sll", 48, OPENFLOW_BASIC, 32, maskable=True, needs=_NS, alias=(NXM_1, 24)),
+    Field("nd_tll", 48, OPENFLOW_BASIC, 33, maskable=True, needs=_NA, alias=(NXM_1, 25)),
+    Field("tun_id", 64, OPENFLOW_BASIC, 38, maskable=True, alias=(NXM_1, 16)),
     Field("ip_ttl", 8, NXM_1, 29),
-    Field("nd_reserved", 32, EXPERIMENTER, 1, needs=_ICMPV6, experimenter=0x4F4E4600),
-    Field("nd_options_type", 8, EXPERIMENTER, 2, needs=_ICMPV6, experimenter=0x4F4E4600),
+    Field("nd_reserved", 32, ERICOXM, 1, needs=_ND),
+    Field("nd_options_type", 8, ERICOXM, 2, needs=_ND),
     *(Field(f"reg{n}", 32, NXM_1, n, maskable=True) for n in range(16)),
 )
 
 FIELDS: dict[str, Field] = {field.name: field for field in _ALL}
-"""By name. ``nd_reserved`` and ``nd_options_type``: see ovs-fields(7) for their real numbers."""
+"""By name."""
