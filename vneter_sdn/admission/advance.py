@@ -11,6 +11,7 @@ from vneter_sdn.admission.allocation import lower_cursors, note_pending
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import owner_key
 from vneter_sdn.admission.index import Index, IndexedSnapshot
+from vneter_sdn.admission.trie import GONE, PersistentMap
 from vneter_sdn.model.snapshot import Allocation, Binding, Delta, Key, Object, Snapshot, Status
 
 K = TypeVar("K")
@@ -104,10 +105,5 @@ def merged(before: Mapping[K, V], changes: Mapping[K, Any]) -> Mapping[K, V]:
     """The mapping with values set, or removed where None; the same mapping without changes."""
     if not changes:
         return before
-    after = dict(before)
-    for key, value in changes.items():
-        if value is None:
-            after.pop(key, None)
-        else:
-            after[key] = value
-    return after
+    base = before if isinstance(before, PersistentMap) else PersistentMap(before)
+    return base.updated({k: GONE if value is None else value for k, value in changes.items()})

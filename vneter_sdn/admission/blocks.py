@@ -9,11 +9,12 @@ if it is free: ``10.0.1.5`` and ``fd00::5``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import Fact
+from vneter_sdn.admission.facts import network as parsed
 from vneter_sdn.admission.needs import gateways_of, usable
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
 from vneter_sdn.model.kinds import NetworkSpec
@@ -30,7 +31,7 @@ class _Place:
         network = Key("Network", tenant, name)
         self.draft, self.host = draft, host
         self.pool = Pools.address(network, prefix)
-        self.prefix: IPNetwork = ip_network(prefix)
+        self.prefix = parsed(prefix)
         self.blocks = Pools.block(network, prefix)
         self.spec = draft.network(network)
         self.length = _block_length(draft, self.blocks, self.prefix, self.spec)
@@ -102,7 +103,7 @@ def _in_step(place: _Place, held: dict[str, str]) -> str | None:
     for pool, value in held.items():
         if not pool.startswith(stem) or pool == place.pool:
             continue
-        offset = int(ip_address(value)) - int(ip_network(pool[len(stem) :]).network_address)
+        offset = int(ip_address(value)) - int(parsed(pool[len(stem) :]).network_address)
         if not 0 <= offset < place.prefix.num_addresses:
             continue
         address = place.prefix[offset]
@@ -124,7 +125,7 @@ def _in_open_blocks(place: _Place, about: Any) -> str | None:
     """The lowest free address of blocks that may have one; blocks found full are closed."""
     lookup = place.draft.lookup
     for block in sorted(member for member, _ in lookup.members("open", about)):
-        address = _in_block(place, ip_network(block))
+        address = _in_block(place, parsed(block))
         if address is not None:
             return address
         held = place.draft.allocation(place.blocks, block)
@@ -202,7 +203,7 @@ def free_if_empty(draft: Draft, pool: str, block: str) -> None:
 
     O(block size), or O(addresses of the network) for blocks larger than 4,096 addresses.
     """
-    place, inside = _Place(draft, pool), ip_network(block)
+    place, inside = _Place(draft, pool), parsed(block)
     used: Iterable[str] = map(str, inside)
     if inside.num_addresses > 4096:
         both = (draft.lookup.members(state, place.pool) for state in ("live", "resting"))
@@ -215,7 +216,7 @@ def free_if_empty(draft: Draft, pool: str, block: str) -> None:
 
 def lower(draft: Draft, pool: str, block: str) -> None:
     """Note that a block is free again."""
-    place, freed = _Place(draft, pool), ip_network(block)
+    place, freed = _Place(draft, pool), parsed(block)
     draft.lookup.move((pool, block), 0)
     if freed.prefixlen == place.length:
         _lower(draft, (pool, place.length), place.position(freed))

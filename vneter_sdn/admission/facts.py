@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
@@ -35,12 +36,23 @@ def canonical(address: str) -> str:
         return address
 
 
+@lru_cache(maxsize=65536)
+def network(prefix: str) -> IPNetwork:
+    """``ip_network``, remembered: the same few prefixes are read again and again."""
+    return ip_network(prefix)
+
+
 def prefixes_of(spec: NetworkSpec) -> tuple[IPNetwork, ...]:
     """The prefixes of a network; malformed ones are left out (another rule reports them)."""
+    return _networks(spec.prefixes)
+
+
+@lru_cache(maxsize=65536)
+def _networks(prefixes: tuple[str, ...]) -> tuple[IPNetwork, ...]:
     found = []
-    for prefix in spec.prefixes:
+    for prefix in prefixes:
         with suppress(ValueError):
-            found.append(ip_network(prefix))
+            found.append(network(prefix))
     return tuple(found)
 
 

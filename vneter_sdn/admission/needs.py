@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from vneter_sdn.admission.facts import addresses_of, network_of, prefixes_of
@@ -57,17 +59,26 @@ def _within(prefix: IPNetwork, addresses: tuple[IPAddress, ...]) -> str | None:
     return next((str(address) for address in addresses if address in prefix), None)
 
 
-def gateways_of(spec: NetworkSpec) -> dict[IPNetwork, IPAddress]:
+def gateways_of(spec: NetworkSpec) -> Mapping[IPNetwork, IPAddress]:
     """The gateway of each prefix: the one asked for, or the first usable address.
 
     The first address of an IPv6 prefix is the subnet-router anycast address (RFC 4291 §2.6.1),
     so the second one serves in both families.
     """
-    asked = addresses_of(spec.gateways)
-    return {
-        prefix: next((gateway for gateway in asked if gateway in prefix), prefix[1])
-        for prefix in prefixes_of(spec)
-    }
+    return _gateways(prefixes_of(spec), spec.gateways)
+
+
+@lru_cache(maxsize=65536)
+def _gateways(
+    prefixes: tuple[IPNetwork, ...], gateways: tuple[str, ...]
+) -> Mapping[IPNetwork, IPAddress]:
+    asked = addresses_of(gateways)
+    return MappingProxyType(
+        {
+            prefix: next((gateway for gateway in asked if gateway in prefix), prefix[1])
+            for prefix in prefixes
+        }
+    )
 
 
 def usable(prefix: IPNetwork, address: IPAddress) -> bool:

@@ -51,14 +51,26 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
     def __contains__(self, key: object) -> bool:
         return self.get(key, GONE) is not GONE  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[K]:
+    def _leaves(self) -> Iterator[dict[K, V]]:
         pending = [self._root]
         while pending:
             node = pending.pop()
             if type(node) is tuple:
                 pending.extend(node)
             else:
-                yield from node
+                yield node
+
+    def __iter__(self) -> Iterator[K]:
+        for leaf in self._leaves():
+            yield from leaf
+
+    def items(self) -> Any:
+        """Every (key, value), in one pass; the view of a dict."""
+        return {key: value for leaf in self._leaves() for key, value in leaf.items()}.items()
+
+    def values(self) -> Any:
+        """Every value, in one pass."""
+        return [value for leaf in self._leaves() for value in leaf.values()]
 
     def __len__(self) -> int:
         return self._size
@@ -69,7 +81,9 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
         O(len(changes) · log n), or O(n) when most of the map changes.
         """
         if len(changes) * 8 > self._size:
-            merged = dict(self.items())
+            merged: dict[K, V] = {}
+            for leaf in self._leaves():
+                merged.update(leaf)
             for key, value in changes.items():
                 if value is GONE:
                     merged.pop(key, None)
