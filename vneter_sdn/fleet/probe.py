@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from vneter_sdn.fleet.expectation import (
     Finding,
@@ -217,9 +218,10 @@ class _Exchange:
 
     async def _ask_repeatedly(self, index: int, question: Question) -> str:
         station = self.stations[question.source]
-        answer = self._answers[index] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answers[index] = answer
         token = _TOKEN.pack(self._nonce, index)
-        for attempt in range(1 << 16):
+        for attempt in count():
             if question.protocol == "icmp":
                 message = echo_request(question.family, index & 0xFFFF, attempt, token)
                 opened, port = station.icmp[question.family], 0
@@ -231,7 +233,7 @@ class _Exchange:
             done, _ = await asyncio.wait([answer], timeout=pause)
             if done:
                 break
-        return await answer
+        return answer.result()
 
     async def _ask_by_tcp(self, index: int, question: Question) -> str:
         loop = asyncio.get_running_loop()

@@ -139,6 +139,7 @@ def plug(
         add_namespaces([record.netns])
     set_sysctls(_WORKLOAD_SYSCTLS, record.netns)
     if "eth0" not in interfaces(record.netns):
+        _unplug(host.netns, record.port)
         pair = f"link add eth0 netns {record.netns} address {record.mac}"
         ip_batch([f"{pair} type veth peer name {record.port} netns {host.netns}"])
     ip_batch([f"link set {record.port} mtu {record.mtu} up"], host.netns)
@@ -182,6 +183,13 @@ def port_words(record: WorkloadRecord, bridge: str) -> list[str]:
     ]
 
 
+def _unplug(netns: str, interface: str) -> None:
+    """Delete one end of a veth pair, and with it the other, if it is there."""
+    with suppress(SouthboundError):
+        if interface in interfaces(netns):
+            ip_batch([f"link delete {interface}"], netns)
+
+
 def detach(
     layout: Layout, record: WorkloadRecord, controller: Controller | None, keep: bool = False
 ) -> None:
@@ -197,6 +205,8 @@ def detach(
     with suppress(NotFound, SouthboundError):
         vsctl(read_host(layout, record.host), "--if-exists", "del-port", record.port)
     end_processes(lambda: processes_in([record.netns]))
+    # The kernel empties a deleted namespace when it has time; the port's name is free at once.
+    _unplug(record.netns, "eth0")
     delete_namespace(record.netns)
     if controller and record.declared and not keep:
         with suppress(NotFound):
@@ -226,8 +236,7 @@ def move(
     # The record names the target before the work is done: a repeated move looks everywhere.
     former = [h for h in read_hosts(layout) if record.host in (h.name, target)]
     if record.port not in interfaces(host.netns):
-        with suppress(SouthboundError):
-            ip_batch(["link delete eth0"], record.netns)
+        _unplug(record.netns, "eth0")
     plug(layout, host, moved)
     for other in former:
         if other.name != target:
