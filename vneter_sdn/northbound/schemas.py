@@ -97,8 +97,7 @@ class Tally(Struct, frozen=True, kw_only=True, rename="camel"):
 
     total: int
     ready: int
-    not_ready: int
-    unknown: Annotated[int, Meta(description="Without a Ready condition.")]
+    not_ready: Annotated[int, Meta(description="Those not yet reported included.")]
 
 
 class NotReady(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from vneter_sdn.errors import Problem, StoreUnavailable
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Snapshot
 from vneter_sdn.northbound import openapi, resources
+from vneter_sdn.northbound.conditions import condition_of
 from vneter_sdn.northbound.exports import export
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
@@ -92,24 +93,15 @@ class Service:
 
 def summarise(snapshot: Snapshot) -> dict[str, Any]:
     """Counts per kind by the Ready condition, and the first objects that are not ready."""
-    kinds = {name: {"total": 0, "ready": 0, "notReady": 0, "unknown": 0} for name in KINDS}
+    kinds = {name: {"total": 0, "ready": 0, "notReady": 0} for name in KINDS}
     waiting: list[dict[str, Any]] = []
     for key in sorted(snapshot.objects):
-        tally = kinds[key.kind]
-        tally["total"] += 1
-        ready = _ready(snapshot, key)
-        word = {"True": "ready", None: "unknown"}.get(ready and ready["status"], "notReady")
-        tally[word] += 1
+        ready = condition_of({"status": status_of(snapshot, key)}, "Ready") or {}
+        word = "ready" if ready.get("status") == "True" else "notReady"
+        kinds[key.kind]["total"] += 1
+        kinds[key.kind][word] += 1
         if word == "notReady":
-            fields = ("status", "reason", "message")
-            told = {field: ready.get(field, "") for field in fields}
+            told = {name: ready.get(name, "") for name in ("status", "reason", "message")}
             waiting.append({"object": resources.reference(key), **told})
     omitted = max(0, len(waiting) - _LISTED)
     return {"kinds": kinds, "notReady": waiting[:_LISTED], "notReadyOmitted": omitted}
-
-
-def _ready(snapshot: Snapshot, key: Any) -> Any:
-    for condition in status_of(snapshot, key).get("conditions", ()):
-        if condition["type"] == "Ready":
-            return condition
-    return None

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl fleet``: real Open vSwitch hosts on this machine, each in a network namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from vneter_sdn.errors import NotFound, VneterError
+
+app = typer.Typer(
+    name="fleet",
+    help="A fleet of real Open vSwitch hosts on this machine, each in a network namespace.",
+    no_args_is_help=True,
+)
+
+Server = Annotated[
+    str,
+    typer.Option(envvar="VNETER_SERVER", help="REST server of the controller.", metavar="URL"),
+]
+Tenant = Annotated[str, typer.Option("--tenant", "-t", help="Tenant of the workload.")]
+Register = Annotated[bool, typer.Option(help="Tell the controller, if it answers.")]
+Output = Annotated[str, typer.Option("--output", "-o", help="table or json.")]
+_SERVER = "http://127.0.0.1:8181"
+
+
+@app.command()
+def up(
+    hosts: Annotated[int, typer.Option(help="How many hosts, h1 to hN.")] = 3,
+    nics: Annotated[int, typer.Option(help="NICs per host, each on its own switch.")] = 1,
+    topology: Annotated[
+        Path | None, typer.Option(help="Underlay file, instead of --hosts and --nics.")
+    ] = None,
+    datapath: Annotated[str, typer.Option(help="netdev, or dummy: no packets.")] = "netdev",
+    server: Server = _SERVER,
+    register: Register = True,
+) -> None:
+    """Make the fleet, or finish one that was interrupted, and register its hosts."""
+    from vneter_sdn.fleet import topology as underlay
+    from vneter_sdn.fleet.lifecycle import bring_up
+
+    with _told():
+        started = time.monotonic()
+        plan = underlay.read_topology(topology) if topology else underlay.star(hosts, nics)
+        made = bring_up(_layout(), plan, datapath, _progress)
+        _progress(f"{len(made)} hosts are up after {time.monotonic() - started:.1f} s")
+        if register:
+            _register(server, made)
+
+
+@app.command()
+def down(server: Server = _SERVER, register: Register = True) -> None:
+    """Remove the fleet, whole or half made: processes, namespaces, files."""
+    from vneter_sdn.fleet.controller import deregister
+    from vneter_sdn.fleet.lifecycle import tear_down
+    from vneter_sdn.fleet.records import read_hosts, read_workloads
+
+    layout = _layout()
+    with _told():
+        known, workloads = read_hosts(layout), read_workloads(layout)
+        tear_down(layout, _progress)
+        controller = _answering(server) if register and known else None
+        if controller:
+            try:
+                for record in (workload for workload in workloads if workload.declared):
+                    _forget(controller, record.tenant, record.name)
+                deregister(controller, known)
+            except VneterError as error:
+                _progress(f"the controller still has some of its objects: {error}")
+        _progress("the fleet is down")
+
+
+@app.command()
+def status(output: Output = "table") -> None:
+    """Show the hosts and their workloads."""
+    from vneter_sdn.fleet.lifecycle import status as look
+    from vneter_sdn.fleet.report import status_table
+
+    with _told():
+        found = look(_layout())
+        _show(output, msgspec.to_builtins(found), lambda: status_table(found))
+        if not all(host.ready for host in found):
+            raise typer.Exit(1)
+
+
+@app.command()
+def manifests() -> None:
+    """Print the Host objects of the fleet as YAML, for ``vneterctl apply -f -``."""
+    import yaml
+
+    from vneter_sdn.fleet.controller import host_manifest
+    from vneter_sdn.fleet.records import read_hosts
+
+    with _told():
+        found = [host_manifest(record) for record in read_hosts(_layout())]
+        print(yaml.safe_dump_all(found, sort_keys=False), end="")
+
+
+@app.command()
+def attach(
+    host: Annotated[str, typer.Argument(help="Host to be on.")],
+    name: Annotated[str, typer.Argument(help="Name of the endpoint.")],
+    network: Annotated[str, typer.Option(help="Network of the tenant.")],
+    tenant: Tenant = "default",
+    address: Annotated[
+        list[str] | None, typer.Option(help="Requested address; may be repeated.")
+    ] = None,
+    mac: Annotated[str, typer.Option(help="Requested Ethernet address.")] = "",
+    wait: Annotated[bool, typer.Option(help="Wait until the endpoint is Ready.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
+    server: Server = _SERVER,
+) -> None:
+    """Make a workload namespace with a veth in the host's br-int, and its Endpoint if need be."""
+    from vneter_sdn.fleet.workload import Wish
+    from vneter_sdn.fleet.workload import attach as join
+
+    wish = Wish(tenant, name, network, host, tuple(address or ()), mac)
+    with _told():
+        made = join(_layout(), _client(server), wish, timeout if wait else None)
+        _progress(f"{made.identity} on {made.host}: {', '.join(made.addresses)} ({made.mac})")
+
+
+@app.command()
+def detach(
+    name: Annotated[str, typer.Argument(help="NAME or TENANT/NAME.")],
+    tenant: Tenant = "",
+    keep: Annotated[bool, typer.Option(help="Leave the Endpoint object.")] = False,
+    server: Server = _SERVER,
+) -> None:
+    """Remove a workload, and the Endpoint object if attach made it."""
+    from vneter_sdn.fleet.records import read_workload
+    from vneter_sdn.fleet.workload import detach as part
+
+    with _told():
+        layout = _layout()
+        record = read_workload(layout, name, tenant)
+        part(layout, record, _answering(server), keep)
+        _progress(f"{record.identity} is gone")
+
+
+@app.command()
+def move(
+    name: Annotated[str, typer.Argument(help="NAME or TENANT/NAME.")],
+    host: Annotated[str, typer.Argument(help="Host to move to.")],
+    tenant: Tenant = "",
+    wait: Annotated[bool, typer.Option(help="Wait until the endpoint is Ready there.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
+    server: Server = _SERVER,
+) -> None:
+    """Let a workload appear on another host, with its MAC and addresses."""
+    from vneter_sdn.fleet.records import read_workload
+    from vneter_sdn.fleet.workload import move as shift
+
+    with _told():
+        layout = _layout()
+        record = read_workload(layout, name, tenant)
+        controller = _client(server) if wait else None
+        moved = shift(layout, record, host, controller, timeout if wait else None)
+        _progress(f"{moved.identity}: {record.host} -> {moved.host}")
+
+
+@app.command(name="exec", context_settings={"ignore_unknown_options": True})
+def execute(
+    where: Annotated[str, typer.Argument(help="Host, workload, or TENANT/WORKLOAD.")],
+    command: Annotated[list[str], typer.Argument(help="Command and its arguments, after --.")],
+) -> None:
+    """Run a command in a host or workload; ovs-vsctl and its like find the host's daemons."""
+    with _told():
+        netns, variables = _place(where)
+        words = ["nsenter", f"--net=/run/netns/{netns}", "--", *command]
+        done = subprocess.run(words, env=os.environ | variables, check=False)
+        raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+@app.command()
+def probe(
+    tcp: Annotated[list[int] | None, typer.Option(help="TCP port; may be repeated.")] = None,
+    udp: Annotated[list[int] | None, typer.Option(help="UDP port; may be repeated.")] = None,
+    icmp: Annotated[bool, typer.Option(help="Ping.")] = True,
+    only4: Annotated[bool, typer.Option("-4", help="IPv4 only.")] = False,
+    only6: Annotated[bool, typer.Option("-6", help="IPv6 only.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds an answer may take.")] = 3.0,
+    concurrency: Annotated[int, typer.Option(help="Probes in flight at once.")] = 512,
+    output: Output = "table",
+) -> None:
+    """Probe all ordered pairs of workloads with real packets, seen versus expected."""
+    from rich.console import Group
+
+    from vneter_sdn.fleet.probe import Method
+    from vneter_sdn.fleet.probe import probe as ask
+    from vneter_sdn.fleet.records import read_workloads
+    from vneter_sdn.fleet.report import matrix, probe_document, verdict
+
+    families = (4,) if only4 and not only6 else (6,) if only6 and not only4 else (4, 6)
+    method = Method(icmp, tuple(tcp or ()), tuple(udp or ()), families, timeout, concurrency)
+    with _told():
+        report = ask(read_workloads(_layout()), method)
+        _show(output, probe_document(report), lambda: Group(matrix(report), verdict(report)))
+        raise typer.Exit(0 if report.good else 1)
+
+
+@app.command()
+def stream(
+    source: Annotated[str, typer.Argument(help="Workload that sends.")],
+    target: Annotated[str, typer.Argument(help="Workload that answers.")],
+    rate: Annotated[float, typer.Option(help="Packets per second.")] = 100,
+    seconds: Annotated[float, typer.Option(help="How long; 0 until Ctrl-C.")] = 10,
+    protocol: Annotated[str, typer.Option(help="icmp or udp.")] = "icmp",
+    ipv6: Annotated[bool, typer.Option("-6", help="By IPv6.")] = False,
+    output: Output = "table",
+) -> None:
+    """Send numbered packets at a rate and count what is lost; exit code 1 if any is."""
+    from vneter_sdn.fleet.records import read_workload
+    from vneter_sdn.fleet.report import stream_line
+    from vneter_sdn.fleet.stream import Stream
+
+    with _told():
+        ends = [read_workload(_layout(), name) for name in (source, target)]
+        sending = Stream(*ends, rate=rate, protocol=protocol, family=6 if ipv6 else 4).start()
+        try:
+            time.sleep(seconds or float(1 << 30))
+        except KeyboardInterrupt:
+            _progress("stopping")
+        report = sending.stop()
+        document = msgspec.to_builtins(report) | {"lost": report.lost}
+        _show(output, document, lambda: stream_line(report))
+        raise typer.Exit(1 if report.lost else 0)
+
+
+@app.command()
+def demo(
+    manifest_dir: Annotated[
+        Path, typer.Option("--manifests", help="Tenants, networks and endpoints.")
+    ] = Path("topologies/demo"),
+    hosts: Annotated[int, typer.Option(help="How many hosts.")] = 3,
+    keep: Annotated[bool, typer.Option(help="Leave it running.")] = False,
+) -> None:
+    """Controller, hosts, tenants and proof with real packets, from nothing and back."""
+    from vneter_sdn.fleet.demo import Demo
+
+    with _told():
+        shown = Demo(_layout(), _client, manifest_dir, hosts=hosts, keep=keep)
+        raise typer.Exit(0 if shown.play() else 1)
+
+
+def _layout() -> Any:
+    from vneter_sdn.fleet.layout import Layout
+
+    return Layout.from_environment()
+
+
+def _client(server: str) -> Any:
+    from vneter_sdn.northbound.client import Client
+
+    return Client(server, author="fleet")
+
+
+def _answering(server: str) -> Any:
+    """A client of the controller, or None when nobody answers there."""
+    from vneter_sdn.fleet.controller import answers
+
+    return _client(server) if answers(server) else None
+
+
+def _register(server: str, made: list[Any]) -> None:
+    from vneter_sdn.fleet.controller import register
+
+    controller = _answering(server)
+    if controller is None:
+        _progress(f"no controller answers at {server}; once one does, register the hosts with")
+        _progress("  vneterctl fleet manifests | vneterctl apply -f -")
+        return
+    register(controller, made)
+    _progress(f"registered {len(made)} hosts at {server}")
+
+
+def _forget(controller: Any, tenant: str, name: str) -> None:
+    try:
+        controller.delete("Endpoint", tenant, name)
+    except NotFound:
+        return
+
+
+def _place(where: str) -> tuple[str, dict[str, str]]:
+    """The namespace of a host or workload, and the variables its commands want."""
+    from vneter_sdn.fleet.host import environment
+    from vneter_sdn.fleet.records import read_host, read_hosts, read_workload
+
+    layout = _layout()
+    if where == "underlay":
+        return layout.underlay, {}
+    if any(record.name == where for record in read_hosts(layout)):
+        record = read_host(layout, where)
+        return record.netns, environment(Path(record.run_dir))
+    return read_workload(layout, where).netns, {}
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show(output: str, document: Any, table: Any) -> None:
+    if output == "json":
+        print(json.dumps(document, indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(table())
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of ours as one line, not as a trace."""
+    try:
+        yield
+    except VneterError as error:
+        _progress(f"error: {error}")
+        raise typer.Exit(1) from error

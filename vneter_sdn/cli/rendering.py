@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects as tables, JSON, YAML, names, and prose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from vneter_sdn.cli.terminal import columns, paint
+from vneter_sdn.model.kinds import API_VERSION, Kind
+from vneter_sdn.northbound.conditions import condition_of
+
+FORMATS = ("table", "wide", "json", "yaml", "name")
+Manifest = Mapping[str, Any]
+
+
+def render(kind: Kind, items: Sequence[Manifest], form: str, *, single: bool = False) -> str:
+    """Objects of one kind in one of `FORMATS`; ``single`` writes one without a list around it."""
+    if form == "name":
+        return "\n".join(f"{kind.name.lower()}/{path_of(item)}" for item in items)
+    if form in {"json", "yaml"}:
+        listed = {"apiVersion": API_VERSION, "kind": f"{kind.name}List", "items": list(items)}
+        return structured(items[0] if single else listed, form)
+    return "\n".join(table(kind, items, wide=form == "wide"))
+
+
+def structured(value: Any, form: str) -> str:
+    """A value as JSON or YAML."""
+    if form == "json":
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    from vneter_sdn.northbound.manifests import write
+
+    return write(value).rstrip("\n")
+
+
+def table(kind: Kind, items: Sequence[Manifest], *, wide: bool = False) -> list[str]:
+    """Lines of a table with the columns its kind declares."""
+    if not items:
+        return [f"there are no {kind.plural}"]
+    chosen = (*kind.columns, *(kind.wide if wide else ()))
+    tenant = ["TENANT"] if kind.tenanted else []
+    rows = [[*tenant, "NAME", *(heading for heading, _ in chosen), "READY", "AGE"]]
+    rows[0] += ["REASON"] if wide else []
+    for item in items:
+        metadata = item["metadata"]
+        ready = condition_of(item, "Ready") or {}
+        rows.append(
+            [
+                *([metadata.get("tenant", "")] if kind.tenanted else []),
+                metadata["name"],
+                *(cell(value_at(item, path)) for _, path in chosen),
+                ready.get("status", "-"),
+                age(metadata.get("created", "")),
+                *([ready.get("reason", "-")] if wide else []),
+            ]
+        )
+    return columns(rows)
+
+
+def value_at(item: Any, path: str) -> Any:
+    """The value at ``status.vni`` of an object; None when there is none."""
+    for step in path.split("."):
+        item = item.get(step) if isinstance(item, Mapping) else None
+    return item
+
+
+def cell(value: Any) -> str:
+    """A value in one cell; ``-`` when there is none."""
+    if isinstance(value, list):
+        return ",".join(cell(one) for one in value) or "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={cell(one)}" for name, one in value.items()) or "-"
+    return "-" if value is None or value == "" else str(value)
+
+
+def age(created: str, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 time was: ``42s``, ``3m``, ``5h``, ``12d``."""
+    try:
+        then = datetime.fromisoformat(created)
+    except ValueError:
+        return "-"
+    passed = max(0, int(((now or datetime.now(UTC)) - then).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if passed >= 2 * length:
+            return f"{passed // length}{unit}"
+    return f"{passed}s"
+
+
+def path_of(item: Manifest) -> str:
+    """``red/web`` or ``h1``."""
+    metadata = item["metadata"]
+    tenant = metadata.get("tenant")
+    return f"{tenant}/{metadata['name']}" if tenant else str(metadata["name"])
+
+
+def prose(item: Manifest) -> str:
+    """One object for reading: what was asked, what is, and what its conditions say."""
+    metadata = item["metadata"]
+    lines = [paint(f"{item['kind']} {path_of(item)}", "bold")]
+    for name in ("labels", "annotations", "uid"):
+        if metadata.get(name):
+            lines.append(f"  {name}: {cell(metadata[name])}")
+    if metadata.get("created"):
+        lines.append(f"  created: {metadata['created']} ({age(metadata['created'])} ago)")
+    lines.append(f"  last changed in revision {metadata.get('revision', 0)}")
+    lines += ["", "Asked for:", *_nested(item["spec"])]
+    status = dict(item.get("status", {}))
+    conditions = status.pop("conditions", ())
+    observed = status.pop("observedRevision", None)
+    lines += ["", "State:", *(_nested(status) or ["  nothing is known yet"])]
+    lines += ["", "Conditions:", *(_sentence(one) for one in conditions)]
+    if observed is not None and observed < metadata.get("revision", 0):
+        lines.append(f"  The controller has reported on revision {observed} so far.")
+    return "\n".join(lines)
+
+
+def _sentence(condition: Mapping[str, Any]) -> str:
+    status = {"True": "yes", "False": "no"}.get(condition["status"], "not known")
+    colour = {"yes": "green", "no": "red"}.get(status, "yellow")
+    since = f", since {age(condition['changed'])} ago" if condition.get("changed") else ""
+    message = f": {condition['message']}" if condition.get("message") else ""
+    since = since.replace("since ", "for ").replace(" ago", "")
+    return f"  {condition['type']}: {paint(status, colour)} ({condition['reason']}){since}{message}"
+
+
+def _nested(value: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    return [line for name, one in value.items() for line in _entry(name, one, indent)]
+
+
+def _entry(name: str, value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        yield f"{indent}{name}:"
+        yield from _nested(value, indent + "  ")
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        yield f"{indent}{name}:"
+        yield from (f"{indent}  {cell(one)}" for one in value)
+    elif value not in (None, "", [], {}):
+        yield f"{indent}{name}: {cell(value)}"
