@@ -104,7 +104,7 @@ def test_a_dying_server_ends_the_session(database):
     with Client(database.remote) as client:
         client.list_dbs()
         database.stop("ovsdb-server")
-        with pytest.raises(SessionClosed, match="db.sock"):
+        with pytest.raises(SessionClosed, match=r"db\.sock"):
             client.poll(20)
         assert client.closed
         with pytest.raises(SessionClosed):

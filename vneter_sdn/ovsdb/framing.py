@@ -36,7 +36,8 @@ def _balanced(levels: int) -> bytes:
     return run
 
 
-_SKIP = re.compile(_balanced(4), re.DOTALL)
+_SKIP = tuple(re.compile(_balanced(levels), re.DOTALL) for levels in range(5))
+"""By how much deeper the text may go; four levels at once are nearly all there is in OVSDB."""
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _OPEN, _CLOSE, _QUOTE = frozenset(b"{["), frozenset(b"}]"), ord('"')
@@ -85,7 +86,8 @@ class Splitter:
         while self._position < len(buffer):
             if self._in_string and not self._leave_string():
                 return False
-            self._position = _end(_SKIP, buffer, self._position)
+            skip = _SKIP[min(len(_SKIP) - 1, self._max_depth - self._depth)]
+            self._position = _end(skip, buffer, self._position)
             if self._position >= len(buffer):
                 return False
             if self._step(buffer[self._position]):
