@@ -38,7 +38,7 @@ MAX_STEPS = 4096
 MAX_DEPTH = 64
 """Open vSwitch's own limits on lookups and on nested resubmits and groups (ofproto-dpif-xlate)."""
 _NEEDS_IP = frozenset({"ip_ttl", "ip_proto", "ip_dscp"})
-_RESERVED_16 = 0xFF00
+_RESERVED_16, _LAST_16 = 0xFF00, 0xFFFF
 """OpenFlow 1.0's reserved ports, which 16-bit registers still use for IN_PORT and the like."""
 
 
@@ -61,7 +61,8 @@ class Dropped(NamedTuple):
 
     table: int
     reason: str
-    """``miss``, ``no_action``, ``ttl``, ``in_port``, ``group``, ``meter`` or ``limit``."""
+    """``miss``, ``no_action``, ``ttl``, ``in_port``, ``no_port``, ``group``, ``meter`` or
+    ``limit``."""
 
 
 class Ambiguous(NamedTuple):
@@ -203,8 +204,7 @@ class _Walk:
             case Output(port=port):
                 self.output(port)
             case OutputField(field=name, offset=offset, bits=bits):
-                port = self.fields.get(name, 0) >> offset & ((1 << bits) - 1)
-                self.output(port | 0xFFFF0000 if port >= _RESERVED_16 else port)
+                self.output_held(self.fields.get(name, 0) >> offset & ((1 << bits) - 1))
             case Punt():
                 self.punts.append(Punted(self.packet, action))
             case Resubmit(table=number):
@@ -243,6 +243,13 @@ class _Walk:
             self.drop("in_port")
         else:
             self.outputs.append(Sent(entered if port == IN_PORT else port, self.packet))
+
+    def output_held(self, port: int) -> None:
+        """A port from a register, by its 16-bit number; larger ones are nowhere."""
+        if port > _LAST_16:
+            self.drop("no_port")
+        else:
+            self.output(port | 0xFFFF0000 if port >= _RESERVED_16 else port)
 
     def decrement(self) -> bool:
         if self.fields.get("eth_type") not in (ETH_IP, ETH_IPV6):

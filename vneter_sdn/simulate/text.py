@@ -76,7 +76,8 @@ def _value_text(name: str, value: int) -> str:
         return str(IPv4Address(value))
     if name in _IPV6:
         return str(IPv6Address(value))
-    return hex(value) if FIELDS[name].bits > 16 or name == "eth_type" else str(value)
+    wide = FIELDS[name].bits > 16 and name != "in_port"
+    return hex(value) if wide or name == "eth_type" else str(value)
 
 
 def parse_packet(text: str) -> Packet:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``ofproto/trace`` of Open vSwitch says of a packet, as values, to hold `bridge.run` to.
+
+The text is that of ``ovs-appctl ofproto/trace`` (``ovs-vswitchd(8)``), of one bridge and without
+recirculation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from vneter_sdn.errors import DecodeError
+from vneter_sdn.simulate.packet import Packet
+from vneter_sdn.simulate.text import parse_packet
+
+_LOOKUP = re.compile(r"^\s*(\d+)\. (?:.*\bpriority (\d+)\b|No match)", re.MULTILINE)
+_REASON = re.compile(r"\bcontroller\(reason=(\d+)")
+_REASON_TTL = 2
+"""OFPR_INVALID_TTL (OpenFlow 1.5.1 §7.4.1); every other reason is an action's."""
+
+
+class Traced(NamedTuple):
+    """One trace."""
+
+    first: Packet
+    """The packet as Open vSwitch read it."""
+    last: Packet
+    """The packet after the last action; it does not print ND's option type and reserved bits."""
+    lookups: tuple[tuple[int, int | None], ...]
+    """Table and priority of each flow met; None for a miss."""
+    ports: tuple[int, ...]
+    """Datapath (not OpenFlow) ports it is sent to, in order."""
+    punts: int
+    """Copies sent to the controller by an action."""
+    expired: int
+    """Copies that stopped at ``dec_ttl``."""
+    actions: tuple[str, ...]
+    """All datapath actions, as printed."""
+
+
+def parse_trace(text: str) -> Traced:
+    """Read the answer to ``ofproto/trace``.
+
+    Raises:
+        DecodeError: it is not one, for instance an error message.
+    """
+    lines = dict(line.partition(": ")[::2] for line in text.splitlines())
+    missing = {"Flow", "Final flow", "Datapath actions"} - lines.keys()
+    if missing:
+        raise DecodeError(f"a trace without {', '.join(sorted(missing))}: {text.strip()[:200]}")
+    first = parse_packet(lines["Flow"])
+    final = lines["Final flow"]
+    actions = tuple(_split(lines["Datapath actions"]))
+    reasons = [int(found[1]) for action in actions if (found := _REASON.search(action))]
+    return Traced(
+        first,
+        first if final == "unchanged" else parse_packet(final),
+        tuple(
+            (int(found[1]), int(found[2]) if found[2] else None) for found in _LOOKUP.finditer(text)
+        ),
+        tuple(int(action) for action in actions if action.isdigit()),
+        sum(reason != _REASON_TTL for reason in reasons),
+        sum(reason == _REASON_TTL for reason in reasons),
+        actions,
+    )
+
+
+def _split(text: str) -> Iterator[str]:
+    """Actions at the outermost level: ``set(eth(a,b)),2`` is two."""
+    depth, start = 0, 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            yield text[start:position]
+            start = position + 1
+    yield text[start:]
