@@ -59,15 +59,12 @@ def _mask_of(command: int) -> int:
 
 
 def _body(flow: Flow, command: int, version: int) -> tuple[int, bytes]:
-    fields = b"".join(map(_TERM, flow.match))
+    fields = oxm.encode_fields(flow.match)
     size = len(fields)
     data = fields + _PADDING[size & 7]
     if command < DELETE and (flow.actions or flow.goto is not None):
         data += _INSTRUCTIONS[flow.actions, flow.goto, version]
     return size + 4, data
-
-
-_TERM = oxm._TERMS.__getitem__  # noqa: SLF001 - the one caller for whom a call is too much
 
 
 def flow_mod(flow: Flow, command: int, version: int, xid: int, cookie_mask: int = -1) -> bytes:

@@ -87,9 +87,16 @@ class _Instructions(dict[bytes, actions.Instructions]):
         return decoded
 
 
-_MATCHES, _INSTRUCTIONS = _Matches(), _Instructions()
+class _Timed(dict[tuple[int, int], actions.Instructions]):
+    """Flows that expire have no word in this package."""
+
+    def __missing__(self, timeouts: tuple[int, int]) -> actions.Instructions:
+        raise oxm.Unknown(f"timeouts {timeouts}")
+
+
+_MATCHES, _INSTRUCTIONS, _TIMED = _Matches(), _Instructions(), _Timed()
 _FLOW_15 = Struct("!H2xBxHHHHHQ")
-_FLOW_14 = Struct("!HBxIIHHHHH4xQQQ")
+_FLOW_14 = Struct("!HBxIIHHHHH2xQQQ")
 
 
 def flows(data: bytes, start: int, version: int) -> Iterator[Flow | ForeignFlow]:
@@ -115,13 +122,11 @@ def flows(data: bytes, start: int, version: int) -> Iterator[Flow | ForeignFlow]
         if version != V14:
             after = stats_end(data, after, end)
         entries = data[matched + 4 : fields]
-        foreign = ForeignFlow(table, priority, cookie, entries)
         try:
-            does, goto = _INSTRUCTIONS[data[after:end]]
-            ours = Flow(table, priority, _MATCHES[entries], does, goto, cookie)
-            yield foreign if idle or hard else ours
+            does, goto = _TIMED[idle, hard] if idle or hard else _INSTRUCTIONS[data[after:end]]
+            yield Flow(table, priority, _MATCHES[entries], does, goto, cookie)
         except oxm.Unknown:
-            yield foreign
+            yield ForeignFlow(table, priority, cookie, entries)
         cursor = end
 
 
@@ -245,9 +250,9 @@ def _meter(data: bytes, at: int, end: int, flags: int, number: int) -> Meter | F
     if end - at != 24 or unit is None:
         return ForeignMeter(number)
     kind, length, rate, burst = _BAND.unpack_from(data, at + 8)
-    if kind != 1 or length != 16 or bool(burst) != bool(flags & BURST):
+    if kind != 1 or length != 16:
         return ForeignMeter(number)
-    return Meter(number, rate, burst, unit)
+    return Meter(number, rate, burst if flags & BURST else 0, unit)
 
 
 _PORT = Struct("!IH2x6s2x16sII")

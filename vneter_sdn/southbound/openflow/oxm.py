@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
+
 from vneter_sdn.errors import DecodeError, PipelineError
 from vneter_sdn.model.fields import FIELDS, PACKET_REGS, Field
 from vneter_sdn.model.flow import Match, Term
@@ -81,9 +84,35 @@ class _Terms(dict[Term, bytes]):
 _TERMS = _Terms()
 
 
+def _rank(name: str) -> int:
+    """A field comes after those it needs (§7.2.3.6): ethertype, protocol, then ICMP, then ND."""
+    return 1 + name.startswith("nd_") if name.startswith(("arp_", "icmp", "nd_")) else 0
+
+
+class _Orders(dict[tuple[str, ...], "Callable[[Match], Match] | None"]):
+    """How to put a match in wire order, by its field names; None when it is already."""
+
+    def __missing__(self, names: tuple[str, ...]) -> Callable[[Match], Match] | None:
+        order = sorted(range(len(names)), key=lambda index: _rank(names[index]))
+        kept = order == list(range(len(names)))
+        self[names] = rule = None if kept else itemgetter(*order)
+        return rule
+
+
+_ORDERS = _Orders()
+
+
 def encode_fields(match: Match) -> bytes:
-    """The OXM entries of a match, without header or padding."""
-    return b"".join(map(_TERMS.__getitem__, match))
+    """The OXM entries of a match in wire order, without header or padding.
+
+    Raises:
+        PipelineError: unknown field, or a number that does not fit it.
+    """
+    order = _ORDERS[tuple([term[0] for term in match])]
+    return b"".join(map(_encoded, match if order is None else order(match)))
+
+
+_encoded = _TERMS.__getitem__
 
 
 def encode_match(match: Match) -> bytes:
