@@ -15,7 +15,7 @@ from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.flow import ANY, BridgeState, Flow, FlowKey, Group, GroupAction, Meter
 from vneter_sdn.pipeline import reserved
 from vneter_sdn.pipeline.cookies import MEANING_MASK, is_ours
-from vneter_sdn.reconcile.plan import BridgePlan, Changed, Observed, Step, Verb
+from vneter_sdn.reconcile.plan import UNREADABLE, BridgePlan, Changed, Observed, Step, Verb
 
 T = TypeVar("T", Group, Meter)
 
@@ -59,12 +59,16 @@ def plan_delta(desired: BridgeState, observed: Observed, changed: Changed) -> Br
     )
 
 
+def _other_owner(one: Flow, other: Flow) -> bool:
+    return bool((one.cookie ^ other.cookie) & MEANING_MASK)
+
+
 def same(one: Flow, other: Flow) -> bool:
     """Whether two flows differ in no more than the generation of their cookie."""
     return (
         one.actions == other.actions
         and one.goto == other.goto
-        and not (one.cookie ^ other.cookie) & MEANING_MASK
+        and not _other_owner(one, other)
         and one.key == other.key
     )
 
@@ -83,7 +87,7 @@ def _flows(
             raise PipelineError(f"flow without our cookie: {want}")
         elif have is None and key in observed.foreign:
             blocked.append(want)
-        elif have is None or (want.cookie ^ have.cookie) & MEANING_MASK:
+        elif have is None or have.goto == UNREADABLE or _other_owner(want, have):
             steps[Verb.ADD].append(Step(Verb.ADD, want))
         elif not same(want, have):
             steps[Verb.MODIFY].append(Step(Verb.MODIFY, replace(want, cookie=have.cookie)))

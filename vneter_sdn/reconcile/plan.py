@@ -22,6 +22,8 @@ class Verb(StrEnum):
 
 
 Thing = Flow | Group | Meter
+UNREADABLE = -1
+"""``goto`` of an observed flow of ours whose instructions or timeouts this release never writes."""
 
 
 @dataclass(frozen=True, slots=True)
