@@ -110,6 +110,7 @@ def manifests() -> None:
 def attach(
     host: Annotated[str, typer.Argument(help="Host to be on.")],
     name: Annotated[str, typer.Argument(help="Name of the endpoint.")],
+    *,
     network: Annotated[str, typer.Option(help="Network of the tenant.")],
     tenant: Tenant = "default",
     address: Annotated[
@@ -184,6 +185,7 @@ def execute(
 
 @app.command()
 def probe(
+    *,
     tcp: Annotated[list[int] | None, typer.Option(help="TCP port; may be repeated.")] = None,
     udp: Annotated[list[int] | None, typer.Option(help="UDP port; may be repeated.")] = None,
     icmp: Annotated[bool, typer.Option(help="Ping.")] = True,
@@ -213,6 +215,7 @@ def probe(
 def stream(
     source: Annotated[str, typer.Argument(help="Workload that sends.")],
     target: Annotated[str, typer.Argument(help="Workload that answers.")],
+    *,
     rate: Annotated[float, typer.Option(help="Packets per second.")] = 100,
     seconds: Annotated[float, typer.Option(help="How long; 0 until Ctrl-C.")] = 10,
     protocol: Annotated[str, typer.Option(help="icmp or udp.")] = "icmp",
@@ -315,7 +318,8 @@ def _show(output: str, document: Any, table: Any) -> None:
         return
     from rich.console import Console
 
-    Console().print(table())
+    # What is piped somewhere must not be cut at the 80 columns that a pipe does not have.
+    Console(width=None if sys.stdout.isatty() else 200).print(table())
 
 
 @contextmanager
