@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's southbound, for real: OpenFlow and OVSDB sessions, and events translated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vneter_sdn.engine.port import (
+    Channel,
+    Confirmed,
+    Database,
+    Desired,
+    Event,
+)
+from vneter_sdn.engine.port import Refused as NotHeld
+from vneter_sdn.engine.targets import local_channel
+from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.model.rows import HostRows
+from vneter_sdn.reconcile.plan import Changed
+from vneter_sdn.southbound.openflow.bridges import (
+    BridgeConnected,
+    BridgeDisconnected,
+    BridgeEvent,
+    OpenFlowBridges,
+    PeerRefused,
+)
+from vneter_sdn.southbound.openflow.upkeep import Blocked, DesiredBridge, Held, InSync, Refused
+
+_log = logging.getLogger(__name__)
+_VERSIONS = {5: "OpenFlow14", 6: "OpenFlow15"}
+
+
+@dataclass
+class _Managed:
+    spec: HostSpec
+    dpid: int
+    session: Any
+    door: str = ""
+
+
+class Fabric:
+    """Sessions with every host; implements `vneter_sdn.engine.port.Southbound`."""
+
+    def __init__(
+        self,
+        bridges: OpenFlowBridges,
+        open_session: Callable[[str, HostSpec, Callable[[Event], None]], Any],
+        deliver: Callable[[Event], None],
+    ) -> None:
+        """``open_session(host, spec, deliver)`` starts an OVSDB session and returns it."""
+        self._bridges = bridges
+        self._open_session = open_session
+        self._deliver = deliver
+        self._hosts: dict[str, _Managed] = {}
+        self._by_dpid: dict[int, str] = {}
+        self._by_door: dict[str, str] = {}
+        bridges.subscribe(self._heard)
+
+    def manage(self, host: str, spec: HostSpec, dpid: int) -> None:
+        """Open sessions with a host, or open them anew when its spec changed."""
+        self.release(host)
+        managed = _Managed(spec, dpid, self._open_session(host, spec, self._told))
+        self._hosts[host] = managed
+        self._by_dpid[dpid] = host
+        self._open_door(host)
+
+    def _told(self, event: Event) -> None:
+        """What a session says. A local host that answers has a directory to put a socket in."""
+        if isinstance(event, Database) and event.connected and event.host in self._hosts:
+            self._open_door(event.host)
+        self._deliver(event)
+
+    def _open_door(self, host: str) -> None:
+        managed = self._hosts[host]
+        path = local_channel(managed.spec)
+        if managed.door or path is None or managed.spec.controller is not None:
+            return
+        target = f"unix:{path}"
+        try:
+            self._bridges.listen(target, frozenset({managed.dpid}))
+        except OSError as failed:
+            _log.error("%s: cannot listen on %s: %s", host, target, failed)
+            self._deliver(Channel(host, False, "", "CannotListen", f"{target}: {failed}"))
+            return
+        managed.door = target
+        self._by_door[target] = host
+
+    def release(self, host: str) -> None:
+        """Close sessions with a host; what it holds stays as it is."""
+        managed = self._hosts.pop(host, None)
+        if managed is None:
+            return
+        managed.session.close()
+        self._by_dpid.pop(managed.dpid, None)
+        self._by_door.pop(managed.door, None)
+        self._bridges.forget(managed.dpid)
+        if managed.door:
+            self._bridges.unlisten(managed.door)
+
+    def desire_rows(self, host: str, rows: HostRows) -> None:
+        """What the host's database should hold."""
+        self._hosts[host].session.set_desired(rows)
+
+    def desire_flows(self, host: str, desired: Desired) -> None:
+        """What the host's bridge should hold."""
+        changed = None if desired.changed is None else Changed(flows=desired.changed)
+        self._bridges.desire(
+            self._hosts[host].dpid,
+            DesiredBridge(desired.state, desired.revision, changed, epoch=desired.epoch),
+        )
+
+    def _heard(self, event: BridgeEvent) -> None:
+        if isinstance(event, PeerRefused):
+            host = self._by_door.get(event.listener)
+            if host is not None:
+                self._deliver(Channel(host, False, "", str(event.reason), event.message))
+            return
+        host = self._by_dpid.get(event.dpid)
+        translated = None if host is None else _translated(host, event)
+        if translated is not None:
+            self._deliver(translated)
+
+
+def _translated(host: str, event: BridgeEvent) -> Event | None:
+    match event:
+        case BridgeConnected(version=version):
+            return Channel(host, True, _VERSIONS.get(version, str(version)))
+        case BridgeDisconnected(reason=reason, message=message):
+            return Channel(host, False, "", str(reason), message)
+        case InSync(epoch=epoch):
+            return Confirmed(host, epoch)
+        case Refused(epoch=epoch, kind=kind, code=code, step=step, what=what):
+            message = f"OpenFlow error ({kind}, {code}) {what} for {step}; trying again"
+            return NotHeld(host, epoch, "BundleRejected", message)
+        case Blocked(flows=flows):
+            if not flows:
+                return None
+            message = f"{len(flows)} flows of somebody else hold the place of ours: {flows[0].key}"
+            return NotHeld(host, 0, "ForeignFlows", message)
+        case Held(reason=reason):
+            return NotHeld(host, 0, "ShrinkHeld", str(reason))
+        case _:
+            return None
