@@ -101,9 +101,11 @@ def prose(item: Manifest) -> str:
     """One object for reading: what was asked, what is, and what its conditions say."""
     metadata = item["metadata"]
     lines = [paint(f"{item['kind']} {path_of(item)}", "bold")]
-    for name in ("labels", "annotations", "uid"):
-        if metadata.get(name):
-            lines.append(f"  {name}: {cell(metadata[name])}")
+    lines += [
+        f"  {name}: {cell(metadata[name])}"
+        for name in ("labels", "annotations", "uid")
+        if metadata.get(name)
+    ]
     if metadata.get("created"):
         lines.append(f"  created: {metadata['created']} ({age(metadata['created'])} ago)")
     lines.append(f"  last changed in revision {metadata.get('revision', 0)}")
@@ -121,9 +123,8 @@ def prose(item: Manifest) -> str:
 def _sentence(condition: Mapping[str, Any]) -> str:
     status = {"True": "yes", "False": "no"}.get(condition["status"], "not known")
     colour = {"yes": "green", "no": "red"}.get(status, "yellow")
-    since = f", since {age(condition['changed'])} ago" if condition.get("changed") else ""
+    since = f" for {age(condition['changed'])}" if condition.get("changed") else ""
     message = f": {condition['message']}" if condition.get("message") else ""
-    since = since.replace("since ", "for ").replace(" ago", "")
     return f"  {condition['type']}: {paint(status, colour)} ({condition['reason']}){since}{message}"
 
 

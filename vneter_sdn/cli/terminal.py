@@ -31,7 +31,7 @@ EXIT_CODES = (
 _COLOURS = {"green": 32, "red": 31, "yellow": 33, "bold": 1}
 
 
-class Usage(Exception):  # noqa: N818 -- carries a message and a hint to main, and is no VneterError
+class Usage(Exception):
     """The command line asks for something that makes no sense."""
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -39,7 +39,7 @@ class Usage(Exception):  # noqa: N818 -- carries a message and a hint to main, a
         self.hint = hint
 
 
-class Answer(Exception):  # noqa: N818 -- ends a command that did its work, with an exit code
+class Answer(Exception):
     """The command worked, and its answer is an exit code other than 0."""
 
     def __init__(self, code: int, message: str = "", hint: str = "") -> None:

@@ -99,7 +99,7 @@ def read_bytes(data: bytes, source: str) -> list[Document]:
 
 
 def expand(documents: Iterable[Document]) -> list[Document]:
-    """Documents with each ``List`` (what ``vneterctl get -o yaml`` writes) replaced by its items."""
+    """Documents with each ``List`` (as ``get -o yaml`` writes) replaced by its items."""
     result: list[Document] = []
     for document in documents:
         value = document.value

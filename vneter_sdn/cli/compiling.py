@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl compile``: manifests in, what each bridge would hold out; no server is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vneter_sdn.cli.objects import read
+
+
+def compile_files(files: Sequence[str], output: str) -> None:
+    """Write per-bridge flows, groups, meters and OVSDB rows below a directory.
+
+    Raises:
+        IntentError: the manifests are malformed or not acceptable.
+    """
+    from vneter_sdn.compile.offline import compile_manifests
+
+    written = compile_manifests([document.value for document in read(files)])
+    for name, content in sorted(written.items()):
+        path = Path(output) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        print(path)

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl``: declare what the network should be, and see what it is.
+
+Only what ``--help`` needs is imported here; each command imports the rest when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
+from vneter_sdn.config import Settings
+
+_DEFAULTS = Settings()
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES)
+
+app = typer.Typer(
+    name="vneterctl",
+    help="Declare what the network should be, and see what it is.",
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Server = Annotated[
+    str, typer.Option("--server", envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")
+]
+Files = Annotated[
+    list[str],
+    typer.Option("-f", "--file", help="Manifest file, directory, or - for standard input."),
+]
+Kind = Annotated[str, typer.Argument(help="network, networks, net, in any case.")]
+Name = Annotated[str, typer.Argument(help="NAME, or TENANT/NAME.")]
+Tenant = Annotated[str, typer.Option("-t", "--tenant", help="The tenant it belongs to.")]
+Selector = Annotated[str, typer.Option("-l", "--selector", help="a=b,c!=d,e in (x,y),f,!g")]
+_SERVER = "http://127.0.0.1:8181"
+
+
+@app.command()
+def apply(
+    file: Files,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, write nothing.")] = False,
+    message: Annotated[str, typer.Option("-m", "--message", help="Why, for the journal.")] = "",
+    server: Server = _SERVER,
+) -> None:
+    """Create or replace objects, in one transaction."""
+    from vneter_sdn.cli import objects, targets
+
+    objects.apply(targets.connect(server), file, message, dry_run)
+
+
+@app.command()
+def get(
+    kind: Kind,
+    name: Name = "",
+    selector: Selector = "",
+    tenant: Tenant = "",
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="table, wide, json, yaml or name.")
+    ] = "table",
+    server: Server = _SERVER,
+) -> None:
+    """List objects, or print one."""
+    from vneter_sdn.cli import objects, targets
+
+    objects.get(targets.connect(server), kind, name, tenant, selector, output)
+
+
+@app.command()
+def describe(kind: Kind, name: Name, tenant: Tenant = "", server: Server = _SERVER) -> None:
+    """Tell all about one object."""
+    from vneter_sdn.cli import objects, targets
+
+    objects.describe(targets.connect(server), kind, name, tenant)
+
+
+@app.command()
+def delete(
+    kind: Annotated[str, typer.Argument(help="Its kind; none with -f.")] = "",
+    name: Name = "",
+    file: Files = [],  # noqa: B006 -- typer reads it, nobody writes it
+    tenant: Tenant = "",
+    server: Server = _SERVER,
+) -> None:
+    """Delete one object, or those that manifests describe."""
+    from vneter_sdn.cli import objects, targets
+
+    if bool(file) == bool(kind) or bool(kind) != bool(name):
+        raise Usage("delete what?", "write `delete KIND NAME` or `delete -f FILE`")
+    client = targets.connect(server)
+    if file:
+        objects.delete_files(client, file)
+    else:
+        objects.delete(client, kind, name, tenant)
+
+
+@app.command()
+def wait(
+    kind: Kind,
+    name: Name = "",
+    *,
+    condition: Annotated[str, typer.Option("--for", help="A condition, or `deleted`.")] = "Ready",
+    timeout: Annotated[str, typer.Option("--timeout", help="90, 90s, 5m or 1h.")] = "60s",
+    selector: Selector = "",
+    everything: Annotated[bool, typer.Option("--all", help="All objects of the kind.")] = False,
+    tenant: Tenant = "",
+    server: Server = _SERVER,
+) -> None:
+    """Wait until a condition of objects is True."""
+    from vneter_sdn.cli import objects, targets
+
+    client = targets.connect(server)
+    keys = objects.selected(client, kind, name, tenant, selector, everything)
+    objects.wait(client, keys, condition, timeout)
+
+
+@app.command()
+def status(
+    output: Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")] = "table",
+    server: Server = _SERVER,
+) -> None:
+    """Show everything on one screen."""
+    from vneter_sdn.cli import summary, targets
+
+    summary.status(targets.connect(server), output)
+
+
+@app.command()
+def kinds() -> None:
+    """List the kinds of objects."""
+    from vneter_sdn.cli import explaining
+
+    explaining.kinds()
+
+
+@app.command()
+def explain(
+    subject: Annotated[str, typer.Argument(metavar="KIND[.FIELD]", help="network.spec.vni")],
+) -> None:
+    """Say what a kind and its fields mean."""
+    from vneter_sdn.cli import explaining
+
+    explaining.explain(subject)
+
+
+@app.command()
+def recompute(
+    check: Annotated[bool, typer.Option("--check", help="Compare, change nothing.")] = False,
+    server: Server = _SERVER,
+) -> None:
+    """Compare the controller's state with a fresh one."""
+    from vneter_sdn.cli import recompute as recomputing
+    from vneter_sdn.cli import targets
+
+    if not check:
+        raise Usage("recompute only checks", "add --check")
+    recomputing.check(targets.connect(server))
+
+
+@app.command(name="compile")
+def compile_(
+    file: Files,
+    output: Annotated[str, typer.Option("-o", "--output", help="Directory to write to.")],
+) -> None:
+    """Compile manifests offline, without any server."""
+    from vneter_sdn.cli import compiling
+
+    compiling.compile_files(file, output)
+
+
+@app.command()
+def up(
+    *,
+    state_dir: Annotated[str, typer.Option(help="Database and backups.")] = _DEFAULTS.state_dir,
+    run_dir: Annotated[str, typer.Option(help="Sockets and pid files.")] = _DEFAULTS.run_dir,
+    db: Annotated[str, typer.Option(help="OVSDB remotes; embedded when empty.")] = _DEFAULTS.db,
+    api_listen: Annotated[str, typer.Option(help="REST server.")] = _DEFAULTS.api_listen,
+    openflow_listen: Annotated[list[str], typer.Option(help="pssl:6653:0.0.0.0; repeatable.")] = [],  # noqa: B006 -- typer reads it, nobody writes it
+    openflow_advertise: Annotated[
+        str, typer.Option(help="Target for remote hosts: ssl:192.0.2.1:6653.")
+    ] = _DEFAULTS.openflow_advertise,
+    insecure_lab: Annotated[
+        bool, typer.Option("--insecure-lab", help="Permit plain TCP off loopback.")
+    ] = False,
+    private_key: Annotated[str, typer.Option(help="PEM file.")] = "",
+    certificate: Annotated[str, typer.Option(help="PEM file.")] = "",
+    ca_certificate: Annotated[str, typer.Option(help="PEM file.")] = "",
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log details.")] = False,
+) -> None:
+    """Run the controller until interrupted."""
+    from vneter_sdn.cli import up as running
+
+    settings = Settings(
+        state_dir=os.path.abspath(state_dir),
+        run_dir=os.path.abspath(run_dir),
+        db=db,
+        api_listen=api_listen,
+        openflow_listen=tuple(openflow_listen),
+        openflow_advertise=openflow_advertise,
+        insecure_lab=insecure_lab,
+        private_key=private_key,
+        certificate=certificate,
+        ca_certificate=ca_certificate,
+    )
+    running.up(settings, verbose=verbose)
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def fleet(context: typer.Context) -> None:
+    """Run real OVS hosts on this machine."""
+    from vneter_sdn.cli.fleet import app as fleet_app
+
+    code = fleet_app(args=context.args, prog_name="vneterctl fleet", standalone_mode=False)
+    if isinstance(code, int) and code:
+        raise typer.Exit(code)
+
+
+_CommandError: type[Exception] = typer.BadParameter.__mro__[2]
+"""Typer's root of errors in command lines; it has no public name."""
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code."""
+    try:
+        code = app(args=arguments or ["--help"], prog_name="vneterctl", standalone_mode=False)
+        sys.stdout.flush()
+    except _CommandError as error:
+        return _wrong(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 -- outcome() raises what is not for users
+        code, lines, hint = outcome(error)
+        report(lines, hint)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong(error: Exception) -> int:
+    text = str(getattr(error, "format_message", lambda: error)())
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "vneterctl"
+    report([text], f"`{path} --help` shows how")
+    return USAGE

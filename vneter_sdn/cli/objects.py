@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands on objects: apply, get, describe, delete, wait."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vneter_sdn.cli import rendering
+from vneter_sdn.cli.targets import key_named, kind_named, seconds
+from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage
+from vneter_sdn.errors import IntentError, Problem, VneterError
+from vneter_sdn.model.kinds import KINDS
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.northbound import jsontext, manifests
+from vneter_sdn.northbound.client import Client
+from vneter_sdn.northbound.conditions import condition_of
+from vneter_sdn.northbound.manifests import Document
+from vneter_sdn.northbound.resources import key_of
+
+_DONE = ("created", "updated", "deleted", "unchanged")
+
+
+def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> None:
+    """Create or replace the objects of some files, in one transaction."""
+    documents = read(files)
+    try:
+        done = client.apply([one.value for one in documents], message, dry_run)
+    except IntentError as error:
+        raise _placed(error, documents) from None
+    _tell(done, dry_run)
+
+
+def delete(client: Client, kind: str, name: str, tenant: str) -> None:
+    """Delete one object."""
+    _tell(client.delete(*key_named(kind_named(kind), name, tenant)))
+
+
+def delete_files(client: Client, files: Sequence[str]) -> None:
+    """Delete the objects that some files describe, in one transaction."""
+    documents = read(files)
+    problems: list[Problem] = []
+    keys: list[Key] = []
+    for document in documents:
+        try:
+            keys.append(key_of(document.value, document.origin))
+        except IntentError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise IntentError(*problems)
+    _tell(client.apply([], delete=keys))
+
+
+def get(client: Client, kind: str, name: str, tenant: str, selector: str, form: str) -> None:
+    """Print objects."""
+    found = kind_named(kind)
+    if form not in rendering.FORMATS:
+        raise Usage(f"no output format {form!r}", f"it is one of {', '.join(rendering.FORMATS)}")
+    if name and selector:
+        raise Usage("a name and a selector together select nothing more", "give one of them")
+    if tenant and not found.tenanted:
+        raise Usage(f"a {found.name} belongs to no tenant", "leave out --tenant")
+    if name:
+        items = [client.get(*key_named(found, name, tenant))]
+    else:
+        items = list(client.list(found.name, tenant or None, selector or None))
+    print(rendering.render(found, items, form, single=bool(name)))
+
+
+def describe(client: Client, kind: str, name: str, tenant: str) -> None:
+    """Print one object for reading."""
+    print(rendering.prose(client.get(*key_named(kind_named(kind), name, tenant))))
+
+
+def wait(client: Client, keys: Sequence[Key], condition: str, timeout: str) -> None:
+    """Wait until a condition is True of some objects, or until they are deleted."""
+    condition = condition.removeprefix("condition=")
+    deadline = time.monotonic() + seconds(timeout)
+    for key in keys:
+        left = max(0.0, deadline - time.monotonic())
+        if condition.lower() in {"delete", "deleted"}:
+            client.wait_deleted(*key, timeout=left)
+            print(f"{_name(key)} deleted")
+            continue
+        try:
+            client.wait(*key, condition=condition, timeout=left)
+        except TimeoutError as error:
+            raise TimeoutError(_lacking(key, condition, error.args[1])) from None
+        print(f"{_name(key)} {condition}")
+
+
+def selected(
+    client: Client, kind: str, name: str, tenant: str, selector: str, everything: bool
+) -> list[Key]:
+    """The keys of one object, or of those a selector selects, or of all.
+
+    Raises:
+        Usage: nothing says which.
+        Answer: nothing is selected.
+    """
+    found = kind_named(kind)
+    if name:
+        return [key_named(found, name, tenant)]
+    if not selector and not everything:
+        raise Usage("which objects?", "give a NAME, or -l SELECTOR, or --all")
+    items = client.list(found.name, tenant or None, selector or None)
+    if not items:
+        raise Answer(NOT_FOUND, f"no {found.plural} are selected")
+    return [key_of(item) for item in items]
+
+
+def read(files: Sequence[str]) -> list[Document]:
+    """The manifests of files, directories and ``-`` for standard input.
+
+    Raises:
+        IntentError: one cannot be read, or there is none.
+        Usage: no file is given.
+    """
+    if not files:
+        raise Usage("no manifests are given", "add -f FILE, -f DIRECTORY or -f -")
+    documents: list[Document] = []
+    for name in files:
+        if name == "-":
+            data = sys.stdin.buffer.read(jsontext.MAX_BYTES + 1)
+            documents += manifests.read_bytes(data, "-")
+        else:
+            documents += manifests.read_path(Path(name))
+    found = manifests.expand(documents)
+    if not found:
+        raise IntentError(Problem(", ".join(files), "", "Empty", "holds no manifest"))
+    return found
+
+
+def _placed(error: IntentError, documents: Sequence[Document]) -> VneterError:
+    """The same problems, each with the file and line that caused it."""
+    by_name: dict[str, Document] = {}
+    for index, document in enumerate(documents):
+        by_name[f"objects[{index}]"] = document
+        try:
+            by_name[str(key_of(document.value))] = document
+        except IntentError:
+            continue
+    problems = []
+    for problem in error.problems:
+        document = by_name.get(problem.object)
+        name = problem.object
+        if document is not None:
+            known = "" if name.startswith("objects[") else f": {name}"
+            name = f"{document.place(problem.field)}{known or f': document {document.number}'}"
+        problems.append(Problem(name, problem.field, problem.reason, problem.message))
+    return IntentError(*problems)
+
+
+def _tell(done: Mapping[str, Any], dry_run: bool = False) -> None:
+    would = " (dry run)" if dry_run else ""
+    for word in _DONE:
+        for one in done[word]:
+            key = Key(one["kind"], one.get("tenant", ""), one["name"])
+            print(f"{_name(key)} {word}{would}")
+    print(f"revision {done['revision']}{', nothing was written' if dry_run else ''}")
+
+
+def _name(key: Key) -> str:
+    return f"{KINDS[key.kind].name.lower()}/{key.path}"
+
+
+def _lacking(key: Key, condition: str, manifest: Mapping[str, Any]) -> str:
+    state = condition_of(manifest, condition)
+    if state is None:
+        known = [one["type"] for one in manifest.get("status", {}).get("conditions", ())]
+        return f"{key} has no condition {condition}; it has {', '.join(known) or 'none'}"
+    if state["status"] == "True":
+        return f"{key} is {condition} as it was before its last change, not yet as it is now"
+    told = f": {state['message']}" if state.get("message") else ""
+    return f"{key} is not {condition}: {state['reason']}{told}"
