@@ -23,6 +23,8 @@ MAX_BRIDGE = 0x6FFF
 MAX_SLOT = (1 << 24) - 1
 BRIDGE_MASK = 0xFFFFFF_000000
 """Mask of colour and bridge."""
+ANY_COLOUR_MASK = 0x03FFFF_FFFFFF
+"""Mask of all but the colour."""
 TUNNEL_PORT_BASE = 0x8000
 
 

@@ -7,8 +7,14 @@ LOW = 100
 NORMAL = 200
 HIGH = 300
 EXCEPTION = 400
+OVERRIDE = 500
+FINAL = 600
 ROUTE_BASE = 1000
 """Routes: the base plus the prefix length, so that the longest prefix wins."""
+EXPIRED = 2000
+"""Packets that have no hop left; above every route."""
+UNROUTABLE = 2100
+"""Packets that may not leave their network."""
 
 
 def route(prefix_length: int, endpoint: bool = False) -> int:

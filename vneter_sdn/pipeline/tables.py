@@ -9,6 +9,8 @@ than on a bridge.
 
 ::
 
+                                           advertise
+                                              ▲
     endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► switch ─► route ─┐
     tunnel ───► classify ─► arrival ◄──────────────────────────────────┐            │
                               │  └─► deliver ─► output     transit ◄───┴── locator ─┘
@@ -150,7 +152,7 @@ _CONTRACTS = (
     _contract(
         "spoof_guard",
         "An endpoint speaks only with its own MAC and addresses, in Ethernet, ARP and ND.",
-        matches="in_port eth_src eth_type ip_src ipv6_src arp_spa arp_sha arp_tpa ip_proto "
+        matches="in_port eth_src eth_dst eth_type ip_src ipv6_src arp_spa arp_sha arp_tpa ip_proto "
         "icmpv6_type icmpv6_code nd_target nd_sll nd_tll vlan_vid",
         goes_to="neighbour",
     ),
@@ -159,10 +161,18 @@ _CONTRACTS = (
         "Answers ARP and neighbour solicitations for everything the network has, on the spot.",
         matches="reg1 eth_type arp_op arp_tpa arp_spa ip_proto icmpv6_type icmpv6_code "
         "nd_target nd_sll ipv6_src",
-        sets="eth_src eth_dst arp_op arp_spa arp_sha arp_tpa arp_tha icmpv6_type icmpv6_code "
-        "ipv6_src ipv6_dst nd_target nd_tll nd_sll nd_options_type nd_reserved ip_ttl",
+        sets="eth_src eth_dst arp_op arp_spa arp_sha arp_tpa arp_tha icmpv6_type "
+        "ipv6_src ipv6_dst nd_options_type nd_reserved ip_ttl",
+        goes_to="advertise",
         outputs=True,
         miss="gateway",
+    ),
+    _contract(
+        "advertise",
+        "Finishes a neighbour advertisement: its link-layer address is the sender's.",
+        matches="eth_type ip_proto icmpv6_type icmpv6_code",
+        sets="nd_tll",
+        outputs=True,
     ),
     _contract(
         "gateway",
@@ -183,7 +193,7 @@ _CONTRACTS = (
     _contract(
         "route",
         "L3 between a tenant's networks: longest prefix first, within the tenant only.",
-        matches="reg1 reg2 eth_type ip_dst ipv6_dst ip_ttl",
+        matches="reg1 reg2 eth_type ip_dst ipv6_src ipv6_dst ip_ttl",
         sets="reg0 reg1 reg3 eth_src eth_dst ip_ttl",
         goes_to="output transit deliver",
     ),

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What units claim on bridges, kept up to date claim by claim.
+
+Two units that claim the same key are a mistake (of a feature, or of an admission that let two owners
+have one address). It never stops the others: the unit whose name sorts first holds the key,
+whatever order they came in, and the clash is reported with both names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+from vneter_sdn.compile.features.unit import Part
+from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
+from vneter_sdn.model.snapshot import Key
+
+Item = Flow | Group | Meter
+
+
+class Unit(NamedTuple):
+    """Feature and kind of subject, and the subject."""
+
+    name: str
+    subject: Key
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Units that claim the same place on one bridge; the first one has it."""
+
+    host: str
+    place: Hashable
+    units: tuple[Unit, ...]
+
+    def __str__(self) -> str:
+        return f"{self.host}: {' and '.join(map(str, self.units))} both claim {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeDelta:
+    """What changed on one bridge."""
+
+    flows: frozenset[FlowKey] = frozenset()
+    groups: frozenset[int] = frozenset()
+    meters: frozenset[int] = frozenset()
+    rows: bool = False
+
+
+def place_of(item: Item) -> Hashable:
+    """What makes an item unique on a bridge: a flow's key, or (kind, number)."""
+    match item:
+        case Flow():
+            return item.key
+        case Group():
+            return ("group", item.group)
+        case Meter():
+            return ("meter", item.meter)
+
+
+def weight(item: Item) -> int:
+    """A 128-bit hash of an item; those of a bridge are summed to its digest."""
+    return int.from_bytes(blake2b(repr(item).encode(), digest_size=16).digest(), "big")
+
+
+def digest_text(total: int) -> str:
+    """The digest as 32 hexadecimal digits."""
+    return f"{total % (1 << 128):032x}"
+
+
+def digest(state: BridgeState) -> str:
+    """A digest of everything a bridge holds, independent of order. O(flows)."""
+    items = (*state.flows.values(), *state.groups.values(), *state.meters.values())
+    return digest_text(sum(weight(item) for item in items))
+
+
+class _Bridge:
+    """One bridge: who holds what."""
+
+    __slots__ = ("before", "contested", "held", "owner", "state", "total")
+
+    def __init__(self) -> None:
+        self.held: dict[Hashable, Item] = {}
+        self.owner: dict[Hashable, Unit] = {}
+        self.contested: dict[Hashable, dict[Unit, Item]] = {}
+        self.before: dict[Hashable, Item | None] = {}
+        """Places written since the last harvest, and what they held then."""
+        self.total = 0
+        self.state: BridgeState | None = None
+
+    def claim(self, unit: Unit, place: Hashable, item: Item, heft: int) -> None:
+        owner = self.owner.get(place)
+        if owner is None:
+            self.owner[place] = unit
+            self._write(place, item)
+            self.total += heft
+        elif owner != unit and place not in self.contested:
+            self.contested[place] = {owner: self.held[place], unit: item}
+            self._settle(place)
+        elif place in self.contested:
+            self.contested[place][unit] = item
+            self._settle(place)
+        elif self.held[place] != item:
+            raise PipelineError(f"{unit} claims {place} twice")
+
+    def yield_up(self, unit: Unit, place: Hashable, heft: int) -> None:
+        claims = self.contested.get(place)
+        if claims is not None:
+            claims.pop(unit, None)
+            self._settle(place)
+        elif self.owner.get(place) == unit:
+            del self.owner[place]
+            self._write(place, None)
+            self.total -= heft
+
+    def _settle(self, place: Hashable) -> None:
+        claims = self.contested[place]
+        unit = min(claims)
+        self.total += weight(claims[unit]) - weight(self.held[place])
+        self.owner[place] = unit
+        self._write(place, claims[unit])
+        if len(claims) == 1:
+            del self.contested[place]
+
+    def _write(self, place: Hashable, item: Item | None) -> None:
+        self.before.setdefault(place, self.held.get(place))
+        if item is None:
+            del self.held[place]
+        else:
+            self.held[place] = item
+
+    def harvest(self) -> BridgeDelta | None:
+        """What differs from the last harvest."""
+        before, self.before = self.before, {}
+        places = [place for place, item in before.items() if self.held.get(place) != item]
+        if not places:
+            return None
+        self.state = None
+        flows = frozenset(place for place in places if isinstance(place, FlowKey))
+        others = [p for p in places if isinstance(p, tuple) and not isinstance(p, FlowKey)]
+        groups = frozenset(number for kind, number in others if kind == "group")
+        return BridgeDelta(flows, groups, frozenset(n for k, n in others if k == "meter"))
+
+    def frozen(self) -> BridgeState:
+        if self.state is None:
+            items = self.held.values()
+            self.state = BridgeState(
+                {place: i for place, i in self.held.items() if isinstance(i, Flow)},  # type: ignore[misc]
+                {i.group: i for i in items if isinstance(i, Group)},
+                {i.meter: i for i in items if isinstance(i, Meter)},
+            )
+        return self.state
+
+
+def _items(part: Part) -> Iterator[Item]:
+    yield from part.flows
+    yield from part.groups
+    yield from part.meters
+
+
+Changed = Mapping[Unit, tuple[tuple[Part, ...], tuple[Part, ...]]]
+
+
+class Bridges:
+    """All bridges. O(items that change × bridges that hold them) per update."""
+
+    def __init__(self) -> None:
+        self._bridges: dict[str, _Bridge] = {}
+
+    def apply(self, changed: Changed) -> dict[str, BridgeDelta]:
+        """Replace parts of units by others; returns what differs, by host.
+
+        Raises:
+            PipelineError: one unit claims a key twice, with different meanings.
+        """
+        moved = [(unit, *_differences(*parts)) for unit, parts in changed.items()]
+        for unit, removed, _ in moved:
+            for place, _item, heft, hosts in _spread(removed):
+                for host in hosts:
+                    self._bridges[host].yield_up(unit, place, heft)
+        for unit, _, added in moved:
+            for place, item, heft, hosts in _spread(added):
+                for host in hosts:
+                    self._of(host).claim(unit, place, item, heft)
+        deltas = {host: bridge.harvest() for host, bridge in self._bridges.items() if bridge.before}
+        for host in [h for h, bridge in self._bridges.items() if not bridge.held]:
+            del self._bridges[host]
+        return {host: delta for host, delta in deltas.items() if delta}
+
+    def state(self, host: str) -> BridgeState:
+        """What a bridge holds."""
+        bridge = self._bridges.get(host)
+        return BridgeState() if bridge is None else bridge.frozen()
+
+    def digest(self, host: str) -> str:
+        """`digest` of its state, in O(1)."""
+        bridge = self._bridges.get(host)
+        return digest_text(0 if bridge is None else bridge.total)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts whose bridge holds something, sorted."""
+        return tuple(sorted(self._bridges))
+
+    def clashes(self) -> tuple[Clash, ...]:
+        """Every place that more than one unit claims."""
+        return tuple(
+            Clash(host, place, tuple(sorted(claims)))
+            for host, bridge in sorted(self._bridges.items())
+            for place, claims in bridge.contested.items()
+        )
+
+    def owner(self, host: str, key: FlowKey) -> Unit | None:
+        """The unit that a flow on a bridge comes from."""
+        bridge = self._bridges.get(host)
+        return None if bridge is None else bridge.owner.get(key)
+
+    def _of(self, host: str) -> _Bridge:
+        bridge = self._bridges.get(host)
+        if bridge is None:
+            bridge = self._bridges[host] = _Bridge()
+        return bridge
+
+
+def _differences(
+    before: tuple[Part, ...], after: tuple[Part, ...]
+) -> tuple[list[Part], list[Part]]:
+    if not before or not after:
+        return list(before), list(after)
+    kept = set(before) & set(after)
+    return [p for p in before if p not in kept], [p for p in after if p not in kept]
+
+
+def _spread(parts: Iterable[Part]) -> Iterator[tuple[Hashable, Item, int, frozenset[str]]]:
+    for part in parts:
+        for item in _items(part):
+            yield place_of(item), item, weight(item), part.hosts

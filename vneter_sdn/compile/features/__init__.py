@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Features of the data plane, one module each: pure generators of flows for named tables.
+
+A new one is a module with a `Feature` called ``FEATURE``, and a line in ``FEATURES``. A unit is one
+feature for one subject (a host, a network, an endpoint); it yields flows for whichever bridges hold
+them, and runs again exactly when something it read has changed.
+"""
+
+from __future__ import annotations
+
+from vneter_sdn.compile.features import (
+    arrival,
+    classify,
+    deliver,
+    gateway,
+    neighbour,
+    output,
+    pipeline,
+    route,
+    spoof_guard,
+    switch,
+    transit,
+)
+from vneter_sdn.compile.features.unit import Feature
+
+FEATURES: tuple[Feature, ...] = (
+    pipeline.FEATURE,
+    classify.FEATURE,
+    spoof_guard.FEATURE,
+    neighbour.FEATURE,
+    gateway.FEATURE,
+    switch.FEATURE,
+    route.FEATURE,
+    arrival.FEATURE,
+    deliver.FEATURE,
+    transit.FEATURE,
+    output.FEATURE,
+)
+BY_ID: dict[int, Feature] = {feature.id: feature for feature in FEATURES}

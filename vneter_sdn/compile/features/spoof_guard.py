@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An endpoint speaks only for itself: its MAC, its addresses, in Ethernet, ARP and neighbour discovery.
+
+Rules of one bridge (refusals that hold for every endpoint) and of one endpoint (what it may say)
+share the table; priorities put them in this order::
+
+    FINAL      tagged frames, LLDP and 802.1 control frames; questions about one's own address,
+               which nobody may answer (gratuitous ARP, duplicate address detection)
+    OVERRIDE   neighbour solicitations and advertisements that claim only what is one's own
+    EXCEPTION  all others, router advertisements and redirects
+    HIGH       ARP, IPv4 and IPv6 from one's own addresses
+    NORMAL     all other ARP, IPv4 and IPv6
+    LOW        other ethertypes from one's own MAC
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
+from vneter_sdn.compile.queries import Station, bridge_of, place, segment, station
+from vneter_sdn.compile.query import View
+from vneter_sdn.model.addresses import IPAddress
+from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, PROTO_ICMPV6
+from vneter_sdn.model.flow import Flow
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.priorities import EXCEPTION, FINAL, HIGH, LOW, NORMAL, OVERRIDE
+
+ETH_LLDP = 0x88CC
+VLAN_PRESENT = 0x1000
+CONTROL_FRAMES = (0x0180C2_000000, 0xFFFFFF_000000)
+"""IEEE 802.1Q §8.6.3: destinations that bridges keep to one link, and their neighbours."""
+ICMPV6: Matched = {"eth_type": ETH_IPV6, "ip_proto": PROTO_ICMPV6}
+SOLICIT: Matched = {**ICMPV6, "icmpv6_type": 135, "icmpv6_code": 0}
+ADVERTISE: Matched = {**ICMPV6, "icmpv6_type": 136, "icmpv6_code": 0}
+ROUTER_ADVERTISEMENT, REDIRECT = 134, 137
+NO_OPTION = 0
+"""Open vSwitch reads an absent link-layer option as this address."""
+
+
+def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
+    """What no endpoint may send."""
+    if view.ask(bridge_of, host.name) is None:
+        return
+    final: list[Matched] = [
+        {"vlan_vid": (VLAN_PRESENT, VLAN_PRESENT)},
+        {"eth_type": ETH_LLDP},
+        {"eth_dst": CONTROL_FRAMES},
+    ]
+    types = (ROUTER_ADVERTISEMENT, 135, 136, REDIRECT)
+    refused = [write("spoof_guard", FINAL, matched) for matched in final]
+    refused += [write("spoof_guard", EXCEPTION, {**ICMPV6, "icmpv6_type": t}) for t in types]
+    ethertypes = (ETH_ARP, ETH_IP, ETH_IPV6)
+    refused += [write("spoof_guard", NORMAL, {"eth_type": t}) for t in ethertypes]
+    yield on(host.name, *refused)
+
+
+def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
+    """What one endpoint may send."""
+    here, at = view.ask(station, key), view.ask(place, key)
+    if not here or not at or not view.ask(segment, here.network):
+        return
+    port: Matched = {"in_port": at.ofport}
+    sender: Matched = {**port, "eth_src": here.mac}
+    flows = [write("spoof_guard", LOW, sender, goto="neighbour")]
+    for address in here.all_addresses:
+        if address.version == 4:
+            flows += _ipv4(address, here, sender, write)
+        else:
+            flows += _ipv6(address, here, sender, write)
+    if any(address.version == 4 for address in here.addresses):
+        flows.append(_arp(0, here, sender, write))
+    yield on(at.host, *flows)
+
+
+def _arp(spa: int, here: Station, sender: Matched, write: Writer) -> Flow:
+    matched = {**sender, "eth_type": ETH_ARP, "arp_sha": here.mac, "arp_spa": spa}
+    return write("spoof_guard", HIGH, matched, goto="neighbour")
+
+
+def _ipv4(address: IPAddress, here: Station, sender: Matched, write: Writer) -> Iterator[Flow]:
+    own = int(address)
+    about_itself: Matched = {"in_port": sender["in_port"], "eth_type": ETH_ARP, "arp_tpa": own}
+    yield write("spoof_guard", FINAL, about_itself)
+    yield _arp(own, here, sender, write)
+    matched = {**sender, "eth_type": ETH_IP, "ip_src": own}
+    yield write("spoof_guard", HIGH, matched, goto="neighbour")
+
+
+def _ipv6(address: IPAddress, here: Station, sender: Matched, write: Writer) -> Iterator[Flow]:
+    own = int(address)
+    about_itself: Matched = {"in_port": sender["in_port"], **SOLICIT, "nd_target": own}
+    yield write("spoof_guard", FINAL, about_itself)
+    matched = {**sender, "eth_type": ETH_IPV6, "ipv6_src": own}
+    yield write("spoof_guard", HIGH, matched, goto="neighbour")
+    for option in (here.mac, NO_OPTION):
+        asked = {**sender, **SOLICIT, "ipv6_src": own, "nd_sll": option}
+        yield write("spoof_guard", OVERRIDE, asked, goto="neighbour")
+        for target in here.all_addresses:
+            if target.version == 6:
+                told = {**sender, **ADVERTISE, "ipv6_src": own, "nd_tll": option}
+                told["nd_target"] = int(target)
+                yield write("spoof_guard", OVERRIDE, told, goto="neighbour")
+
+
+FEATURE = Feature(
+    "spoof_guard",
+    3,
+    "an endpoint speaks only with its own MAC and addresses",
+    {"Host": bridge, "Endpoint": endpoint},
+)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiler: intent and observations in; what every bridge and host should hold, out.
+
+`Compiler` keeps its answers up to date with each change; `compile_snapshot` starts from nothing.
+Both always agree (``tests/compile`` proves it on random edits), for everything goes through
+`query.Database`, which knows what each answer was computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
+from vneter_sdn.compile.facts import (
+    BOUND_ON,
+    ENDPOINTS_OF_NETWORK,
+    INDEXES,
+    NETWORKS_OF_TENANT,
+    everything,
+    facts,
+    tunnel_facts,
+)
+from vneter_sdn.compile.features import FEATURES
+from vneter_sdn.compile.queries import (
+    bridge_of,
+    host_key,
+    place,
+    tenant_presence,
+    tunnels,
+)
+from vneter_sdn.compile.query import Database, Fact, Query, View, query
+from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.flow import BridgeState, FlowKey
+from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.model.rows import HostRows
+from vneter_sdn.model.snapshot import Delta, Key, Snapshot
+from vneter_sdn.pipeline.tables import table_names
+
+ADVERTISED = "Advertised"
+"""Relation of one fact: the OpenFlow target of remote hosts."""
+
+
+@query
+def host_rows(view: View, host: Key) -> HostRows | None:
+    """What a host's OVSDB should hold; None while it has no bridge id."""
+    bridge = view.ask(bridge_of, host.name)
+    if bridge is None:
+        return None
+    spec: HostSpec = view.get("Host", host)
+    return HostRows(
+        spec.bridge,
+        spec.datapath_type,
+        datapath_id(bridge),
+        controller_target(spec, view.get(ADVERTISED, "") or ""),
+        view.ask(tunnels, host.name),
+        table_names(),
+    )
+
+
+def controller_target(spec: HostSpec, advertised: str) -> str:
+    """The OpenFlow target a bridge is given: its own, a unix socket beside a local database's,
+    or the one advertised to all.
+    """
+    if spec.controller is not None:
+        return spec.controller
+    if spec.ovsdb.startswith("unix:"):
+        directory = spec.ovsdb.removeprefix("unix:").rpartition("/")[0]
+        return f"unix:{directory}/{spec.bridge}.vneter"
+    return advertised
+
+
+def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, Any], str]]:
+    """The outputs by kind of subject, and the name of each unit."""
+    outputs: dict[str, tuple[Query[Any, Any], ...]] = {"Host": (host_rows,)}
+    names: dict[Query[Any, Any], str] = {}
+    for feature in FEATURES:
+        for kind, unit in feature.units().items():
+            outputs[kind] = (*outputs.get(kind, ()), unit)
+            names[unit] = unit.name
+    return outputs, names
+
+
+_OUTPUTS, _NAMES = _units()
+
+
+class Compiler:
+    """Keeps what every bridge and host should hold.
+
+    Args:
+        advertised: OpenFlow target for hosts that neither name one nor are local.
+    """
+
+    def __init__(self, advertised: str = "") -> None:
+        self._database = Database(INDEXES, _OUTPUTS)
+        self._database.update({Fact(ADVERTISED, ""): advertised})
+        self._bridges = Bridges()
+        self._ofports: dict[str, Mapping[str, int]] = {}
+        self._touched: frozenset[Key] = frozenset()
+        self._rows_changed: frozenset[str] = frozenset()
+
+    def take(self, snapshot: Snapshot, delta: Delta) -> dict[str, frozenset[FlowKey]]:
+        """Take in what changed in the store; returns the keys of flows that changed, by host.
+
+        Hosts of which only meters or groups changed are there with no keys. The first delta has
+        to be `facts.everything`.
+
+        Raises:
+            PipelineError: a feature broke the contract of a table.
+        """
+        return _keys(self.update(facts(snapshot, delta)))
+
+    def observe_tunnels(
+        self, host: str, ofports: Mapping[str, int]
+    ) -> dict[str, frozenset[FlowKey]]:
+        """Take in the OpenFlow ports that a host gave its tunnels, by name of the port."""
+        found = tunnel_facts(host, self._ofports.get(host, {}), ofports)
+        self._ofports[host] = dict(ofports)
+        return _keys(self.update(found))
+
+    def update(self, changes: Mapping[Any, Any]) -> dict[str, BridgeDelta]:
+        """Take in facts (None deletes); returns what changed, by host."""
+        changed = self._database.update(changes)
+        units = {
+            Unit(_NAMES[asked], cast("Key", key)): (before or (), after or ())
+            for (asked, key), (before, after) in changed.items()
+            if asked in _NAMES
+        }
+        self._touched = frozenset(u.subject for u in units if u.subject.kind == "Endpoint")
+        self._rows_changed = frozenset(
+            cast("Key", key).name for asked, key in changed if asked is host_rows
+        )
+        deltas = self._bridges.apply(units)
+        for host in self._rows_changed:
+            deltas[host] = replace(deltas.get(host, BridgeDelta()), rows=True)
+        return deltas
+
+    def bridge(self, host: str) -> BridgeState:
+        """What a host's bridge should hold. O(1) unless it changed, then O(its flows)."""
+        return self._bridges.state(host)
+
+    def digest(self, host: str) -> str:
+        """Digest of `bridge`, in O(1); equal to `bridges.digest` of it."""
+        return self._bridges.digest(host)
+
+    def rows(self, host: str) -> HostRows:
+        """What a host's OVSDB should hold.
+
+        Raises:
+            PipelineError: there is no such host, or it has no bridge id.
+        """
+        rows = self._database.value(host_rows, host_key(host))
+        if rows is None:
+            raise PipelineError(f"Host {host} has no bridge id")
+        return rows
+
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts whose bridge should hold something, sorted."""
+        return self._bridges.hosts()
+
+    def touched(self) -> frozenset[Key]:
+        """Endpoints whose flows the last change touched."""
+        return self._touched
+
+    def rows_changed(self) -> frozenset[str]:
+        """Hosts whose rows the last change touched."""
+        return self._rows_changed
+
+    def holders(self, endpoint: Key) -> frozenset[str]:
+        """Hosts that hold flows for an endpoint: those where its tenant is, and its own."""
+        at = self._database.value(place, endpoint)
+        if at is None:
+            return frozenset()
+        everywhere = self._database.value(tenant_presence, endpoint.tenant) or frozenset()
+        return everywhere | {at.host}
+
+    def endpoints_needing(self, host: str) -> frozenset[Key]:
+        """Endpoints that have this host among their holders. O(endpoints of tenants there)."""
+        find = self._database.find
+        tenants = {key.tenant for key in find(BOUND_ON, host)}
+        return frozenset(
+            endpoint
+            for tenant in tenants
+            for network in find(NETWORKS_OF_TENANT, tenant)
+            for endpoint in find(ENDPOINTS_OF_NETWORK, network)
+        )
+
+    def unit(self, host: str, flow: FlowKey) -> Unit | None:
+        """The unit (feature and object) that a flow of a bridge comes from."""
+        return self._bridges.owner(host, flow)
+
+    @property
+    def clashes(self) -> tuple[Clash, ...]:
+        """Places that more than one object claims; empty unless something is wrong."""
+        return self._bridges.clashes()
+
+    @property
+    def size(self) -> int:
+        """Facts, index entries and memoised values held."""
+        return self._database.size
+
+    @property
+    def runs(self) -> int:
+        """How many queries ran, ever."""
+        return self._database.runs
+
+
+def _keys(deltas: Mapping[str, BridgeDelta]) -> dict[str, frozenset[FlowKey]]:
+    return {
+        host: delta.flows
+        for host, delta in deltas.items()
+        if delta.flows or delta.groups or delta.meters
+    }
+
+
+def compile_snapshot(
+    snapshot: Snapshot,
+    ofports: Mapping[str, Mapping[str, int]] | None = None,
+    advertised: str = "",
+) -> Compiler:
+    """Compile a whole snapshot from nothing: the oracle of every incremental answer.
+
+    Args:
+        snapshot: the store.
+        ofports: by host, OpenFlow port of each tunnel port, as observed.
+        advertised: OpenFlow target for remote hosts.
+    """
+    compiler = Compiler(advertised)
+    found = facts(snapshot, everything(snapshot))
+    for host, ports in (ofports or {}).items():
+        found |= tunnel_facts(host, {}, ports)
+    compiler.update(found)
+    return compiler

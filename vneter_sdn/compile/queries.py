@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What features read: objects with their allocations, where things are, the graph.
+
+Declared bottom up, for a query may ask only those above it. None stands for an object that does not
+exist or has not been given all its numbers yet; nothing is compiled for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+
+from vneter_sdn.compile.facts import (
+    ALLOCATION,
+    ALLOCATIONS_OF,
+    BINDING,
+    BLOCKS_OF_POOL,
+    ENDPOINTS_OF_NETWORK,
+    NETWORKS_OF_TENANT,
+    TUNNEL_PORT,
+)
+from vneter_sdn.compile.query import View, query
+from vneter_sdn.graph.paths import next_hops
+from vneter_sdn.graph.topology import Edge, Topology, topology, vertex
+from vneter_sdn.model.addresses import IPAddress, IPNetwork, link_local, mac_number
+from vneter_sdn.model.rows import TunnelPort
+from vneter_sdn.model.snapshot import Key, Pools
+from vneter_sdn.pipeline.locator import tunnel_ofport
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A network that has all its numbers."""
+
+    key: Key
+    vni: int
+    tenant: int
+    slot: int
+    gateway_mac: int
+    gateways: tuple[IPAddress, ...]
+    prefixes: tuple[IPNetwork, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """An endpoint that has all its numbers, wherever it is."""
+
+    key: Key
+    network: Key
+    mac: int
+    slot: int
+    addresses: tuple[IPAddress, ...]
+    """Allocated ones, IPv4 first."""
+
+    @property
+    def all_addresses(self) -> tuple[IPAddress, ...]:
+        """With the link-local one that IPv6 brings along."""
+        if all(address.version == 4 for address in self.addresses):
+            return self.addresses
+        return (*self.addresses, link_local(self.mac))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an endpoint is."""
+
+    host: str
+    ofport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Addresses that one host draws from; host ``-`` when none does."""
+
+    prefix: IPNetwork
+    host: str
+
+
+def host_key(name: str) -> Key:
+    """The key of a host."""
+    return Key("Host", "", name)
+
+
+@query
+def holdings(view: View, owner: str) -> tuple[tuple[str, str], ...]:
+    """Allocations (pool, value) of an owner, sorted."""
+    return tuple(sorted(view.find(ALLOCATIONS_OF, owner)))
+
+
+def _numbers(held: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return dict(reversed(held))
+
+
+@query
+def bridge_of(view: View, host: str) -> int | None:
+    """Bridge id of a host."""
+    if view.get("Host", host_key(host)) is None:
+        return None
+    number = _numbers(view.ask(holdings, str(host_key(host)))).get(Pools.BRIDGE)
+    return None if number is None else int(number)
+
+
+@query
+def tenant_of(view: View, tenant: str) -> int | None:
+    """Tenant id."""
+    key = Key("Tenant", "", tenant)
+    if view.get("Tenant", key) is None:
+        return None
+    number = _numbers(view.ask(holdings, str(key))).get(Pools.TENANT)
+    return None if number is None else int(number)
+
+
+@query
+def segment(view: View, network: Key) -> Segment | None:
+    """A network with its numbers."""
+    spec = view.get("Network", network)
+    tenant = view.ask(tenant_of, network.tenant)
+    if spec is None or tenant is None:
+        return None
+    held = _numbers(view.ask(holdings, str(network)))
+    vni, slot = held.get(Pools.VNI), held.get(Pools.SLOT)
+    mac = held.get(Pools.mac(network))
+    if vni is None or slot is None or mac is None:
+        return None
+    prefixes = tuple(ip_network(prefix) for prefix in spec.prefixes)
+    pools = [Pools.address(network, str(prefix)) for prefix in prefixes]
+    gateways = tuple(ip_address(held[pool]) for pool in pools if pool in held)
+    return Segment(network, int(vni), tenant, int(slot), mac_number(mac), gateways, prefixes)
+
+
+@query
+def station(view: View, endpoint: Key) -> Station | None:
+    """An endpoint with its numbers."""
+    spec = view.get("Endpoint", endpoint)
+    if spec is None:
+        return None
+    network = Key("Network", endpoint.tenant, spec.network)
+    held = view.ask(holdings, str(endpoint))
+    numbers = _numbers(held)
+    slot, mac = numbers.get(Pools.SLOT), numbers.get(Pools.mac(network))
+    if slot is None or mac is None:
+        return None
+    pool = Pools.address(network, "")
+    addresses = [ip_address(value) for name, value in held if name.startswith(pool)]
+    addresses.sort(key=lambda address: (address.version, int(address)))
+    return Station(endpoint, network, mac_number(mac), int(slot), tuple(addresses))
+
+
+@query
+def place(view: View, endpoint: Key) -> Place | None:
+    """Where an endpoint is; None when unbound, or bound to a host that is not one of ours."""
+    bound = view.get(BINDING, endpoint)
+    if bound is None or view.ask(bridge_of, bound[0]) is None:
+        return None
+    return Place(*bound)
+
+
+@query
+def presence(view: View, network: Key) -> frozenset[str]:
+    """Hosts with an endpoint of a network. O(endpoints of the network)."""
+    endpoints = view.find(ENDPOINTS_OF_NETWORK, network)
+    found = (view.ask(place, endpoint) for endpoint in endpoints)
+    return frozenset(at.host for at in found if at)
+
+
+@query
+def tenant_presence(view: View, tenant: str) -> frozenset[str]:
+    """Hosts with an endpoint of a tenant."""
+    networks = view.find(NETWORKS_OF_TENANT, tenant)
+    return frozenset().union(*(view.ask(presence, network) for network in networks))
+
+
+@query
+def blocks(view: View, network: Key) -> tuple[Block, ...]:
+    """Address blocks of a network, sorted."""
+    spec = view.get("Network", network)
+    found = []
+    for prefix in spec.prefixes if spec else ():
+        pool = Pools.block(network, str(ip_network(prefix)))
+        for place_ in view.find(BLOCKS_OF_POOL, pool):
+            owner = view.get(ALLOCATION, place_) or "-"
+            found.append(Block(ip_network(place_[1]), owner.removeprefix("Host ")))
+    return tuple(sorted(found, key=lambda b: (b.prefix.version, b.prefix)))
+
+
+@query
+def the_topology(view: View, _: None) -> Topology:
+    """The graph of all hosts that have a bridge id."""
+    vertices = []
+    for key in view.keys("Host"):
+        bridge = view.ask(bridge_of, key.name)
+        if bridge is not None:
+            vertices.append(vertex(key.name, bridge, view.get("Host", key)))
+    links = {key.name: view.get("Link", key) for key in view.keys("Link")}
+    return topology(vertices, links)
+
+
+@query
+def adjacency(view: View, _: None) -> Mapping[str, tuple[Edge, ...]]:
+    """Edges out of each host whose tunnel is wanted: those not disabled in both directions."""
+    edges = {(edge.source, edge.target): edge for edge in view.ask(the_topology, None).edges}
+    out: dict[str, tuple[Edge, ...]] = {}
+    for (source, target), edge in edges.items():
+        if not (edge.disabled and edges[target, source].disabled):
+            out[source] = (*out.get(source, ()), edge)
+    return out
+
+
+@query
+def tunnels(view: View, host: str) -> tuple[TunnelPort, ...]:
+    """The tunnel ports a host should have, by peer."""
+    ports = []
+    for edge in view.ask(adjacency, None).get(host, ()):
+        bridge = view.ask(bridge_of, edge.target)
+        if bridge is not None:
+            ports.append(
+                TunnelPort(
+                    tunnel_name(edge.target),
+                    edge.encapsulation,
+                    edge.local_ip,
+                    edge.remote_ip,
+                    tunnel_ofport(bridge),
+                    edge.target,
+                )
+            )
+    return tuple(ports)
+
+
+def tunnel_name(peer: str) -> str:
+    """Name of the tunnel port to a peer: 14 bytes, within the 15 that Linux allows."""
+    return "vn" + blake2b(peer.encode(), digest_size=6).hexdigest()
+
+
+@query
+def tunnel_ports(view: View, host: str) -> Mapping[str, int]:
+    """OpenFlow port of the tunnel to each peer: as observed, else as requested."""
+    found = {}
+    for tunnel in view.ask(tunnels, host):
+        seen = view.get(TUNNEL_PORT, (host, tunnel.name))
+        found[tunnel.peer] = tunnel.ofport if seen is None else int(seen)
+    return found
+
+
+@query
+def hops(view: View, target: str) -> Mapping[str, str]:
+    """Next host on the way to a target, from every host that can reach it."""
+    return next_hops(view.ask(the_topology, None), target)

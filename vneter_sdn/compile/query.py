@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Incremental computation: facts, and memoised queries over them that record what they read.
+
+A *fact* is a frozen value under (relation, key). A *query* is a pure function of a key and of what
+it reads through its `View`: facts, the keys of an index, other queries. Each read is recorded, so
+when facts change exactly the queries that read them run again; a query whose new value equals
+its old one ends the wave there (early cut-off). This is the demanded computation graph of Adapton
+(Hammer et al., PLDI 2014) with the red-green marking of Salsa, in eager form: queries are ranked by
+order of declaration and may ask only those declared before them, so a cycle cannot be
+written, and one sweep in rank order sees only final values (no glitches).
+
+There is no invalidation code anywhere else: whoever reads through the view is kept up to date.
+
+Complexity: `Database.update` costs O(changes + Σ (reads of the queries that run)) · log of the
+number queued; memory is one edge per read. Memo entries that no output needs any more are dropped
+in the same update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+from vneter_sdn.errors import PipelineError
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+_EMPTY: frozenset[Any] = frozenset()
+_MISSING: Any = object()
+_ranks = count()
+
+
+class Fact(NamedTuple):
+    """Where a fact is kept."""
+
+    relation: str
+    key: Hashable
+
+
+class Index(NamedTuple):
+    """A secondary index of one relation: finds keys by something that follows from the fact."""
+
+    name: str
+    relation: str
+    values: Callable[[Any, Any], Iterable[Hashable]]
+    """(key, fact) -> the values that find this key. Must depend on nothing else."""
+
+
+class Query(Generic[K, V]):
+    """A memoised pure function; see `query`."""
+
+    __slots__ = ("function", "name", "rank")
+
+    def __init__(self, function: Callable[[View, K], V]) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.rank = next(_ranks)
+
+    def __repr__(self) -> str:
+        return f"Query({self.name})"
+
+
+def query(function: Callable[[View, K], V]) -> Query[K, V]:
+    """Declare a query. It may ask only queries declared before it."""
+    return Query(function)
+
+
+@dataclass(slots=True, eq=False)
+class _Cell:
+    """Something that can be read: who reads it."""
+
+    readers: dict[_Memo, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Memo(_Cell):
+    """The value of one query for one key, and what it read to get there."""
+
+    query: Query[Any, Any] = cast("Any", None)
+    key: Hashable = None
+    value: Any = _MISSING
+    reads: dict[_Cell, None] = field(default_factory=dict)
+    dirty: bool = True
+    pinned: bool = False
+
+    def __lt__(self, other: _Memo) -> bool:
+        return self.query.rank < other.query.rank
+
+
+@dataclass(slots=True, eq=False)
+class _Input(_Cell):
+    """A fact or an index entry; kept while it has a value or readers."""
+
+    home: dict[Any, _Input] = field(default_factory=dict)
+    place: Hashable = None
+    value: Any = _MISSING
+
+
+class View:
+    """What a running query sees; every look is recorded."""
+
+    __slots__ = ("_database", "_memo")
+
+    def __init__(self, database: Database, memo: _Memo) -> None:
+        self._database, self._memo = database, memo
+
+    def get(self, relation: str, key: Hashable) -> Any:
+        """The fact, or None when there is none."""
+        cell = self._database._input(self._database._facts, Fact(relation, key))
+        self._record(cell)
+        return None if cell.value is _MISSING else cell.value
+
+    def find(self, index: Index, value: Hashable) -> frozenset[Any]:
+        """Keys of the facts that the index files under a value."""
+        cell = self._database._input(self._database._entries, (index.name, value))
+        self._record(cell)
+        return cast("frozenset[Any]", _EMPTY if cell.value is _MISSING else cell.value)
+
+    def keys(self, relation: str) -> frozenset[Any]:
+        """All keys of a relation."""
+        return self.find(Index("", relation, _no_values), relation)
+
+    def ask(self, asked: Query[K, V], key: K) -> V:
+        """The value of another query.
+
+        Raises:
+            PipelineError: it was not declared before the one that asks (a cycle).
+        """
+        if asked.rank >= self._memo.query.rank:
+            raise PipelineError(f"{self._memo.query.name} may not ask {asked.name}: a cycle")
+        memo = self._database._memo(asked, key)
+        self._record(memo)
+        return cast("V", memo.value)
+
+    def _record(self, cell: _Cell) -> None:
+        self._memo.reads[cell] = None
+        cell.readers[self._memo] = None
+
+
+def _no_values(key: Any, value: Any) -> Iterable[Hashable]:
+    return ()
+
+
+class Database:
+    """Facts and everything computed from them.
+
+    Args:
+        indexes: secondary indexes; each relation also has the one of all its keys.
+        outputs: per relation, the queries whose value is wanted for every key of that relation.
+    """
+
+    def __init__(
+        self, indexes: Iterable[Index], outputs: Mapping[str, tuple[Query[Any, Any], ...]]
+    ) -> None:
+        self._indexes: dict[str, list[Index]] = {}
+        for index in indexes:
+            self._indexes.setdefault(index.relation, []).append(index)
+        self._outputs = dict(outputs)
+        self._facts: dict[Any, _Input] = {}
+        self._entries: dict[Any, _Input] = {}
+        self._memos: dict[tuple[Query[Any, Any], Hashable], _Memo] = {}
+        self._queue: list[_Memo] = []
+        self._changed: dict[tuple[Query[Any, Any], Hashable], Any] = {}
+        self._orphans: list[_Memo] = []
+        self.runs = 0
+        """How many times a query ran, ever: what tests of incrementality count."""
+
+    def update(
+        self, facts: Mapping[Fact, Any]
+    ) -> dict[tuple[Query[Any, Any], Hashable], tuple[Any, Any]]:
+        """Put facts (None deletes), bring every output up to date.
+
+        Returns:
+            (query, key) of every output that changed -> (old value, new value); None stands for
+            an output that was not there before, or is not any more.
+
+        When a query raises, the error passes through; the next update goes on from there.
+        """
+        for fact, value in facts.items():
+            self._put(fact, value)
+        while self._queue:
+            memo = self._queue[0]
+            if memo.dirty and (memo.pinned or memo.readers):
+                self._run(memo)
+            heappop(self._queue)
+        self._collect()
+        changed, self._changed = self._changed, {}
+        return {
+            place: (before, after)
+            for place, before in changed.items()
+            if before != (after := self._output(place))
+        }
+
+    def value(self, asked: Query[K, V], key: K) -> V | None:
+        """The current value of an output, or of anything an output reads; else None."""
+        return cast("V | None", self._value((asked, key)))
+
+    def peek(self, relation: str, key: Hashable) -> Any:
+        """The fact, or None; not recorded, for use outside queries."""
+        cell = self._facts.get(Fact(relation, key))
+        return None if cell is None or cell.value is _MISSING else cell.value
+
+    def find(self, index: Index, value: Hashable) -> frozenset[Any]:
+        """Keys that an index files under a value; not recorded, for use outside queries."""
+        cell = self._entries.get((index.name, value))
+        return _EMPTY if cell is None or cell.value is _MISSING else cell.value
+
+    @property
+    def size(self) -> int:
+        """Facts, index entries and memoised values held."""
+        return len(self._facts) + len(self._entries) + len(self._memos)
+
+    def _value(self, place: tuple[Query[Any, Any], Hashable]) -> Any:
+        memo = self._memos.get(place)
+        return None if memo is None or memo.value is _MISSING else memo.value
+
+    def _output(self, place: tuple[Query[Any, Any], Hashable]) -> Any:
+        memo = self._memos.get(place)
+        return None if memo is None or not memo.pinned else memo.value
+
+    def _put(self, fact: Fact, value: Any) -> None:
+        cell = self._input(self._facts, fact)
+        before, after = cell.value, _MISSING if value is None else value
+        if before is after or (
+            before is not _MISSING and after is not _MISSING and before == after
+        ):
+            self._release(cell)
+            return
+        cell.value = after
+        self._dirty_readers(cell)
+        self._reindex(fact, before, after)
+        if before is _MISSING:
+            for output in self._of(fact.relation):
+                self._pin(output, fact.key)
+        if after is _MISSING:
+            for output in self._of(fact.relation):
+                self._unpin(self._memos[output, fact.key])
+            self._release(cell)
+
+    def _of(self, relation: str) -> tuple[Query[Any, Any], ...]:
+        return self._outputs.get(relation, ())
+
+    def _reindex(self, fact: Fact, before: Any, after: Any) -> None:
+        for index in self._indexes.get(fact.relation, ()):
+            old = _EMPTY if before is _MISSING else frozenset(index.values(fact.key, before))
+            new = _EMPTY if after is _MISSING else frozenset(index.values(fact.key, after))
+            for value in old - new:
+                self._file((index.name, value), fact.key, present=False)
+            for value in new - old:
+                self._file((index.name, value), fact.key, present=True)
+        if (before is _MISSING) != (after is _MISSING):
+            self._file(("", fact.relation), fact.key, present=before is _MISSING)
+
+    def _file(self, entry: Hashable, key: Hashable, *, present: bool) -> None:
+        """O(size of the entry): entries are frozen, so that readers may keep them."""
+        cell = self._input(self._entries, entry)
+        held = _EMPTY if cell.value is _MISSING else cell.value
+        cell.value = (held | {key} if present else held - {key}) or _MISSING
+        self._dirty_readers(cell)
+        self._release(cell)
+
+    def _input(self, home: dict[Any, _Input], place: Hashable) -> _Input:
+        cell = home.get(place)
+        if cell is None:
+            cell = home[place] = _Input(home=home, place=place)
+        return cell
+
+    def _memo(self, asked: Query[Any, Any], key: Hashable) -> _Memo:
+        place = (asked, key)
+        memo = self._memos.get(place)
+        if memo is None:
+            memo = self._memos[place] = _Memo(query=asked, key=key)
+        if memo.dirty:
+            self._run(memo)
+        return memo
+
+    def _pin(self, output: Query[Any, Any], key: Hashable) -> None:
+        memo = self._memos.get((output, key))
+        if memo is None:
+            memo = self._memos[output, key] = _Memo(query=output, key=key)
+        memo.pinned = True
+        self._changed.setdefault((output, key), None)
+        if memo.dirty:
+            heappush(self._queue, memo)
+
+    def _unpin(self, memo: _Memo) -> None:
+        memo.pinned = False
+        self._note(memo)
+        self._orphans.append(memo)
+
+    def _note(self, memo: _Memo) -> None:
+        """Remember the value an output had before this update."""
+        value = None if memo.value is _MISSING else memo.value
+        self._changed.setdefault((memo.query, memo.key), value)
+
+    def _run(self, memo: _Memo) -> None:
+        before, held = memo.value, memo.reads
+        memo.reads = {}
+        self.runs += 1
+        try:
+            after = memo.query.function(View(self, memo), memo.key)
+        except BaseException:
+            memo.reads = held | memo.reads
+            raise
+        memo.dirty = False
+        for cell in held:
+            if cell not in memo.reads:
+                self._forget(cell, memo)
+        if before is _MISSING or before != after:
+            if memo.pinned:
+                self._note(memo)
+            memo.value = after
+            self._dirty_readers(memo)
+
+    def _dirty_readers(self, cell: _Cell) -> None:
+        for reader in cell.readers:
+            self._enqueue(reader)
+
+    def _enqueue(self, memo: _Memo) -> None:
+        if not memo.dirty:
+            memo.dirty = True
+            heappush(self._queue, memo)
+
+    def _forget(self, cell: _Cell, reader: _Memo) -> None:
+        cell.readers.pop(reader, None)
+        if not cell.readers:
+            if isinstance(cell, _Memo):
+                self._orphans.append(cell)
+            elif isinstance(cell, _Input):
+                self._release(cell)
+
+    def _release(self, cell: _Input) -> None:
+        if cell.value is _MISSING and not cell.readers:
+            cell.home.pop(cell.place, None)
+
+    def _collect(self) -> None:
+        """Drop what nothing reads, and what only that read."""
+        while self._orphans:
+            memo = self._orphans.pop()
+            if memo.readers or memo.pinned or (memo.query, memo.key) not in self._memos:
+                continue
+            del self._memos[memo.query, memo.key]
+            for cell in memo.reads:
+                self._forget(cell, memo)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the user data of a punted packet says: all that its answer needs besides the packet.
+
+::
+
+    octet   0         1 .. 6         7 ..
+          +--------+--------------+------------------+
+          | reason | gateway MAC  | gateway address  |   4 octets (IPv4) or 16 (IPv6)
+          +--------+--------------+------------------+
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from vneter_sdn.errors import DecodeError
+from vneter_sdn.model.addresses import IPAddress
+from vneter_sdn.pipeline.reserved import METERS
+
+PUNT_METER = METERS.start
+"""Limits what a bridge may punt, all reasons together."""
+PUNT_RATE, PUNT_BURST = 100, 100
+"""Packets per second, and packets at once."""
+TTL_EXPIRED = 1
+_LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
+
+
+@dataclass(frozen=True, slots=True)
+class TtlExpired:
+    """A packet to be routed had no hop left: send time exceeded (RFC 792, RFC 4443 §3.3)."""
+
+    gateway: IPAddress
+    """Of the network the packet came from, in the packet's family: who the answer is from."""
+    gateway_mac: int
+
+    def encode(self) -> bytes:
+        """The user data."""
+        return bytes([TTL_EXPIRED]) + self.gateway_mac.to_bytes(6, "big") + self.gateway.packed
+
+
+def decode(userdata: bytes) -> TtlExpired:
+    """Read user data.
+
+    Raises:
+        DecodeError: it is not what `TtlExpired.encode` writes.
+    """
+    if not userdata or userdata[0] != TTL_EXPIRED:
+        raise DecodeError("unknown reason of a punt")
+    if len(userdata) not in _LENGTHS:
+        raise DecodeError("punt of a wrong length", len(userdata))
+    return TtlExpired(ip_address(userdata[7:]), int.from_bytes(userdata[1:7], "big"))
