@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host's database says of the host. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vneter_sdn.model.rows import OWNER_KEY
+from vneter_sdn.ovsdb.replica import Replica
+from vneter_sdn.ovsdb.values import Row
+from vneter_sdn.southbound.ovsdb.watched import PEER_KEY, is_tunnel, mapping, members, named, only
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObservedPort:
+    """An interface on the bridge that claims to be an endpoint's."""
+
+    interface_id: str
+    """``external_ids:iface-id``."""
+    interface: str
+    """Name of the OVS interface."""
+    ofport: int
+    """OpenFlow port number, above 0."""
+    mac: str = ""
+    """``external_ids:attached-mac``, as written; empty when there is none."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObservedTunnel:
+    """One of our tunnel ports."""
+
+    name: str
+    peer: str
+    """Name of the host at the other end."""
+    ofport: int
+    """OpenFlow port number; 0 while it has none, -1 when it could not be opened."""
+    bfd: str
+    """``up``, ``down``, ``init``, ``admin_down``; ``unknown`` while BFD has not started."""
+    link: str
+    """``up``, ``down`` or ``unknown``."""
+    fault: str
+    """Why it does not work (Interface ``error``, else the BFD diagnostic), or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The host as a whole."""
+
+    ovs_version: str
+    datapath_types: frozenset[str]
+    interface_types: frozenset[str]
+    dpid: int | None
+    """Datapath id in use on the bridge; None while vswitchd has not set one."""
+
+
+def endpoint_ports(replica: Replica, bridge: str) -> tuple[ObservedPort, ...]:
+    """Ports with an ``iface-id`` and an OpenFlow number, sorted.
+
+    Two interfaces may claim the same id; the caller decides.
+    """
+    found = []
+    for row in _interfaces(replica, bridge):
+        ids = mapping(row, "external_ids")
+        ofport = only(row, "ofport", 0)
+        if ids.get("iface-id") and ofport > 0 and OWNER_KEY not in ids:
+            name, mac = str(row["name"]), ids.get("attached-mac", "")
+            found.append(ObservedPort(ids["iface-id"], name, ofport, mac))
+    return tuple(sorted(found))
+
+
+def tunnels(replica: Replica, bridge: str) -> tuple[ObservedTunnel, ...]:
+    """Our tunnel ports, sorted by name."""
+    return tuple(sorted(_tunnel(row) for row in _interfaces(replica, bridge) if is_tunnel(row)))
+
+
+def facts(replica: Replica, bridge: str) -> HostFacts:
+    """Version, what the host can do, and the bridge's datapath id."""
+    root: Row = next(iter(replica.table("Open_vSwitch").values()), {})
+    found = named(replica, "Bridge", bridge)
+    identity = only(found[1], "datapath_id", "") if found else ""
+    return HostFacts(
+        only(root, "ovs_version", ""),
+        members(root, "datapath_types"),
+        members(root, "iface_types"),
+        _hexadecimal(identity),
+    )
+
+
+def _interfaces(replica: Replica, bridge: str) -> Iterator[Row]:
+    found = named(replica, "Bridge", bridge)
+    if found is None:
+        return
+    ports, interfaces = replica.table("Port"), replica.table("Interface")
+    for port in members(found[1], "ports"):
+        for interface in members(ports.get(port, {}), "interfaces"):
+            if interface in interfaces:
+                yield interfaces[interface]
+
+
+def _tunnel(row: Row) -> ObservedTunnel:
+    status = mapping(row, "bfd_status")
+    state = status.get("state", "unknown")
+    fault = only(row, "error", "") or ("" if state == "up" else status.get("diagnostic", ""))
+    return ObservedTunnel(
+        str(row["name"]),
+        mapping(row, "external_ids").get(PEER_KEY, ""),
+        only(row, "ofport", 0),
+        state,
+        only(row, "link_state", "unknown"),
+        "" if fault == "No Diagnostic" else fault,
+    )
+
+
+def _hexadecimal(text: str) -> int | None:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None
