@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random intents, through admission and bindings to a snapshot; and the fleet compiled from it.
+
+Tenants use the same prefixes and the same MACs on purpose. Endpoints are expected on one host and
+bound to the same, to another (moved), or nowhere; some ask for addresses outside every block.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+
+from hypothesis import strategies as st
+
+from vneter_sdn.compile.network import compile_snapshot
+from vneter_sdn.model.kinds import API_VERSION
+from vneter_sdn.model.snapshot import Binding, Key, Snapshot
+from vneter_sdn.simulate.fleet import Fleet, deliver, join
+from vneter_sdn.simulate.meaning import Meaning, meaning_of
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
+
+FOURS = ("10.0.0.0/24", "10.0.1.0/25")
+SIXES = ("fd00:0:0:1::/64", "fd00:0:0:2::/64")
+TENANTS = ("red", "blue")
+FIRST_PORT = 5
+
+
+@dataclass(frozen=True)
+class EndpointPlan:
+    """One endpoint; ``asked`` are the numbers of its addresses within the prefixes."""
+
+    network: Key
+    expected: str | None
+    bound: str | None
+    asked: int | None
+    mac: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An intent, before it has names and numbers."""
+
+    hosts: dict[str, str]
+    """Encapsulation by name."""
+    networks: dict[Key, tuple[str, ...]]
+    """Prefixes by network."""
+    endpoints: tuple[EndpointPlan, ...]
+    extra: tuple[tuple[Key, dict], ...] = field(default=())
+
+
+@st.composite
+def plans(draw):
+    encapsulation = draw(st.sampled_from(("geneve", "vxlan", "gre")))
+    hosts = dict.fromkeys(("h1", "h2", "h3")[: draw(st.integers(1, 3))], encapsulation)
+    networks = {}
+    for tenant in TENANTS:
+        for number in range(draw(st.integers(1, 2))):
+            families = draw(st.sampled_from(("4", "6", "46", "46")))
+            prefixes = [FOURS[number]] if "4" in families else []
+            prefixes += [SIXES[number]] if "6" in families else []
+            networks[Key("Network", tenant, f"n{number}")] = tuple(prefixes)
+    place = st.sampled_from((*hosts, None))
+    endpoints = []
+    for number in range(draw(st.integers(2, 7))):
+        bound = draw(st.sampled_from((*hosts, *hosts, None)))
+        plan = EndpointPlan(
+            draw(st.sampled_from(tuple(networks))),
+            draw(st.one_of(st.just(bound), place)),
+            bound,
+            # Far from the first blocks, so that no host's block holds it.
+            draw(st.sampled_from((None, None, 90 + number))),
+            draw(st.sampled_from((None, None, f"02:aa:00:00:00:{number // 2:02x}"))),
+        )
+        endpoints.append(plan)
+    return Plan(hosts, networks, tuple(_without_doubles(endpoints)))
+
+
+def _without_doubles(endpoints):
+    """One network has one owner of a MAC."""
+    seen = set()
+    for plan in endpoints:
+        if plan.mac and (plan.network, plan.mac) in seen:
+            yield EndpointPlan(plan.network, plan.expected, plan.bound, plan.asked, None)
+        else:
+            seen.add((plan.network, plan.mac))
+            yield plan
+
+
+def edits(plan):
+    for number, (name, encapsulation) in enumerate(plan.hosts.items(), 1):
+        address = f"192.0.2.{number}"
+        spec = {"ovsdb": f"unix:/x/{name}", "tunnelAddresses": [address]}
+        yield edit(Key("Host", "", name), {**spec, "encapsulation": encapsulation})
+    for tenant in sorted({key.tenant for key in plan.networks}):
+        yield edit(Key("Tenant", "", tenant), {})
+    for key, prefixes in plan.networks.items():
+        lengths = {"blockLength4": 28, "blockLength6": 124}
+        yield edit(key, {"prefixes": list(prefixes), **lengths})
+    for number, endpoint in enumerate(plan.endpoints):
+        spec = {"network": endpoint.network.name}
+        if endpoint.expected:
+            spec["host"] = endpoint.expected
+        if endpoint.asked is not None:
+            prefixes = plan.networks[endpoint.network]
+            spec["addresses"] = [str(ip_network(prefix)[endpoint.asked]) for prefix in prefixes]
+        if endpoint.mac:
+            spec["mac"] = endpoint.mac
+        yield edit(endpoint_key(plan, number), spec)
+
+
+def endpoint_key(plan, number):
+    return Key("Endpoint", plan.endpoints[number].network.tenant, f"e{number}")
+
+
+def edit(key, spec):
+    metadata = {"name": key.name} | ({"tenant": key.tenant} if key.tenant else {})
+    manifest = {"apiVersion": API_VERSION, "kind": key.kind, "metadata": metadata, "spec": spec}
+    return Edit("apply", key, manifest)
+
+
+def bindings(plan):
+    for number, endpoint in enumerate(plan.endpoints):
+        if endpoint.bound:
+            key = endpoint_key(plan, number)
+            yield Binding(key, endpoint.bound, f"i{number}", FIRST_PORT + number, number + 1)
+
+
+def snapshot_of(plan):
+    store = MemoryStore(clock=lambda: 1_800_000_000.0)
+    store.apply(list(edits(plan)), author="test")
+    store.bind(list(bindings(plan)))
+    return store.snapshot()
+
+
+@dataclass(frozen=True)
+class World:
+    """A snapshot, what it means, and the fleet that was compiled from it."""
+
+    snapshot: Snapshot
+    meaning: Meaning
+    fleet: Fleet
+
+    @property
+    def stations(self):
+        return tuple(self.meaning.stations.values())
+
+    def pairs(self):
+        return [(a, b) for a in self.stations for b in self.stations if a.key != b.key]
+
+    def send(self, station, packet):
+        delivery = deliver(self.fleet, station.host, packet.at(station.port))
+        assert not delivery.loop, packet
+        assert not delivery.ambiguities, packet
+        assert not delivery.lost, packet
+        assert len(delivery.hops) <= 2, packet
+        return delivery
+
+
+def world_of(plan, mutate=lambda state: state):
+    """Compile a plan; ``mutate`` breaks each bridge's state, to see whether the laws notice."""
+    snapshot = snapshot_of(plan)
+    states, rows = compiled(snapshot)
+    fleet = join({host: mutate(state) for host, state in states.items()}, rows)
+    return World(snapshot, meaning_of(snapshot), fleet)
+
+
+def compiled(snapshot):
+    """(state, rows) by host."""
+    compiler = compile_snapshot(snapshot)
+    hosts = compiler.hosts()
+    return {h: compiler.bridge(h) for h in hosts}, {h: compiler.rows(h) for h in hosts}
