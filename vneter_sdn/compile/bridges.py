@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What units claim on bridges, kept up to date claim by claim.
 
-Two units that claim the same key are a mistake (of a feature, or of an admission that let two owners
-have one address). It never stops the others: the unit whose name sorts first holds the key,
+Two units that claim the same key are a mistake: of a feature, or of an admission that let two
+owners have one address. It never stops the others: the unit whose name sorts first holds the key,
 whatever order they came in, and the clash is reported with both names.
 """
 
@@ -76,7 +76,7 @@ def digest_text(total: int) -> str:
 
 def digest(state: BridgeState) -> str:
     """A digest of everything a bridge holds, independent of order. O(flows)."""
-    items = (*state.flows.values(), *state.groups.values(), *state.meters.values())
+    items: list[Item] = [*state.flows.values(), *state.groups.values(), *state.meters.values()]
     return digest_text(sum(weight(item) for item in items))
 
 
@@ -168,7 +168,7 @@ Changed = Mapping[Unit, tuple[tuple[Part, ...], tuple[Part, ...]]]
 
 
 class Bridges:
-    """All bridges. O(items that change × bridges that hold them) per update."""
+    """All bridges. O(items that change, times bridges that hold them) per update."""
 
     def __init__(self) -> None:
         self._bridges: dict[str, _Bridge] = {}

@@ -61,8 +61,9 @@ def host_rows(view: View, host: Key) -> HostRows | None:
 
 
 def controller_target(spec: HostSpec, advertised: str) -> str:
-    """The OpenFlow target a bridge is given: its own, a unix socket beside a local database's,
-    or the one advertised to all.
+    """The OpenFlow target a bridge is given.
+
+    Its host's own; else a unix socket beside a local database's; else the one advertised to all.
     """
     if spec.controller is not None:
         return spec.controller

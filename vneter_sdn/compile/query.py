@@ -68,19 +68,19 @@ def query(function: Callable[[View, K], V]) -> Query[K, V]:
     return Query(function)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Cell:
     """Something that can be read: who reads it."""
 
     readers: dict[_Memo, None] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Memo(_Cell):
     """The value of one query for one key, and what it read to get there."""
 
-    query: Query[Any, Any] = cast("Any", None)
-    key: Hashable = None
+    query: Query[Any, Any]
+    key: Hashable
     value: Any = _MISSING
     reads: dict[_Cell, None] = field(default_factory=dict)
     dirty: bool = True
@@ -90,7 +90,7 @@ class _Memo(_Cell):
         return self.query.rank < other.query.rank
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Input(_Cell):
     """A fact or an index entry; kept while it has a value or readers."""
 
@@ -109,13 +109,13 @@ class View:
 
     def get(self, relation: str, key: Hashable) -> Any:
         """The fact, or None when there is none."""
-        cell = self._database._input(self._database._facts, Fact(relation, key))
+        cell = self._database.fact_cell(Fact(relation, key))
         self._record(cell)
         return None if cell.value is _MISSING else cell.value
 
     def find(self, index: Index, value: Hashable) -> frozenset[Any]:
         """Keys of the facts that the index files under a value."""
-        cell = self._database._input(self._database._entries, (index.name, value))
+        cell = self._database.entry_cell(index, value)
         self._record(cell)
         return cast("frozenset[Any]", _EMPTY if cell.value is _MISSING else cell.value)
 
@@ -131,7 +131,7 @@ class View:
         """
         if asked.rank >= self._memo.query.rank:
             raise PipelineError(f"{self._memo.query.name} may not ask {asked.name}: a cycle")
-        memo = self._database._memo(asked, key)
+        memo = self._database.fresh(asked, key)
         self._record(memo)
         return cast("V", memo.value)
 
@@ -268,7 +268,16 @@ class Database:
             cell = home[place] = _Input(home=home, place=place)
         return cell
 
-    def _memo(self, asked: Query[Any, Any], key: Hashable) -> _Memo:
+    def fact_cell(self, fact: Fact) -> _Input:
+        """Where a fact is or would be; for `View`."""
+        return self._input(self._facts, fact)
+
+    def entry_cell(self, index: Index, value: Hashable) -> _Input:
+        """Where an entry of an index is or would be; for `View`."""
+        return self._input(self._entries, (index.name, value))
+
+    def fresh(self, asked: Query[Any, Any], key: Hashable) -> _Memo:
+        """A memo whose value is current; for `View`."""
         place = (asked, key)
         memo = self._memos.get(place)
         if memo is None:

@@ -58,8 +58,8 @@ def topology(vertices: Iterable[Vertex], links: Mapping[str, LinkSpec]) -> Topol
     """Join vertices by tunnels.
 
     A link counts in its own direction, and in the other one too unless that has a link of its own.
-    Of several links in one direction the one whose name sorts first counts. The encapsulation has to
-    agree at both ends: that of the pair's first link that names one, else that of the host whose
+    Of several links in one direction the one whose name sorts first counts. The encapsulation has
+    to agree at both ends: that of the pair's first link that names one, else that of the host whose
     name sorts first. O(V² + L log L).
     """
     ordered = tuple(sorted(vertices, key=lambda v: v.host))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the slot of a locator of this bridge says: one endpoint, or a network in which to look further.
+"""What the slot of a locator of this bridge says: one endpoint, or a network to look further in.
 
 Two witnesses are asked for, the slot and the VNI that the packet came with; one alone is not
 believed.
@@ -29,7 +29,8 @@ def _addressed(bridge: int, slot: int, vni: int) -> Matched:
 def network(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """A network's slot, on each bridge where the network is."""
     to = view.ask(segment, key)
-    for host in sorted(view.ask(presence, key)) if to else ():
+    hosts = view.ask(presence, key)
+    for host in sorted(hosts):
         bridge = view.ask(bridge_of, host)
         if to and bridge is not None:
             matched = _addressed(bridge, to.slot, to.vni)
@@ -40,7 +41,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """An endpoint's slot, on its own bridge."""
     here, at = view.ask(station, key), view.ask(place, key)
     to = here and view.ask(segment, here.network)
-    bridge = at and view.ask(bridge_of, at.host)
+    bridge = view.ask(bridge_of, at.host) if at else None
     if here and at and to and bridge is not None:
         matched = _addressed(bridge, here.slot, to.vni)
         restored = (setting("eth_dst", here.mac), OUT_PORT.load(at.ofport))

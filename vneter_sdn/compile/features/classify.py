@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a packet came from: an endpoint's port says its network and tenant, a tunnel's VNI its network.
+"""Where a packet came from: an endpoint's port says network and tenant, a tunnel's VNI the network.
 
 A port nobody has claimed has no flow, and what comes in there is dropped.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers ARP (RFC 826) and neighbour solicitations (RFC 4861 §7.2.4) on the bridge of whoever asks.
+"""Answers ARP (RFC 826) and neighbour solicitations (RFC 4861 §7.2.4) where they are asked.
 
 Only addresses that the network has are answered for; nothing is ever flooded. An advertisement is
 built from its solicitation in two tables, because Open vSwitch lets a flow write ``nd_tll`` only

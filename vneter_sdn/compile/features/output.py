@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Out of the port that was chosen. Open vSwitch never sends a packet back by the port it came in."""
+"""Out of the port that was chosen; Open vSwitch never sends a packet back where it came from."""
 
 from __future__ import annotations
 

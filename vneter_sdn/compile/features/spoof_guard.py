@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An endpoint speaks only for itself: its MAC, its addresses, in Ethernet, ARP and neighbour discovery.
+"""An endpoint speaks only for itself: with its MAC and addresses, in Ethernet, ARP and ND.
 
 Rules of one bridge (refusals that hold for every endpoint) and of one endpoint (what it may say)
 share the table; priorities put them in this order::

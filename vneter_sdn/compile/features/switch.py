@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""L2 within a network: by destination MAC, to a port here or to the locator of a bridge elsewhere."""
+"""L2 within a network, by destination MAC: to a port here, or to a locator elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from vneter_sdn.compile.features.neighbour import setting
-from vneter_sdn.compile.features.unit import Feature, Part, Writer, on
+from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.queries import bridge_of, place, presence, segment, station
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
@@ -20,7 +20,7 @@ def gateway(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """IP to the gateway's MAC goes on to be routed."""
     network = view.ask(segment, key)
     if network:
-        to_gateway = {"reg1": NETWORK.match(network.vni), "eth_dst": network.gateway_mac}
+        to_gateway: Matched = {"reg1": NETWORK.match(network.vni), "eth_dst": network.gateway_mac}
         families = {4: ETH_IP, 6: ETH_IPV6}
         versions = sorted({prefix.version for prefix in network.prefixes})
         flows = [
@@ -34,10 +34,10 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """An endpoint's MAC, on its own bridge and on those where its network is."""
     here, at = view.ask(station, key), view.ask(place, key)
     network = here and view.ask(segment, here.network)
-    bridge = at and view.ask(bridge_of, at.host)
+    bridge = view.ask(bridge_of, at.host) if at else None
     if not here or not at or not network or bridge is None:
         return
-    matched = {"reg1": NETWORK.match(network.vni), "eth_dst": here.mac}
+    matched: Matched = {"reg1": NETWORK.match(network.vni), "eth_dst": here.mac}
     yield on(at.host, write("switch", NORMAL, matched, OUT_PORT.load(at.ofport), goto="output"))
     there = setting("eth_dst", Locator(0, bridge, here.slot).mac)
     others = view.ask(presence, here.network) - {at.host}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vneter_sdn.compile.features.unit import Feature, Part, Writer, on
+from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.queries import bridge_of, hops, tunnel_ports
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.flow import Output
@@ -20,7 +20,7 @@ def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
     bridge = view.ask(bridge_of, host.name)
     if bridge is None:
         return
-    matched = {"eth_dst": (Locator(0, bridge, 0).mac, BRIDGE_MASK)}
+    matched: Matched = {"eth_dst": (Locator(0, bridge, 0).mac, BRIDGE_MASK)}
     for source, following in sorted(view.ask(hops, host.name).items()):
         port = view.ask(tunnel_ports, source).get(following)
         if port is not None:
