@@ -12,6 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 
 from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.fields import FIELDS
 from vneter_sdn.model.flow import (
     Action,
     Copy,
@@ -64,7 +65,23 @@ def _dec_ttl(_action: DecTtl, _version: int) -> bytes:
     return _DEC_TTL
 
 
+def _whole(name: str) -> tuple[int, bytes, int, int]:
+    """Of setting a whole field: its mask, the bytes before it, and size and shift of the rest."""
+    field = FIELDS[name]
+    length = 8 + field.octets + 7 & ~7
+    head = TLV.pack(SET_FIELD, length) + oxm.header(name)
+    return field.full, head, length - 8, (length - 8 - field.octets) * 8
+
+
+_NOTHING = (-1, b"", 0, 0)
+_WHOLE = {name: _whole(name) for name in FIELDS}
+
+
 def _set_field(action: SetField, version: int) -> bytes:
+    value, mask = action.value, action.mask
+    full, head, size, shift = _WHOLE.get(action.field, _NOTHING)
+    if mask == full and 0 <= value <= mask:
+        return head + (value << shift).to_bytes(size)
     entry = oxm.encode_term(action.field, action.value, action.mask)
     if version == V14 and entry[2] & 1:
         name = oxm.header(action.field, nxm=True)
@@ -140,13 +157,14 @@ def encode_instructions(actions: tuple[Action, ...], goto: int | None, version: 
     if version == V14 and actions and isinstance(actions[0], MeterAction):
         meter = _PAIR.pack(METER_INSTRUCTION, 8, actions[0].meter)
         actions = actions[1:]
-    body = encode_actions(actions, version)
-    apply = _APPLY.pack(APPLY, 8 + len(body)) + body if body else b""
-    return meter + apply + (b"" if goto is None else _GOTO.pack(GOTO, 8, goto))
+    body = b"".join([_ENCODERS[type(action)](action, version) for action in actions])
+    if body:
+        body = _APPLY.pack(APPLY, 8 + len(body)) + body
+    return meter + body + (_GOTO[goto] if goto is not None else b"")
 
 
 _APPLY = Struct("!HH4x")
-_GOTO = Struct("!HHB3x")
+_GOTO = [Struct("!HHB3x").pack(GOTO, 8, table) for table in range(256)]
 
 
 # Decoding: offsets are those of the action's header; `Unknown` says "not a word of ours".

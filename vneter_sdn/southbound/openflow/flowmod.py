@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from vneter_sdn.errors import PipelineError
-from vneter_sdn.model.flow import ANY, Action, Bucket, Flow, Group, Meter
+from vneter_sdn.model.flow import ANY, Bucket, Flow, Group, Meter
 from vneter_sdn.southbound.openflow import actions, oxm
 from vneter_sdn.southbound.openflow.wire import (
     ATOMIC,
@@ -29,27 +29,11 @@ ADD, MODIFY, MODIFY_STRICT, DELETE, DELETE_STRICT = range(5)
 REMOVE = 2
 """Delete command of groups and meters."""
 EXACT_COOKIE = 0xFFFF_FFFF_FFFF_FFFF
-_CACHED = 1 << 16
 
 _FLOW_MOD = Struct("!BBHIQQBBHHHIIIHHHH")
 _BUNDLE_ADD = Struct("!BBHII2xHBBHIQQBBHHHIIIHHHH")
 _NO_BUFFER = 0xFFFFFFFF
 
-Shape = tuple[tuple[Action, ...], "int | None", int]
-
-
-class _Instructions(dict[Shape, bytes]):
-    """Encoded instruction lists, by (actions, goto, version)."""
-
-    def __missing__(self, shape: Shape) -> bytes:
-        data = actions.encode_instructions(*shape)
-        if len(self) >= _CACHED:
-            self.clear()
-        self[shape] = data
-        return data
-
-
-_INSTRUCTIONS = _Instructions()
 _PADDING = tuple(bytes(-(4 + n) % 8) for n in range(8))
 
 
@@ -63,7 +47,7 @@ def _body(flow: Flow, command: int, version: int) -> tuple[int, bytes]:
     size = len(fields)
     data = fields + _PADDING[size & 7]
     if command < DELETE and (flow.actions or flow.goto is not None):
-        data += _INSTRUCTIONS[flow.actions, flow.goto, version]
+        data += actions.encode_instructions(flow.actions, flow.goto, version)
     return size + 4, data
 
 

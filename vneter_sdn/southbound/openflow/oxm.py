@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import itemgetter
-
 from vneter_sdn.errors import DecodeError, PipelineError
 from vneter_sdn.model.fields import FIELDS, PACKET_REGS, Field
 from vneter_sdn.model.flow import Match, Term
@@ -27,8 +24,15 @@ _BY_NUMBER: dict[tuple[int, int], Field] = {
     for number in ((field.oxm_class, field.oxm_field), field.alias)
     if number
 }
+
+
+def _rank(name: str) -> int:
+    """A field comes after those it needs (§7.2.3.6): ethertype, protocol, then ICMP, then ND."""
+    return 1 + name.startswith("nd_") if name.startswith(("arp_", "icmp", "nd_")) else 0
+
+
 _EXACT = {
-    name: (_header((f.oxm_class, f.oxm_field), f.octets), f.octets, f.full)
+    name: (_header((f.oxm_class, f.oxm_field), f.octets), f.octets, f.full, _rank(name))
     for name, f in FIELDS.items()
 }
 _MASKED = {
@@ -62,44 +66,12 @@ def encode_term(name: str, value: int, mask: int) -> bytes:
         PipelineError: unknown field, or a number that does not fit it.
     """
     try:
-        head, octets, full = _EXACT[name]
+        head, octets, full, _ = _EXACT[name]
         if mask == full:
             return head + value.to_bytes(octets, "big")
         return _MASKED[name] + value.to_bytes(octets, "big") + mask.to_bytes(octets, "big")
     except (KeyError, OverflowError) as wrong:
         raise PipelineError(f"cannot encode {name}={value}/{mask}: {wrong}") from None
-
-
-class _Terms(dict[Term, bytes]):
-    """Encoded terms; what repeats (ethertypes, ports, tags) costs one look-up."""
-
-    def __missing__(self, term: Term) -> bytes:
-        data = encode_term(*term)
-        if len(self) >= _CACHED:
-            self.clear()
-        self[term] = data
-        return data
-
-
-_TERMS = _Terms()
-
-
-def _rank(name: str) -> int:
-    """A field comes after those it needs (§7.2.3.6): ethertype, protocol, then ICMP, then ND."""
-    return 1 + name.startswith("nd_") if name.startswith(("arp_", "icmp", "nd_")) else 0
-
-
-class _Orders(dict[tuple[str, ...], "Callable[[Match], Match] | None"]):
-    """How to put a match in wire order, by its field names; None when it is already."""
-
-    def __missing__(self, names: tuple[str, ...]) -> Callable[[Match], Match] | None:
-        order = sorted(range(len(names)), key=lambda index: _rank(names[index]))
-        kept = order == list(range(len(names)))
-        self[names] = rule = None if kept else itemgetter(*order)
-        return rule
-
-
-_ORDERS = _Orders()
 
 
 def encode_fields(match: Match) -> bytes:
@@ -108,11 +80,22 @@ def encode_fields(match: Match) -> bytes:
     Raises:
         PipelineError: unknown field, or a number that does not fit it.
     """
-    order = _ORDERS[tuple([term[0] for term in match])]
-    return b"".join(map(_encoded, match if order is None else order(match)))
-
-
-_encoded = _TERMS.__getitem__
+    late = 0
+    parts = []
+    try:
+        for name, value, mask in match:
+            head, octets, full, rank = _EXACT[name]
+            late |= rank
+            if mask == full:
+                parts.append(head + value.to_bytes(octets))
+            else:
+                parts.append(_MASKED[name] + (value << octets * 8 | mask).to_bytes(octets * 2))
+    except (KeyError, OverflowError) as wrong:
+        raise PipelineError(f"cannot encode {match}: {wrong}") from None
+    if late:
+        order = sorted(match, key=lambda term: _EXACT[term.field][3])
+        parts = [encode_term(*term) for term in order]
+    return b"".join(parts)
 
 
 def encode_match(match: Match) -> bytes:
