@@ -7,7 +7,7 @@ touches none of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,39 +18,59 @@ from vneter_sdn.pipeline.cookies import MEANING_MASK, is_ours
 from vneter_sdn.reconcile.plan import UNREADABLE, BridgePlan, Changed, Observed, Step, Verb
 
 T = TypeVar("T", Group, Meter)
+K = TypeVar("K")
 
 
 def everything(desired: BridgeState, observed: Observed) -> Changed:
     """Every key that either side has."""
     return Changed(
-        frozenset(desired.flows) | frozenset(observed.flows),
-        frozenset(desired.groups) | frozenset(observed.groups),
-        frozenset(desired.meters) | frozenset(observed.meters),
+        frozenset(_keys(desired.flows, observed.flows)),
+        frozenset(_keys(desired.groups, observed.groups)),
+        frozenset(_keys(desired.meters, observed.meters)),
     )
+
+
+def _keys(one: Mapping[K, object], other: Mapping[K, object]) -> Iterator[K]:
+    yield from one
+    for key in other:
+        if key not in one:
+            yield key
 
 
 def diff(desired: BridgeState, observed: Observed) -> BridgePlan:
-    """The whole difference.
+    """The whole difference, in the order of ``desired``.
 
     Raises:
         PipelineError: a desired flow, group or meter is not marked as ours.
     """
-    return plan_delta(desired, observed, everything(desired, observed))
+    return _plan(
+        desired,
+        observed,
+        _keys(desired.flows, observed.flows),
+        _keys(desired.groups, observed.groups),
+        _keys(desired.meters, observed.meters),
+    )
 
 
 def plan_delta(desired: BridgeState, observed: Observed, changed: Changed) -> BridgePlan:
-    """The difference in the keys given; equals `diff` when all others are as they should be.
+    """The difference in the keys given; the steps of `diff` when all others are as they should be.
 
     Raises:
         PipelineError: a desired flow, group or meter is not marked as ours.
     """
-    meters, meter_deletes = _numbered(
-        desired.meters, observed.meters, changed.meters, reserved.METERS
-    )
-    groups, group_deletes = _numbered(
-        desired.groups, observed.groups, changed.groups, reserved.GROUPS
-    )
-    flows, blocked = _flows(desired.flows, observed, changed.flows)
+    return _plan(desired, observed, sorted(changed.flows), changed.groups, changed.meters)
+
+
+def _plan(
+    desired: BridgeState,
+    observed: Observed,
+    flow_keys: Iterable[FlowKey],
+    group_keys: Iterable[int],
+    meter_keys: Iterable[int],
+) -> BridgePlan:
+    meters, meter_deletes = _numbered(desired.meters, observed.meters, meter_keys, reserved.METERS)
+    groups, group_deletes = _numbered(desired.groups, observed.groups, group_keys, reserved.GROUPS)
+    flows, blocked = _flows(desired.flows, observed, flow_keys)
     return BridgePlan(
         tuple(meters),
         (*_referred_first(groups), *flows, *reversed(_referred_first(group_deletes))),
@@ -65,7 +85,7 @@ def _other_owner(one: Flow, other: Flow) -> bool:
 
 def same(one: Flow, other: Flow) -> bool:
     """Whether two flows differ in no more than the generation of their cookie."""
-    return (
+    return one is other or (
         one.actions == other.actions
         and one.goto == other.goto
         and not _other_owner(one, other)
@@ -78,7 +98,7 @@ def _flows(
 ) -> tuple[list[Step], tuple[Flow, ...]]:
     steps: dict[Verb, list[Step]] = {Verb.ADD: [], Verb.MODIFY: [], Verb.DELETE: []}
     blocked = []
-    for key in sorted(keys):
+    for key in keys:
         want, have = desired.get(key), observed.flows.get(key)
         if want is None:
             if have is not None:

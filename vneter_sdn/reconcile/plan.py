@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
 
@@ -26,8 +27,7 @@ UNREADABLE = -1
 """``goto`` of an observed flow of ours whose instructions or timeouts this release never writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One change. A deletion carries the thing as it was seen."""
 
     verb: Verb

@@ -31,9 +31,12 @@ class DesiredBridge:
     revision: int
     """Revision of the intent it was compiled from."""
     changed: Changed | None = None
-    """Keys in which it differs from the last one given for this bridge; None when not known."""
+    """Keys of flows in which it differs from the last one given for this bridge; None when not
+    known. Groups and meters are few and are compared in any case."""
     forced: bool = False
     """The intent is known to be good although it shrank: the shrink guard lets it pass."""
+    epoch: int = 0
+    """The caller's own number for this wish; reports carry it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class InSync:
     dpid: int
     revision: int
     plan: BridgePlan
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Refused:
     step: Step | None
     what: str
     retry_in: float
+    """Seconds; infinite when only another wish can help."""
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class Upkeep:
         if desired.changed is None or self.desired is None:
             self._whole = True
         else:
-            self._pending |= desired.changed
+            self._pending |= desired.changed | _numbered(self.desired.state, desired.state)
         self.desired, self._due = desired, True
         if self._retry_at is not None:
             # It may well be the remedy, but a stream of remedies must not become a storm.
@@ -185,7 +191,9 @@ class Upkeep:
         self._failures += 1
         self.doing = Doing.RESTING
         self._retry_at = now + wait
-        self._report(Refused(self.dpid, self._sent.revision, *refusal, step, what, wait))
+        self._report(
+            Refused(self.dpid, self._sent.revision, *refusal, step, what, wait, self._sent.epoch)
+        )
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -228,7 +236,9 @@ class Upkeep:
                 else plan_delta(desired.state, observed, pending)
             )
         except PipelineError as broken:  # a bug of ours: only another wish helps
-            self._report(Refused(self.dpid, desired.revision, -1, -1, None, str(broken), inf))
+            self._report(
+                Refused(self.dpid, desired.revision, -1, -1, None, str(broken), inf, desired.epoch)
+            )
             return
         self._report_blocked(plan, None if whole else pending)
         held = None
@@ -250,7 +260,7 @@ class Upkeep:
 
     def _in_sync(self, desired: DesiredBridge, plan: BridgePlan) -> None:
         self.revision = desired.revision
-        self._report(InSync(self.dpid, desired.revision, plan))
+        self._report(InSync(self.dpid, desired.revision, plan, desired.epoch))
 
     def _report_blocked(self, plan: BridgePlan, pending: Changed | None) -> None:
         """Say what is blocked whenever that changes; a delta tells of the keys it looked at."""
@@ -261,3 +271,13 @@ class Upkeep:
         if blocked != self._blocked:
             self._blocked = blocked
             self._report(Blocked(self.dpid, tuple(blocked.values())))
+
+
+def _numbered(before: BridgeState, after: BridgeState) -> Changed:
+    """Groups and meters that differ."""
+    groups = before.groups.keys() | after.groups.keys()
+    meters = before.meters.keys() | after.meters.keys()
+    return Changed(
+        groups=frozenset(n for n in groups if before.groups.get(n) != after.groups.get(n)),
+        meters=frozenset(n for n in meters if before.meters.get(n) != after.meters.get(n)),
+    )
