@@ -15,7 +15,7 @@ from vneter_sdn.errors import StoreUnavailable
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.store.history import History
 from vneter_sdn.store.port import Applied, Edit
-from vneter_sdn.store.reports import news
+from vneter_sdn.store.reports import JOURNAL, applied, journal_text, news
 
 
 class MemoryStore:
@@ -49,7 +49,16 @@ class MemoryStore:
             revision = self._history.newest.revision
             if not admission.empty:
                 changes = admission.changes()
-                self._journal.append(Revision(revision, author, rfc3339(now), message, changes))
+                self._journal.append(
+                    Revision(
+                        revision,
+                        journal_text(author),
+                        rfc3339(now),
+                        journal_text(message),
+                        changes,
+                    )
+                )
+                del self._journal[:-JOURNAL]
             return applied(admission, revision)
 
     def sweep(self) -> Applied:
@@ -114,10 +123,3 @@ class MemoryStore:
             delta = Delta(bindings=frozenset(bindings), statuses=frozenset(changed))
             self._history.advance(with_reports(newest, bindings, changed), delta)
             self._changed.notify_all()
-
-
-def applied(admission: Admission, revision: int) -> Applied:
-    """What an admission did, as the store's answer."""
-    return Applied(
-        revision, admission.created, admission.updated, admission.deleted, admission.unchanged
-    )

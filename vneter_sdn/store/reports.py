@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the reported bindings and statuses are news."""
+"""What both stores say of an admission, and which reports are news to them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vneter_sdn.admission.admit import Admission
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot, Status
+from vneter_sdn.store.port import Applied
+
+JOURNAL = 10_000
+"""Entries of the journal that are kept, at least."""
+_LONGEST = 4096
+
+
+def journal_text(text: str) -> str:
+    """Text as the journal can hold it: no NUL, no surrogates, 4,096 characters."""
+    clean = text[:_LONGEST].encode("utf-8", "replace").decode()
+    return clean.replace("\0", "\ufffd")
 
 
 def news(
@@ -30,3 +42,10 @@ def news(
         if status.key in snapshot.objects and snapshot.statuses.get(status.key) != status
     }
     return bindings, changed
+
+
+def applied(admission: Admission, revision: int) -> Applied:
+    """What an admission did, as the store's answer."""
+    return Applied(
+        revision, admission.created, admission.updated, admission.deleted, admission.unchanged
+    )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connection to the database of intent: the right member, the right schema, its mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from vneter_sdn.errors import DecodeError, OvsdbError, SessionClosed, StoreUnavailable
+from vneter_sdn.model.snapshot import Revision
+from vneter_sdn.ovsdb.client import Client, Limits
+from vneter_sdn.ovsdb.framing import STORE_CAP
+from vneter_sdn.ovsdb.operations import Operation, commit, insert, select, wait
+from vneter_sdn.ovsdb.protocol import Result
+from vneter_sdn.ovsdb.transport import Network, TlsFiles
+from vneter_sdn.store import rows
+from vneter_sdn.store.mirror import WATCHED, Mirror
+from vneter_sdn.store.schema import DATABASE, GENERATION
+
+LIMITS = Limits(message=STORE_CAP, deadline=30.0, backlog=1 << 20)
+"""A database of our own may take long over a large transaction."""
+_KNOCK = Limits(message=STORE_CAP, deadline=3.0, backlog=1 << 20)
+"""But it answers the door quickly."""
+
+News = dict[str, dict[Any, Any]]
+
+
+class Unreachable(StoreUnavailable):
+    """No member of the list serves the database; says why, for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connected client and what it has seen."""
+
+    client: Client
+    mirror: Mirror
+
+    def transact(self, operations: Sequence[Operation]) -> list[Result]:
+        """All operations or none."""
+        return self.client.transact(DATABASE, operations)
+
+    def find(self, uid: str) -> int | None:
+        """The number of the journal entry with this uid; None when it was never committed."""
+        query = select("Revision", [("uid", "==", uid)], ["number"])
+        found = self.transact([query])[0].rows or ()
+        return int(str(found[0]["number"])) if found else None
+
+    def revisions(self, limit: int, before: int | None) -> tuple[Revision, ...]:
+        """Journal entries, newest first. O(journal)."""
+        where = [] if before is None else [("number", "<", before)]
+        numbers = self.transact([select("Revision", where, ["number"])])[0].rows or ()
+        newest = sorted((int(str(row["number"])) for row in numbers), reverse=True)[:limit]
+        if not newest:
+            return ()
+        where = [("number", ">=", newest[-1]), ("number", "<=", newest[0])]
+        columns = ["number", "author", "time", "message", "changes"]
+        found = self.transact([select("Revision", where, columns)])[0].rows or ()
+        entries = [rows.revision_of(row) for row in found]
+        return tuple(sorted(entries, key=lambda entry: entry.number, reverse=True)[:limit])
+
+    def refused(self, error: OvsdbError) -> StoreUnavailable | SessionClosed:
+        """What a refusal means to the caller: another member may do, or the write failed."""
+        if error.error == "not leader":
+            self.client.close()
+            return SessionClosed(f"{self.client.remote} is no longer the leader")
+        return StoreUnavailable(f"{self.client.remote} did not write: {error}")
+
+
+def connect(
+    remotes: Sequence[str], network: Network, tls: TlsFiles | None
+) -> tuple[Connection, News]:
+    """The first member that serves the database (the leader, in a cluster), and its contents.
+
+    Raises:
+        Unreachable: there is none.
+    """
+    reasons = []
+    for remote in remotes:
+        try:
+            client = Client(remote, network=network, limits=_KNOCK, tls=tls)
+        except (SessionClosed, ValueError) as error:
+            reasons.append(str(error))
+            continue
+        try:
+            _require_leader(client)
+            client.limits = LIMITS
+            return _open(client)
+        except (SessionClosed, OvsdbError, DecodeError, StoreUnavailable) as error:
+            client.close()
+            reasons.append(str(error))
+        except BaseException:
+            client.close()
+            raise
+    raise Unreachable("; ".join(reasons) or "no database was named")
+
+
+def _require_leader(client: Client) -> None:
+    """Refuse members of a cluster that do not lead: their answers may be old."""
+    columns = ["model", "connected", "leader"]
+    found = client.transact("_Server", [select("Database", [("name", "==", DATABASE)], columns)])
+    for row in found[0].rows or ():
+        if row["model"] == "clustered" and not (row["leader"] and row["connected"]):
+            raise StoreUnavailable(f"{client.remote} is not the leader of its cluster")
+        return
+    raise StoreUnavailable(f"{client.remote} does not serve the database {DATABASE!r}")
+
+
+def _open(client: Client) -> tuple[Connection, News]:
+    _initialise(client)
+    first = client.monitor(DATABASE, WATCHED)
+    mirror = Mirror(client.watched(DATABASE))
+    found = mirror.take(first)
+    if mirror.generation > GENERATION:
+        text = f"holds generation {mirror.generation}, this release reads up to {GENERATION}"
+        raise StoreUnavailable(f"{client.remote} {text}; upgrade this program")
+    return Connection(client, mirror), found
+
+
+def _initialise(client: Client) -> None:
+    """Make the one row of Store unless somebody did."""
+    if client.transact(DATABASE, [select("Store", [], ["revision"])])[0].rows:
+        return
+    row = {"revision": 0, "generation": GENERATION, "cluster": str(uuid4())}
+    try:
+        client.transact(DATABASE, [wait("Store", []), insert("Store", row), commit()])
+    except OvsdbError:
+        if not client.transact(DATABASE, [select("Store", [], ["revision"])])[0].rows:
+            raise
