@@ -176,7 +176,9 @@ def _give_addresses(netns: str, directory: Path, nics: Sequence[Nic], underlay: 
     _vsctl(directory, "set", "Bridge", nics[0].bridge, "fail_mode=standalone")
     settings = {}
     for nic in nics:
+        # These are the kernel's to answer on; between segments the way back may be another.
         settings[f"ipv4/conf/{nic.bridge}/arp_ignore"] = 0
+        settings[f"ipv4/conf/{nic.bridge}/rp_filter"] = 0
         if ":" in nic.address:
             settings[f"ipv6/conf/{nic.bridge}/accept_dad"] = 0
             settings[f"ipv6/conf/{nic.bridge}/disable_ipv6"] = 0

@@ -17,7 +17,7 @@ _INTERFACE_MAX = 15
 _HOST_SYSCTLS = {
     # OVS reads packets beside the kernel's own IP stack, not instead of it. These keep that stack
     # from answering on a NIC or workload port what only the bridges may answer.
-    "ipv4/conf/all/rp_filter": 1,
+    "ipv4/conf/all/rp_filter": 0,
     "ipv4/conf/default/rp_filter": 1,
     "ipv4/conf/default/arp_ignore": 8,
     "ipv6/conf/default/disable_ipv6": 1,
