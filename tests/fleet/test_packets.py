@@ -152,6 +152,7 @@ def test_the_hosts_own_stack_does_not_answer_workloads(workloads):
     words = ["ping", "-c", "3", "-i", "0.2", "-W", "1", "192.0.2.1"]
     with pytest.raises(SouthboundError):
         run(words, netns=netns)
+    assert "lladdr" not in run(["ip", "neigh", "show", "192.0.2.1"], netns=netns)
 
 
 def test_the_underlay_bridge_carries_nothing_of_ours(hosts):
