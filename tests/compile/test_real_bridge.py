@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Linux makes of the answers a real bridge gives."""
+
+from __future__ import annotations
+
+import pytest
+from intent import Intent
+
+from vneter_sdn.compile.network import compile_snapshot
+
+pytestmark = pytest.mark.fleet
+
+
+@pytest.fixture
+def one_host(lab):
+    intent = Intent()
+    intent.host("h1", 1)
+    intent.tenant("red", 7)
+    intent.network("red", "web", 5000, "10.1.0.0/24", "fd01::/64", blocks=[("10.1.0.0/26", "h1")])
+    intent.network("red", "db", 5001, "10.2.0.0/24", "fd02::/64")
+    for port, network, last in ((1, "web", 2), (2, "web", 3), (3, "db", 2)):
+        subnet = 1 if network == "web" else 2
+        four, six = f"10.{subnet}.0.{last}", f"fd0{subnet}::{last}"
+        mac = f"02:00:00:00:00:0{port}"
+        intent.endpoint("red", f"e{port}", network, four, six, host="h1", port=port, mac=mac)
+        lab.attach(port, mac, f"{four}/24", f"{six}/64")
+        lab.within(str(port), "ip", "route", "add", "default", "via", f"10.{subnet}.0.1")
+        lab.within(str(port), "ip", "-6", "route", "add", "default", "via", f"fd0{subnet}::1")
+    lab.load(compile_snapshot(intent.snapshot()).bridge("h1"))
+    return lab
+
+
+def ping(lab, port: int, to: str, *more: str) -> None:
+    lab.within(str(port), "ping", "-n", "-c", "2", "-i", "0.1", "-W", "3", *more, to)
+
+
+@pytest.mark.parametrize("size", ["56", "1300", "4000"])
+@pytest.mark.parametrize("gateway", ["10.1.0.1", "fd01::1"])
+def test_gateway_answers_echo_of_any_size(one_host, gateway, size):
+    ping(one_host, 1, gateway, "-s", size)
+
+
+def test_neighbours_are_learnt_from_our_answers(one_host):
+    for to in ("10.1.0.3", "fd01::3", "fe80::ff:fe00:2%e0", "10.2.0.2", "fd02::2"):
+        ping(one_host, 1, to)
+    table = one_host.within("1", "ip", "neigh")
+    for line in (
+        "10.1.0.3 dev e0 lladdr 02:00:00:00:00:02",
+        "fd01::3 dev e0 lladdr 02:00:00:00:00:02",
+        "fe80::ff:fe00:2 dev e0 lladdr 02:00:00:00:00:02",
+        "fd01::1 dev e0 lladdr 02:00:00:13:88:01 router",
+    ):
+        assert line in table
+
+
+def test_a_neighbour_stays_reachable_by_unicast_probes(one_host):
+    ping(one_host, 1, "fd01::3")
+    seen = one_host.within("1", "ip", "-6", "neigh", "show", "fd01::3")
+    assert "REACHABLE" in seen
+    one_host.within("1", "ip", "-6", "neigh", "change", "fd01::3", "dev", "e0", "nud", "probe")
+    for _ in range(50):
+        seen = one_host.within("1", "ip", "-6", "neigh", "show", "fd01::3")
+        if "REACHABLE" in seen:
+            return
+        one_host.within("1", "sleep", "0.1")
+    pytest.fail(seen)
+
+
+def test_duplicate_address_detection_finds_nobody(one_host):
+    one_host.within("1", "ip", "address", "del", "fd01::2/64", "dev", "e0")
+    one_host.within("1", "ip", "address", "add", "fd01::2/64", "dev", "e0")
+    for _ in range(50):
+        seen = one_host.within("1", "ip", "-6", "address", "show", "dev", "e0", "to", "fd01::2")
+        if "tentative" not in seen:
+            assert "dadfailed" not in seen
+            return
+        one_host.within("1", "sleep", "0.1")
+    pytest.fail(seen)
