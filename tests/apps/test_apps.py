@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""os-ken apps on sessions: events, isolation of their failures, and the two apps we ship."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import ip_address
+
+import eventlet
+import pytest
+
+from vneter_sdn.model.flow import Output
+from vneter_sdn.pipeline.punts import TtlExpired
+from vneter_sdn.southbound.openflow import apphost
+from vneter_sdn.southbound.openflow.bridges import (
+    BridgeConnected,
+    BridgeDisconnected,
+    PacketArrived,
+)
+from vneter_sdn.southbound.openflow.decode import PacketIn
+from vneter_sdn.southbound.openflow.events import Reason
+from vneter_sdn.southbound.openflow.tally import Tally
+from vneter_sdn.southbound.openflow.wire import V14, V15
+
+from os_ken.base.app_manager import OSKenApp  # isort: skip - after apphost chose the hub
+from os_ken.controller import ofp_event  # isort: skip
+from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls  # isort: skip
+from vneter_sdn_apps.bridges import Bridges  # isort: skip
+from vneter_sdn_apps.icmp_errors import IcmpErrors  # isort: skip
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class StubBridges:
+    """What an app host uses of bridges."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.out: list = []
+
+    def subscribe(self, deliver) -> None:
+        self.deliver = deliver
+
+    def tap(self, deliver) -> None:
+        self.tapped = deliver
+
+    def packet_out(self, dpid, frame, actions, in_port) -> bool:
+        self.out.append((dpid, frame, actions, in_port))
+        return True
+
+    def send_message(self, dpid, data) -> bool:
+        self.out.append((dpid, data))
+        return True
+
+
+@pytest.fixture
+def bridges():
+    return StubBridges()
+
+
+@pytest.fixture
+def host(bridges):
+    made = apphost.AppHost(bridges, patience=0.2)
+    yield made
+    made.close()
+
+
+def settle(condition) -> None:
+    with eventlet.Timeout(5):
+        while not condition():
+            eventlet.sleep(0)
+
+
+def packet(userdata=b"", data=b"", port=3) -> PacketArrived:
+    return PacketArrived(7, PacketIn(0, port, 0, 1, 0, userdata, data, len(data)))
+
+
+class Session:
+    def __init__(self) -> None:
+        self.calls: list = []
+
+    def bridge_up(self, dpid) -> None:
+        self.calls.append(("up", dpid))
+
+    def bridge_down(self, dpid) -> None:
+        self.calls.append(("down", dpid))
+
+    def port_changed(self, dpid, number, up) -> None:
+        self.calls.append(("port", dpid, number, up))
+
+
+def port_status(version: int, reason: int, state: int) -> bytes:
+    port = struct.pack("!IH2x6s2x16sII", 5, 40, b"\2" * 6, b"p5", 0, state)
+    return struct.pack("!BBHI", version, 12, 16 + len(port), 0) + bytes([reason]) + bytes(7) + port
+
+
+@pytest.mark.parametrize("version", [V14, V15])
+def test_bridges_and_ports_become_one_call_each(bridges, host, version) -> None:
+    session = Session()
+    host.start(Bridges, session=session)
+    bridges.deliver(BridgeConnected(7, version, "here", ()))
+    bridges.tapped(7, version, port_status(version, 2, 0))
+    bridges.tapped(7, version, port_status(version, 2, 1))
+    bridges.tapped(7, version, port_status(version, 1, 0))
+    bridges.deliver(BridgeDisconnected(7, Reason.PEER_CLOSED, ""))
+    settle(lambda: len(session.calls) == 5)
+    assert session.calls == [
+        ("up", 7), ("port", 7, 5, True), ("port", 7, 5, False), ("port", 7, 5, False), ("down", 7),
+    ]  # fmt: skip
+
+
+def frame() -> bytes:
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 1, 17, 0, b"\x0a\0\0\1", b"\x0a\0\1\1")
+    total = sum(struct.unpack("!10H", ip))
+    total = (total & 0xFFFF) + (total >> 16)
+    ip = ip[:10] + struct.pack("!H", ~total & 0xFFFF) + ip[12:]
+    return b"\2\0\0\0\0\1" + b"\2\0\0\0\0\2" + b"\x08\0" + ip + struct.pack("!HHHH", 1, 2, 8, 0)
+
+
+def test_an_expired_packet_is_answered_out_of_its_port(bridges, host) -> None:
+    app = host.start(IcmpErrors)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    why = TtlExpired(ip_address("10.0.0.254"), 0x020000000001).encode()
+    bridges.deliver(packet(why, frame()))
+    settle(lambda: app.answered + app.ignored == 1)
+    [(dpid, answer, actions, _)] = bridges.out
+    assert (dpid, actions) == (7, (Output(3),))
+    assert answer[:6] == b"\2\0\0\0\0\2"
+    assert answer[26:30] == bytes([10, 0, 0, 254])
+    assert answer[34:36] == bytes([11, 0])
+
+
+@pytest.mark.parametrize(
+    ("userdata", "data"),
+    [(b"", b""), (b"\1", b"x"), (b"\xff" * 11, b""), (b"\1" + bytes(10), b"short")],
+)
+def test_what_cannot_be_answered_is_ignored(bridges, host, userdata, data) -> None:
+    app = host.start(IcmpErrors)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    bridges.deliver(packet(userdata, data))
+    settle(lambda: app.ignored == 1)
+    assert not bridges.out
+    assert not bridges.tally.of("exceptions")
+
+
+class Faulty(OSKenApp):
+    seen = 0
+
+    @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
+    def packet_in(self, event) -> None:
+        self.seen += 1
+        if event.msg.data == b"raise":
+            raise ValueError("a bug")
+        if event.msg.data == b"wait":
+            eventlet.sleep(60)
+
+
+def test_a_handler_that_raises_or_hangs_costs_one_event(bridges, host, caplog) -> None:
+    app = host.start(Faulty)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    for data in (b"raise", b"raise", b"wait", b"fine"):
+        bridges.deliver(packet(data=data))
+    settle(lambda: app.seen == 4)
+    assert bridges.tally.of("exceptions", "Faulty") == 3
+    assert sum("a bug" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_full_queue_drops_and_does_not_wait(bridges, host) -> None:
+    app = host.start(Faulty)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    for _ in range(200):
+        bridges.deliver(packet(data=b"fine"))
+    assert bridges.tally.of("dropped", "Faulty") == 200 - 128
+    settle(lambda: app.seen == 128)
+
+
+def test_an_app_sends_os_ken_messages_on_its_datapath(bridges, host) -> None:
+    class Sender(OSKenApp):
+        @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
+        def packet_in(self, event) -> None:
+            datapath = event.msg.datapath
+            datapath.send_msg(datapath.ofproto_parser.OFPBarrierRequest(datapath))
+
+    host.start(Sender)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    bridges.deliver(packet())
+    settle(lambda: bridges.out)
+    [(dpid, data)] = bridges.out
+    assert dpid == 7
+    assert data[:4] == b"\x06\x14\0\x08"
+    assert int.from_bytes(data[4:], "big") > 0x8000_0000

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the southbound counted, in the form Prometheus reads.
+
+Values stay where they are counted (`southbound.openflow.tally.Tally`); they are read when
+somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from vneter_sdn.southbound.openflow.tally import RTT_BOUNDS, Tally
+
+COUNTERS = {
+    "malformed": ("vneter_openflow_malformed", "Messages refused by the validator.", "kind"),
+    "bundles": ("vneter_openflow_plans", "Plans sent to bridges.", "outcome"),
+    "flows": ("vneter_openflow_changes", "Confirmed changes of flows, groups, meters.", "change"),
+    "punts": ("vneter_openflow_punts", "Packets sent up by bridges.", ""),
+    "dropped": ("vneter_openflow_dropped", "Events and messages dropped by a full queue.", "queue"),
+    "exceptions": ("vneter_handler_exceptions", "Exceptions that ended one call.", "place"),
+    "refused": ("vneter_openflow_refused", "Peers that were not let in.", "reason"),
+    "closed": ("vneter_openflow_closed", "Connections that ended.", "reason"),
+    "drift": ("vneter_openflow_drift", "Audits that found changes by others.", ""),
+    "rejections": ("vneter_openflow_rejections", "Plans that bridges refused.", ""),
+    "fd_exhausted": ("vneter_openflow_fd_exhausted", "Accepts without a free descriptor.", ""),
+}
+"""Metric name, help and label of each count of a `Tally`."""
+
+
+class OpenFlowCollector(Collector):
+    """Exposes one `Tally`; register it with a `prometheus_client.CollectorRegistry`."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, with the values of now."""
+        counts = dict(self._tally.counts)
+        for name, (metric, text, label) in COUNTERS.items():
+            family = CounterMetricFamily(metric, text, labels=[label] if label else None)
+            found = {key: value for (known, key), value in counts.items() if known == name}
+            for key, value in sorted(found.items()):
+                family.add_metric([key] if label else [], value)
+            if not label and not found:
+                family.add_metric([], 0)
+            yield family
+        yield self._connections()
+        yield self._round_trips()
+
+    def _connections(self) -> Metric:
+        family = GaugeMetricFamily(
+            "vneter_openflow_connections", "Open connections.", labels=["state"]
+        )
+        for (name, state), value in sorted(dict(self._tally.gauges).items()):
+            if name == "connections":
+                family.add_metric([state], value)
+        return family
+
+    def _round_trips(self) -> Metric:
+        total, buckets = 0, []
+        bounds = [*map(str, RTT_BOUNDS), "+Inf"]
+        for bound, count in zip(bounds, self._tally.rtt_buckets, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        return HistogramMetricFamily(
+            "vneter_openflow_echo_seconds",
+            "Round trip of echo requests.",
+            buckets=buckets,
+            sum_value=self._tally.rtt_sum,
+        )
