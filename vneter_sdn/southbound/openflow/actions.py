@@ -261,7 +261,32 @@ _NX_READERS: dict[int, Callable[[bytes], Action]] = {
 }
 
 
-def _decode_action(kind: int, data: bytes) -> Action:
+class _Actions(dict[bytes, Action]):
+    """Decoded actions, by their bytes; actions that set whole fields are read in place."""
+
+    def __missing__(self, data: bytes) -> Action:
+        whole = _WHOLE_BY_HEAD.get(data[:8])
+        if whole is not None and len(data) == whole[3]:
+            name, mask, shift, _ = whole
+            rest = int.from_bytes(data[8:])
+            action: Action = SetField(name, rest >> shift & mask, mask)
+        else:
+            action = _read_action(data)
+        if len(self) >= _CACHED:
+            self.clear()
+        self[data] = action
+        return action
+
+
+_ACTIONS = _Actions()
+_CACHED = 1 << 17
+_WHOLE_BY_HEAD = {
+    head: (name, full, shift, 8 + size) for name, (full, head, size, shift) in _WHOLE.items()
+}
+
+
+def _read_action(data: bytes) -> Action:
+    kind = data[0] << 8 | data[1]
     reader = _READERS.get(kind)
     if kind == EXPERIMENTER and len(data) >= 16 and U32.unpack_from(data, 4)[0] == NICIRA:
         reader = _NX_READERS.get(U16.unpack_from(data, 8)[0])
@@ -277,9 +302,15 @@ def decode_actions(data: bytes, start: int, end: int) -> tuple[Action, ...]:
         DecodeError: a length lies.
         Unknown: an action, or a form of one, that this package does not use.
     """
-    return tuple(
-        _decode_action(kind, data[at:after]) for kind, at, after in tlvs(data, start, end, 8, 8)
-    )
+    found, cursor = [], start
+    while cursor < end:
+        need(end - cursor >= 8, "truncated action", cursor)
+        length = data[cursor + 2] << 8 | data[cursor + 3]
+        after = cursor + length
+        need(length >= 8 and length & 7 == 0 and after <= end, "action length", cursor)
+        found.append(_ACTIONS[data[cursor:after]])
+        cursor = after
+    return tuple(found)
 
 
 Instructions = tuple[tuple[Action, ...], int | None]

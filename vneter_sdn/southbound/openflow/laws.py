@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from vneter_sdn.errors import DecodeError
 from vneter_sdn.southbound.openflow import actions as act
 from vneter_sdn.southbound.openflow import oxm
 from vneter_sdn.southbound.openflow.multipart import bucket_bounds, stats_end
@@ -28,7 +29,12 @@ def entries(data: bytes, start: int, end: int) -> None:
     """OXM or OXS entries."""
     cursor = start
     while cursor < end:
-        cursor = oxm.entry_end(data, cursor, end)
+        length = data[cursor + 3] if end - cursor >= 4 else 0
+        if data[cursor] == 0xFF or length == 0:
+            cursor = oxm.entry_end(data, cursor, end)
+        else:
+            cursor += 4 + length
+    need(cursor == end, "OXM beyond its container", start)
 
 
 def match(data: bytes, at: int, end: int) -> int:
@@ -55,6 +61,8 @@ def actions(data: bytes, start: int, end: int, depth: int = 0) -> None:
     """An action list (§7.2.6)."""
     need(depth < MAX_DEPTH, "actions nested too deep", start)
     for kind, at, after in tlvs(data, start, end, 8, 8):
+        if _EXACT_ACTIONS.get(kind) == after - at:
+            continue
         if kind == act.EXPERIMENTER:
             _experimenter_action(data, at, after, depth)
         elif kind == act.SET_FIELD:
@@ -63,8 +71,7 @@ def actions(data: bytes, start: int, end: int, depth: int = 0) -> None:
         elif kind == act.COPY_FIELD:
             need(after - at >= 24, "copy-field length", at)
         else:
-            exact = _EXACT_ACTIONS.get(kind)
-            need(exact == after - at, f"action {kind} of {after - at} bytes", at)
+            raise DecodeError(f"action {kind} of {after - at} bytes", at)
 
 
 def _experimenter_action(data: bytes, at: int, end: int, depth: int) -> None:

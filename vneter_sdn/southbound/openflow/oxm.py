@@ -145,8 +145,8 @@ def decode_entry(entry: bytes) -> Term | tuple[Term, ...]:
     if len(body) != octets << masked:
         raise DecodeError(f"OXM length of {field.name}")
     value = int.from_bytes(body[:octets], "big")
-    mask = int.from_bytes(body[octets:], "big") if masked else field.full
-    return Term(field.name, value & mask, mask & field.full)
+    mask = field.full & int.from_bytes(body[octets:], "big") if masked else field.full
+    return Term(field.name, value & mask, mask) if mask else ()
 
 
 def _decode_special(number: tuple[int, int], body: bytes, masked: int) -> tuple[Term, ...]:
@@ -185,6 +185,14 @@ class _Entries(dict[bytes, "tuple[Term, ...]"]):
 _ENTRIES = _Entries()
 
 
+_PLAIN = {
+    _header(number, field.octets): (field.name, 4 + field.octets, field.full)
+    for number, field in _BY_NUMBER.items()
+}
+"""By header: name, length of the entry, and mask of every field matched whole."""
+_new = tuple.__new__
+
+
 def decode_fields(data: bytes) -> Match:
     """OXM entries as a match, in canonical order.
 
@@ -195,10 +203,17 @@ def decode_fields(data: bytes) -> Match:
     terms: list[Term] = []
     cursor, end = 0, len(data)
     while cursor < end:
-        after = entry_end(data, cursor, end)
-        terms += _ENTRIES[data[cursor:after]]
+        plain = _PLAIN.get(data[cursor : cursor + 4])
+        if plain is None:
+            after = entry_end(data, cursor, end)
+            terms += _ENTRIES[data[cursor:after]]
+        else:
+            name, size, full = plain
+            after = cursor + size
+            need(after <= end, "OXM beyond its container", cursor)
+            value = int.from_bytes(data[cursor + 4 : after])
+            terms.append(_new(Term, (name, value & full, full)))
         cursor = after
-    terms = [term for term in terms if term.mask]
     if len({term[0] for term in terms}) != len(terms):
         raise DecodeError("a field matched twice")
     terms.sort()

@@ -156,10 +156,13 @@ def tlvs(
     """
     cursor = start
     while cursor < end:
-        need(end - cursor >= 4, "truncated element", cursor)
+        if end - cursor < 4:
+            raise DecodeError("truncated element", cursor)
         kind, length = TLV.unpack_from(data, cursor)
-        need(length >= least and length % multiple == 0, "element length", cursor)
+        if length < least or length % multiple:
+            raise DecodeError(f"element length {length}", cursor)
         step = length if multiple > 1 else length + 7 & ~7
-        need(cursor + step <= end, "element beyond its container", cursor)
+        if cursor + step > end:
+            raise DecodeError("element beyond its container", cursor)
         yield kind, cursor, cursor + length
         cursor += step
