@@ -5,7 +5,7 @@ Tenants use the same prefixes and the same MACs on purpose. Endpoints are expect
 bound to the same, to another (moved), or nowhere; some ask for addresses outside every block.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from hypothesis import strategies as st
@@ -33,6 +33,8 @@ class EndpointPlan:
     bound: str | None
     asked: int | None
     mac: str | None
+    before: str | None = None
+    """Host it was bound to first."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,17 @@ class Plan:
     networks: dict[Key, tuple[str, ...]]
     """Prefixes by network."""
     endpoints: tuple[EndpointPlan, ...]
-    extra: tuple[tuple[Key, dict], ...] = field(default=())
+    gateways: bool = False
+    """Whether gateways are the last addresses of their prefixes instead of the first."""
+    apart: tuple[str, str] | None = None
+    """Two hosts without a tunnel between them."""
 
 
 @st.composite
 def plans(draw):
-    encapsulation = draw(st.sampled_from(("geneve", "vxlan", "gre")))
-    hosts = dict.fromkeys(("h1", "h2", "h3")[: draw(st.integers(1, 3))], encapsulation)
+    names = ("h1", "h2", "h3")[: draw(st.integers(1, 3))]
+    hosts = {name: draw(st.sampled_from(("geneve", "vxlan", "gre"))) for name in names}
+    apart = draw(st.sampled_from((None, ("h1", "h2"), ("h3", "h1")))) if len(names) == 3 else None
     networks = {}
     for tenant in TENANTS:
         for number in range(draw(st.integers(1, 2))):
@@ -69,9 +75,11 @@ def plans(draw):
             # Far from the first blocks, so that no host's block holds it.
             draw(st.sampled_from((None, None, 90 + number))),
             draw(st.sampled_from((None, None, f"02:aa:00:00:00:{number // 2:02x}"))),
+            draw(place),
         )
         endpoints.append(plan)
-    return Plan(hosts, networks, tuple(_without_doubles(endpoints)))
+    members = tuple(_without_doubles(endpoints))
+    return Plan(hosts, networks, members, draw(st.booleans()), apart)
 
 
 def _without_doubles(endpoints):
@@ -79,7 +87,7 @@ def _without_doubles(endpoints):
     seen = set()
     for plan in endpoints:
         if plan.mac and (plan.network, plan.mac) in seen:
-            yield EndpointPlan(plan.network, plan.expected, plan.bound, plan.asked, None)
+            yield replace(plan, mac=None)
         else:
             seen.add((plan.network, plan.mac))
             yield plan
@@ -94,7 +102,11 @@ def edits(plan):
         yield edit(Key("Tenant", "", tenant), {})
     for key, prefixes in plan.networks.items():
         lengths = {"blockLength4": 28, "blockLength6": 124}
-        yield edit(key, {"prefixes": list(prefixes), **lengths})
+        last = [str(ip_network(prefix)[120]) for prefix in prefixes] if plan.gateways else []
+        yield edit(key, {"prefixes": list(prefixes), "gateways": last, **lengths})
+    if plan.apart:
+        source, target = plan.apart
+        yield edit(Key("Link", "", "gap"), {"source": source, "target": target, "disabled": True})
     for number, endpoint in enumerate(plan.endpoints):
         spec = {"network": endpoint.network.name}
         if endpoint.expected:
@@ -118,16 +130,22 @@ def edit(key, spec):
 
 
 def bindings(plan):
+    """Each endpoint's way, oldest first: (where it was, where it is)."""
     for number, endpoint in enumerate(plan.endpoints):
+        key, port = endpoint_key(plan, number), FIRST_PORT + number
         if endpoint.bound:
-            key = endpoint_key(plan, number)
-            yield Binding(key, endpoint.bound, f"i{number}", FIRST_PORT + number, number + 1)
+            before = Binding(key, endpoint.before or endpoint.bound, f"i{number}", port + 50, 1)
+            yield before, Binding(key, endpoint.bound, f"i{number}", port, number + 2)
 
 
 def snapshot_of(plan):
+    """Through admission, in one batch; the oldest news of bindings comes in first and last."""
     store = MemoryStore(clock=lambda: 1_800_000_000.0)
     store.apply(list(edits(plan)), author="test")
-    store.bind(list(bindings(plan)))
+    ways = list(bindings(plan))
+    store.bind([before for before, _ in ways])
+    store.bind([after for _, after in ways])
+    store.bind([before for before, _ in ways])
     return store.snapshot()
 
 
@@ -148,11 +166,17 @@ class World:
 
     def send(self, station, packet):
         delivery = deliver(self.fleet, station.host, packet.at(station.port))
+        self.check(delivery, packet)
+        return delivery
+
+    def check(self, delivery, packet):
+        """What holds of every packet."""
         assert not delivery.loop, packet
         assert not delivery.ambiguities, packet
         assert not delivery.lost, packet
-        assert len(delivery.hops) <= 2, packet
-        return delivery
+        assert len(set(delivery.hops)) == len(delivery.hops), packet
+        for host, punted in delivery.punts:
+            assert punted.action.meter in self.fleet.bridges[host].meters, punted
 
 
 def world_of(plan, mutate=lambda state: state):

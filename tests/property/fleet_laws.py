@@ -5,7 +5,9 @@ from ipaddress import ip_address, ip_network
 from itertools import chain
 
 from vneter_sdn.model.addresses import link_local
-from vneter_sdn.simulate.fleet import Arrival
+from vneter_sdn.model.snapshot import Pools
+from vneter_sdn.pipeline.locator import Locator
+from vneter_sdn.simulate.fleet import Arrival, deliver
 from vneter_sdn.simulate.packet import (
     BROADCAST,
     Ends,
@@ -47,6 +49,7 @@ def reaches_nobody(world, station, packet):
     delivery = world.send(station, packet)
     assert delivery.reached == (), packet
     assert delivery.replies == (), packet
+    assert packet.get("ip_ttl", 0) <= 1 or delivery.punts == (), packet
 
 
 def switching(world):
@@ -84,7 +87,7 @@ def routing(world):
 
 
 def time_to_live(world):
-    """A packet that may not live longer is not routed."""
+    """A packet that may not live longer is not routed, and said to have expired."""
     for a, b in world.pairs():
         if a.tenant == b.tenant and a.network != b.network:
             gateway = world.meaning.gateways[a.network]
@@ -92,7 +95,58 @@ def time_to_live(world):
                 ends = Ends(a.mac, gateway.mac, source, target)
                 for ttl in (0, 1):
                     for packet in conversations(ends, ttl=ttl):
-                        assert world.send(a, packet).reached == (), packet
+                        delivery = world.send(a, packet)
+                        assert delivery.reached == (), packet
+                        ((host, punted),) = delivery.punts
+                        assert (host, punted.packet.frame) == (a.host, packet)
+
+
+def confinement(world):
+    """Link-local packets stay in their network (RFC 4291 §2.5.6)."""
+    for a in world.stations:
+        gateway, own = world.meaning.gateways[a.network], link_local(a.mac)
+        for b in world.stations:
+            for source in of_family(a.in_network, 6):
+                for target in of_family(b.in_network, 6):
+                    if source == own or target == link_local(b.mac):
+                        for packet in conversations(Ends(a.mac, gateway.mac, source, target)):
+                            reaches_nobody(world, a, packet)
+
+
+def tunnels(world):
+    """What comes by a tunnel is believed only if its locator and its VNI are of one network."""
+    vnis = {a.owner: int(a.value) for a in _held(world, Pools.VNI)}
+    bridges = {a.owner.removeprefix("Host "): int(a.value) for a in _held(world, Pools.BRIDGE)}
+    for slot, station in _slots(world):
+        right = vnis[str(station.network)]
+        mac = Locator(0, bridges[station.host], slot).mac
+        for port in [near.port for near in world.fleet.tunnels if near.host == station.host]:
+            for address in station.addresses:
+                source = NOWHERE[address.version == 6]
+                for vni in (*vnis.values(), 0, 0xABCDEF, right | 1 << 24):
+                    packet = tcp(Ends(STRANGER, mac, source, address), 1, 2).with_(tun_id=vni)
+                    delivery = deliver(world.fleet, station.host, packet.at(port))
+                    world.check(delivery, packet)
+                    there = (
+                        Arrival(
+                            station.host, station.port, packet.with_(eth_dst=station.mac).frame
+                        ),
+                    )
+                    believed = vni & 0xFFFFFF == right
+                    assert delivery.reached == (there if believed else ()), packet
+                    assert delivery.replies == (), packet
+
+
+def _held(world, pool):
+    return [a for a in world.snapshot.allocations.values() if a.pool == pool]
+
+
+def _slots(world):
+    """Every slot that leads to a station: its own, and its network's."""
+    for held in _held(world, Pools.SLOT):
+        for station in world.stations:
+            if held.owner in (str(station.key), str(station.network)):
+                yield int(held.value), station
 
 
 def isolation(world):
@@ -114,13 +168,15 @@ def _spoofs(a, other):
     """Packets in which ``a`` pretends to be somebody else, towards itself or others."""
     four, six = of_family(other.addresses, 4), of_family(other.addresses, 6)
     for mine, theirs in address_pairs(a, other):
-        yield from conversations(Ends(other.mac, a.mac, mine, theirs))
+        for mac in (other.mac, STRANGER):
+            yield from conversations(Ends(mac, other.mac, mine, theirs))
         yield from conversations(Ends(a.mac, other.mac, theirs, mine))
     for theirs in four:
         for mine in of_family(a.addresses, 4):
             yield arp_request(a.mac, int(theirs), int(mine) + 1)
             yield arp_request(a.mac, int(mine), int(theirs), sender_mac=other.mac)
             yield arp_request(other.mac, int(mine), int(theirs))
+            yield arp_request(STRANGER, int(mine), int(theirs), sender_mac=a.mac)
             reply = arp_request(a.mac, int(theirs), int(mine)).with_(arp_op=2, eth_dst=other.mac)
             yield reply
     for theirs in (*six, link_local(other.mac)):
@@ -128,6 +184,7 @@ def _spoofs(a, other):
             yield neighbour_solicitation(a.mac, theirs, mine)
             yield neighbour_solicitation(a.mac, mine, theirs, link_address=other.mac)
             yield neighbour_solicitation(other.mac, mine, theirs)
+            yield neighbour_solicitation(STRANGER, mine, theirs, link_address=a.mac)
             advertised = neighbour_solicitation(a.mac, mine, theirs).with_(
                 icmpv6_type=136, nd_sll=0, nd_options_type=2, eth_dst=other.mac
             )
@@ -181,14 +238,13 @@ def _unowned(world, a, version):
 
 def resolution(world):
     """ARP and ND answer with the MAC of whoever has the address, and not for anybody else."""
+    known = set(NOWHERE)
+    known.update(*(station.in_network for station in world.stations))
+    known.update(*(gateway.addresses for gateway in world.meaning.gateways.values()))
     for a in world.stations:
-        asked = set().union(
-            *(s.addresses for s in world.stations),
-            *(g.addresses for g in world.meaning.gateways.values()),
-        )
-        for target in sorted((asked | set(NOWHERE)) - a.addresses, key=str):
+        for target in sorted(known - a.in_network, key=str):
             mac = world.meaning.answer(a, target)
-            for source in of_family(a.addresses, target.version):
+            for source in of_family(a.in_network, target.version):
                 if target.version == 4:
                     _resolves4(world, a, source, target, mac)
                 else:
@@ -266,6 +322,8 @@ def gateways(world):
 LAWS = (
     switching,
     routing,
+    confinement,
+    tunnels,
     time_to_live,
     isolation,
     spoofing,

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 from vneter_sdn.model.addresses import IPAddress, link_local, mac_number
 from vneter_sdn.model.snapshot import Key, Snapshot
@@ -32,6 +31,12 @@ class Station:
         """Name of its tenant."""
         return self.key.tenant
 
+    @property
+    def in_network(self) -> frozenset[IPAddress]:
+        """Addresses it has inside its own network: IPv6 brings a link-local one (RFC 4862 §5.3)."""
+        six = any(address.version == 6 for address in self.addresses)
+        return self.addresses | {link_local(self.mac)} if six else self.addresses
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -51,11 +56,7 @@ class Meaning:
 
     def may_send(self, sender: Station, mac: int, address: IPAddress | None = None) -> bool:
         """Anti-spoof: only with its own MAC, and as one of its own addresses."""
-        return mac == sender.mac and (address is None or address in sender.addresses)
-
-    def may_be_heard_as(self, sender: Station, address: IPAddress) -> bool:
-        """The same for its neighbours' sake: link-local addresses are its own too (RFC 4862)."""
-        return address in sender.addresses or address == link_local(sender.mac)
+        return mac == sender.mac and (address is None or address in sender.in_network)
 
     def owner(self, tenant: str, address: IPAddress) -> Station | None:
         """L3: an address means whoever owns it in the same tenant, and in no other."""
@@ -77,34 +78,31 @@ class Meaning:
         if address in gateway.addresses:
             return gateway.mac
         members = (s for s in self.stations.values() if s.network == sender.network)
-        return next((s.mac for s in members if address in s.addresses), None)
+        return next((s.mac for s in members if address in s.in_network), None)
 
 
 def meaning_of(snapshot: Snapshot) -> Meaning:
     """Read who owns what (allocations that are not released) and who is where (bindings)."""
     macs, addresses = _holdings(snapshot)
+    hosts = frozenset(key.name for key in snapshot.objects if key.kind == "Host")
     stations = {}
     for key, binding in snapshot.bindings.items():
         held = snapshot.objects.get(key)
         owner = str(key)
-        if held is None or owner not in macs or binding.host not in _hosts(snapshot):
+        if held is None or owner not in macs or binding.host not in hosts:
             continue
         network = Key("Network", key.tenant, held.spec.network)
-        owned = frozenset(addresses[owner])
+        owned = frozenset(addresses.get(owner, ()))
         stations[key] = Station(key, network, binding.host, binding.ofport, macs[owner], owned)
     gateways = {
-        key: Gateway(key, macs[str(key)], frozenset(addresses[str(key)]))
+        key: Gateway(key, macs[str(key)], frozenset(addresses.get(str(key), ())))
         for key in snapshot.objects
         if key.kind == "Network" and str(key) in macs
     }
     return Meaning(stations, gateways)
 
 
-def _hosts(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(key.name for key in snapshot.objects if key.kind == "Host")
-
-
-def _holdings(snapshot: Snapshot) -> tuple[dict[str, int], Mapping[str, Any]]:
+def _holdings(snapshot: Snapshot) -> tuple[dict[str, int], Mapping[str, set[IPAddress]]]:
     """MAC and addresses by owner."""
     macs: dict[str, int] = {}
     addresses: defaultdict[str, set[IPAddress]] = defaultdict(set)
