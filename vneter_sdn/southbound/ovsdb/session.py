@@ -158,7 +158,7 @@ class HostSession:
             return "Refused", str(error)
         except (SouthboundError, ValueError) as error:
             return "Unreachable", str(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (a mistake of ours must not end the loop)
             _LOG.exception("host %s: session failed", self.name)
             return "Failed", f"{type(error).__name__}: {error}"
         finally:
@@ -200,15 +200,22 @@ class HostSession:
             return None
         try:
             todo = plan(desired, replica)
-            if not todo:
-                self._failures = 0
-                self._say(_settled(todo, facts))
-                return None
-            hold = self._hold()
-            if hold > 0:
-                return hold
-            self._say(HostState(True, "Writing", self._state.message, facts))
-            self._written.append(self._clock())
+        except SouthboundError as error:
+            self._say(HostState(True, "RowsRefused", str(error), facts))
+            return None
+        if not todo:
+            self._failures = 0
+            self._say(_settled(todo, facts))
+            return None
+        hold = self._hold()
+        return hold if hold > 0 else self._write(client, todo, facts)
+
+    def _write(self, client: Client, todo: Plan, facts: observe.HostFacts) -> float:
+        """Send a plan; seconds after which to look again."""
+        if self._state.reason != "RowsRefused":
+            self._say(HostState(True, "Writing", "", facts))
+        self._written.append(self._clock())
+        try:
             client.transact(DATABASE, todo.operations)
         except OvsdbError as error:
             return self._refused(error, facts)
@@ -228,7 +235,7 @@ class HostSession:
         delay = self._delay(self._failures)
         self._retry_at = self._clock() + delay
         if error.error != "timed out" or self._failures > 3:
-            if self._failures == 1 or self._failures == 4:
+            if self._failures in {1, 4}:
                 _LOG.warning("host %s: rows refused: %s", self.name, error)
             self._say(HostState(True, "RowsRefused", str(error), facts))
         return delay

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans against a real ovsdb-server: what is desired comes true, and nothing else moves."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vneter_sdn.errors import OvsdbError, SouthboundError
+from vneter_sdn.model.rows import HostRows, TunnelPort
+from vneter_sdn.ovsdb.client import Client
+from vneter_sdn.ovsdb.replica import Replica
+from vneter_sdn.southbound.ovsdb.plan import plan
+from vneter_sdn.southbound.ovsdb.watched import DATABASE, WATCHED
+
+pytestmark = pytest.mark.ovs
+
+
+class Host:
+    """A client, and a replica that is current whenever it is looked at."""
+
+    def __init__(self, remote: str) -> None:
+        self.client = Client(remote)
+        first = self.client.monitor(DATABASE, WATCHED)
+        self._replica = Replica(self.client.watched(DATABASE))
+        self._replica.apply(first)
+
+    @property
+    def replica(self) -> Replica:
+        self.client.list_dbs()
+        for update in self.client.poll():
+            self._replica.apply(update)
+        return self._replica
+
+    def bring_about(self, desired: HostRows) -> None:
+        todo = plan(desired, self.replica)
+        if todo:
+            self.client.transact(DATABASE, todo.operations)
+
+
+@pytest.fixture
+def host(database):
+    database.vsctl("--no-wait", "init")
+    made = Host(database.remote)
+    yield made
+    made.client.close()
+
+
+def tunnel(number: int, **other: object) -> TunnelPort:
+    given = {"encapsulation": "geneve", "local_ip": "192.0.2.1", "remote_ip": f"192.0.2.{number}"}
+    return TunnelPort(f"t{number}", ofport=0x8000 + number, peer=f"h{number}", **{**given, **other})
+
+
+ROWS = HostRows(
+    "br-int", "netdev", 0x10, "unix:/run/x", (tunnel(2), tunnel(3)), ("classify", "", "output")
+)
+
+
+def test_makes_everything_as_ovs_vsctl_sees_it(database, host):
+    host.bring_about(ROWS)
+
+    def get(table, record, column):
+        return database.vsctl("get", table, record, column).strip()
+
+    assert database.vsctl("list-br").split() == ["br-int"]
+    assert sorted(database.vsctl("list-ports", "br-int").split()) == ["t2", "t3"]
+    assert database.vsctl("get-controller", "br-int").strip() == "unix:/run/x"
+    assert database.vsctl("get-fail-mode", "br-int").strip() == "secure"
+    assert get("Bridge", "br-int", "protocols") == "[OpenFlow14, OpenFlow15]"
+    assert get("Bridge", "br-int", "datapath_type") == "netdev"
+    assert get("Bridge", "br-int", "other_config") == (
+        '{datapath-id="0000000000000010", disable-in-band="true"}'
+    )
+    assert get("Bridge", "br-int", "external_ids") == '{vneter-owner="true"}'
+    assert get("Interface", "br-int", "type") == "internal"
+    assert get("Interface", "t2", "type") == "geneve"
+    assert get("Interface", "t2", "options") == (
+        '{key=flow, local_ip="192.0.2.1", remote_ip="192.0.2.2"}'
+    )
+    assert get("Interface", "t2", "ofport_request") == str(0x8002)
+    assert get("Interface", "t2", "bfd") == '{enable="true", min_rx="300", min_tx="300"}'
+    assert get("Port", "t2", "external_ids") == '{vneter-owner="true", vneter-peer=h2}'
+    names = database.vsctl("--bare", "--columns=name", "list", "Flow_Table").split()
+    assert sorted(names) == ["classify", "output"]
+    tables = get("Bridge", "br-int", "flow_tables")
+    assert tables.startswith("{0=")
+    assert ", 2=" in tables
+    columns = "target,max_backoff,inactivity_probe,connection_mode"
+    controller = database.vsctl("--bare", f"--columns={columns}", "list", "Controller")
+    assert controller.split() == ["unix:/run/x", "1000", "5000", "out-of-band"]
+    assert not plan(ROWS, host.replica)
+
+
+DESIRED = st.builds(
+    HostRows,
+    bridge=st.sampled_from(["br-int", "br-int", "br-int", "br-two"]),
+    datapath_type=st.sampled_from(["netdev", "system"]),
+    dpid=st.integers(1, 3),
+    controller=st.sampled_from(["", "unix:/run/x", "ssl:192.0.2.9:6653"]),
+    tunnels=st.lists(st.integers(2, 6), unique=True, max_size=4).flatmap(
+        lambda numbers: st.tuples(
+            *(
+                st.builds(
+                    tunnel,
+                    st.just(number),
+                    encapsulation=st.sampled_from(["geneve", "vxlan", "gre"]),
+                    local_ip=st.sampled_from(["192.0.2.1", "", "2001:db8::1"]),
+                    bfd=st.booleans(),
+                )
+                for number in numbers
+            )
+        )
+    ),
+    table_names=st.lists(st.sampled_from(["", "a", "b"]), max_size=4).map(tuple),
+)
+
+FOREIGN = [
+    ["--may-exist", "add-br", "br-ext", "--", "set", "Bridge", "br-ext", "external_ids:who=them"],
+    [
+        "--may-exist",
+        "add-port",
+        "br-ext",
+        "eth9",
+        "--",
+        "set",
+        "Interface",
+        "eth9",
+        "mtu_request=9",
+    ],
+    ["set-controller", "br-ext", "tcp:192.0.2.8:6653"],
+    [
+        "--",
+        "--id=@t",
+        "create",
+        "Flow_Table",
+        "name=theirs",
+        "--",
+        "set",
+        "Bridge",
+        "br-ext",
+        "flow_tables:3=@t",
+    ],
+]
+
+
+def everything(client: Client) -> dict:
+    """Every row of the tables that matter, as the server writes them."""
+    tables = ("Bridge", "Port", "Interface", "Controller", "Flow_Table")
+    found = client._call(
+        "transact", [DATABASE, *({"op": "select", "table": t, "where": []} for t in tables)]
+    )
+    return {
+        json.dumps(row["_uuid"]): json.dumps(row, sort_keys=True)
+        for result in found
+        for row in result["rows"]
+    }
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(DESIRED, min_size=1, max_size=4))
+def test_idempotent_and_foreign_rows_survive(database, host, wishes):
+    for command in FOREIGN:
+        database.vsctl("--no-wait", *command)
+    before = everything(host.client)
+    ours_before = set(before) - foreign(before)
+    for wish in wishes:
+        host.bring_about(wish)
+        again = plan(wish, host.replica)
+        assert again.operations == ()
+        assert again.withheld == ()
+    after = everything(host.client)
+    for uuid in set(before) - ours_before:
+        assert after[uuid] == before[uuid]
+    last = wishes[-1]
+    ports = {row["name"] for row in host.replica.table("Port").values()}
+    assert {port for port in ports if port.startswith("t")} == {t.name for t in last.tunnels}
+
+
+def foreign(rows: dict) -> set:
+    return {uuid for uuid, row in rows.items() if "vneter-owner" not in row}
+
+
+def test_a_foreign_bridge_is_only_added_to(database, host):
+    database.vsctl(
+        *("--no-wait", "add-br", "br-int", "--", "set", "Bridge", "br-int"),
+        *("protocols=OpenFlow13", "other_config:datapath-id=00000000000000ff"),
+        *("fail_mode=standalone", "datapath_type=system", "external_ids:who=them"),
+        *("--", "add-port", "br-int", "t3", "--", "add-port", "br-int", "eth0"),
+        *("--", "set-controller", "br-int", "tcp:192.0.2.8:6653"),
+        *("--", "--id=@t", "create", "Flow_Table", "name=theirs"),
+        *("--", "set", "Bridge", "br-int", "flow_tables:2=@t"),
+    )
+    before = everything(host.client)
+    host.bring_about(ROWS)
+    (bridge,) = host.replica.table("Bridge").values()
+    assert bridge["protocols"] == {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
+    assert bridge["other_config"] == {
+        "datapath-id": "00000000000000ff",
+        "disable-in-band": "true",
+    }
+    assert bridge["fail_mode"] == {"standalone"}
+    assert bridge["datapath_type"] == "system"
+    assert bridge["external_ids"] == {"who": "them"}
+    again = plan(ROWS, host.replica)
+    assert not again
+    assert [text.split(":")[0] for text in again.withheld] == ["Port t3", "Flow_Table 2"]
+    assert sorted(database.vsctl("list-ports", "br-int").split()) == ["eth0", "t2", "t3"]
+    after = everything(host.client)
+    ((bridge_uuid, _),) = host.replica.table("Bridge").items()
+    assert all(after[uuid] == row for uuid, row in before.items() if str(bridge_uuid) not in uuid)
+    host.bring_about(HostRows("br-int", "netdev", 0x10, ""))
+    assert sorted(database.vsctl("list-ports", "br-int").split()) == ["eth0", "t3"]
+    assert database.vsctl("get-controller", "br-int").strip() == "tcp:192.0.2.8:6653"
+
+
+def test_damage_to_our_rows_is_repaired_and_additions_are_kept(database, host):
+    host.bring_about(ROWS)
+    database.vsctl(
+        *("--no-wait", "set", "Interface", "t2", "options:remote_ip=198.51.100.1", "type=vxlan"),
+        *("external_ids:note=x", "--", "del-port", "t3", "--", "del-fail-mode", "br-int"),
+        *("--", "set", "Bridge", "br-int", "other_config:mac-table-size=9"),
+        *("--", "del-controller", "br-int", "--", "clear", "Bridge", "br-int", "flow_tables"),
+    )
+    assert plan(ROWS, host.replica)
+    host.bring_about(ROWS)
+    assert not plan(ROWS, host.replica)
+    interface = next(row for row in host.replica.table("Interface").values() if row["name"] == "t2")
+    assert interface["options"]["remote_ip"] == "192.0.2.2"
+    assert interface["external_ids"]["note"] == "x"
+    (bridge,) = host.replica.table("Bridge").values()
+    assert bridge["other_config"]["mac-table-size"] == "9"
+    assert len(bridge["ports"]) == 3
+
+
+def test_a_racing_writer_is_not_overwritten(database, host):
+    todo = plan(ROWS, host.replica)
+    database.vsctl("--no-wait", "add-br", "br-int")
+    with pytest.raises(OvsdbError, match="timed out"):
+        host.client.transact(DATABASE, todo.operations)
+    database.vsctl("--no-wait", "del-br", "br-int")
+    host.bring_about(ROWS)
+    todo = plan(HostRows("br-int", "netdev", 0x11, "unix:/run/x"), host.replica)
+    database.vsctl("--no-wait", "set", "Bridge", "br-int", "other_config:theirs=1")
+    with pytest.raises(OvsdbError, match="timed out"):
+        host.client.transact(DATABASE, todo.operations)
+    assert "theirs=" in database.vsctl("get", "Bridge", "br-int", "other_config")
+
+
+def test_a_port_that_stopped_being_ours_is_not_removed(database, host):
+    host.bring_about(ROWS)
+    todo = plan(HostRows("br-int", "netdev", 0x10, "unix:/run/x"), host.replica)
+    database.vsctl("--no-wait", "remove", "Port", "t2", "external_ids", "vneter-owner")
+    with pytest.raises(OvsdbError, match="timed out"):
+        host.client.transact(DATABASE, todo.operations)
+    assert "t2" in database.vsctl("list-ports", "br-int")
+
+
+def test_a_database_that_was_never_initialised(database):
+    uninitialised = Host(database.remote)
+    with uninitialised.client, pytest.raises(SouthboundError, match="init"):
+        plan(ROWS, uninitialised.replica)
