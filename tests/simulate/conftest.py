@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private ovs-vswitchd with the dummy datapath, spoken to over its control socket."""
+"""A private ovs-vswitchd with the dummy datapath, spoken to over its control socket.
+
+Intents come from the property tests' generator, which this puts within reach.
+"""
 
 import json
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +34,8 @@ from vneter_sdn.model.flow import (
 )
 from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.simulate.trace import parse_trace
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
 
 OPENFLOW = ("-O", "OpenFlow15")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
@@ -236,7 +242,7 @@ def _slice(field, offset, bits):
     return f"{field}[{offset}..{offset + bits - 1}]"
 
 
-def _action(action):  # noqa: PLR0911 - one line per action
+def _action(action):
     match action:
         case Output(port=port):
             return "in_port" if port == IN_PORT else f"output:{port}"
