@@ -22,6 +22,10 @@ app = typer.Typer(
     name="fleet",
     help="A fleet of real Open vSwitch hosts on this machine, each in a network namespace.",
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 Server = Annotated[
@@ -88,6 +92,8 @@ def status(output: Output = "table") -> None:
 
     with _told():
         found = look(_layout())
+        if not found:
+            _progress("no fleet is up; `vneterctl fleet up` makes one")
         _show(output, msgspec.to_builtins(found), lambda: status_table(found))
         if not all(host.ready for host in found):
             raise typer.Exit(1)
@@ -170,7 +176,10 @@ def move(
         _progress(f"{moved.identity}: {record.host} -> {moved.host}")
 
 
-@app.command(name="exec", context_settings={"ignore_unknown_options": True})
+@app.command(
+    name="exec",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 def execute(
     where: Annotated[str, typer.Argument(help="Host, workload, or TENANT/WORKLOAD.")],
     command: Annotated[list[str], typer.Argument(help="Command and its arguments, after --.")],
@@ -178,6 +187,8 @@ def execute(
     """Run a command in a host or workload; ovs-vsctl and its like find the host's daemons."""
     with _told():
         netns, variables = _place(where)
+        if command[:1] == ["--"]:
+            command = command[1:]
         words = ["nsenter", f"--net=/run/netns/{netns}", "--", *command]
         done = subprocess.run(words, env=os.environ | variables, check=False)
         raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
@@ -324,9 +335,14 @@ def _show(output: str, document: Any, table: Any) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Errors of ours as one line, not as a trace."""
+    """Errors of ours as lines with the exit code of `vneterctl`, not as a trace."""
+    from vneter_sdn.cli.terminal import outcome, report
+
     try:
         yield
     except VneterError as error:
-        _progress(f"error: {error}")
-        raise typer.Exit(1) from error
+        code, lines, hint = outcome(error)
+        if isinstance(error, NotFound):
+            hint = "`vneterctl fleet status` lists hosts and workloads, `vneterctl get` the rest"
+        report(lines, hint)
+        raise typer.Exit(code) from error

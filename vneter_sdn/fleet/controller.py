@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from vneter_sdn.errors import NotFound, SouthboundError, VneterError
+from vneter_sdn.errors import NotFound, SouthboundError
 from vneter_sdn.fleet.records import HostRecord
 
 API_VERSION = "vneter.io/v1"
@@ -127,7 +127,11 @@ def _attachment(seen: Manifest) -> Manifest | None:
     found = status.get("interfaces") or status.get("interface")
     if isinstance(found, list):
         found = found[0] if found else None
-    return found if found and found.get("addresses") and found.get("mac") else None
+    if not found or not found.get("mac") or not found.get("addresses"):
+        return None
+    # One gateway per prefix: fewer addresses mean that some are yet to be given.
+    complete = len(found["addresses"]) >= len(found.get("gateways") or ())
+    return found if complete else None
 
 
 def condition(seen: Manifest, kind: str) -> Manifest:
@@ -137,14 +141,3 @@ def condition(seen: Manifest, kind: str) -> Manifest:
             found: Manifest = one
             return found
     return {}
-
-
-def reachable(controller: Controller) -> bool:
-    """Whether the controller answers a question at all."""
-    try:
-        controller.get("Host", "", "h1")
-    except NotFound:
-        return True
-    except (VneterError, OSError):
-        return False
-    return True

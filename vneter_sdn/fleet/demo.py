@@ -8,12 +8,10 @@ the next.
 from __future__ import annotations
 
 import ctypes
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +33,7 @@ from vneter_sdn.fleet.lifecycle import bring_up, tear_down
 from vneter_sdn.fleet.probe import Method, ProbeReport, probe
 from vneter_sdn.fleet.records import WorkloadRecord
 from vneter_sdn.fleet.report import matrix, verdict
+from vneter_sdn.fleet.system import locked, remove_tree
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import Wish, attach
 
@@ -70,6 +69,7 @@ class Demo:
             if not self.keep:
                 tear_down(self.layout)
                 stack.callback(self._tear_down)
+                stack.enter_context(locked(self._scratch, wait=False))
             server = stack.enter_context(self._controller())
             controller = self.connect(server)
             report = self._prove(controller)
@@ -107,7 +107,13 @@ class Demo:
 
     def _tear_down(self) -> None:
         with self._step("everything removed"):
+            remove_tree(self._scratch)
             tear_down(self.layout)
+
+    @property
+    def _scratch(self) -> Path:
+        """What is the controller's: state, sockets and log."""
+        return self.layout.run_dir / "demo"
 
     @contextmanager
     def _controller(self) -> Iterator[str]:
@@ -118,11 +124,10 @@ class Demo:
             self.console.print(f"a controller answers at {server}")
             yield server
             return
-        scratch = Path(tempfile.mkdtemp(prefix="vneter-demo-"))
-        state = Path(Settings().state_dir) if self.keep else scratch / "state"
-        log = scratch / "controller.log"
+        log = (self.layout.run_dir if self.keep else self._scratch) / "controller.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            started = self._start(address, state, output.fileno())
+            started = self._start(address, output.fileno())
         try:
             with self._step(f"controller with its embedded database, at {server}"):
                 _await_server(started, server, log)
@@ -133,11 +138,13 @@ class Demo:
         finally:
             if not self.keep:
                 _end(started)
-                shutil.rmtree(scratch, ignore_errors=True)
 
-    def _start(self, address: str, state: Path, output: int) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "vneter_sdn", "up", "--state-dir", str(state)]
-        words += ["--run-dir", str(self.layout.run_dir), "--listen", address]
+    def _start(self, address: str, output: int) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "vneter_sdn", "up", "--api-listen", address]
+        if self.keep:
+            words += ["--run-dir", str(self.layout.run_dir)]
+        else:
+            words += ["--state-dir", f"{self._scratch}/state", "--run-dir", f"{self._scratch}/run"]
         # In a session of its own, so that Ctrl-C ends it after the fleet and not before.
         return subprocess.Popen(
             words,

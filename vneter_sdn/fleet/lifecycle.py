@@ -84,7 +84,7 @@ def bring_up(
         record = FleetRecord(prefix=layout.prefix, topology=topology, datapath=datapath)
         write_record(fleet_file(layout), record)
         write_template(layout)
-        progress(f"underlay: {len(underlay.segments)} segments, {len(underlay.nics)} NICs")
+        progress(f"underlay: segments {len(underlay.segments)}, NICs {len(underlay.nics)}")
         lay_underlay(layout, underlay)
 
         def one(host: str) -> HostRecord:

@@ -199,8 +199,12 @@ def set_sysctls(settings: Mapping[str, int], netns: str) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold a directory for oneself, which is made if missing; others wait."""
+def locked(directory: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a directory for oneself, which is made if missing; others wait.
+
+    Raises:
+        SouthboundError: somebody else holds it, and we are not to wait.
+    """
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         try:
@@ -208,7 +212,10 @@ def locked(directory: Path) -> Iterator[None]:
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise SouthboundError(f"{directory} is in use by another process") from None
             held = os.fstat(descriptor)
             # Whoever held it before may have deleted it: then another one must be made.
             if _identity(directory) == (held.st_dev, held.st_ino):

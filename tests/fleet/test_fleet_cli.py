@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl fleet`` as people use it."""
+
+import json
+
+import pytest
+import yaml
+
+from vneter_sdn.cli import fleet as fleet_cli
+from vneter_sdn.cli.main import run
+
+pytestmark = pytest.mark.fleet
+
+
+@pytest.fixture
+def vneterctl(layout, controller, wire, monkeypatch, capfd):
+    """Runs a command line in a fleet of its own; gives exit code, output and what was told."""
+    monkeypatch.setenv("VNETER_RUN_DIR", str(layout.run_dir))
+    monkeypatch.setenv("VNETER_FLEET_PREFIX", layout.prefix)
+    monkeypatch.setattr(fleet_cli, "_client", lambda server: controller)
+    monkeypatch.setattr(fleet_cli, "_answering", lambda server: controller)
+
+    def call(*words):
+        code = run(["fleet", *words])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_from_up_to_down(vneterctl, layout, controller, wire):
+    from vneter_sdn.fleet.records import read_hosts
+
+    code, _, told = vneterctl("up", "--hosts", "2")
+    assert code == 0, told
+    assert "registered 2 hosts" in told
+    assert {key[0] for key in controller.objects} == {"Host"}
+    wire(read_hosts(layout))
+
+    for host, name, address in (("h1", "a", "10.0.0.1/24"), ("h2", "b", "10.0.0.2/24")):
+        words = ("--network", "n", "-t", "red", "--address", address)
+        assert vneterctl("attach", host, name, *words)[0] == 0
+    code, out, _ = vneterctl("exec", "red/a", "--", "cat", "/sys/class/net/nothing")
+    assert code != 0
+    code, out, _ = vneterctl("exec", "a", "ip", "-br", "address", "show", "eth0")
+    assert (code, "10.0.0.1/24" in out) == (0, True)
+    code, out, _ = vneterctl("exec", "h2", "ovs-vsctl", "--timeout=5", "list-br")
+    assert (code, out.split()) == (0, ["br-int", "br-phy"])
+
+    code, out, _ = vneterctl("probe", "--tcp", "80", "--udp", "53", "-4", "-o", "json")
+    report = json.loads(out)
+    assert (code, report["good"], report["findings"]) == (0, True, {"reached": 6})
+    code, out, _ = vneterctl("probe", "-6")
+    assert (code, "FAIL: nothing to probe" in out) == (1, True)
+    code, out, _ = vneterctl("probe")
+    assert (code, "PASS: all 2 probes agree" in out) == (0, True)
+
+    assert vneterctl("move", "b", "h1", "--no-wait")[0] == 0
+    code, out, _ = vneterctl("status", "-o", "json")
+    assert (code, json.loads(out)[0]["workloads"]) == (0, ["red/a", "red/b"])
+    assert vneterctl("detach", "red/b")[0] == 0
+    assert ("Endpoint", "red", "b") not in controller.objects
+    code, out, _ = vneterctl("manifests")
+    assert [one["metadata"]["name"] for one in yaml.safe_load_all(out)] == ["h1", "h2"]
+
+    assert vneterctl("down")[0] == 0
+    assert controller.objects == {}
+    assert vneterctl("down")[0] == 0
+    assert not layout.run_dir.exists()
+
+
+def test_a_leak_fails_the_probe_and_is_named(vneterctl, layout, wire):
+    from vneter_sdn.fleet.records import read_hosts
+
+    vneterctl("up", "--hosts", "1")
+    wire(read_hosts(layout))
+    for tenant, address in (("red", "10.0.0.1/24"), ("blue", "10.0.0.2/24")):
+        words = ("--network", "n", "-t", tenant, "--address", address)
+        assert vneterctl("attach", "h1", "a", *words)[0] == 0
+
+    code, out, _ = vneterctl("probe")
+
+    assert code == 1
+    assert "FAIL: 2 of 2 probes differ" in out
+    assert "red/a -> blue/a 10.0.0.2 icmp: expected nobody, seen blue/a" in out
+    assert vneterctl("exec", "a", "true")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("up", "--hosts", "0"), 1, "0 is not 1 to 1000"),
+        (("up", "--topology", "none.yaml"), 1, "cannot be read"),
+        (("attach", "h9", "a", "--network", "n"), 3, "h9 is not up"),
+        (("detach", "nobody"), 3, "no workload nobody"),
+        (("move", "nobody", "h1"), 3, "no workload nobody"),
+        (("exec", "nobody", "true"), 3, "no workload nobody"),
+        (("stream", "a", "b"), 3, "no workload a"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(vneterctl, words, code, message):
+    seen, _, told = vneterctl(*words)
+    assert seen == code
+    assert message in told
+    assert "Traceback" not in told
