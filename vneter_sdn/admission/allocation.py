@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from math import ceil
 
 from vneter_sdn.admission import blocks
 from vneter_sdn.admission.draft import Draft
@@ -54,9 +55,11 @@ def release(draft: Draft, key: Key) -> None:
     """Release what an object holds and no longer needs; everything, when it was deleted."""
     stored = draft.object(key)
     wanted = {need.pool: need.wanted for need in needs(draft.object, stored)} if stored else {}
+    now = ceil(draft.now * 1000) / 1000
+    # OVSDB keeps 15 digits of a number: milliseconds survive the way there and back.
     for pool, value in held_by(draft, str(key)).items():
         if pool not in wanted or wanted[pool] not in {None, value}:
-            draft.keep(Allocation(pool, value, str(key), draft.now))
+            draft.keep(Allocation(pool, value, str(key), now))
 
 
 def settle(draft: Draft, key: Key) -> None:

@@ -187,8 +187,9 @@ class OvsdbStore:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            if self._connection is not None:
-                self._connection.client.interrupt()
+        while self._thread.is_alive() and self._connection is not None:
+            self._connection.client.interrupt()
+            self._thread.join(0.05)
 
     # What callers hand over, and the thread that takes it.
 
@@ -199,12 +200,14 @@ class OvsdbStore:
                 raise StoreUnavailable("the store is closed")
             self._jobs.append(job)
             self._changed.notify_all()
-            if self._connection is not None:
-                self._connection.client.interrupt()
-            self._changed.wait_for(lambda: job.done or self._closed, self._patience)
-            if not (job.done or job.started or self._closed):
-                self._jobs.remove(job)
-                raise StoreUnavailable(self._why or "the database is busy")
+            while not (job.done or job.started or self._closed):
+                if self._use.network.clock() >= job.until:
+                    self._jobs.remove(job)
+                    raise StoreUnavailable(self._why or "the database is busy")
+                if self._connection is not None:
+                    self._connection.client.interrupt()
+                # Again and again: an interrupt between two reads of the client has no effect.
+                self._changed.wait(0.05)
             self._changed.wait_for(lambda: job.done or self._closed)
         if not job.done:
             raise StoreUnavailable("the store was closed meanwhile")
@@ -281,6 +284,7 @@ class OvsdbStore:
             if job not in self._jobs:
                 return
             job.started = True
+            self._changed.notify_all()
         try:
             job.result = job.work(connection)
         except SessionClosed:
