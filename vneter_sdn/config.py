@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """OVSDB remotes (``ssl:a:6641,ssl:b:6641``); empty means the embedded server."""
     api_listen: str = "127.0.0.1:8181"
     """Address of the REST server; loopback only for now."""
+    metrics_listen: str = "127.0.0.1:8182"
+    """Address of the core's own metrics; loopback only."""
     openflow_listen: tuple[str, ...] = ()
     """OpenFlow listeners besides the unix socket of each local host: ``pssl:6653:0.0.0.0`` or,
     on loopback or with ``insecure_lab``, ``ptcp:6653:127.0.0.1``."""

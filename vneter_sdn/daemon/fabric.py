@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vneter_sdn.compile.network import controller_target
 from vneter_sdn.engine.port import (
+    Blocked,
     Channel,
     Confirmed,
     Database,
@@ -16,7 +18,6 @@ from vneter_sdn.engine.port import (
     Event,
 )
 from vneter_sdn.engine.port import Refused as NotHeld
-from vneter_sdn.engine.targets import local_channel
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.reconcile.plan import Changed
@@ -27,7 +28,8 @@ from vneter_sdn.southbound.openflow.bridges import (
     OpenFlowBridges,
     PeerRefused,
 )
-from vneter_sdn.southbound.openflow.upkeep import Blocked, DesiredBridge, Held, InSync, Refused
+from vneter_sdn.southbound.openflow.upkeep import Blocked as FlowsBlocked
+from vneter_sdn.southbound.openflow.upkeep import DesiredBridge, Held, InSync, Refused
 
 _log = logging.getLogger(__name__)
 _VERSIONS = {5: "OpenFlow14", 6: "OpenFlow15"}
@@ -75,10 +77,9 @@ class Fabric:
 
     def _open_door(self, host: str) -> None:
         managed = self._hosts[host]
-        path = local_channel(managed.spec)
-        if managed.door or path is None or managed.spec.controller is not None:
+        target = controller_target(managed.spec, "")
+        if managed.door or not target.startswith("unix:"):
             return
-        target = f"unix:{path}"
         try:
             self._bridges.listen(target, frozenset({managed.dpid}))
         except OSError as failed:
@@ -135,11 +136,8 @@ def _translated(host: str, event: BridgeEvent) -> Event | None:
         case Refused(epoch=epoch, kind=kind, code=code, step=step, what=what):
             message = f"OpenFlow error ({kind}, {code}) {what} for {step}; trying again"
             return NotHeld(host, epoch, "BundleRejected", message)
-        case Blocked(flows=flows):
-            if not flows:
-                return None
-            message = f"{len(flows)} flows of somebody else hold the place of ours: {flows[0].key}"
-            return NotHeld(host, 0, "ForeignFlows", message)
+        case FlowsBlocked(flows=flows):
+            return Blocked(host, tuple(str(flow.key) for flow in flows))
         case Held(reason=reason):
             return NotHeld(host, 0, "ShrinkHeld", str(reason))
         case _:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
 from vneter_sdn.engine.port import (
+    Blocked,
     Channel,
     Confirmed,
     Database,
@@ -79,6 +80,21 @@ class Controller:
         """What is known of each host."""
         return self._views
 
+    def renewed(self, compiler: Compiler) -> Controller:
+        """A controller that knows what this one was told of hosts, and nothing it concluded.
+
+        Give it ``Stored`` with the whole snapshot next.
+        """
+        fresh = Controller(self._store, self._southbound, compiler, self._now)
+        fresh._seen, fresh._clock = self._seen, self._clock
+        fresh._epoch = self._epoch
+        fresh._views, fresh._specs = dict(self._views), dict(self._specs)
+        fresh._undecided = {i for ports in self._seen.values() for i in ports}
+        for host, view in self._views.items():
+            ofports = {n: t.ofport for n, t in view.tunnels.items() if t.ofport > 0}
+            compiler.observe_tunnels(host, ofports)
+        return fresh
+
     def handle(self, events: Sequence[Event]) -> None:
         """Take in events that happened together, and act on them once.
 
@@ -117,6 +133,8 @@ class Controller:
                 )
             case Confirmed(host=host, epoch=epoch):
                 self._see(host, confirmed=epoch, refused="", refused_message="")
+            case Blocked(host=host, flows=flows):
+                self._see(host, blocked=flows)
             case Refused(host=host, reason=reason, message=message):
                 self._see(host, refused=reason, refused_message=message)
 
@@ -213,7 +231,7 @@ class Controller:
                     self._compiler.bridge(host),
                     self._epoch,
                     self._snapshot.revision,
-                    None if every else changes.get(host),
+                    None if every else changes.get(host) or None,
                 ),
             )
             self._stale.add(Key("Host", "", host))

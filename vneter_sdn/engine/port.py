@@ -88,7 +88,15 @@ class Refused:
     message: str
 
 
-Event = Stored | Ports | Tunnels | Database | Channel | Confirmed | Refused
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Places of ours that flows of somebody else hold on a bridge; empty once they are free."""
+
+    host: str
+    flows: tuple[str, ...]
+
+
+Event = Stored | Ports | Tunnels | Database | Channel | Confirmed | Refused | Blocked
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,14 @@ class HostView:
     """Newest epoch that a barrier confirmed."""
     refused: str = ""
     refused_message: str = ""
+    blocked: tuple[str, ...] = ()
+    """Places of our flows that somebody else's hold."""
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
 
     @property
     def in_sync(self) -> bool:
         """Whether its bridge holds all that is desired."""
-        return self.channel and self.confirmed >= self.desired
+        return self.channel and self.confirmed >= self.desired and not self.blocked
 
     def holds(self, epoch: int) -> bool:
         """Whether what changed at ``epoch`` has been confirmed."""
@@ -74,6 +76,11 @@ def _sync_reason(view: HostView) -> tuple[str, str]:
         return "Confirmed", ""
     if view.refused:
         return view.refused, view.refused_message
+    if view.channel and view.blocked:
+        return "ForeignFlows", (
+            f"flows of somebody else hold {len(view.blocked)} places of ours, "
+            f"as {view.blocked[0]}; remove them, or give the host a bridge of its own"
+        )
     if not view.channel:
         return "NoChannel", "the bridge is not connected"
     return "Programming", f"waiting for the bridge to confirm change {view.desired}"

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API process: REST over the store, on threads.
+
+``python -m vneter_sdn.daemon.api SETTINGS.json``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from vneter_sdn.config import Settings
+from vneter_sdn.errors import StoreUnavailable, VneterError
+from vneter_sdn.northbound.server import serve
+from vneter_sdn.ovsdb.transport import TlsFiles
+from vneter_sdn.store.ovsdb import OvsdbStore
+from vneter_sdn.telemetry import logs
+
+_log = logging.getLogger(__name__)
+RETRY = 0.5
+
+
+def _open_store(settings: Settings) -> OvsdbStore:
+    files = (settings.private_key, settings.certificate, settings.ca_certificate)
+    while True:
+        try:
+            return OvsdbStore(settings.db, tls=TlsFiles(*files) if all(files) else None)
+        except StoreUnavailable as away:
+            _log.warning("%s; trying again", away)
+            time.sleep(RETRY)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Settings)
+    logs.set_up()
+    store = _open_store(settings)
+    try:
+        serve(store, settings)
+    except (VneterError, OSError) as refused:
+        sys.exit(f"error: {refused}")
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core process: the engine and everything southbound, on eventlet, and nothing else.
+
+``python -m vneter_sdn.daemon.core SETTINGS.json``. Whatever goes wrong with one event is logged and
+counted, and the engine starts over from the store, as after a restart: bridges keep what they hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import eventlet
+import eventlet.green.threading
+import eventlet.queue
+import eventlet.wsgi
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from vneter_sdn_apps.icmp_errors import IcmpErrors
+
+from vneter_sdn.compile.network import Compiler
+from vneter_sdn.config import Settings
+from vneter_sdn.daemon.fabric import Fabric
+from vneter_sdn.daemon.sessions import GREEN, opener, tls_files
+from vneter_sdn.engine.controller import Controller
+from vneter_sdn.engine.port import Event, Stored
+from vneter_sdn.errors import StoreUnavailable, VneterError
+from vneter_sdn.model.snapshot import Delta, Snapshot
+from vneter_sdn.southbound.openflow.apphost import AppHost
+from vneter_sdn.southbound.openflow.bridges import OpenFlowBridges, Upkeeping
+from vneter_sdn.southbound.openflow.session import Terms
+from vneter_sdn.southbound.openflow.tls import Credentials
+from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
+from vneter_sdn.telemetry import logs
+from vneter_sdn.telemetry.metrics import OpenFlowCollector
+
+_log = logging.getLogger(__name__)
+BATCH = 1000
+"""Events taken in at once, at most."""
+AUDIT = 60.0
+"""Seconds between read-backs that look for changes behind our back."""
+RETRY = 1.0
+"""Seconds until what failed is tried again."""
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_settings(path: str) -> Settings:
+    """Settings that the supervisor wrote."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
+
+
+def open_store(settings: Settings) -> OvsdbStore:
+    """The store, on green sockets; tried until it answers."""
+    use = Concurrency(threads=eventlet.green.threading, network=GREEN)
+    while True:
+        try:
+            return OvsdbStore(settings.db, concurrency=use, tls=tls_files(settings))
+        except StoreUnavailable as away:
+            _log.warning("%s; trying again", away)
+            eventlet.sleep(RETRY)
+
+
+def _bridges(settings: Settings) -> OpenFlowBridges:
+    files = tls_files(settings)
+    credentials = files and Credentials(files.private_key, files.certificate, files.ca_certificate)
+    bridges = OpenFlowBridges(
+        Upkeeping(
+            terms=Terms(echo_interval=settings.echo_interval),
+            audit=AUDIT,
+            insecure_lab=settings.insecure_lab,
+            credentials=credentials,
+        )
+    )
+    for target in settings.openflow_listen:
+        bridges.listen(target)
+    return bridges
+
+
+class Core:
+    """The engine with its queue of events."""
+
+    def __init__(self, settings: Settings, store: OvsdbStore) -> None:
+        self._store = store
+        self._settings = settings
+        self._told: Snapshot | None = None
+        self._events: eventlet.queue.LightQueue = eventlet.queue.LightQueue()
+        self._bridges = _bridges(settings)
+        self._fabric = Fabric(self._bridges, opener(settings), self._events.put)
+        self._apps = AppHost(self._bridges)
+        self._apps.start(IcmpErrors)
+        self._registry = CollectorRegistry()
+        self._registry.register(OpenFlowCollector(self._bridges.tally))
+        self._restarts = Counter(
+            "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
+        )
+        self._controller = self._new_controller()
+
+    def run(self) -> None:
+        """Serve until killed."""
+        for task in (self._follow, self._sweep, self._serve_metrics):
+            eventlet.spawn(self._forever, task)
+        while True:
+            self._handle([self._events.get()])
+
+    def close(self) -> None:
+        """Close every session; bridges keep what they hold."""
+        self._bridges.close()
+        self._store.close()
+
+    def _new_controller(self) -> Controller:
+        compiler = Compiler(self._settings.openflow_advertise)
+        return Controller(self._store, self._fabric, compiler, _now)
+
+    def _handle(self, events: list[Event]) -> None:
+        while len(events) < BATCH and not self._events.empty():
+            events.append(self._events.get())
+        while True:
+            try:
+                self._controller.handle(events)
+            except StoreUnavailable as away:
+                _log.warning("%s; what bridges hold stays", away)
+                events = []
+                eventlet.sleep(RETRY)
+            except Exception:  # noqa: BLE001 - no single object may end the control of all
+                _log.exception("the engine starts over")
+                self._restarts.inc()
+                eventlet.sleep(RETRY)
+                self._controller = self._controller.renewed(
+                    Compiler(self._settings.openflow_advertise)
+                )
+                events = [Stored(self._store.snapshot(), Delta())]
+            else:
+                return
+
+    def _forever(self, task: Callable[[], None]) -> None:
+        while True:
+            try:
+                task()
+            except StoreUnavailable as away:
+                _log.warning("%s", away)
+            except Exception:  # noqa: BLE001 - a task that ends is an outage
+                _log.exception("%s failed; it starts again", task.__name__)
+            eventlet.sleep(RETRY)
+
+    def _follow(self) -> None:
+        """Tell the engine of every change in the store."""
+        if self._told is None:
+            self._told = self._store.snapshot()
+            self._events.put(Stored(self._told, Delta()))
+        while True:
+            changed = self._store.wait(self._told, 3600.0)
+            if changed is not None:
+                self._told, delta = changed
+                self._events.put(Stored(self._told, delta))
+
+    def _sweep(self) -> None:
+        """Retry allocations, and forget what has rested."""
+        while True:
+            eventlet.sleep(self._settings.admission_sweep)
+            self._store.sweep()
+
+    def _serve_metrics(self) -> None:
+        host, _, port = self._settings.metrics_listen.rpartition(":")
+        listener = eventlet.listen((host, int(port)))
+        eventlet.wsgi.server(listener, make_wsgi_app(self._registry), log_output=False)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+def main() -> None:
+    """Run the core until SIGTERM."""
+    settings = read_settings(sys.argv[1])
+    logs.set_up()
+    signal.signal(signal.SIGTERM, _ignore)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        core = Core(settings, open_store(settings))
+    except (VneterError, OSError) as refused:
+        sys.exit(f"error: {refused}")
+    try:
+        core.run()
+    finally:
+        core.close()
+
+
+if __name__ == "__main__":
+    main()

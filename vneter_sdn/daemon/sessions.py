@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OVSDB sessions on eventlet, told to the engine in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import eventlet
+import eventlet.green.select
+import eventlet.green.socket
+
+from vneter_sdn.config import Settings
+from vneter_sdn.engine.bindings import Port
+from vneter_sdn.engine.port import Database, Event, Ports, Tunnel, Tunnels
+from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.ovsdb.transport import Network, TlsFiles
+from vneter_sdn.southbound.ovsdb.observe import ObservedPort, ObservedTunnel
+from vneter_sdn.southbound.ovsdb.session import HostSession, HostState, Listener, Runtime
+
+GREEN = Network(eventlet.green.socket, eventlet.green.select.select)
+"""Sockets and select that give way to other greenthreads."""
+
+
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """The process's key and certificates; None unless all three are set."""
+    files = (settings.private_key, settings.certificate, settings.ca_certificate)
+    return TlsFiles(*files) if all(files) else None
+
+
+def opener(
+    settings: Settings,
+) -> Callable[[str, HostSpec, Callable[[Event], None]], HostSession]:
+    """A function that opens the session of a host and delivers what it says as events."""
+    runtime = Runtime(spawn=eventlet.spawn, network=GREEN, tls=tls_files(settings))
+
+    def open_session(host: str, spec: HostSpec, deliver: Callable[[Event], None]) -> HostSession:
+        session = HostSession(host, spec.ovsdb, spec.bridge, _listener(deliver), runtime)
+        session.start()
+        return session
+
+    return open_session
+
+
+def _listener(deliver: Callable[[Event], None]) -> Listener:
+    def on_ports(host: str, ports: tuple[ObservedPort, ...]) -> None:
+        seen = tuple(Port(p.interface_id, p.interface, p.ofport) for p in ports)
+        deliver(Ports(host, seen))
+
+    def on_tunnels(host: str, tunnels: tuple[ObservedTunnel, ...]) -> None:
+        deliver(Tunnels(host, {t.name: Tunnel(t.ofport, t.bfd, t.fault) for t in tunnels}))
+
+    def on_state(host: str, state: HostState) -> None:
+        deliver(Database(host, state.connected, state.reason, state.message))
+
+    return Listener(on_ports, on_tunnels, on_state)
