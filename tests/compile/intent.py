@@ -50,8 +50,10 @@ class Intent:
         for prefix in prefixes:
             self.hold(Pools.address(key, prefix), ip_network(prefix)[1], key)
         for block, host in blocks:
-            within = next(p for p in prefixes if ":" in p if ":" in block) if ":" in block else next(
-                p for p in prefixes if ":" not in p
+            within = (
+                next(p for p in prefixes if ":" in p if ":" in block)
+                if ":" in block
+                else next(p for p in prefixes if ":" not in p)
             )
             self.hold(Pools.block(key, within), block, f"Host {host}" if host != "-" else "-")
 
@@ -71,6 +73,4 @@ class Intent:
             self.bindings[key] = Binding(key, host, f"if{number}", port or number, number)
 
     def snapshot(self, revision=1):
-        return Snapshot(
-            revision, dict(self.objects), dict(self.allocations), dict(self.bindings)
-        )
+        return Snapshot(revision, dict(self.objects), dict(self.allocations), dict(self.bindings))

@@ -41,6 +41,7 @@ def test_gateway_answers_echo_of_any_size(one_host, gateway, size):
 
 
 def test_neighbours_are_learnt_from_our_answers(one_host):
+    settled(one_host)
     for to in ("10.1.0.3", "fd01::3", "fe80::ff:fe00:2%e0", "10.2.0.2", "fd02::2"):
         ping(one_host, 1, to)
     table = one_host.within("1", "ip", "neigh")
@@ -53,26 +54,44 @@ def test_neighbours_are_learnt_from_our_answers(one_host):
         assert line in table
 
 
-def test_a_neighbour_stays_reachable_by_unicast_probes(one_host):
-    ping(one_host, 1, "fd01::3")
-    seen = one_host.within("1", "ip", "-6", "neigh", "show", "fd01::3")
-    assert "REACHABLE" in seen
-    one_host.within("1", "ip", "-6", "neigh", "change", "fd01::3", "dev", "e0", "nud", "probe")
+def eventually(lab, port: int, words: str, holds) -> str:
     for _ in range(50):
-        seen = one_host.within("1", "ip", "-6", "neigh", "show", "fd01::3")
-        if "REACHABLE" in seen:
-            return
-        one_host.within("1", "sleep", "0.1")
-    pytest.fail(seen)
+        seen = lab.within(str(port), *words.split())
+        if holds(seen):
+            return seen
+        lab.within(str(port), "sleep", "0.1")
+    return pytest.fail(f"{words}: {seen}")
+
+
+def settled(lab) -> None:
+    for port in (1, 2, 3):
+        eventually(lab, port, "ip -6 address show tentative", lambda seen: not seen.strip())
+
+
+def test_a_neighbour_stays_reachable_by_unicast_probes(one_host):
+    settled(one_host)
+    ping(one_host, 1, "fd01::3")
+    one_host.within("1", "ip", "-6", "neigh", "change", "fd01::3", "dev", "e0", "nud", "probe")
+    eventually(one_host, 1, "ip -6 neigh show fd01::3", lambda seen: "REACHABLE" in seen)
 
 
 def test_duplicate_address_detection_finds_nobody(one_host):
+    settled(one_host)
     one_host.within("1", "ip", "address", "del", "fd01::2/64", "dev", "e0")
     one_host.within("1", "ip", "address", "add", "fd01::2/64", "dev", "e0")
-    for _ in range(50):
-        seen = one_host.within("1", "ip", "-6", "address", "show", "dev", "e0", "to", "fd01::2")
-        if "tentative" not in seen:
-            assert "dadfailed" not in seen
-            return
-        one_host.within("1", "sleep", "0.1")
-    pytest.fail(seen)
+    shown = "ip -6 address show dev e0 to fd01::2"
+    assert "tentative" in one_host.within("1", *shown.split())
+    seen = eventually(one_host, 1, shown, lambda seen: "tentative" not in seen)
+    assert "dadfailed" not in seen
+
+
+def test_an_endpoint_cannot_speak_for_another(one_host):
+    settled(one_host)
+    for address in ("10.1.0.9/24", "fd01::9/64"):
+        nodad = ["nodad"] if ":" in address else []
+        one_host.within("1", "ip", "address", "add", address, "dev", "e0", *nodad)
+        own = address.partition("/")[0]
+        to = "fd01::3" if ":" in address else "10.1.0.3"
+        said = one_host.within("1", "ping", "-c1", "-W1", "-I", own, to, check=False)
+        assert "100% packet loss" in said
+        ping(one_host, 1, to, "-I", own.replace("9", "2"))

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers echo requests to a network's gateway (RFC 792, RFC 4443 §4.2), on every bridge alike.
 
-Any size: of a fragmented request, the first fragment becomes a reply and the later ones, which Open
-vSwitch sees as ICMP of type 0 and code 0, are turned round as they are. So is an
-echo reply sent to the gateway, back to who sent it; it can reach nobody else.
+Requests of any size are answered. Of a fragment Open vSwitch shows no ICMP type (it pretends type 0
+and code 0; of the later fragments of IPv6 it shows protocol 44), so it cannot be made a reply.
+Fragments are turned round as they are: their sender gets its own request, from the gateway, answers
+it, and that answer, turned round as well, is the reply it waits for. They can reach nobody else.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from vneter_sdn.pipeline.priorities import NORMAL
 from vneter_sdn.pipeline.registers import NETWORK
 
 TTL = 64
-LATER_FRAGMENT = 0
+FRAGMENT = 0
+PROTO_FRAGMENT = 44
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 ECHO_REQUEST6, ECHO_REPLY6 = 128, 129
 
@@ -39,14 +41,14 @@ def _replies(network: Segment, address: IPAddress, write: Writer) -> Iterator[Fl
     own, mac = int(address), network.gateway_mac
     if address.version == 4:
         ip, icmp, request, reply = "ip", "icmp", ECHO_REQUEST, ECHO_REPLY
-        family: Matched = {"eth_type": ETH_IP, "ip_proto": PROTO_ICMP}
+        ethertype, protocol = ETH_IP, PROTO_ICMP
     else:
         ip, icmp, request, reply = "ipv6", "icmpv6", ECHO_REQUEST6, ECHO_REPLY6
-        family = {"eth_type": ETH_IPV6, "ip_proto": PROTO_ICMPV6}
+        ethertype, protocol = ETH_IPV6, PROTO_ICMPV6
     to_gateway: Matched = {
         "reg1": NETWORK.match(network.vni),
         "eth_dst": mac,
-        **family,
+        "eth_type": ethertype,
         f"{ip}_dst": own,
     }
     turned: tuple[Action, ...] = (
@@ -56,10 +58,24 @@ def _replies(network: Segment, address: IPAddress, write: Writer) -> Iterator[Fl
         setting(f"{ip}_src", own),
         setting("ip_ttl", TTL),
     )
-    for kind in (request, LATER_FRAGMENT):
-        matched = {**to_gateway, f"{icmp}_type": kind, f"{icmp}_code": 0}
-        answer = (setting(f"{icmp}_type", reply),) if kind == request else ()
-        yield write("gateway", NORMAL, matched, *turned, *answer, Output(IN_PORT))
+    asked: Matched = {
+        **to_gateway,
+        "ip_proto": protocol,
+        f"{icmp}_type": request,
+        f"{icmp}_code": 0,
+    }
+    answer = setting(f"{icmp}_type", reply)
+    yield write("gateway", NORMAL, asked, *turned, answer, Output(IN_PORT))
+    fragment: Matched = {
+        **to_gateway,
+        "ip_proto": protocol,
+        f"{icmp}_type": FRAGMENT,
+        f"{icmp}_code": 0,
+    }
+    yield write("gateway", NORMAL, fragment, *turned, Output(IN_PORT))
+    if address.version == 6:
+        later: Matched = {**to_gateway, "ip_proto": PROTO_FRAGMENT}
+        yield write("gateway", NORMAL, later, *turned, Output(IN_PORT))
 
 
 FEATURE = Feature("gateway", 5, "answers echo requests to gateways", {"Network": gateway})
