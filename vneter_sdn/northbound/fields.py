@@ -42,7 +42,7 @@ def _rows(schema: dict[str, Any], prefix: str) -> Iterator[FieldRow]:
 
 def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
-    return "" if value is None or value in ("", [], {}) else json.dumps(value)
+    return "" if value is None or (hasattr(value, "__len__") and not value) else json.dumps(value)
 
 
 def _phrase(field: dict[str, Any]) -> str:
