@@ -43,6 +43,8 @@ BATCH = 1000
 """Events taken in at once, at most."""
 AUDIT = 60.0
 """Seconds between read-backs that look for changes behind our back."""
+CLOSING = 2.0
+"""Seconds that closing sessions may take."""
 RETRY = 1.0
 """Seconds until what failed is tried again."""
 
@@ -90,6 +92,7 @@ class Core:
         self._store = store
         self._settings = settings
         self._told: Snapshot | None = None
+        self._stopping = False
         self._events: eventlet.queue.LightQueue = eventlet.queue.LightQueue()
         self._bridges = _bridges(settings)
         self._fabric = Fabric(self._bridges, opener(settings), self._events.put)
@@ -103,16 +106,24 @@ class Core:
         self._controller = self._new_controller()
 
     def run(self) -> None:
-        """Serve until killed."""
+        """Serve until `stop`."""
         for task in (self._follow, self._sweep, self._serve_metrics):
             eventlet.spawn(self._forever, task)
-        while True:
-            self._handle([self._events.get()])
+        while not self._stopping:
+            event = self._events.get()
+            if event is not None:
+                self._handle([event])
+
+    def stop(self) -> None:
+        """Make `run` return; callable from a signal handler through the hub."""
+        self._stopping = True
+        self._events.put(None)
 
     def close(self) -> None:
         """Close every session; bridges keep what they hold."""
-        self._bridges.close()
-        self._store.close()
+        with eventlet.Timeout(CLOSING, False):
+            self._bridges.close()
+            self._store.close()
 
     def _new_controller(self) -> Controller:
         compiler = Compiler(self._settings.openflow_advertise)
@@ -120,8 +131,10 @@ class Core:
 
     def _handle(self, events: list[Event]) -> None:
         while len(events) < BATCH and not self._events.empty():
-            events.append(self._events.get())
-        while True:
+            event = self._events.get()
+            if event is not None:
+                events.append(event)
+        while not self._stopping:
             try:
                 self._controller.handle(events)
             except StoreUnavailable as away:
@@ -172,24 +185,20 @@ class Core:
         eventlet.wsgi.server(listener, make_wsgi_app(self._registry), log_output=False)
 
 
-def _ignore(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
-
-
 def main() -> None:
     """Run the core until SIGTERM."""
     settings = read_settings(sys.argv[1])
     logs.set_up()
-    signal.signal(signal.SIGTERM, _ignore)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         core = Core(settings, open_store(settings))
     except (VneterError, OSError) as refused:
         sys.exit(f"error: {refused}")
-    try:
-        core.run()
-    finally:
-        core.close()
+    signal.signal(
+        signal.SIGTERM, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, core.stop)
+    )
+    core.run()
+    core.close()
 
 
 if __name__ == "__main__":

@@ -52,7 +52,10 @@ def _write_settings(settings: Settings) -> Path:
 
 
 def _python(name: str, module: str, settings: Path) -> Child:
-    return Child(name, (sys.executable, "-m", f"vneter_sdn.daemon.{module}", str(settings)))
+    # Warnings are for tests; eventlet's about its own age would greet every start (design 0002).
+    return Child(
+        name, (sys.executable, "-W", "ignore", "-m", f"vneter_sdn.daemon.{module}", str(settings))
+    )
 
 
 def run(settings: Settings) -> None:
