@@ -164,9 +164,13 @@ class MemoryBridges:
 
     # -- the other side -------------------------------------------------------------------------
 
+    def add(self, dpid: int) -> MemoryBridge:
+        """A bridge that is not connected yet, to be given something to hold."""
+        return self.bridges.setdefault(dpid, MemoryBridge(self._queue, lambda: self.now))
+
     def connect(self, dpid: int, ports: tuple[Port, ...] = ()) -> MemoryBridge:
         """A bridge connects, with whatever it held before."""
-        bridge = self.bridges.setdefault(dpid, MemoryBridge(self._queue, lambda: self.now))
+        bridge = self.add(dpid)
         bridge.ports, bridge.upkeep = ports or bridge.ports, self._upkeep(dpid)
         bridge.upkeep.connected(bridge)
         self._queue.append(lambda: self._announce(BridgeConnected(dpid, 6, "memory", bridge.ports)))

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every kind of bridges promises: in memory, and on real Open vSwitch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vneter_sdn.model.flow import (
+    BridgeState,
+    Bucket,
+    Flow,
+    Group,
+    GroupAction,
+    Meter,
+    MeterAction,
+    Output,
+    match,
+)
+from vneter_sdn.pipeline import reserved
+from vneter_sdn.pipeline.cookies import Cookie
+from vneter_sdn.reconcile.plan import Changed
+from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected
+from vneter_sdn.southbound.openflow.memory import MemoryBridges
+from vneter_sdn.southbound.openflow.upkeep import (
+    Blocked,
+    DesiredBridge,
+    Drifted,
+    Held,
+    InSync,
+    Refused,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+DPID = 0x42
+G, M = reserved.GROUPS.start, reserved.METERS.start
+
+
+def flow(number: int, *actions, owner: int = 1) -> Flow:
+    return Flow(0, 10, match(reg1=number), actions, None, Cookie(1, 1, owner).number)
+
+
+def state(count: int = 5) -> BridgeState:
+    flows = [flow(n, Output(1)) for n in range(1, count)]
+    flows += [flow(100, GroupAction(G)), flow(101, MeterAction(M), Output(1))]
+    group = Group(G, "select", (Bucket((Output(1),), 1), Bucket((GroupAction(G + 1),), 2)))
+    return BridgeState.of(
+        flows, [group, Group(G + 1, "all", (Bucket((Output(1),)),))], [Meter(M, 50, 5)]
+    )
+
+
+class Memory:
+    """The twin, driven by its own clock."""
+
+    def __init__(self, audit: float) -> None:
+        self.bridges = MemoryBridges(audit)
+        self.seen: list = []
+        self.bridges.subscribe(self.seen.append)
+
+    def connect(self) -> None:
+        self.bridges.connect(DPID)
+
+    def restart(self) -> None:
+        self.bridges.restart(DPID)
+
+    def foreign(self, number: int) -> None:
+        bridge = self.bridges.add(DPID)
+        key = flow(number).key
+        bridge.observed = replace(bridge.observed, foreign=bridge.observed.foreign | {key})
+
+    def remove_all(self) -> None:
+        bridge = self.bridges.bridges[DPID]
+        bridge.observed = replace(bridge.observed, flows={})
+
+    def until(self, kind, count: int = 1):
+        for _ in range(200):
+            found = [event for event in self.seen if isinstance(event, kind)]
+            if len(found) >= count:
+                return found[-1]
+            self.bridges.advance(0.1)
+        raise AssertionError(f"no {kind.__name__}: {self.seen}")
+
+    def held(self) -> int:
+        return len(self.bridges.bridges[DPID].observed.flows)
+
+
+class Real:
+    """Open vSwitch, asked with ovs-ofctl."""
+
+    def __init__(self, ovs, bridges, eventually) -> None:
+        self.ovs, self.bridges, self.eventually = ovs, bridges, eventually
+        self.seen = bridges.seen
+        ovs.bridge("br0", DPID)
+        # Open vSwitch flushes a bridge when it gets its first controller; have that over with.
+        ovs.controller("br0", f"unix:{ovs.directory}/nobody")
+        self.target = f"unix:{ovs.directory}/c"
+        bridges.listen(self.target, frozenset({DPID}))
+
+    def connect(self) -> None:
+        self.ovs.controller("br0", self.target)
+
+    def restart(self) -> None:
+        self.ovs.restart_switch()
+
+    def foreign(self, number: int) -> None:
+        self.ovs.ofctl("add-flow", "br0", f"priority=10,reg1={number},actions=drop")
+
+    def remove_all(self) -> None:
+        self.ovs.ofctl("del-flows", "br0")
+
+    def until(self, kind, count: int = 1):
+        self.eventually(lambda: sum(isinstance(e, kind) for e in self.seen) >= count)
+        return [event for event in self.seen if isinstance(event, kind)][-1]
+
+    def held(self) -> int:
+        return sum("cookie=0x76" in line for line in self.ovs.flows("br0"))
+
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.ovs)])
+def world(request):
+    def make(audit: float = 0.0):
+        if request.param == "memory":
+            return Memory(audit)
+        make_bridges = request.getfixturevalue("make_bridges")
+        return Real(
+            request.getfixturevalue("ovs"),
+            make_bridges(audit=audit),
+            request.getfixturevalue("eventually"),
+        )
+
+    return make
+
+
+def test_a_bridge_gets_what_it_should_hold_and_nothing_twice(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(state(), 1, epoch=9))
+    one.connect()
+    done = one.until(InSync)
+    assert (done.dpid, done.revision, done.epoch) == (DPID, 1, 9)
+    assert one.held() == 6
+    assert [type(e) for e in one.seen] == [BridgeConnected, InSync]
+    one.bridges.desire(DPID, DesiredBridge(state(), 2))
+    assert not one.until(InSync, 2).plan
+
+
+def test_nothing_is_done_to_a_bridge_nobody_wants_anything_of(world) -> None:
+    one = world()
+    one.foreign(1)
+    one.connect()
+    one.until(BridgeConnected)
+    assert one.held() == 0
+    assert len(one.seen) == 1
+
+
+def test_a_delta_is_sent_alone_and_groups_and_meters_follow(world) -> None:
+    one = world()
+    first = state()
+    one.bridges.desire(DPID, DesiredBridge(first, 1))
+    one.connect()
+    one.until(InSync)
+    extra, gone = flow(50, Output(1)), flow(100, GroupAction(G))
+    flows = [f for f in first.flows.values() if f != gone]
+    second = BridgeState.of([*flows, extra], [], first.meters.values())
+    changed = Changed(flows=frozenset({extra.key, gone.key}))
+    one.bridges.desire(DPID, DesiredBridge(second, 2, changed))
+    plan = one.until(InSync, 2).plan
+    assert plan.tally() == {"add flow": 1, "delete flow": 1, "delete group": 2}
+    assert one.held() == 6
+
+
+def test_a_changed_action_a_changed_group_and_a_changed_meter(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(state(), 1))
+    one.connect()
+    one.until(InSync)
+    was = state()
+    flows = {**was.flows, flow(1).key: flow(1)}
+    groups = {**was.groups, G: Group(G, "all", (Bucket((Output(1),)),))}
+    meters = {M: Meter(M, 60, 5), M + 1: Meter(M + 1, 1, 1, "kbps")}
+    one.bridges.desire(DPID, DesiredBridge(BridgeState(flows, groups, meters), 2))
+    assert one.until(InSync, 2).plan.tally() == {
+        "modify flow": 1, "modify group": 1, "modify meter": 1, "add meter": 1,
+    }  # fmt: skip
+    one.bridges.desire(DPID, DesiredBridge(BridgeState(), 3))
+    one.until(InSync, 3)
+    assert one.held() == 0
+
+
+def test_a_restarted_bridge_is_filled_again(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(state(), 1))
+    one.connect()
+    one.until(InSync)
+    one.restart()
+    one.until(BridgeDisconnected)
+    one.until(InSync, 2)
+    assert one.held() == 6
+
+
+def test_a_foreign_flow_keeps_its_place(world) -> None:
+    one = world()
+    one.foreign(1)
+    one.foreign(77)
+    one.bridges.desire(DPID, DesiredBridge(state(), 1))
+    one.connect()
+    one.until(InSync)
+    assert [f.key for f in one.until(Blocked).flows] == [flow(1).key]
+    assert one.held() == 5
+
+
+def test_a_refused_plan_changes_nothing_and_is_tried_again(world) -> None:
+    one = world()
+    bad = flow(9, GroupAction(G + 9))
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([flow(1, Output(1)), bad]), 1))
+    one.connect()
+    refused = one.until(Refused)
+    assert (refused.kind, refused.code) == (2, 9)
+    assert refused.step is not None
+    assert refused.step.thing == bad
+    assert refused.retry_in == 1.0
+    assert one.held() == 0
+    assert one.until(Refused, 2).retry_in == 2.0
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([flow(1, Output(1))]), 2))
+    assert one.until(InSync).revision == 2
+    assert one.held() == 1
+
+
+def test_an_audit_finds_and_repairs_what_others_removed(world) -> None:
+    one = world(audit=0.3)
+    one.bridges.desire(DPID, DesiredBridge(state(), 1))
+    one.connect()
+    one.until(InSync)
+    one.remove_all()
+    drift = one.until(Drifted)
+    assert drift.plan.tally() == {"add flow": 6}
+    one.until(InSync, 2)
+    assert one.held() == 6
+
+
+def test_an_old_intent_that_shrank_is_held_until_it_is_forced(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(state(100), 5))
+    one.connect()
+    one.until(InSync)
+    one.bridges.desire(DPID, DesiredBridge(state(2), 4))
+    assert one.until(Held).reason.deletes == 98
+    assert one.held() == 101
+    one.bridges.desire(DPID, DesiredBridge(state(2), 4, forced=True))
+    one.until(InSync, 2)
+    assert one.held() == 3
