@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from vneter_sdn.compile.features.unit import Part
 from vneter_sdn.errors import PipelineError
@@ -83,16 +83,24 @@ def digest(state: BridgeState) -> str:
 class _Bridge:
     """One bridge: who holds what."""
 
-    __slots__ = ("before", "contested", "held", "owner", "state", "total")
+    __slots__ = ("before", "contested", "flows", "others", "owner", "state", "total")
 
     def __init__(self) -> None:
-        self.held: dict[Hashable, Item] = {}
+        self.flows: dict[Hashable, Item] = {}
+        self.others: dict[Hashable, Item] = {}
         self.owner: dict[Hashable, Unit] = {}
         self.contested: dict[Hashable, dict[Unit, Item]] = {}
         self.before: dict[Hashable, Item | None] = {}
         """Places written since the last harvest, and what they held then."""
         self.total = 0
         self.state: BridgeState | None = None
+
+    def held(self, place: Hashable) -> Item | None:
+        """What is at a place."""
+        return self._table(place).get(place)
+
+    def _table(self, place: Hashable) -> dict[Hashable, Item]:
+        return self.flows if isinstance(place, FlowKey) else self.others
 
     def claim(self, unit: Unit, place: Hashable, item: Item, heft: int) -> None:
         owner = self.owner.get(place)
@@ -101,12 +109,12 @@ class _Bridge:
             self._write(place, item)
             self.total += heft
         elif owner != unit and place not in self.contested:
-            self.contested[place] = {owner: self.held[place], unit: item}
+            self.contested[place] = {owner: self._table(place)[place], unit: item}
             self._settle(place)
         elif place in self.contested:
             self.contested[place][unit] = item
             self._settle(place)
-        elif self.held[place] != item:
+        elif self.held(place) != item:
             raise PipelineError(f"{unit} claims {place} twice")
 
     def yield_up(self, unit: Unit, place: Hashable, heft: int) -> None:
@@ -122,23 +130,24 @@ class _Bridge:
     def _settle(self, place: Hashable) -> None:
         claims = self.contested[place]
         unit = min(claims)
-        self.total += weight(claims[unit]) - weight(self.held[place])
+        self.total += weight(claims[unit]) - weight(self._table(place)[place])
         self.owner[place] = unit
         self._write(place, claims[unit])
         if len(claims) == 1:
             del self.contested[place]
 
     def _write(self, place: Hashable, item: Item | None) -> None:
-        self.before.setdefault(place, self.held.get(place))
+        table = self._table(place)
+        self.before.setdefault(place, table.get(place))
         if item is None:
-            del self.held[place]
+            del table[place]
         else:
-            self.held[place] = item
+            table[place] = item
 
     def harvest(self) -> BridgeDelta | None:
         """What differs from the last harvest."""
         before, self.before = self.before, {}
-        places = [place for place, item in before.items() if self.held.get(place) != item]
+        places = [place for place, item in before.items() if self.held(place) != item]
         if not places:
             return None
         self.state = None
@@ -149,9 +158,9 @@ class _Bridge:
 
     def frozen(self) -> BridgeState:
         if self.state is None:
-            items = self.held.values()
+            items = self.others.values()
             self.state = BridgeState(
-                {place: i for place, i in self.held.items() if isinstance(i, Flow)},  # type: ignore[misc]
+                cast("dict[FlowKey, Flow]", self.flows.copy()),
                 {i.group: i for i in items if isinstance(i, Group)},
                 {i.meter: i for i in items if isinstance(i, Meter)},
             )
@@ -189,7 +198,7 @@ class Bridges:
                 for host in hosts:
                     self._of(host).claim(unit, place, item, heft)
         deltas = {host: bridge.harvest() for host, bridge in self._bridges.items() if bridge.before}
-        for host in [h for h, bridge in self._bridges.items() if not bridge.held]:
+        for host in [h for h, b in self._bridges.items() if not (b.flows or b.others)]:
             del self._bridges[host]
         return {host: delta for host, delta in deltas.items() if delta}
 

@@ -19,6 +19,7 @@ than on a bridge.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from vneter_sdn.errors import PipelineError
@@ -79,15 +80,12 @@ class Table:
             PipelineError: it matches, sets, sends or goes where the contract does not allow.
         """
         contract = self.contract
-        self._refuse("match", set(matched) - contract.matches)
-        self._refuse("set", {name for a in actions for name in _written(a)} - contract.sets)
-        targets = {goto} if goto else set()
-        targets |= {BY_ID[a.table].name for a in actions if isinstance(a, Resubmit)}
-        self._refuse("go to", {str(t) for t in targets} - contract.goes_to)
-        if not contract.outputs and any(
-            isinstance(a, Output | OutputField | GroupAction) for a in actions
-        ):
-            self._refuse("send", {"a packet"})
+        if not matched.keys() <= contract.matches:
+            self._refuse("match", matched.keys() - contract.matches)
+        for action in actions:
+            self._check(action)
+        if goto and goto not in contract.goes_to:
+            self._refuse("go to", {goto})
         return Flow(
             self.id,
             priority,
@@ -108,21 +106,26 @@ class Table:
             cookie,
         )
 
-    def _refuse(self, verb: str, stray: set[str]) -> None:
-        if stray:
-            raise PipelineError(f"{self.name} may not {verb} {', '.join(sorted(stray))}")
+    def _check(self, action: Action) -> None:
+        contract = self.contract
+        match action:
+            case SetField(field=written) | Copy(target=written):
+                if written not in contract.sets:
+                    self._refuse("set", {written})
+            case DecTtl():
+                if "ip_ttl" not in contract.sets:
+                    self._refuse("set", {"ip_ttl"})
+            case Output() | OutputField() | GroupAction():
+                if not contract.outputs:
+                    self._refuse("send", {"a packet"})
+            case Resubmit(table=number):
+                if BY_ID[number].name not in contract.goes_to:
+                    self._refuse("go to", {BY_ID[number].name})
+            case MeterAction() | Punt():
+                pass
 
-
-def _written(action: Action) -> tuple[str, ...]:
-    match action:
-        case SetField(field=field):
-            return (field,)
-        case Copy(target=target):
-            return (target,)
-        case DecTtl():
-            return ("ip_ttl",)
-        case Output() | OutputField() | GroupAction() | Resubmit() | MeterAction() | Punt():
-            return ()
+    def _refuse(self, verb: str, stray: Set[str]) -> None:
+        raise PipelineError(f"{self.name} may not {verb} {', '.join(sorted(stray))}")
 
 
 def _contract(  # noqa: PLR0913 - a declaration, read as a row

@@ -6,7 +6,8 @@ share the table; priorities put them in this order::
 
     FINAL      tagged frames, LLDP and 802.1 control frames; questions about one's own address,
                which nobody may answer (gratuitous ARP, duplicate address detection)
-    OVERRIDE   neighbour solicitations and advertisements that claim only what is one's own
+    OVERRIDE   neighbour solicitations and advertisements that claim only what is one's own; an
+               advertisement has to come from the address that it is about
     EXCEPTION  all others, router advertisements and redirects
     HIGH       ARP, IPv4 and IPv6 from one's own addresses
     NORMAL     all other ARP, IPv4 and IPv6
@@ -96,11 +97,8 @@ def _ipv6(address: IPAddress, here: Station, sender: Matched, write: Writer) -> 
     for option in (here.mac, NO_OPTION):
         asked = {**sender, **SOLICIT, "ipv6_src": own, "nd_sll": option}
         yield write("spoof_guard", OVERRIDE, asked, goto="neighbour")
-        for target in here.all_addresses:
-            if target.version == 6:
-                told = {**sender, **ADVERTISE, "ipv6_src": own, "nd_tll": option}
-                told["nd_target"] = int(target)
-                yield write("spoof_guard", OVERRIDE, told, goto="neighbour")
+        told = {**sender, **ADVERTISE, "ipv6_src": own, "nd_target": own, "nd_tll": option}
+        yield write("spoof_guard", OVERRIDE, told, goto="neighbour")
 
 
 FEATURE = Feature(
