@@ -73,6 +73,9 @@ def _batches(messages: Iterator[bytes], size: int = 2000) -> Iterator[bytes]:
 def install(link: Link, wanted: Iterable[Flow]) -> None:
     """One atomic bundle, from values to barrier reply.
 
+    Open vSwitch drops what it cannot read as it is added, and would commit the rest: so the
+    first barrier, before the commit.
+
     Raises:
         SouthboundError: the switch refused anything.
     """
@@ -80,8 +83,13 @@ def install(link: Link, wanted: Iterable[Flow]) -> None:
     link.send(encode.bundle_open(1, V15, 1))
     for batch in _batches(encode.bundled_flow_mods(changes, V15, 1, 1000)):
         link.send(batch)
-    link.send(encode.bundle_commit(1, V15, 2))
-    for reply in link.barrier(3):
+    _refuse_errors(link.barrier(2))
+    link.send(encode.bundle_commit(1, V15, 3))
+    _refuse_errors(link.barrier(4))
+
+
+def _refuse_errors(replies: list[decode.Message]) -> None:
+    for reply in replies:
         if isinstance(reply, decode.Error):
             raise SouthboundError(f"refused with {reply.kind}/{reply.code}")
 

@@ -132,7 +132,7 @@ def _flow_removed(message: bytes, version: int) -> None:
     if version == V14:
         need(laws.match(message, 48, len(message)) == len(message), "flow-removed length", 2)
         return
-    after = laws.match(message, 32, len(message))
+    after = laws.match(message, 24, len(message))
     need(laws.statistics(message, after, len(message)) == len(message), "flow-removed length", 2)
 
 
