@@ -57,10 +57,16 @@ def verdicts(snapshot: Snapshot, fresh: Mapping[str, str]) -> list[Verdict]:
 
 
 def fresh_digests(snapshot: Snapshot) -> dict[str, str]:
-    """The digest of each host's bridge, compiled from nothing."""
+    """The digest of each host's bridge, compiled from nothing but the store and observed ports."""
     from vneter_sdn.compile.network import compile_snapshot
 
-    return {host: plan.digest for host, plan in compile_snapshot(snapshot).items()}
+    ofports = {
+        key.name: {name: int(tunnel["port"]) for name, tunnel in found.items()}
+        for key, status in snapshot.statuses.items()
+        if key.kind == "Host" and (found := status.details.get("tunnels"))
+    }
+    compiler = compile_snapshot(snapshot, ofports)
+    return {host: compiler.digest(host) for host in compiler.hosts()}
 
 
 def _word(fresh: str, reported: str, snapshot: Snapshot, details: Mapping[str, Any]) -> str:

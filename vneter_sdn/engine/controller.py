@@ -34,6 +34,7 @@ from vneter_sdn.engine.port import (
 )
 from vneter_sdn.engine.reports import (
     HostView,
+    accepted,
     endpoint_conditions,
     host_conditions,
     host_details,
@@ -272,7 +273,9 @@ class Controller:
         if key.kind == "Host" and key.name in self._views:
             view = self._views[key.name]
             state = self._compiler.bridge(key.name)
-            details = host_details(view, self._compiler.digest(key.name), len(state.flows))
+            details = host_details(
+                view, self._compiler.digest(key.name), len(state.flows), snapshot.revision
+            )
             return Status(key, revision, host_conditions(view), details)
         if key.kind == "Endpoint":
             conditions = endpoint_conditions(
@@ -282,4 +285,4 @@ class Controller:
                 self._compiler.holders(key),
             )
             return Status(key, revision, conditions)
-        return None
+        return None if key.kind == "Host" else Status(key, revision, accepted())

@@ -86,13 +86,21 @@ def _sync_reason(view: HostView) -> tuple[str, str]:
     return "Programming", f"waiting for the bridge to confirm change {view.desired}"
 
 
-def host_details(view: HostView, digest: str, flows: int) -> Mapping[str, Any]:
-    """What ``vneterctl describe host`` shows besides conditions."""
+def host_details(view: HostView, digest: str, flows: int, revision: int) -> Mapping[str, Any]:
+    """What ``vneterctl describe host`` shows besides conditions.
+
+    ``digest`` is of the flows desired, compiled from ``revision`` of the store.
+    """
     return {
         "openflow": view.channel_version,
         "digest": digest,
         "flows": flows,
-        "tunnels": {name: tunnel.state for name, tunnel in sorted(view.tunnels.items())},
+        "compiledRevision": revision,
+        "tunnels": {
+            name: {"state": tunnel.state, "port": tunnel.ofport}
+            for name, tunnel in sorted(view.tunnels.items())
+            if tunnel.ofport > 0
+        },
     }
 
 
@@ -124,6 +132,11 @@ def endpoint_conditions(
     if waiting:
         return condition("Ready", False, "Programming", f"waiting for {', '.join(waiting)}"), bound
     return condition("Ready", True, "Confirmed"), bound
+
+
+def accepted() -> tuple[Condition, ...]:
+    """Ready, for what is complete as soon as it is stored: tenants, networks, links."""
+    return (condition("Ready", True, "Accepted"),)
 
 
 def stamp(new: Status, before: Status | None, now: str) -> Status:
