@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
-
-os.environ["OSKEN_HUB_TYPE"] = "eventlet"  # read by os_ken.lib.hub when it is first imported
 
 import eventlet
 from os_ken.base.app_manager import AppManager, OSKenApp
