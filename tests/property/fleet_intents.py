@@ -65,12 +65,19 @@ def plans(draw):
             prefixes = [FOURS[number]] if "4" in families else []
             prefixes += [SIXES[number]] if "6" in families else []
             networks[Key("Network", tenant, f"n{number}")] = tuple(prefixes)
+    chosen = draw(members(tuple(hosts), tuple(networks)))
+    return Plan(hosts, networks, chosen, draw(st.booleans()), apart)
+
+
+@st.composite
+def members(draw, hosts, networks):
+    """Endpoints for these hosts and networks."""
     place = st.sampled_from((*hosts, None))
     endpoints = []
     for number in range(draw(st.integers(2, 7))):
         bound = draw(st.sampled_from((*hosts, *hosts, None)))
         plan = EndpointPlan(
-            draw(st.sampled_from(tuple(networks))),
+            draw(st.sampled_from(networks)),
             draw(st.one_of(st.just(bound), place)),
             bound,
             # Far from the first blocks, so that no host's block holds it.
@@ -79,8 +86,14 @@ def plans(draw):
             draw(place),
         )
         endpoints.append(plan)
-    members = tuple(_without_doubles(endpoints))
-    return Plan(hosts, networks, members, draw(st.booleans()), apart)
+    return tuple(_without_doubles(endpoints))
+
+
+@st.composite
+def histories(draw):
+    """A plan, and the same networks with other endpoints of the same names."""
+    plan = draw(plans())
+    return plan, replace(plan, endpoints=draw(members(tuple(plan.hosts), tuple(plan.networks))))
 
 
 def _without_doubles(endpoints):
@@ -141,15 +154,35 @@ def bindings(plan):
             yield before, Binding(key, endpoint.bound, f"i{number}", port, number + 2)
 
 
-def snapshot_of(plan):
-    """Through admission, in one batch; the oldest news of bindings comes in first and last."""
-    store = MemoryStore(clock=lambda: 1_800_000_000.0)
-    store.apply(list(edits(plan)), author="test")
-    ways = list(bindings(plan))
+def snapshot_of(*history):
+    """Through admission and bindings, plan after plan, an hour apart."""
+    hours = count(500_000)
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    for sequence, plan in enumerate(history):
+        now[0] = next(hours) * 3600.0
+        wanted = {edit.key: edit for edit in edits(plan)}
+        gone = [key for key in store.snapshot().objects if key not in wanted]
+        moved = [
+            key for key in store.snapshot().objects if key in wanted and key.kind == "Endpoint"
+        ]
+        for keys in (gone, moved):
+            store.apply([Edit("delete", key) for key in keys], author="test")
+        now[0] = next(hours) * 3600.0
+        store.sweep()
+        store.apply(list(wanted.values()), author="test")
+        _bind(store, plan, 1000 * sequence)
+    return store.snapshot()
+
+
+def _bind(store, plan, sequence):
+    """The oldest news of bindings comes in first, and once more last."""
+    ways = [
+        tuple(replace(b, sequence=b.sequence + sequence) for b in way) for way in bindings(plan)
+    ]
     store.bind([before for before, _ in ways])
     store.bind([after for _, after in ways])
     store.bind([before for before, _ in ways])
-    return store.snapshot()
 
 
 @dataclass(frozen=True)
@@ -184,9 +217,9 @@ class World:
             assert punted.action.meter in self.fleet.bridges[host].meters, punted
 
 
-def world_of(plan, mutate=lambda state: state):
-    """Compile a plan; ``mutate`` breaks each bridge's state, to see whether the laws notice."""
-    snapshot = snapshot_of(plan)
+def world_of(*history, mutate=lambda state: state):
+    """Compile what comes of plans; ``mutate`` breaks each bridge's state, for laws to notice."""
+    snapshot = snapshot_of(*history)
     states, rows = compiled(snapshot)
     fleet = join({host: mutate(state) for host, state in states.items()}, rows)
     return World(snapshot, meaning_of(snapshot), fleet)

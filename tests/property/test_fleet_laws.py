@@ -2,7 +2,7 @@
 """The fleet delivers exactly what the intent allows, whatever the intent."""
 
 import pytest
-from fleet_intents import plans, world_of
+from fleet_intents import histories, plans, world_of
 from fleet_laws import LAWS
 from hypothesis import HealthCheck, given, settings
 
@@ -12,3 +12,11 @@ from hypothesis import HealthCheck, given, settings
 @given(plan=plans())
 def test_holds(law, plan):
     law(world_of(plan))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=histories())
+def test_hold_after_changes(history):
+    world = world_of(*history)
+    for law in LAWS:
+        law(world)

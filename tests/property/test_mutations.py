@@ -136,6 +136,6 @@ def test_the_plan_itself_is_lawful():
 
 @pytest.mark.parametrize(("mutate", "law"), MUTATIONS.values(), ids=MUTATIONS)
 def test_is_noticed(mutate, law):
-    world = world_of(PLAN, mutate)
+    world = world_of(PLAN, mutate=mutate)
     with pytest.raises((AssertionError, ValueError)):
         law(world)
