@@ -65,7 +65,7 @@ def test_it_concludes_that_all_agree():
     assert report.good
     assert "PASS: all 24 probes agree" in text
     assert "NO" not in text
-    assert "(0 leaks)" in text
+    assert "(leaks: 0)" in text
     assert probe_document(report)["findings"] == {"reached": 16, "silent": 8}
 
 
@@ -81,7 +81,7 @@ def test_it_concludes_that_one_leaks():
     assert not report.good
     assert "FAIL: 1 of 24" in text
     assert "red/a -> blue/c 10.0.0.3 tcp/80: expected nobody, seen blue/c, heard by blue/c" in text
-    assert "(1 leaks)" in text
+    assert "(leaks: 1)" in text
 
 
 def test_a_large_matrix_shows_the_worst_of_each_pair():

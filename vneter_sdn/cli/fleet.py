@@ -263,7 +263,7 @@ def demo(
     from vneter_sdn.fleet.demo import Demo
 
     with _told():
-        shown = Demo(_layout(), _client, manifest_dir, hosts=hosts, keep=keep)
+        shown = Demo(_demo_layout(keep), _client, manifest_dir, hosts=hosts, keep=keep)
         raise typer.Exit(0 if shown.play() else 1)
 
 
@@ -271,6 +271,14 @@ def _layout() -> Any:
     from vneter_sdn.fleet.layout import Layout
 
     return Layout.from_environment()
+
+
+def _demo_layout(keep: bool) -> Any:
+    """A place of its own, beside whatever fleet an operator has up, unless it is to be kept."""
+    from vneter_sdn.fleet.layout import Layout
+
+    own = {} if keep else {"VNETER_RUN_DIR": "/run/vneter-demo", "VNETER_FLEET_PREFIX": "vndemo"}
+    return Layout.from_environment(own | dict(os.environ))
 
 
 def _client(server: str) -> Any:

@@ -56,7 +56,6 @@ class Demo:
     keep: bool = False
     """Leave everything running."""
     console: Console = field(default_factory=lambda: Console(width=_width(), highlight=False))
-    _steps: list[tuple[str, float]] = field(default_factory=list)
 
     def play(self) -> bool:
         """Show everything; says whether all that was seen agrees with what was expected.
@@ -65,7 +64,8 @@ class Demo:
             IntentError: the manifests are not acceptable.
             SouthboundError: something did not come up.
         """
-        with ExitStack() as stack, _polite():
+        started = time.monotonic()
+        with _polite(), ExitStack() as stack:
             if not self.keep:
                 tear_down(self.layout)
                 stack.callback(self._tear_down)
@@ -74,6 +74,7 @@ class Demo:
             controller = self.connect(server)
             report = self._prove(controller)
             self._conclude(report, server)
+        self.console.print(f"in all {time.monotonic() - started:.1f} s")
         return report.good
 
     def _prove(self, controller: Controller) -> ProbeReport:
@@ -101,7 +102,6 @@ class Demo:
         self.console.print(matrix(report))
         self.console.print(proofs(report))
         self.console.print(verdict(report))
-        self.console.print(f"in all {sum(seconds for _, seconds in self._steps):.1f} s")
         if self.keep:
             self.console.print(_explore(server))
 
@@ -132,12 +132,13 @@ class Demo:
             with self._step(f"controller with its embedded database, at {server}"):
                 _await_server(started, server, log)
             yield server
-        except BaseException:
+        except Exception:
             _show_end(self.console, log)
             raise
         finally:
             if not self.keep:
-                _end(started)
+                with self._step("controller stopped"):
+                    _end(started)
 
     def _start(self, address: str, output: int) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "vneter_sdn", "up", "--api-listen", address]
@@ -159,9 +160,7 @@ class Demo:
     def _step(self, what: str) -> Iterator[None]:
         started = time.monotonic()
         yield
-        passed = time.monotonic() - started
-        self._steps.append((what, passed))
-        self.console.print(f"[dim]{passed:6.1f} s[/dim]  {what}")
+        self.console.print(f"[dim]{time.monotonic() - started:6.1f} s[/dim]  {what}")
 
 
 def read_manifests(directory: Path) -> list[Manifest]:
@@ -219,7 +218,7 @@ def _promises(report: ProbeReport) -> list[tuple[str, list[Question]]]:
     rows.append(("an address that two tenants use leads to one's own tenant's", shared))
     rows.append(("an address that only another tenant uses leads nowhere", foreign))
     leaks = sum(finding is Finding.LEAK for finding in report.findings.values())
-    rows.append((f"no packet heard in another tenant ({leaks} leaks)", far))
+    rows.append((f"nothing is heard in another tenant (leaks: {leaks})", far))
     return rows
 
 
@@ -287,12 +286,15 @@ def _end(started: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _polite() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind like Ctrl-C does."""
+    """The first signal to end unwinds what was done; those after it do not disturb that."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def unwind(_number: int, _frame: object) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    former = {one: signal.signal(one, unwind) for one in (signal.SIGTERM, signal.SIGHUP)}
+    former = {one: signal.signal(one, unwind) for one in signals}
     try:
         yield
     finally:
