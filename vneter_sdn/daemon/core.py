@@ -45,6 +45,8 @@ AUDIT = 60.0
 """Seconds between read-backs that look for changes behind our back."""
 CLOSING = 2.0
 """Seconds that closing sessions may take."""
+METRICS_RETRY = 60.0
+"""Seconds until a taken metrics port is tried again."""
 RETRY = 1.0
 """Seconds until what failed is tried again."""
 
@@ -181,7 +183,12 @@ class Core:
 
     def _serve_metrics(self) -> None:
         host, _, port = self._settings.metrics_listen.rpartition(":")
-        listener = eventlet.listen((host, int(port)))
+        try:
+            listener = eventlet.listen((host, int(port)))
+        except OSError as taken:
+            _log.warning("no metrics at %s: %s", self._settings.metrics_listen, taken)
+            eventlet.sleep(METRICS_RETRY)
+            return
         eventlet.wsgi.server(listener, make_wsgi_app(self._registry), log_output=False)
 
 
