@@ -82,9 +82,7 @@ def set_fields() -> st.SearchStrategy[model.SetField]:
     def build(name: str) -> st.SearchStrategy[model.SetField]:
         full = FIELDS[name].full
         masks = st.just(full) | st.integers(1, full)
-        return st.builds(
-            lambda v, m: model.SetField(name, v & m, m), st.integers(0, full), masks
-        )
+        return st.builds(lambda v, m: model.SetField(name, v & m, m), st.integers(0, full), masks)
 
     return st.sampled_from(ANYWHERE).flatmap(build)
 

@@ -31,7 +31,9 @@ def ip4(payload: bytes, protocol=17, source=V4_HOST, target=V4_FAR, part=0, ttl=
 
 
 def ip6(payload: bytes, protocol=17, source=V6_HOST, target=V6_FAR) -> bytes:
-    return pack("!IHBB", 6 << 28, len(payload), protocol, 1) + source.packed + target.packed + payload
+    return (
+        pack("!IHBB", 6 << 28, len(payload), protocol, 1) + source.packed + target.packed + payload
+    )
 
 
 UDP = pack("!HHHH", 1000, 53, 12, 0) + b"data"

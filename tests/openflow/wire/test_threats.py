@@ -160,7 +160,6 @@ def test_another_version_is_refused_once_agreed():
     refuse(message(Type.BARRIER_REPLY, V14, 1), V15)
 
 
-
 def tcp(option: bytes, port: int = 80, payload: bytes = b"") -> bytes:
     segment = pack("!HHIIBBHHH", 1000, port, 0, 0, 6 << 4, 2, 0, 0, 0) + option + payload
     head = pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(segment), 0, 0, 64, 6, 0, b"\1" * 4, b"\2" * 4)
