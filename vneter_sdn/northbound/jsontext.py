@@ -66,25 +66,18 @@ def check(value: Any) -> None:
     Raises:
         ValueError: with a message for people; `parse` turns it into a Problem.
     """
-    level: list[Any] = [value]
-    for _ in range(DEPTH + 1):
+    level, depth = [value], 0
+    while level:
         below: list[Any] = []
         for item in level:
-            if isinstance(item, dict):
-                below.extend(item)
-                below.extend(item.values())
-            elif isinstance(item, list):
-                below.extend(item)
-            elif isinstance(item, str):
+            if isinstance(item, str):
                 _storable(item)
-        if not below:
-            return
-        level = below
-    if any(isinstance(item, dict | list) for item in level):
-        raise _Refused("TooDeep", _too_deep())
-    for item in level:
-        if isinstance(item, str):
-            _storable(item)
+            elif isinstance(item, dict | list):
+                if depth >= DEPTH:
+                    raise _Refused("TooDeep", _too_deep())
+                below.extend(item)
+                below.extend(item.values() if isinstance(item, dict) else ())
+        level, depth = below, depth + 1
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

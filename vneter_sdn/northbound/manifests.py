@@ -288,6 +288,8 @@ class _Dumper(yaml.SafeDumper):
     def represent_text(self, text: str) -> Any:
         # PyYAML leaves plain what YAML 1.1 reads as text; 1.2 reads some of that as numbers.
         style = None if _plain(text) == text else "'"
+        if not text.replace("\n", "").isprintable():
+            style = '"'
         return self.represent_scalar(_STANDARD + "str", text, style=style)
 
 
