@@ -19,7 +19,7 @@ import eventlet.event
 
 from vneter_sdn.model.flow import CONTROLLER, Action
 from vneter_sdn.reconcile.plan import BridgePlan, Observed
-from vneter_sdn.southbound.openflow import decode, events
+from vneter_sdn.southbound.openflow import decode, events, rare
 from vneter_sdn.southbound.openflow.connection import Connection
 from vneter_sdn.southbound.openflow.events import Reason
 from vneter_sdn.southbound.openflow.listener import Listener, Target
@@ -36,6 +36,7 @@ from vneter_sdn.southbound.openflow.upkeep import (
     Upkeep,
     Wire,
 )
+from vneter_sdn.southbound.openflow.wire import V14, V15
 
 _LOG = logging.getLogger(__name__)
 
@@ -162,6 +163,8 @@ class OpenFlowBridges:
         self._answers: dict[Connection, list[eventlet.event.Event]] = {}
         self._generations: dict[int, int] = {}
         self._complaints = Complaints(_LOG)
+        for version in (V14, V15):
+            rare.datapath(version)  # imports now: later there may be no descriptor to do so
         self._timer = eventlet.spawn(self._time)
 
     # -- listeners ------------------------------------------------------------------------------

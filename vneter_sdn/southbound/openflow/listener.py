@@ -126,7 +126,8 @@ class Listener:
                     self._complaints.say(str(self.target), "accept", str(failed))
                     eventlet.sleep(0.1)
                     continue
-                self._shed()
+                guarded(self._tally, "listener", self._shed)
+                eventlet.sleep(0.01)
                 continue
             self._serial += 1
             eventlet.spawn(self._serve, sock, self._name(address), self._serial)
@@ -146,7 +147,6 @@ class Listener:
         finally:
             self._socket.settimeout(None)
             self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        eventlet.sleep(0.01)
 
     def _serve(self, sock: Any, peer: str, serial: int) -> None:
         try:

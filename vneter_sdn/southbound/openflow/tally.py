@@ -95,7 +95,8 @@ class Complaints:
             self._last.popitem(last=False)
         suffix = f" ({silent} more since)" if silent else ""
         # Text from outside is cut and escaped: it may hold line ends, and may be long.
-        text = message[:300].encode("unicode_escape").decode("ascii")
+        # (No codec here: looking one up opens files, which fails when descriptors have run out.)
+        text = ascii(message[:300])[1:-1]
         self._logger.log(
             level, "%s: %s: %s%s", peer, kind, text, suffix, extra={"peer": peer, "kind": kind}
         )

@@ -42,6 +42,13 @@ def _shut(sock: Any) -> None:
             continue
 
 
+def _receive(sock: Any) -> bytes:
+    try:
+        return sock.recv(RECEIVE)
+    except EOFError:  # eventlet's word for: closed from this side while waiting
+        return b""
+
+
 class PlainStream:
     """A socket as it is."""
 
@@ -50,7 +57,7 @@ class PlainStream:
 
     def receive(self) -> bytes:
         """Some bytes, or none at the end. Raises OSError."""
-        return self._socket.recv(RECEIVE)
+        return _receive(self._socket)
 
     def send(self, data: bytes) -> int:
         """Send some of it, and say how much was taken. Raises OSError."""
@@ -121,7 +128,7 @@ class TlsStream:
                 self._socket.sendall(data)
 
     def _fill(self) -> bool:
-        data = self._socket.recv(RECEIVE)
+        data = _receive(self._socket)
         if data:
             self._in.write(data)
             return True
