@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import msgspec
@@ -101,10 +102,8 @@ def test_json_survives_strict_reading(value):
 @given(st.binary(max_size=60) | _TEXT.map(str.encode))
 def test_any_bytes_are_read_or_refused(data):
     for read in (jsontext.parse, lambda given: manifests.read_bytes(given, "x.yaml")):
-        try:
+        with contextlib.suppress(IntentError):
             read(data)
-        except IntentError as error:
-            assert error.problems[0].reason
 
 
 def test_a_snapshot_survives_exporting():

@@ -54,7 +54,7 @@ class Document:
     def place(self, path: str) -> str:
         """``net.yaml:7``: the line of a field, or of the nearest one that holds it."""
         while path and path not in self.lines:
-            path = re.sub(r"(\.[^.\[]*|\[[^\[]*|^[^.\[]+)$", "", path)
+            path = re.sub(r"(\.[^.\[\]]*|\[[^.\[\]]*\]|^[^.\[\]]+)$", "", path)
         return f"{self.source}:{self.lines.get(path, 1)}"
 
 
@@ -234,6 +234,7 @@ class _Reader:
         level = self._levels[-1]
         if isinstance(level.value, dict) and level.key is None:
             level.key = self._key(level, value, line)
+            self.lines.setdefault(self._path(), line)
             return
         self.lines.setdefault(self._path(), line)
         level.nodes += nodes

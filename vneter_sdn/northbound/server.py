@@ -101,6 +101,7 @@ class Server:
         app = create_app(store, settings, **({"core_alive": core_alive} if core_alive else {}))
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
+        self._closing = threading.RLock()  # re-entrant: stop may run in a handler above itself
         self._unix = options.get("unix_socket", "")
         self._server = create_server(
             app,
@@ -132,8 +133,10 @@ class Server:
 
     def stop(self) -> None:
         """Ask `run` to return."""
-        self._stopping.set()
-        self._server.pull_trigger()
+        with self._closing:
+            if not self._stopping.is_set():
+                self._stopping.set()
+                self._server.pull_trigger()
 
     def _drain(self) -> None:
         self._server.accepting = False
@@ -143,7 +146,8 @@ class Server:
         while self._busy() and time.monotonic() < deadline:
             self._turn(0.05)
         self._server.task_dispatcher.shutdown(timeout=0.5)
-        wasyncore.close_all(self._map)
+        with self._closing:  # the trigger's descriptor may not be another's when it is pulled
+            wasyncore.close_all(self._map)
         if self._unix:
             os.unlink(self._unix)
 
