@@ -130,6 +130,13 @@ def test_attach_can_be_repeated(shared_layout, workloads, controller):
     assert len(read_workloads(shared_layout)) == 3
 
 
+def test_attach_elsewhere_moves(shared_layout, workloads, controller):
+    wish = Wish("red", "web1", "web", "h2", ("10.0.0.1/24", "fd00::1/64"))
+    moved = attach(shared_layout, controller, wish, None)
+    assert moved.host == "h2"
+    assert probe([moved, *workloads[1:]], QUICK).good
+
+
 def test_detach_takes_back_what_attach_declared(shared_layout, workloads, controller):
     detach(shared_layout, workloads[0], controller)
 

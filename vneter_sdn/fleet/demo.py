@@ -55,6 +55,8 @@ class Demo:
     hosts: int = 3
     keep: bool = False
     """Leave everything running."""
+    _pid: int = 0
+    """Of the controller, if it was started here."""
     console: Console = field(default_factory=lambda: Console(width=_width(), highlight=False))
 
     def play(self) -> bool:
@@ -103,7 +105,7 @@ class Demo:
         self.console.print(proofs(report))
         self.console.print(verdict(report))
         if self.keep:
-            self.console.print(_explore(server))
+            self.console.print(_explore(server, self._pid))
 
     def _tear_down(self) -> None:
         with self._step("everything removed"):
@@ -128,9 +130,10 @@ class Demo:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             started = self._start(address, output.fileno())
+        self._pid = started.pid
         try:
             with self._step(f"controller with its embedded database, at {server}"):
-                _await_server(started, server, log)
+                _await_server(started, server)
             yield server
         except Exception:
             _show_end(self.console, log)
@@ -231,7 +234,8 @@ def _summary(objects: Sequence[Manifest]) -> str:
     )
 
 
-def _explore(server: str) -> str:
+def _explore(server: str, pid: int) -> str:
+    end = f"kill {pid}" if pid else "end the controller (vneterctl up)"
     return f"""
 Everything is left running. To explore:
   vneterctl get endpoints -o wide            what runs where (REST: {server}/v1/endpoints)
@@ -240,7 +244,7 @@ Everything is left running. To explore:
   vneterctl fleet exec h1 -- ovs-ofctl --names -O OpenFlow15 dump-flows br-int
   vneterctl fleet move red/web1 h3           live migration
   vneterctl fleet probe --tcp 8080 --udp 5353
-To end it: vneterctl fleet down, and SIGTERM to the controller (vneterctl up)."""
+To end it: vneterctl fleet down; {end}"""
 
 
 def _width() -> int | None:
@@ -258,13 +262,13 @@ def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _await_server(started: subprocess.Popen[bytes], server: str, log: Path) -> None:
+def _await_server(started: subprocess.Popen[bytes], server: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not answers(server):
         if started.poll() is not None:
             raise SouthboundError(f"the controller ended with exit code {started.returncode}")
         if time.monotonic() >= deadline:
-            raise SouthboundError(f"the controller is not ready after {_PATIENCE:g} s; see {log}")
+            raise SouthboundError(f"the controller is not ready after {_PATIENCE:g} s")
         time.sleep(0.05)
 
 

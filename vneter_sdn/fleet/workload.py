@@ -27,6 +27,7 @@ from vneter_sdn.fleet.records import (
     WorkloadRecord,
     read_host,
     read_hosts,
+    read_workloads,
     write_record,
 )
 from vneter_sdn.fleet.system import (
@@ -69,6 +70,8 @@ def attach(
 ) -> WorkloadRecord:
     """Declare the endpoint if nobody has, make the workload, and join it to its host.
 
+    One that is on another host already moves.
+
     Args:
         layout: Where the fleet lives.
         controller: Decides addresses; told of the endpoint.
@@ -98,6 +101,9 @@ def attach(
         mtu=int(given.get("mtu") or 1400),
         declared=declared,
     )
+    for former in read_workloads(layout):
+        if former.identity == record.identity and former.host != host.name:
+            return move(layout, former, host.name, controller, wait)
     plug(layout, host, record)
     if wait is not None:
         await_ready(controller, "Endpoint", wish.tenant, wish.name, wait)
