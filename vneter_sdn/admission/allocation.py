@@ -88,9 +88,9 @@ def _find(draft: Draft, stored: Object, need: Need) -> str | None:
     owner = str(stored.key)
     if need.wanted is not None:
         return need.wanted if draft.free(need.pool, need.wanted, owner) else None
-    for (pool, value), _ in draft.lookup.members("rests", owner):
-        if pool == need.pool:
-            return str(value)
+    own = [place for place, _ in draft.lookup.members("rests", owner) if place[0] == need.pool]
+    if own:
+        return str(min(own)[1])
     if need.pool.startswith("address/"):
         spec = stored.spec
         host = f"Host {spec.host}" if isinstance(spec, EndpointSpec) and spec.host else "-"
@@ -104,7 +104,7 @@ def _lowest(draft: Draft, pool: str) -> str | None:
     number = draft.lookup.cursor(pool, lowest)
     while number <= highest:
         value = str(number) if pool in RANGES else mac_text(_mac_base(pool) | number)
-        if draft.free(pool, value):
+        if draft.allocation(pool, value) is None:
             draft.lookup.move(pool, number + 1)
             return value
         number += 1

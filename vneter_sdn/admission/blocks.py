@@ -38,12 +38,12 @@ class _Place:
         self.reserved = set(gateways_of(self.spec).values()) if self.spec else set()
 
     def takes(self, address: IPAddress) -> bool:
-        """Whether an endpoint may have this address now."""
-        return (
-            usable(self.prefix, address)
-            and address not in self.reserved
-            and self.draft.free(self.pool, str(address))
-        )
+        """Whether an endpoint may have this address, and nobody has or had it."""
+        return self.fit(address) and self.draft.allocation(self.pool, str(address)) is None
+
+    def fit(self, address: IPAddress) -> bool:
+        """Whether this is an address for endpoints."""
+        return usable(self.prefix, address) and address not in self.reserved
 
     def containing(self, address: IPAddress) -> tuple[IPNetwork, str]:
         """The block that an address lies in, and its owner; empty when it is free."""
@@ -175,7 +175,7 @@ def _rested(place: _Place) -> str | None:
     rested = [
         address
         for value, _ in place.draft.lookup.members("resting", place.pool)
-        if place.takes(address := ip_address(value))
+        if place.fit(address := ip_address(value)) and place.draft.free(place.pool, value)
     ]
     rested.sort(key=lambda address: (place.containing(address)[1] != place.host, int(address)))
     return str(rested[0]) if rested else None

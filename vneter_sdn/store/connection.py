@@ -42,6 +42,11 @@ class Connection:
         """All operations or none."""
         return self.client.transact(DATABASE, operations)
 
+    def revision(self) -> int:
+        """The store's revision right now, which the monitor may not have told yet."""
+        found = self.transact([select("Store", [], ["revision"])])[0].rows or ()
+        return int(str(found[0]["revision"])) if found else 0
+
     def find(self, uid: str) -> int | None:
         """The number of the journal entry with this uid; None when it was never committed."""
         query = select("Revision", [("uid", "==", uid)], ["number"])

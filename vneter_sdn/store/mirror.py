@@ -117,7 +117,14 @@ class Mirror:
             owner = by_uuid(self.places["Object"][endpoint])
             return [update("Object", owner, {"binding": frozenset()})] if place else []
         if place is None:
-            return self._owned("Binding", "binding", endpoint, rows.binding_row(binding))
+            # Another client may have bound it meanwhile, and more recently: then look again.
+            unbound = wait(
+                "Object", by_uuid(self.places["Object"][endpoint]), {"binding": frozenset()}
+            )
+            return [
+                unbound,
+                *self._owned("Binding", "binding", endpoint, rows.binding_row(binding)),
+            ]
         where = [*by_uuid(place), ("sequence", "<", binding.sequence)]
         return [update("Binding", where, rows.binding_row(binding))]
 

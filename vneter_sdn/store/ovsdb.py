@@ -17,7 +17,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -311,8 +310,27 @@ class OvsdbStore:
                 self._changed.notify_all()
 
     def _dry(self, connection: Connection, judge: Callable[[], Admission]) -> Applied:
-        self._drain(connection)
-        return applied(judge(), self._history.newest.revision)
+        admission = self._judged(connection, judge)
+        return applied(admission, self._history.newest.revision)
+
+    def _judged(self, connection: Connection, judge: Callable[[], Admission]) -> Admission:
+        """The judgement; what writes nothing is not checked by a commit, so it is checked here."""
+        while True:
+            self._drain(connection)
+            refusal: VneterError | None = None
+            try:
+                admission = judge()
+                if not admission.empty:
+                    return admission
+            except VneterError as error:
+                refusal = error
+            revision = connection.revision()
+            if revision > self._history.newest.revision:
+                self._catch_up(connection, revision)
+            elif refusal is not None:
+                raise refusal
+            else:
+                return admission
 
     def _write(
         self,
@@ -330,7 +348,8 @@ class OvsdbStore:
                 if revision is not None:
                     self._catch_up(connection, revision)
                     return applied(attempts[revision], revision)
-            newest, admission = self._history.newest, judge()
+            admission = self._judged(connection, judge)
+            newest = self._history.newest
             if admission.empty:
                 return applied(admission, newest.revision)
             operations = connection.mirror.guarded(newest, admission) + journal(admission)
@@ -370,15 +389,19 @@ class OvsdbStore:
         unbound: Sequence[Key],
         statuses: Sequence[Status],
     ) -> None:
+        refusal = ""
         for _ in range(_ATTEMPTS):
             self._drain(connection)
             bindings, changed = news(self._history.newest, bound, unbound, statuses)
             operations = connection.mirror.reports(bindings, changed)
             if not operations:
                 return
-            with suppress(OvsdbError):
+            try:
                 connection.transact(operations)
-                self._drain(connection, 0.0)
+            except OvsdbError as error:
+                refusal = str(error)
+                self._drain(connection, 0.05)
+            else:
+                self._drain(connection)
                 return
-            self._drain(connection, 0.05)
-        raise StoreUnavailable("reports were refused again and again")
+        raise StoreUnavailable(f"reports were refused again and again: {refusal}")

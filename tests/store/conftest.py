@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both stores behind one fixture, and a database that tests may kill."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vneter_sdn.model.kinds import API_VERSION
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.store.embedded import EmbeddedDatabase
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
+from vneter_sdn.store.port import Edit, Store
+
+TENANTED = {"Network", "Endpoint"}
+
+
+class Clock:
+    """POSIX seconds that only tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Given:
+    """Edits in shorthand."""
+
+    @staticmethod
+    def key(kind: str, name: str, tenant: str = "red") -> Key:
+        return Key(kind, tenant if kind in TENANTED else "", name)
+
+    def edit(self, kind: str, name: str, tenant: str = "red", **spec: Any) -> Edit:
+        metadata = {"name": name} | ({"tenant": tenant} if kind in TENANTED else {})
+        manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+        return Edit("apply", self.key(kind, name, tenant), manifest)
+
+    def endpoint(self, name: str, network: str = "web", **spec: Any) -> Edit:
+        return self.edit("Endpoint", name, network=network, **spec)
+
+    def delete(self, kind: str, name: str) -> Edit:
+        return Edit("delete", self.key(kind, name))
+
+    def world(self) -> list[Edit]:
+        return [
+            self.edit("Tenant", "red"),
+            self.edit("Network", "web", prefixes=["10.0.0.0/16", "fd00::/64"]),
+            self.edit("Host", "h1", ovsdb="unix:/run/h1"),
+            self.endpoint("e1"),
+        ]
+
+
+@pytest.fixture
+def given() -> Given:
+    return Given()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A directory whose path is short enough for unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="vs") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def database(short_dir: Path) -> Iterator[EmbeddedDatabase]:
+    """A running private database."""
+    database = EmbeddedDatabase(short_dir / "s", short_dir / "r")
+    database.start()
+    yield database
+    database.stop()
+
+
+@pytest.fixture
+def connect(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[..., OvsdbStore]]:
+    """Open stores on the database; all are closed at the end."""
+    opened: list[OvsdbStore] = []
+
+    def connect(patience: float = 20.0, wall: Callable[[], float] = clock) -> OvsdbStore:
+        database = request.getfixturevalue("database")
+        store = OvsdbStore(database.remote, concurrency=Concurrency(clock=wall), patience=patience)
+        opened.append(store)
+        return store
+
+    yield connect
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(params=["memory", pytest.param("ovsdb", marks=pytest.mark.ovs)])
+def store(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Store]:
+    """Each store in turn, empty."""
+    if request.param == "memory":
+        store: Store = MemoryStore(clock)
+        yield store
+        store.close()
+    else:
+        yield request.getfixturevalue("connect")()
