@@ -279,3 +279,9 @@ def sandbox():
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def run_quietly():
+    """Run a command that must succeed; its standard output."""
+    return quiet
