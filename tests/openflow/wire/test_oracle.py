@@ -23,6 +23,9 @@ RENAMED = {
     "icmp_code": "icmpv4_code",
     "tun_id": "tunnel_id",
     "ip_ttl": "nw_ttl",
+    "nd_target": "ipv6_nd_target",
+    "nd_sll": "ipv6_nd_sll",
+    "nd_tll": "ipv6_nd_tll",
 }
 UNKNOWN = {"nd_reserved", "nd_options_type"}
 """Fields os-ken has no word for."""
@@ -108,7 +111,7 @@ def osken_actions(parser, actions, version):
     return tuple(action for action, _ in kept), [other for _, other in kept]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), version=st.sampled_from((V14, V15)))
 def test_flow_mods(drawn, data, version):
     flow = data.draw(drawn["flows"])

@@ -24,6 +24,7 @@ from vneter_sdn.model.flow import (
     Punt,
     Resubmit,
     SetField,
+    Term,
 )
 from vneter_sdn.southbound.openflow import oxm
 from vneter_sdn.southbound.openflow.wire import NICIRA, TLV, U16, U32, V14, V15, need, pad8, tlvs
@@ -187,7 +188,7 @@ def _read_set_field(data: bytes, start: int = 4) -> Action:
     end = oxm.entry_end(data, start, len(data))
     need(not any(data[end:]) and len(data) - end < 8, "set-field padding", end)
     terms = oxm.decode_entry(data[start:end])
-    if not isinstance(terms, oxm.Term):
+    if not isinstance(terms, Term):
         raise oxm.Unknown("set-field of a packet register")
     return SetField(*terms)
 

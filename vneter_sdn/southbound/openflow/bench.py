@@ -181,7 +181,7 @@ def codec(count: int = 100_000, rounds: int = 5) -> list[Row]:
 def _table(rows: list[Row]) -> str:
     lines = [f"{'measure':<18}{'unit':<10}{'ours':>10}{'peer':>10}{'ratio':>8}{'target':>9}  met"]
     for row in rows:
-        peer, ratio = ("-" if row[key] is None else row[key] for key in ("peer", "ratio"))  # type: ignore[literal-required]
+        peer, ratio = ("-" if row[key] is None else row[key] for key in ("peer", "ratio"))
         lines.append(
             f"{row['measure']:<18}{row['unit']:<10}{row['ours']:>10}{peer:>10}{ratio:>8}"
             f"{row['target']:>9}  {'yes' if row['met'] else 'NO'}"

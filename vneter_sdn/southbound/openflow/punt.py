@@ -222,7 +222,7 @@ def checksum(data: bytes) -> int:
     total = sum(U16.unpack_from(data, at)[0] for at in range(0, len(data), 2))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return int(~total & 0xFFFF)
 
 
 def time_exceeded(
