@@ -410,3 +410,48 @@ def test_running_out_of_descriptors_does_not_close_the_door(ovs, switch) -> None
         child.kill()
         child.wait()
         child.stdout.close()
+
+
+def udp(ttl: int) -> bytes:
+    def checksum(data: bytes) -> int:
+        total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+        total = (total & 0xFFFF) + (total >> 16)
+        return ~(total + (total >> 16)) & 0xFFFF
+
+    ends = bytes([10, 0, 0, 1, 10, 0, 1, 1])
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0, ttl, 17, 0) + ends
+    ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
+    ports = struct.pack("!HHHH", 1, 2, 8, 0)
+    return bytes.fromhex("020000000001 020000000002 0800") + ip + ports
+
+
+@pytest.mark.parametrize("versions", ["OpenFlow14", "OpenFlow15"])
+def test_a_punted_packet_is_answered_out_of_the_port_it_came_by(
+    ovs, switch, make_bridges, eventually, versions
+) -> None:
+    from ipaddress import ip_address
+
+    from vneter_sdn_apps.icmp_errors import IcmpErrors
+
+    from vneter_sdn.model.flow import Punt
+    from vneter_sdn.pipeline.punts import TtlExpired
+    from vneter_sdn.southbound.openflow.apphost import AppHost
+
+    switch("br0", ONE, versions)
+    capture = ovs.directory / "tx.pcap"
+    ovs.vsctl("set", "interface", "br0p1", f"options:tx_pcap={capture}")
+    bridges = make_bridges()
+    host = AppHost(bridges)
+    app = host.start(IcmpErrors)
+    bridges.listen(f"unix:{ovs.directory}/c")
+    why = TtlExpired(ip_address("10.0.0.254"), 0x020000000001).encode()
+    punting = Flow(0, 10, match(in_port=1), (Punt(why),), None, Cookie(1, 1, 1).number)
+    bridges.desire(ONE, DesiredBridge(BridgeState.of([punting]), 1))
+    ovs.controller("br0", f"unix:{ovs.directory}/c")
+    eventually(lambda: of(bridges, InSync))
+    ovs.run("ovs-appctl", "-t", "ovs-vswitchd", "netdev-dummy/receive", "br0p1", udp(1).hex())
+    eventually(lambda: app.answered + app.ignored)
+    assert app.answered == 1
+    answer = bytes.fromhex("020000000002 020000000001 0800")
+    eventually(lambda: answer in capture.read_bytes())
+    host.close()

@@ -204,7 +204,7 @@ class Session:
         if not self.open or self._waiting + len(frame) > self.terms.backlog // 2:
             return False
         xid = self._ignored_xid()
-        self._out(rare.packet_out(frame, actions, self.version, xid, in_port))
+        self._out(encode.packet_out(frame, actions, self.version, xid, in_port))
         return True
 
     def send_message(self, data: bytes) -> bool:
