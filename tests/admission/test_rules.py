@@ -6,8 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from vneter_sdn.admission.admit import admit
 from vneter_sdn.errors import Conflict, IntentError, NotFound
+
+from .conftest import World
 
 
 @pytest.mark.parametrize(
@@ -263,3 +268,37 @@ def test_all_problems_of_all_edits(world: Any) -> None:
         ("spec.network", "UnknownReference"),
         ("spec.prefixes[0]", "PrefixOverlap"),
     }
+
+
+BATCH = ("t", "n", "h1", "h2", "l", "a", "b", "c", "bad-vni", "bad-ref", "bad-address")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.sampled_from(BATCH)), st.randoms())
+def test_order_within_a_batch_does_not_matter(chosen: set[str], random: Any) -> None:
+    """The same edits in any order are accepted or refused alike, for the same reasons."""
+    world = World()
+    edits = {
+        "t": world.tenant(),
+        "n": world.network(vni=5),
+        "h1": world.host("h1", tunnelAddresses=["192.0.2.1"]),
+        "h2": world.host("h2", tunnelAddresses=["192.0.2.2"]),
+        "l": world.edit("Link", "l", source="h1", target="h2"),
+        "a": world.endpoint("a", host="h1"),
+        "b": world.endpoint("b", addresses=["10.0.0.2"]),
+        "c": world.endpoint("c", mac="02:00:00:00:00:01"),
+        "bad-vni": world.network("m", prefixes=["10.1.0.0/24"], vni=5),
+        "bad-ref": world.endpoint("d", network="nope"),
+        "bad-address": world.endpoint("e", addresses=["10.9.0.2"]),
+    }
+    batch = [edits[name] for name in sorted(chosen)]
+    shuffled = random.sample(batch, len(batch))
+    assert _outcome(world, batch) == _outcome(world, shuffled)
+
+
+def _outcome(world: World, batch: list[Any]) -> Any:
+    try:
+        admission = admit(world.snapshot, batch, world.now)
+    except IntentError as error:
+        return {(problem.object, problem.field, problem.reason) for problem in error.problems}
+    return {key for key, stored in admission.objects.items() if stored}
