@@ -59,6 +59,7 @@ class Fabric:
         self._hosts: dict[str, _Managed] = {}
         self._by_dpid: dict[int, str] = {}
         self._by_door: dict[str, str] = {}
+        self._new: set[str] = set()
         bridges.subscribe(self._heard)
 
     def manage(self, host: str, spec: HostSpec, dpid: int) -> None:
@@ -120,9 +121,26 @@ class Fabric:
                 self._deliver(Channel(host, False, "", str(event.reason), event.message))
             return
         host = self._by_dpid.get(event.dpid)
+        if host is not None:
+            self._log(host, event)
         translated = None if host is None else _translated(host, event)
         if translated is not None:
             self._deliver(translated)
+
+    def _log(self, host: str, event: BridgeEvent) -> None:
+        """One line when a bridge comes, is in sync for the first time, or goes."""
+        match event:
+            case BridgeConnected(version=version, peer=peer):
+                self._new.add(host)
+                _log.info("%s: bridge connected from %s, %s", host, peer, _VERSIONS.get(version))
+            case BridgeDisconnected(reason=reason, message=message):
+                _log.warning("%s: bridge went away: %s %s", host, reason, message)
+            case InSync(plan=plan) if host in self._new:
+                self._new.discard(host)
+                done = ", ".join(f"{n} {what}" for what, n in plan.tally().items())
+                _log.info("%s: in sync; %s", host, done or "nothing had to change")
+            case _:
+                pass
 
 
 def _translated(host: str, event: BridgeEvent) -> Event | None:

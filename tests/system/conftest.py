@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole controller, as ``vneterctl up`` runs it, and a fleet of real hosts of its own."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from vneter_sdn.fleet.controller import answers, await_ready, register
+from vneter_sdn.fleet.layout import Layout, digest_of
+from vneter_sdn.fleet.lifecycle import bring_up, tear_down
+from vneter_sdn.fleet.topology import star
+from vneter_sdn.fleet.workload import Wish, attach
+from vneter_sdn.northbound.client import Client
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, seconds=30, what="the condition"):
+    """Wait for a condition; its last value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come true in {seconds} s"
+        time.sleep(0.05)
+    return value
+
+
+def manifest(kind, name, tenant=None, **spec):
+    metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
+    return {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+class Controller:
+    """``vneterctl up`` in a process group of its own."""
+
+    def __init__(self, scratch: Path):
+        self.scratch = scratch
+        self.address = f"127.0.0.1:{free_port()}"
+        self.server = f"http://{self.address}"
+        self.client = Client(self.server)
+        self.log = scratch / "controller.log"
+        self.process = None
+
+    def start(self):
+        words = [sys.executable, "-m", "vneter_sdn", "up", "--api-listen", self.address]
+        words += ["--state-dir", str(self.scratch / "state"), "--run-dir", str(self.scratch / "r")]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        until(lambda: answers(self.server), what="the controller's readiness")
+
+    def pids(self):
+        """The supervisor's children: database, core and api."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(word) for word in path.read_text().split()]
+
+    def child(self, word):
+        """The pid of the child whose command line has a word."""
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
+
+    def kill(self):
+        """kill -9, all of it, as when the machine's power fails."""
+        pids = [*self.pids(), self.process.pid]
+        for pid in reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def log_length(self):
+        return len(self.log.read_text(errors="replace"))
+
+    def await_log(self, words, times, since, seconds=30):
+        """Wait until the log has said something so often since it was so long."""
+        until(
+            lambda: self.log.read_text(errors="replace")[since:].count(words) >= times,
+            seconds,
+            f"the log's {words!r}, {times} times,",
+        )
+
+    def conditions(self, kind, name, tenant=""):
+        found = self.client.get(kind, tenant, name)["status"].get("conditions", ())
+        return {c["type"]: (c["status"], c["reason"]) for c in found}
+
+    def await_synced(self, hosts, seconds=30):
+        for host in hosts:
+            await_ready(self.client, "Host", "", host, seconds)
+
+
+class Fleet:
+    """Hosts and workloads of one test."""
+
+    until = staticmethod(until)
+    manifest = staticmethod(manifest)
+
+    def __init__(self, layout: Layout, controller: Controller):
+        self.layout, self.controller = layout, controller
+        self.records = {}
+        self.hosts = []
+
+    def up(self, hosts):
+        self.hosts = bring_up(self.layout, star(hosts))
+        register(self.controller.client, self.hosts)
+        self.controller.await_synced(record.name for record in self.hosts)
+
+    def attach(self, *wishes):
+        def one(wish):
+            return attach(self.layout, self.controller.client, Wish(*wish), 60)
+
+        with ThreadPoolExecutor(8) as pool:
+            for record in pool.map(one, wishes):
+                self.records[record.identity] = record
+
+    def directory(self, host):
+        return self.layout.host_dir(host)
+
+    def ofctl(self, host, *words):
+        bridge = self.directory(host) / "br-int.mgmt"
+        run = subprocess.run(
+            ["ovs-ofctl", "-O", "OpenFlow15", words[0], str(bridge), *words[1:]],
+            capture_output=True, text=True, check=True, timeout=20,
+        )  # fmt: skip
+        return run.stdout
+
+    def vsctl(self, host, *words):
+        run = subprocess.run(
+            ["ovs-vsctl", f"--db=unix:{self.directory(host)}/db.sock", "--timeout=10", *words],
+            capture_output=True, text=True, check=True, timeout=20,
+        )  # fmt: skip
+        return run.stdout.strip()
+
+    def netns(self, identity, *words, check=True):
+        """Run a command in a workload."""
+        return subprocess.run(
+            ["ip", "netns", "exec", self.records[identity].netns, *words],
+            capture_output=True, text=True, check=check, timeout=60,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """A controller and an empty fleet; ``fleet.up(n)`` makes hosts."""
+    if os.geteuid():
+        pytest.skip("a fleet needs root; scripts/test runs as root")
+    parent = os.environ.get("VNETER_TEST_FLEETS") or None
+    with tempfile.TemporaryDirectory(prefix="vs", dir=parent) as scratch:
+        prefix = f"vs{digest_of(scratch)[:7]}"
+        layout = Layout(prefix, Path(parent or scratch) / prefix)
+        controller = Controller(Path(scratch))
+        try:
+            controller.start()
+            yield Fleet(layout, controller)
+        finally:
+            controller.stop()
+            tear_down(layout)
+            if controller.log.exists():
+                sys.stdout.write(controller.log.read_text(errors="replace")[-4000:])
