@@ -117,8 +117,8 @@ def test_nobody_there(tmp_path):
 
 
 def test_idle_clients_are_probed_and_live(database):
-    with Client(database.remote, limits=Limits(probe=0.05)) as client:
-        client.poll(0.5)
+    with Client(database.remote, limits=Limits(probe=0.5)) as client:
+        client.poll(1.2)
         assert not client.closed
         assert client.counters.unknown_replies == 0
         assert client.list_dbs()

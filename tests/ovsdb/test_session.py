@@ -15,7 +15,7 @@ from vneter_sdn.ovsdb.client import Limits
 from vneter_sdn.southbound.ovsdb.observe import ObservedPort
 from vneter_sdn.southbound.ovsdb.session import HostSession, Listener, Runtime
 
-QUICK = Runtime(limits=Limits(deadline=1.0, probe=1.0))
+QUICK = Runtime(limits=Limits(deadline=2.0, probe=2.0))
 ROWS = HostRows(
     "br-int",
     "dummy",

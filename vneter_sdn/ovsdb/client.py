@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from vneter_sdn.errors import DecodeError, SessionClosed
 from vneter_sdn.ovsdb import protocol
-from vneter_sdn.ovsdb.framing import HOST_CAP, Splitter
+from vneter_sdn.ovsdb.framing import HOST_CAP, Splitter, collection_paused
 from vneter_sdn.ovsdb.protocol import Notification, Reply, Request, Result, Update, Watched
 from vneter_sdn.ovsdb.schema import Schema
 from vneter_sdn.ovsdb.transport import Network, Stream, TlsFiles
@@ -173,7 +173,8 @@ class Client:
         self._monitors[name] = (database, watched)
         wanted = {table: [{"columns": sorted(columns)}] for table, columns in watched.items()}
         raw = self._call("monitor_cond_since", [database, name, wanted, since], timeout)
-        return self._guard(protocol.decode_since, raw, watched, database)
+        with collection_paused():
+            return self._guard(protocol.decode_since, raw, watched, database)
 
     def watched(self, database: str) -> Watched:
         """What the newest monitor of a database watches; what `replica.Replica` wants to know.

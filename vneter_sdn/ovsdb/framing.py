@@ -9,8 +9,11 @@ and numbers that do not fit, which the standard library's ``json`` lets through.
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -24,23 +27,35 @@ STORE_CAP = 512 << 20
 MAX_DEPTH = 64
 """Deepest nesting of arrays and objects; OVSDB itself never needs ten."""
 
+_LARGE = 1 << 20
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _FLAT = rb'[^"\[\]{}]++|' + _STRING
 
 
-def _balanced(levels: int) -> bytes:
+@cache
+def _balanced(levels: int) -> re.Pattern[bytes]:
     """A pattern for any run of JSON text whose brackets nest at most ``levels`` deep."""
     run = rb"(?:" + _FLAT + rb")*+"
     for _ in range(levels):
         run = rb"(?:" + _FLAT + rb"|[\[{]" + run + rb"[\]}])*+"
-    return run
+    return re.compile(run, re.DOTALL)
 
 
-_SKIP = tuple(re.compile(_balanced(levels), re.DOTALL) for levels in range(5))
-"""By how much deeper the text may go; four levels at once are nearly all there is in OVSDB."""
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _OPEN, _CLOSE, _QUOTE = frozenset(b"{["), frozenset(b"}]"), ord('"')
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Keep the cyclic garbage collector from walking a large tree while it is being built."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 class Splitter:
@@ -53,11 +68,12 @@ class Splitter:
 
     def __init__(self, cap: int = HOST_CAP, depth: int = MAX_DEPTH) -> None:
         self._cap, self._max_depth = cap, depth
+        self._skip = _balanced(depth - 1)
         self._decode = msgspec.json.Decoder().decode
         self._buffer = bytearray()
         self._position = 0
         self._depth = 0
-        self._in_string = False
+        self._in_string = self._stepped = False
         self._consumed = 0
 
     @property
@@ -86,8 +102,7 @@ class Splitter:
         while self._position < len(buffer):
             if self._in_string and not self._leave_string():
                 return False
-            skip = _SKIP[min(len(_SKIP) - 1, self._max_depth - self._depth)]
-            self._position = _end(skip, buffer, self._position)
+            self._position = _end(self._skip, buffer, self._position)
             if self._position >= len(buffer):
                 return False
             if self._step(buffer[self._position]):
@@ -123,6 +138,7 @@ class Splitter:
             self._depth -= 1
         elif byte in _OPEN:
             self._depth += 1
+            self._stepped = True
             if self._depth > self._max_depth:
                 raise self._error(f"nested deeper than {self._max_depth}")
         else:
@@ -134,8 +150,12 @@ class Splitter:
         length, self._position = self._position, 0
         if length > self._cap:
             raise self._error(f"message larger than {self._cap} bytes")
+        if self._stepped and _end(self._skip, self._buffer, 1) != length - 1:
+            raise self._error(f"nested deeper than {self._max_depth}, or mismatched")
+        self._stepped = False
         try:
-            with memoryview(self._buffer) as view, view[:length] as text:
+            pause = collection_paused() if length > _LARGE else nullcontext()
+            with pause, memoryview(self._buffer) as view, view[:length] as text:
                 message = self._decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise self._error(f"not JSON: {error}") from None
