@@ -7,7 +7,6 @@ the next.
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import socket
 import subprocess
@@ -33,14 +32,12 @@ from vneter_sdn.fleet.lifecycle import bring_up, tear_down
 from vneter_sdn.fleet.probe import Method, ProbeReport, probe
 from vneter_sdn.fleet.records import WorkloadRecord
 from vneter_sdn.fleet.report import matrix, verdict
-from vneter_sdn.fleet.system import locked, remove_tree
+from vneter_sdn.fleet.system import die_with_parent, locked, remove_tree
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import Wish, attach
 
 _PATIENCE = 60.0
 _PORTS = {"tcp": (8080,), "udp": (5353,)}
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 @dataclass(slots=True)
@@ -156,7 +153,7 @@ class Demo:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=None if self.keep else _die_with_parent,  # noqa: PLW1509
+            preexec_fn=None if self.keep else die_with_parent,  # noqa: PLW1509
         )
 
     @contextmanager
@@ -256,10 +253,6 @@ def _free_port() -> int:
         probed.bind(("127.0.0.1", 0))
         port: int = probed.getsockname()[1]
         return port
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _await_server(started: subprocess.Popen[bytes], server: str) -> None:

@@ -25,6 +25,7 @@ from vneter_sdn.errors import SouthboundError
 from vneter_sdn.fleet.layout import NETNS_DIR, Layout, netns_path
 
 _CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _T = TypeVar("_T")
 
@@ -316,6 +317,11 @@ def _await_end(descriptors: list[int], seconds: float) -> None:
         for descriptor, _ in poll.poll(rest * 1000):
             poll.unregister(descriptor)
             left -= 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process (SIGTERM) when its parent dies; a ``preexec_fn``."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def require_root() -> None:
