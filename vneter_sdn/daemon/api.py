@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon.heartbeat import alive
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.northbound.server import serve
 from vneter_sdn.ovsdb.transport import TlsFiles
@@ -40,7 +41,7 @@ def main() -> None:
     logs.set_up()
     store = _open_store(settings)
     try:
-        serve(store, settings)
+        serve(store, settings, core_alive=lambda: alive(settings.run_dir))
     except (VneterError, OSError) as refused:
         sys.exit(f"error: {refused}")
     finally:

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from vneter_sdn_apps.icmp_errors import IcmpErrors
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.fabric import Fabric
+from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.sessions import GREEN, opener, tls_files
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.port import Event, Stored
@@ -112,9 +114,11 @@ class Core:
         for task in (self._follow, self._sweep, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
-            event = self._events.get()
-            if event is not None:
-                self._handle([event])
+            beat(self._settings.run_dir)
+            with suppress(eventlet.queue.Empty):
+                event = self._events.get(timeout=BEAT)
+                if event is not None:
+                    self._handle([event])
 
     def stop(self) -> None:
         """Make `run` return; callable from a signal handler through the hub."""

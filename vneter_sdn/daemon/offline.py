@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From manifests to what every bridge would hold, without a database, a switch or a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vneter_sdn.compile.network import Compiler, compile_snapshot
+from vneter_sdn.compile.offline import BridgeFiles, render
+from vneter_sdn.errors import IntentError, PipelineError, Problem
+from vneter_sdn.model.snapshot import Binding, Key, Snapshot
+from vneter_sdn.northbound.resources import edit_of
+from vneter_sdn.store.memory import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineResult:
+    """A fleet, compiled."""
+
+    snapshot: Snapshot
+    compiler: Compiler
+    bridges: Mapping[str, BridgeFiles]
+    """By host."""
+
+    def files(self) -> dict[str, str]:
+        """File name -> content, for all hosts."""
+        return {
+            name: text
+            for host, bridge in sorted(self.bridges.items())
+            for name, text in bridge.files(host).items()
+        }
+
+
+def compile_manifests(documents: Sequence[Any]) -> OfflineResult:
+    """Compile manifests as if they were all there is.
+
+    Each endpoint is taken to be where its ``spec.host`` says, those of a host on ports 1, 2, 3… in
+    the order of their names. The same manifests give the same result, to the byte.
+
+    Args:
+        documents: manifests, as plain JSON values, in any order.
+
+    Raises:
+        IntentError: they are malformed or not acceptable.
+        PipelineError: two objects claim the same flow.
+    """
+    store = MemoryStore(clock=lambda: 0.0)
+    edits = [edit_of(document, origin=f"document {n}") for n, document in enumerate(documents, 1)]
+    store.apply(edits, author="offline")
+    store.bind(_bindings(store.snapshot()))
+    snapshot = store.snapshot()
+    compiler = compile_snapshot(snapshot)
+    if compiler.clashes:
+        raise PipelineError("; ".join(str(clash) for clash in compiler.clashes))
+    return OfflineResult(snapshot, compiler, {h: render(compiler, h) for h in compiler.hosts()})
+
+
+def _bindings(snapshot: Snapshot) -> list[Binding]:
+    ports: dict[str, int] = {}
+    found = []
+    for sequence, key in enumerate(sorted(k for k in snapshot.objects if k.kind == "Endpoint"), 1):
+        host = snapshot.objects[key].spec.host
+        if host is None:
+            continue
+        if Key("Host", "", host) not in snapshot.objects:
+            message = f"there is no Host {host} among the manifests"
+            raise IntentError(Problem(str(key), "spec.host", "UnknownReference", message))
+        ports[host] = ports.get(host, 0) + 1
+        found.append(Binding(key, host, f"port{ports[host]}", ports[host], sequence))
+    return found
