@@ -41,7 +41,7 @@ def _read(text: str | bytes):
     ],
 )
 def test_a_malformed_file_is_refused_by_place(text, reason, message):
-    with pytest.raises(IntentError, match="^f.yaml") as refused:
+    with pytest.raises(IntentError, match=r"^f\.yaml") as refused:
         _read(text)
     (problem,) = refused.value.problems
     assert problem.reason == reason

@@ -50,7 +50,8 @@ def key_named(kind: Kind, name: str, tenant: str = "") -> Key:
     """
     before, slash, after = name.partition("/")
     if slash and tenant and before != tenant:
-        raise Usage(f"{name!r} names another tenant than --tenant {tenant}")
+        message = f"{name!r} names another tenant than --tenant {tenant}"
+        raise Usage(message, "give the tenant once")
     if slash:
         tenant, name = before, after
     if not name or "/" in name:

@@ -63,7 +63,7 @@ class Client:
             resources.reference(item) if isinstance(item, Key) else dict(item) for item in delete
         ]
         asked = {
-            "objects": [dict(manifest) for manifest in objects],
+            "objects": list(objects),
             "delete": references,
             "message": message,
             "dryRun": dry_run,

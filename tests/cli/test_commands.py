@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each command, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+
+import pytest
+import yaml
+
+from vneter_sdn.model.snapshot import Condition, Key, Status
+
+_WEB = Key("Network", "red", "web")
+
+
+def _ready(store, key, revision=1):
+    conditions = (Condition("Ready", "True", "Programmed"),)
+    store.report([Status(key, observed_revision=revision, conditions=conditions)])
+
+
+def test_apply_tells_what_it_did(vneterctl, server, red):
+    first = vneterctl("apply", "-f", red, "-m", "because")
+    assert first.out.splitlines() == [
+        "tenant/red created",
+        "network/red/web created",
+        "endpoint/red/a created",
+        "revision 1",
+    ]
+    again = vneterctl("apply", "-f", red)
+    assert again.out.splitlines()[1:] == [
+        "network/red/web unchanged",
+        "endpoint/red/a unchanged",
+        "revision 1",
+    ]
+    red.write_text(red.read_text("utf-8").replace("spec: {}", "spec: {description: x}"), "utf-8")
+    assert "tenant/red updated" in vneterctl("apply", "-f", red).out
+
+
+def test_apply_reads_standard_input_and_directories(vneterctl, server, red, store):
+    assert vneterctl("apply", "-f", "-", stdin=red.read_bytes()).code == 0
+    assert "unchanged" in vneterctl("apply", "-f", red.parent).out
+
+
+def test_a_dry_run_writes_nothing(vneterctl, server, red, store):
+    ended = vneterctl("apply", "-f", red, "--dry-run")
+    assert "network/red/web created (dry run)" in ended.out
+    assert store.snapshot().revision == 0
+
+
+def test_the_journal_names_the_user(vneterctl, applied, store):
+    (revision,) = store.revisions()
+    assert revision.author.endswith(f"@{socket.gethostname()}")
+
+
+def test_get_as_a_table(vneterctl, applied):
+    heading, row = vneterctl("get", "networks").out.splitlines()
+    assert heading.split() == ["TENANT", "NAME", "PREFIXES", "VNI", "MTU", "READY", "AGE"]
+    assert row.split()[:3] == ["red", "web", "10.0.0.0/24"]
+    wide = vneterctl("get", "NET", "red/web", "-o", "wide").out
+    assert "GATEWAY-MAC" in wide
+    assert "Pending" in wide
+    assert vneterctl("get", "links").out == "there are no links\n"
+
+
+@pytest.mark.parametrize("name", [["red/web"], ["web", "-t", "red"], ["red/web", "-t", "red"]])
+def test_get_one(vneterctl, applied, name):
+    ended = vneterctl("get", "net", *name, "-o", "json")
+    assert json.loads(ended.out)["metadata"]["name"] == "web"
+
+
+def test_get_as_yaml_can_be_applied(vneterctl, applied, tmp_path):
+    for what in (["get", "net"], ["get", "net", "red/web"], ["get", "ep"]):
+        text = vneterctl(*what, "-o", "yaml").out
+        assert yaml.safe_load(text)
+        ended = vneterctl("apply", "-f", "-", stdin=text.encode())
+        assert (ended.code, "revision 1" in ended.out) == (0, True), ended.err
+
+
+def test_get_names_and_selects(vneterctl, applied):
+    assert vneterctl("get", "tn", "-l", "tier=gold", "-o", "name").out == "tenant/red\n"
+    assert vneterctl("get", "tn", "-l", "tier!=gold", "-o", "name").out == "\n"
+    bad = vneterctl("get", "tn", "-l", "a b")
+    assert (bad.code, "InvalidSelector" in bad.err) == (1, True)
+
+
+def test_describe(vneterctl, applied, store):
+    _ready(store, _WEB)
+    text = vneterctl("describe", "network", "red/web").out
+    assert text.startswith("Network red/web\n")
+    assert "  prefixes: 10.0.0.0/24\n" in text
+    assert "  Ready: yes (Programmed)\n" in text
+    assert "Allocated: yes" in text
+
+
+def test_delete(vneterctl, applied, store):
+    used = vneterctl("delete", "network", "red/web")
+    assert (used.code, "(InUse)" in used.err) == (1, True)
+    assert vneterctl("delete", "ep", "red/a").out == "endpoint/red/a deleted\nrevision 2\n"
+    assert vneterctl("delete", "ep", "red/a").code == 3
+    missing = vneterctl("delete", "-f", applied)
+    assert missing.code == 3
+    vneterctl("apply", "-f", applied)
+    assert vneterctl("delete", "-f", applied).code == 0
+    assert not store.snapshot().objects
+
+
+def test_wait(vneterctl, applied, store):
+    late = vneterctl("wait", "net", "red/web", "--timeout", "0")
+    assert late.code == 6
+    assert "Network red/web is not Ready: Pending" in late.err
+    unknown = vneterctl("wait", "net", "red/web", "--for=Cooked", "--timeout=0s")
+    assert (unknown.code, "has no condition Cooked; it has Ready" in unknown.err) == (6, True)
+    _ready(store, _WEB)
+    assert vneterctl("wait", "net", "red/web").out == "network/red/web Ready\n"
+    assert vneterctl("wait", "net", "--all", "--for=condition=Ready").code == 0
+    assert vneterctl("wait", "net", "--for=deleted", "red/web", "--timeout", "0").code == 6
+    assert vneterctl("wait", "net", "--for=deleted", "red/none").code == 0
+    assert vneterctl("wait", "net", "red/none").code == 3
+    assert vneterctl("wait", "link", "--all").code == 3
+    assert vneterctl("wait", "link").code == 2
+    assert vneterctl("wait", "net", "red/web", "--timeout", "soon").code == 2
+
+
+def test_status(vneterctl, applied, store):
+    _ready(store, _WEB)
+    text = vneterctl("status").out
+    assert "revision 1, last changed" in text
+    assert ["Network", "1", "1", "0"] in [line.split() for line in text.splitlines()]
+    assert "tenant/red" in text
+    assert json.loads(vneterctl("status", "-o", "json").out)["kinds"]["Endpoint"]["total"] == 1
+
+
+def test_kinds_and_explain(vneterctl):
+    assert "endpoints" in vneterctl("kinds").out
+    whole = vneterctl("explain", "network").out
+    assert "spec.prefixes" in whole
+    assert "metadata.name" in whole
+    field = vneterctl("explain", "net.spec.vni").out
+    assert "integer 1..16777215" in field
+    assert vneterctl("explain", "net.vni").out == field
+    assert vneterctl("explain", "net.colour").code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bogus"],
+        ["get"],
+        ["get", "pods"],
+        ["get", "net", "web"],
+        ["get", "net", "red/web", "-t", "blue"],
+        ["get", "tenant", "red/web"],
+        ["get", "tenant", "-t", "red"],
+        ["get", "net", "red/web", "-l", "a"],
+        ["get", "net", "-o", "xml"],
+        ["get", "net", "--bogus"],
+        ["describe", "net", "a/b/c"],
+        ["delete"],
+        ["delete", "net"],
+        ["apply"],
+        ["recompute"],
+        ["status", "-o", "xml"],
+        ["get", "net", "--server", "ftp://x"],
+    ],
+)
+def test_wrong_command_lines(vneterctl, server, arguments):
+    ended = vneterctl(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    error, hint = ended.err.splitlines()
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+
+
+def test_not_found_and_conflict(vneterctl, applied):
+    assert vneterctl("get", "net", "red/none").code == 3
+    text = vneterctl("get", "tn", "red", "-o", "yaml").out.replace("revision: 1", "revision: 7")
+    stale = vneterctl("apply", "-f", "-", stdin=text.encode())
+    assert (stale.code, stale.err.count("error:")) == (4, 1)
+
+
+def test_nobody_answers(vneterctl, red, tmp_path):
+    ended = vneterctl("apply", "-f", red, "--server", f"unix:{tmp_path}/none")
+    assert ended.code == 5
+    assert "error: cannot reach unix:" in ended.err
+    assert "hint: is `vneterctl up` running?" in ended.err
+
+
+def test_the_database_is_gone(vneterctl, server, store):
+    store.close()
+    assert vneterctl("status").code == 5
+
+
+def test_colour_is_for_terminals_that_want_it(vneterctl, applied, monkeypatch):
+    assert "\x1b" not in vneterctl("describe", "net", "red/web").out
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in vneterctl("describe", "net", "red/web").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in vneterctl("describe", "net", "red/web").out
+
+
+def test_up_listens_on_loopback_only(vneterctl, tmp_path):
+    ended = vneterctl(
+        "up", "--api-listen", "0.0.0.0:8181", "--state-dir", tmp_path, "--run-dir", tmp_path
+    )
+    assert (ended.code, "(NotLoopback)" in ended.err) == (1, True)

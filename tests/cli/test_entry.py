@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program as it is started: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+_PROGRAM = [sys.executable, "-c", "from vneter_sdn.cli.main import main; main()"]
+
+
+def _run(*arguments, **named):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(
+        [*_PROGRAM, *map(str, arguments)],
+        capture_output=True, text=True, env=environment, timeout=60, check=False, **named,
+    )  # fmt: skip
+
+
+def test_help_tells_commands_and_exit_codes():
+    ended = _run("--help")
+    assert ended.returncode == 0
+    for word in ("apply", "fleet", "recompute", "Exit codes:", "4  somebody else changed it"):
+        assert word in ended.stdout
+    assert _run().stdout == ended.stdout
+
+
+def test_help_imports_nothing_heavy():
+    heavy = ("flask", "eventlet", "networkx", "os_ken", "yaml", "waitress", "rich", "http.client")
+    code = (
+        "import sys; from vneter_sdn.cli.main import run; run(['--help']);"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stderr.strip() == "[]"
+
+
+def test_a_round_trip_through_processes(server, red):
+    assert _run("apply", "-f", red).returncode == 0
+    assert _run("get", "network", "red/web", "-o", "name").stdout == "network/red/web\n"
+    assert _run("apply", "-f", "-", input=red.read_text("utf-8")).returncode == 0
+    refused = _run("delete", "tenant", "red")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: Tenant red: ")
+    assert _run("wait", "net", "red/web", "--timeout=0").returncode == 6
+
+
+def test_a_reader_that_leaves_early_is_no_error(server, red):
+    _run("apply", "-f", red)
+    command = [*_PROGRAM, "get", "net", "-o", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.wait(timeout=60) in {0, 1}  # 1: typer's own answer to a closed pipe
+        assert process.stderr.read() == b""
+
+
+def test_usage_errors_are_code_2():
+    ended = _run("get", "pods")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[0].startswith("error: no kind 'pods'")
