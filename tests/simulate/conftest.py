@@ -32,6 +32,7 @@ from vneter_sdn.model.flow import (
     Resubmit,
     SetField,
 )
+from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.simulate.trace import parse_trace
 
@@ -39,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
 
 OPENFLOW = ("-O", "OpenFlow15")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+_TABLE = re.compile(r"(\btable=|goto_table:|resubmit\(,)([a-z_]+)")
 _DATAPATH_PORT = re.compile(r"^\s+\S+ (\d+)/(\d+): ", re.MULTILINE)
 
 
@@ -136,7 +138,7 @@ class Bridge:
     """A bridge with dummy ports of given OpenFlow numbers; tunnels are dummies as well."""
 
     def __init__(self, sandbox, name, ports):
-        self.sandbox, self.name = sandbox, name
+        self.sandbox, self.name, self.ports = sandbox, name, tuple(ports)
         self.address = f"unix:{sandbox.directory}/{name}.mgmt"
         commands = ["--", "add-br", name, "--", "set", "bridge", name, "datapath_type=dummy"]
         commands += ["fail_mode=secure", 'protocols=["OpenFlow13","OpenFlow15"]']
@@ -153,22 +155,25 @@ class Bridge:
         assert set(ports) <= set(self.openflow_port.values()), shown
 
     def load(self, state):
-        """Replace everything the bridge holds."""
+        """Replace everything the bridge holds by a state, in words of this module's own."""
+        self.load_text(
+            "\n".join(map(flow_text, state.flows.values())),
+            "\n".join(map(group_text, state.groups.values())),
+            "\n".join(map(meter_text, state.meters.values())),
+        )
+
+    def load_text(self, flows, groups="", meters=""):
+        """Replace everything the bridge holds; tables may be called by name or number."""
         ofctl = ("ovs-ofctl", *OPENFLOW, "-t", "20")
-        quiet(*ofctl, "del-flows", self.address)
-        quiet(*ofctl, "del-groups", self.address)
-        quiet(*ofctl, "del-meters", self.address)
-        for meter in state.meters.values():
-            unit = meter.unit
-            text = f"meter={meter.meter},{unit},burst,bands=type=drop,rate={meter.rate},"
-            quiet(*ofctl, "add-meter", self.address, f"{text}burst_size={meter.burst}")
-        if state.groups:
-            groups = self.sandbox.directory / "groups"
-            groups.write_text("\n".join(map(group_text, state.groups.values())))
-            quiet(*ofctl, "add-groups", self.address, groups)
-        flows = self.sandbox.directory / "flows"
-        flows.write_text("\n".join(map(flow_text, state.flows.values())))
-        quiet(*ofctl, "--bundle", "add-flows", self.address, flows)
+        for kind in ("flows", "groups", "meters"):
+            quiet(*ofctl, f"del-{kind}", self.address)
+        for meter in meters.splitlines():
+            quiet(*ofctl, "add-meter", self.address, meter)
+        path = self.sandbox.directory / "loaded"
+        path.write_text(groups)
+        quiet(*ofctl, "add-groups", self.address, path)
+        path.write_text(_TABLE.sub(lambda found: found[1] + str(table(found[2]).id), flows))
+        quiet(*ofctl, "--bundle", "add-flows", self.address, path)
 
     def trace(self, packet):
         return parse_trace(self.sandbox.control("ofproto/trace", self.name, packet_text(packet)))
@@ -205,6 +210,11 @@ def flow_text(flow):
     actions += [f"goto_table:{flow.goto}"] if flow.goto is not None else []
     head = [f"table={flow.table}", f"priority={flow.priority}", f"cookie={flow.cookie:#x}"]
     return f"{','.join([*head, *terms])} actions={','.join(actions) or 'drop'}"
+
+
+def meter_text(meter):
+    head = f"meter={meter.meter},{meter.unit},burst,bands=type=drop"
+    return f"{head},rate={meter.rate},burst_size={meter.burst}"
 
 
 def group_text(group):

@@ -2,12 +2,15 @@
 """On compiled bridges, `bridge.run` does what Open vSwitch does, whatever the packet."""
 
 from itertools import chain
+from pathlib import Path
 from random import Random
 
 import pytest
+import yaml
 from fleet_intents import FOURS, SIXES, TENANTS, EndpointPlan, Plan, compiled, snapshot_of
 from fleet_packets import Vocabulary
 
+from vneter_sdn.daemon.offline import compile_manifests
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.bridge import run
@@ -51,6 +54,23 @@ PLANS = {
 }
 
 
+def ways_through(bridge, host, state, vocabulary):
+    """Send packets through both; the tables that each of them met."""
+    datapath = Datapath.of(state)
+    ways = set()
+    for _ in range(PACKETS):
+        packet = vocabulary.packet(host, bridge.ports)
+        result = run(datapath, packet)
+        assert not bridge.disagreement(packet, result), packet
+        ways.add(tuple(number for number, _ in result.trail))
+    return ways
+
+
+def ports_of(host, vocabulary, rows):
+    stations = [station.port for station in vocabulary.stations if station.host == host]
+    return (*stations, *(tunnel.ofport for tunnel in rows.tunnels))
+
+
 @pytest.mark.ovs
 @pytest.mark.parametrize("name", PLANS)
 def test_agrees_on_compiled_bridges(sandbox, name):
@@ -59,16 +79,9 @@ def test_agrees_on_compiled_bridges(sandbox, name):
     states, rows = compiled(snapshot)
     ways = set()
     for host, state in states.items():
-        ports = [s.port for s in vocabulary.stations if s.host == host]
-        ports += [tunnel.ofport for tunnel in rows[host].tunnels]
-        bridge = sandbox.bridge(ports)
+        bridge = sandbox.bridge(ports_of(host, vocabulary, rows[host]))
         bridge.load(state)
-        datapath = Datapath.of(state)
-        for _ in range(PACKETS):
-            packet = vocabulary.packet(host, ports)
-            result = run(datapath, packet)
-            assert not bridge.disagreement(packet, result), packet
-            ways.add(tuple(table for table, _ in result.trail))
+        ways |= ways_through(bridge, host, state, vocabulary)
     # The packets met every table: no way through the pipeline was left out.
     tables = {number for state in states.values() for number in Datapath.of(state).shapes}
     assert set(chain(*ways)) >= tables - _untravelled(PLANS[name]), sorted(ways)
@@ -81,3 +94,30 @@ def _untravelled(plan):
     names = ["advertise"] * four_only + ["arrival", "transit"] * single
     names += ["deliver"] * (len(plan.networks) == 1)
     return {table(name).id for name in names}
+
+
+SCENARIOS = sorted(
+    path.parent for path in (Path(__file__).parents[2] / "flows/scenarios").glob("*/intent.yaml")
+)
+
+
+@pytest.mark.ovs
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.name)
+def test_agrees_on_published_scenarios(sandbox, scenario):
+    """The bridge holds the text of the files, the simulator the state they were written from."""
+    documents = [
+        document
+        for name in ("topology.yaml", "intent.yaml")
+        for document in yaml.safe_load_all((scenario / name).read_text())
+    ]
+    result = compile_manifests(documents)
+    vocabulary = Vocabulary(result.snapshot, Random(scenario.name))
+    for host in result.compiler.hosts():
+        bridge = sandbox.bridge(ports_of(host, vocabulary, result.compiler.rows(host)))
+        files = {kind: scenario / f"{host}.{kind}" for kind in ("flows", "groups", "meters")}
+        bridge.load_text(**{kind: p.read_text() for kind, p in files.items() if p.exists()})
+        assert ways_through(bridge, host, result.compiler.bridge(host), vocabulary)
+
+
+def test_there_are_scenarios():
+    assert len(SCENARIOS) >= 4

@@ -76,7 +76,7 @@ def bridge(sandbox):
     ports += [tunnel.ofport for tunnel in rows["h1"].tunnels]
     made = sandbox.bridge(ports)
     made.load(states["h1"])
-    made.datapath, made.ports, made.vocabulary = Datapath.of(states["h1"]), ports, vocabulary
+    made.datapath, made.vocabulary = Datapath.of(states["h1"]), vocabulary
     made.sent = {port: sandbox.directory / f"{made.name}-{port}.pcap" for port in ports}
     for port, path in made.sent.items():
         sandbox.vsctl("set", "Interface", f"{made.name}p{port}", f"options:tx_pcap={path}")
