@@ -162,8 +162,7 @@ _CONTRACTS = (
     _contract(
         "neighbour",
         "Answers ARP and neighbour solicitations for everything the network has, on the spot.",
-        matches="reg1 eth_type arp_op arp_tpa arp_spa ip_proto icmpv6_type icmpv6_code "
-        "nd_target nd_sll ipv6_src",
+        matches="reg1 eth_type arp_op arp_tpa ip_proto icmpv6_type icmpv6_code nd_target nd_sll",
         sets="eth_src eth_dst arp_op arp_spa arp_sha arp_tpa arp_tha icmpv6_type "
         "ipv6_src ipv6_dst nd_options_type nd_reserved ip_ttl",
         goes_to="advertise",
@@ -197,14 +196,14 @@ _CONTRACTS = (
         "route",
         "L3 between a tenant's networks: longest prefix first, within the tenant only.",
         matches="reg1 reg2 eth_type ip_dst ipv6_src ipv6_dst ip_ttl",
-        sets="reg0 reg1 reg3 eth_src eth_dst ip_ttl",
-        goes_to="output transit deliver",
+        sets="reg0 reg1 eth_src eth_dst ip_ttl",
+        goes_to="transit deliver",
     ),
     _contract(
         "arrival",
         "Locators of this bridge: what the slot says; all others pass on to transit.",
         matches="eth_dst reg1",
-        sets="reg1 reg2 reg3 eth_dst",
+        sets="reg3 eth_dst",
         goes_to="deliver output",
         miss="transit",
     ),
@@ -212,7 +211,7 @@ _CONTRACTS = (
         "deliver",
         "The last step of a routed packet: the endpoint's MAC and port, by address.",
         matches="reg1 eth_type ip_dst ipv6_dst",
-        sets="eth_dst eth_src reg3",
+        sets="eth_dst reg3",
         goes_to="output",
     ),
     _contract(
@@ -225,7 +224,7 @@ _CONTRACTS = (
     _contract(
         "output",
         "Out of the port that was chosen, never back by the one it came in.",
-        matches="reg3",
+        matches="",
         outputs=True,
     ),
 )
