@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def _await_end(descriptor):
 
 _UP = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from vneter_sdn.fleet.layout import Layout
 from vneter_sdn.fleet.lifecycle import bring_up
@@ -173,11 +175,15 @@ def test_down_leaves_what_others_put_into_the_run_directory(layout):
 @pytest.mark.parametrize("path", sorted(TOPOLOGIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_host_of_every_topology_reaches_every_tunnel_address(layout, path):
     hosts = bring_up(layout, read_topology(path))
-    for source in hosts:
-        for target in hosts:
-            if source is not target:
-                for address in target.addresses:
-                    ping(layout, source.name, address)
+    pairs = [
+        (source.name, address)
+        for source in hosts
+        for target in hosts
+        if source is not target
+        for address in target.addresses
+    ]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda pair: ping(layout, *pair), pairs))
 
 
 def test_hosts_register_and_deregister_only_themselves(layout, controller):

@@ -44,7 +44,11 @@ class Controller:
         words += ["--state-dir", f"{self.directory}/s", "--run-dir", f"{self.directory}/r"]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                words, cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent
+                words,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 -- it makes one system call
             )
         deadline = time.monotonic() + 30
         while not answers(self.server):
