@@ -115,6 +115,19 @@ def test_blocks_are_freed_when_empty(world: Any) -> None:
     assert world.status("Network", "web")["blocks"] == []
 
 
+def test_a_full_block_opens_again(world: Any) -> None:
+    world.apply(world.host("h"), world.network("n", prefixes=["10.1.0.0/28"], blockLength4=30))
+    names = ("a", "b", "c")
+    world.apply(*(world.endpoint(name, network="n", host="h") for name in names))
+    given = [world.status("Endpoint", name)["addresses"] for name in names]
+    assert given == [["10.1.0.2"], ["10.1.0.3"], ["10.1.0.4"]]
+    world.apply(world.delete("Endpoint", "b"))
+    world.now += 61
+    world.sweep()
+    world.apply(world.endpoint("d", network="n", host="h"))
+    assert world.status("Endpoint", "d")["addresses"] == ["10.1.0.3"]
+
+
 def test_statuses(world: Any) -> None:
     world.apply(world.host("h", tunnelAddresses=["192.0.2.1"]), world.endpoint("a"))
     assert world.status("Host", "h")["datapathId"] == "7600000000000001"

@@ -43,7 +43,11 @@ class Store(Protocol):
     """The database of intent. Every method raises StoreUnavailable when it cannot be reached."""
 
     def snapshot(self) -> Snapshot:
-        """The newest state known here; never older than this client's own last write."""
+        """The newest state known here; never older than this client's own last write.
+
+        While the database is not reached, that is the last one seen. It brings an index along
+        (`vneter_sdn.admission.index.IndexedSnapshot`), so that `status_of` is quick.
+        """
 
     def apply(
         self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
@@ -52,24 +56,38 @@ class Store(Protocol):
 
         Raises:
             IntentError: an edit is malformed or breaks a rule; names every problem found.
-            Conflict: a manifest names a revision that is not current.
+            Conflict: a manifest names a revision that is not current, or ``create`` finds the
+                object there already.
             NotFound: ``delete`` or ``replace`` of an object that does not exist.
         """
 
     def sweep(self) -> Applied:
-        """Retry allocations that found their pool exhausted; forget releases that have rested."""
+        """Retry allocations that found their pool exhausted; forget releases that have rested.
+
+        Raises the revision when it changed anything, and leaves no trace in the journal.
+        """
 
     def bind(self, bound: Sequence[Binding], unbound: Sequence[Key] = ()) -> None:
-        """Write where endpoints are. Older sequences never replace newer ones."""
+        """Write where endpoints are. Older sequences never replace newer ones.
+
+        Bindings of endpoints that do not exist are dropped. The revision stays.
+        """
 
     def report(self, statuses: Sequence[Status]) -> None:
-        """Write what the controller observed; statuses of deleted objects are dropped."""
+        """Write what the controller observed; statuses of deleted objects are dropped.
+
+        A status replaces the whole one before it. The revision stays.
+        """
 
     def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:
-        """Wait until the state differs from ``after``; None when ``timeout`` seconds pass first."""
+        """Wait until the state differs from ``after``; None when ``timeout`` seconds pass first.
+
+        The delta names exactly the keys whose rows differ from ``after`` to the snapshot returned;
+        it may be empty when changes cancelled each other out.
+        """
 
     def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
-        """The journal, newest first."""
+        """The journal, newest first; only entries numbered below ``before``, when given."""
 
     def close(self) -> None:
         """Release connections; the store is not used again."""
