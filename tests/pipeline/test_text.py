@@ -33,38 +33,37 @@ from vneter_sdn.pipeline.text import flow_text, group_text, meter_text, parse_fl
 SETTABLE = ("eth_src", "eth_dst", "tun_id", "metadata", *(f"reg{n}" for n in range(8)))
 
 
+PLAIN = {"eth_type", "ip_proto", "nd_reserved", "nd_options_type", "ip_dscp", "ip_ttl", "arp_op"}
+
+
+@st.composite
+def terms(draw, name):
+    field = FIELDS[name]
+    value = draw(st.integers(0, field.full))
+    if name == "in_port":
+        return value % 0xFF00 or 1
+    if name == "vlan_vid":
+        return value | 0x1000
+    if not field.maskable:
+        return value
+    mask = draw(st.integers(1, field.full))
+    if field.bits == 128:  # ovs-ofctl reads few other masks this wide
+        mask = field.full ^ field.full >> draw(st.integers(1, 128))
+    return value & mask, mask
+
+
 @st.composite
 def matches(draw):
-    chosen = draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=4, unique=True))
-    terms = {}
-    for name in chosen:
-        field = FIELDS[name]
-        if name in ("eth_type", "ip_proto", "nd_reserved", "nd_options_type"):
-            continue
-        if name in ("ip_proto", "ip_dscp", "ip_ttl", "arp_op"):
-            continue
-        needs = dict(field.needs)
-        clash = any(terms.get(n, v) != v for n, v in needs.items())
-        if clash or (name in terms):
-            continue
-        if name.startswith(("tcp", "udp")) and terms.get("eth_type", 0x800) != 0x800:
-            continue
+    names = st.sampled_from(sorted(FIELDS.keys() - PLAIN))
+    built = {}
+    for name in draw(st.lists(names, max_size=4, unique=True)):
+        needs = dict(FIELDS[name].needs)
         if name.startswith(("tcp", "udp")):
-            needs = {"eth_type": 0x800} | needs
-            if any(terms.get(n, v) != v for n, v in needs.items()):
-                continue
-        value = draw(st.integers(0, field.full))
-        if name == "in_port":
-            value = value % 0xFF00 or 1
-        if name == "vlan_vid":
-            value |= 0x1000
-        mask = draw(st.integers(1, field.full)) if field.maskable and name != "vlan_vid" else None
-        if mask is not None and field.bits == 128:  # ovs-ofctl reads few other masks this wide
-            mask = field.full ^ field.full >> draw(st.integers(1, 128))
-            value &= mask
-        terms |= needs
-        terms[name] = value if mask is None else (value & mask, mask)
-    return match(**terms)
+            needs["eth_type"] = built.get("eth_type", 0x800)
+        if name not in built and all(built.get(n, v) == v for n, v in needs.items()):
+            built |= needs
+            built[name] = draw(terms(name))
+    return match(**built)
 
 
 @st.composite

@@ -5,7 +5,7 @@
 |---|---|---|
 | ``Host``, ``Link``, ``Tenant``, ``Network``, ``Endpoint`` | `Key` | the spec |
 | ``Allocation`` | (pool, value) | owner, as text; released ones are absent |
-| ``Binding`` | `Key` of the endpoint | (host, ofport) |
+| ``Binding`` | `Key` of the endpoint | (host, ofport, sequence) |
 | ``TunnelPort`` | (host, name of the tunnel port) | ofport that the switch gave it |
 
 Specs are facts whole: what only some queries use of them is told apart by early cut-off.
@@ -41,8 +41,12 @@ def _block_pool(key: tuple[str, str], owner: str) -> Iterable[str]:
         yield key[0]
 
 
-def _bound_host(key: Key, bound: tuple[str, int]) -> Iterable[str]:
+def _bound_host(key: Key, bound: tuple[str, int, int]) -> Iterable[str]:
     yield bound[0]
+
+
+def _bound_port(key: Key, bound: tuple[str, int, int]) -> Iterable[tuple[str, int]]:
+    yield bound[:2]
 
 
 ENDPOINTS_OF_NETWORK = Index("endpoints of network", "Endpoint", _network_of)
@@ -50,7 +54,15 @@ NETWORKS_OF_TENANT = Index("networks of tenant", "Network", _tenant_of)
 ALLOCATIONS_OF = Index("allocations of owner", ALLOCATION, _owner)
 BLOCKS_OF_POOL = Index("blocks of pool", ALLOCATION, _block_pool)
 BOUND_ON = Index("endpoints bound on host", BINDING, _bound_host)
-INDEXES = (ENDPOINTS_OF_NETWORK, NETWORKS_OF_TENANT, ALLOCATIONS_OF, BLOCKS_OF_POOL, BOUND_ON)
+BOUND_AT = Index("endpoints bound at port", BINDING, _bound_port)
+INDEXES = (
+    ENDPOINTS_OF_NETWORK,
+    NETWORKS_OF_TENANT,
+    ALLOCATIONS_OF,
+    BLOCKS_OF_POOL,
+    BOUND_ON,
+    BOUND_AT,
+)
 
 
 def everything(snapshot: Snapshot) -> Delta:
@@ -74,8 +86,11 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
         found[Fact(ALLOCATION, place)] = allocation.owner if allocation and held else None
     for endpoint in delta.bindings:
         binding = snapshot.bindings.get(endpoint)
-        value = None if binding is None else (binding.host, binding.ofport)
-        found[Fact(BINDING, endpoint)] = value
+        found[Fact(BINDING, endpoint)] = binding and (
+            binding.host,
+            binding.ofport,
+            binding.sequence,
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from vneter_sdn.compile.facts import (
     ALLOCATIONS_OF,
     BINDING,
     BLOCKS_OF_POOL,
+    BOUND_AT,
     ENDPOINTS_OF_NETWORK,
     NETWORKS_OF_TENANT,
     TUNNEL_PORT,
@@ -150,11 +151,19 @@ def station(view: View, endpoint: Key) -> Station | None:
 
 @query
 def place(view: View, endpoint: Key) -> Place | None:
-    """Where an endpoint is; None when unbound, or bound to a host that is not one of ours."""
+    """Where an endpoint is.
+
+    None when it is unbound, or bound to a host that is not one of ours, or to a port that a newer
+    binding gives to another endpoint: a port that is used again must not speak for who had it.
+    """
     bound = view.get(BINDING, endpoint)
     if bound is None or view.ask(bridge_of, bound[0]) is None:
         return None
-    return Place(*bound)
+    for other in view.find(BOUND_AT, bound[:2]) - {endpoint}:
+        newer = (view.get(BINDING, other)[2], other) > (bound[2], endpoint)
+        if newer and view.get("Endpoint", other) is not None:
+            return None
+    return Place(bound[0], bound[1])
 
 
 @query

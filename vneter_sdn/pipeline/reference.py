@@ -82,7 +82,7 @@ def _numbers() -> list[str]:
         "",
         "* Cookie: `0x76` (8 bits), generation of the pipeline (8), feature (8), object (40).",
         "  Flows without the first octet are not ours and are never touched.",
-        "* Locator, the destination MAC between bridges: colour (6 bits), `10`, bridge (16), slot (24).",
+        "* Locator, a packet's MAC between bridges: colour (6 bits), `10`, bridge (16), slot (24).",
         "* The tunnel to bridge *n* asks for OpenFlow port 32768 + *n*; its tunnel id is the VNI.",
     ]
 
