@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core process runs eventlet alone; os-ken must not start native threads in it (design 0002)."""
+"""The core process runs eventlet alone: os-ken starts no native threads in it (design 0002)."""
 
 import subprocess
 import sys

@@ -36,9 +36,11 @@ from vneter_sdn.engine.reports import (
     HostView,
     accepted,
     endpoint_conditions,
+    endpoint_details,
     host_conditions,
     host_details,
     stamp,
+    was_ready,
 )
 from vneter_sdn.model.datapath import datapath_id
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
@@ -124,6 +126,7 @@ class Controller:
             case Channel(host=host, connected=up, version=version, reason=reason, message=message):
                 self._see(
                     host,
+                    settled=True,
                     channel=up,
                     channel_version=version,
                     channel_reason=reason,
@@ -256,10 +259,10 @@ class Controller:
         now = self._now()
         reports = []
         for key in sorted(k for k in self._stale if k in snapshot.objects):
-            status = self._status(snapshot, key)
+            before = self._reported.get(key) or snapshot.statuses.get(key)
+            status = self._status(snapshot, key, before)
             if status is None:
                 continue
-            before = self._reported.get(key) or snapshot.statuses.get(key)
             stamped = stamp(status, before, now)
             if stamped != before:
                 reports.append(stamped)
@@ -268,21 +271,31 @@ class Controller:
             self._reported.update({report.key: report for report in reports})
         self._stale.clear()
 
-    def _status(self, snapshot: Snapshot, key: Key) -> Status | None:
+    def _status(self, snapshot: Snapshot, key: Key, before: Status | None) -> Status | None:
+        """What to report of an object; None for nothing new.
+
+        After a restart, what was reported stands until its host has had time to connect.
+        """
         revision = snapshot.objects[key].revision
-        if key.kind == "Host" and key.name in self._views:
-            view = self._views[key.name]
-            state = self._compiler.bridge(key.name)
-            details = host_details(
-                view, self._compiler.digest(key.name), len(state.flows), snapshot.revision
-            )
+        if key.kind == "Host":
+            view = self._views.get(key.name)
+            if view is None or (before is not None and not view.settled):
+                return None
+            flows = len(self._compiler.bridge(key.name).flows)
+            digest = self._compiler.digest(key.name)
+            details = host_details(view, digest, flows, snapshot.revision)
             return Status(key, revision, host_conditions(view), details)
-        if key.kind == "Endpoint":
-            conditions = endpoint_conditions(
-                snapshot.bindings.get(key),
-                self._touched.get(key, 0),
-                self._views,
-                self._compiler.holders(key),
-            )
-            return Status(key, revision, conditions)
-        return None if key.kind == "Host" else Status(key, revision, accepted())
+        if key.kind != "Endpoint":
+            return Status(key, revision, accepted())
+        binding = snapshot.bindings.get(key)
+        own = self._views.get(binding.host) if binding else None
+        if before is not None and own is not None and not own.settled:
+            return None
+        conditions = endpoint_conditions(
+            binding,
+            self._touched.get(key, 0),
+            self._views,
+            self._compiler.holders(key),
+            was_ready(before, revision, binding),
+        )
+        return Status(key, revision, conditions, endpoint_details(binding))

@@ -15,6 +15,8 @@ from vneter_sdn.model.snapshot import Binding, Condition, Status
 class HostView:
     """What the engine knows of one host."""
 
+    settled: bool = False
+    """Whether the bridge has connected, or has had its time to, since this process began."""
     database: bool = False
     database_reason: str = "Connecting"
     database_message: str = "not reached yet"
@@ -104,14 +106,35 @@ def host_details(view: HostView, digest: str, flows: int, revision: int) -> Mapp
     }
 
 
+def was_ready(status: Status | None, revision: int, binding: Binding | None) -> bool:
+    """Whether an endpoint was reported ready as it is now asked for and where it is now."""
+    return (
+        status is not None
+        and binding is not None
+        and status.observed_revision == revision
+        and status.details.get("sequence") == binding.sequence
+        and any(c.type == "Ready" and c.status == "True" for c in status.conditions)
+    )
+
+
+def endpoint_details(binding: Binding | None) -> Mapping[str, Any]:
+    """What `was_ready` compares."""
+    return {} if binding is None else {"sequence": binding.sequence}
+
+
 def endpoint_conditions(
-    binding: Binding | None, epoch: int, views: Mapping[str, HostView], holders: Iterable[str]
+    binding: Binding | None,
+    epoch: int,
+    views: Mapping[str, HostView],
+    holders: Iterable[str],
+    ready: bool = False,
 ) -> tuple[Condition, ...]:
     """Bound and Ready of an endpoint.
 
-    It is ready when its own bridge, and every connected bridge that must know it, have confirmed
-    the flows that its newest change (at ``epoch``) asked for. A peer that cannot be reached holds
-    nobody up: it will be brought up to date before it forwards anything new.
+    It becomes ready when its own bridge, and every connected bridge that must know it, have
+    confirmed the flows that its newest change (at ``epoch``) asked for. A peer that cannot be
+    reached holds nobody up: it will be brought up to date before it forwards anything new. Once
+    ``ready``, it stays so while its own bridge is fine: what others still learn does not unmake it.
     """
     if binding is None:
         message = "no connected host shows a port with its interface id"
@@ -129,7 +152,7 @@ def endpoint_conditions(
         for host in {binding.host, *holders}
         if (view := views.get(host)) and view.channel and not view.holds(epoch)
     )
-    if waiting:
+    if waiting and not ready:
         return condition("Ready", False, "Programming", f"waiting for {', '.join(waiting)}"), bound
     return condition("Ready", True, "Confirmed"), bound
 

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole controller over an in-memory store and bridges that confirm what they are told to."""
+
+import pytest
+
+from vneter_sdn.compile.network import Compiler, compile_snapshot
+from vneter_sdn.engine.bindings import Port
+from vneter_sdn.engine.controller import Controller
+from vneter_sdn.engine.port import (
+    Channel,
+    Confirmed,
+    Database,
+    Ports,
+    Refused,
+    Stored,
+    Tunnel,
+    Tunnels,
+)
+from vneter_sdn.errors import StoreUnavailable
+from vneter_sdn.model.snapshot import Delta, Key
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
+
+WEB = Key("Endpoint", "red", "web")
+
+
+class PaperSouthbound:
+    """Writes down what it is told."""
+
+    def __init__(self):
+        self.managed, self.flows, self.rows, self.told = {}, {}, {}, []
+
+    def manage(self, host, spec, dpid):
+        self.managed[host] = (spec, dpid)
+
+    def release(self, host):
+        del self.managed[host]
+
+    def desire_rows(self, host, rows):
+        self.rows[host] = rows
+
+    def desire_flows(self, host, desired):
+        self.flows[host] = desired
+        self.told.append((host, desired.changed))
+
+
+class World:
+    """A store, a controller, and hosts that answer."""
+
+    def __init__(self):
+        self.store = MemoryStore()
+        self.southbound = PaperSouthbound()
+        self.known = None
+        self.controller = self.fresh()
+
+    def fresh(self):
+        self.known = None
+        return Controller(self.store, self.southbound, Compiler(), lambda: "now")
+
+    def apply(self, *edits):
+        self.store.apply(edits, author="test")
+        self.settle()
+
+    def settle(self):
+        """Tell the controller of the store until nothing moves any more."""
+        while True:
+            if self.known is None:
+                self.known = self.store.snapshot()
+                self.controller.handle([Stored(self.known, Delta())])
+            changed = self.store.wait(self.known, 0)
+            if changed is None:
+                return
+            self.known, delta = changed
+            self.controller.handle([Stored(self.known, delta)])
+
+    def hear(self, *events):
+        self.controller.handle(list(events))
+        self.settle()
+
+    def confirm(self, *hosts):
+        self.hear(*(Confirmed(host, self.southbound.flows[host].epoch) for host in hosts))
+
+    def condition(self, key, kind="Ready"):
+        status = self.store.snapshot().statuses.get(key)
+        found = {c.type: (c.status, c.reason) for c in status.conditions} if status else {}
+        return found.get(kind)
+
+
+def edit(kind, name, tenant="", **spec):
+    metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
+    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    return Edit("apply", Key(kind, tenant, name), manifest)
+
+
+def delete(kind, name, tenant=""):
+    return Edit("delete", Key(kind, tenant, name))
+
+
+@pytest.fixture
+def world():
+    made = World()
+    for number in (1, 2):
+        database, tunnel = f"unix:/run/h{number}/db.sock", f"192.0.2.{number}"
+        made.apply(edit("Host", f"h{number}", ovsdb=database, tunnelAddresses=[tunnel]))
+    made.apply(
+        edit("Tenant", "red"),
+        edit("Network", "web", "red", prefixes=["10.0.0.0/24"]),
+        edit("Endpoint", "web", "red", network="web"),
+        edit("Endpoint", "app", "red", network="web"),
+    )
+    made.settle()
+    for host in ("h1", "h2"):
+        made.hear(Database(host, True, "InSync"), Channel(host, True, "OpenFlow15"))
+        made.confirm(host)
+    return made
+
+
+def shown(host, *ids):
+    return Ports(host, tuple(Port(i, f"v{n}", n) for n, i in enumerate(ids, 1)))
+
+
+def test_hosts_are_managed_with_their_own_datapath_id(world):
+    assert {h: f"{dpid:016x}" for h, (_, dpid) in world.southbound.managed.items()} == {
+        "h1": "7600000000000001", "h2": "7600000000000002"}  # fmt: skip
+    assert world.southbound.rows["h1"].controller == "unix:/run/h1/br-int.vneter"
+    assert world.condition(Key("Host", "", "h1")) == ("True", "InSync")
+
+
+def test_an_endpoint_is_ready_once_every_bridge_confirmed(world):
+    assert world.condition(WEB) == ("False", "NotBound")
+    world.hear(shown("h1", "red/web"))
+    assert world.store.snapshot().bindings[WEB].host == "h1"
+    assert world.condition(WEB) == ("False", "Programming")
+    world.confirm("h1")
+    assert world.condition(WEB) == ("True", "Confirmed")
+    world.hear(shown("h2", "red/app"))
+    assert world.condition(WEB) == ("True", "Confirmed"), "another's change is not its own"
+    world.confirm("h2")
+    assert world.condition(Key("Endpoint", "red", "app")) == ("False", "Programming")
+    world.confirm("h1")
+    assert world.condition(Key("Endpoint", "red", "app")) == ("True", "Confirmed")
+
+
+def test_what_is_desired_is_what_a_fresh_computation_has(world):
+    world.hear(shown("h1", "red/web"), shown("h2", "red/app"))
+    world.hear(Tunnels("h1", {name: Tunnel(40000) for name in tunnel_names(world, "h1")}))
+    world.apply(edit("Network", "db", "red", prefixes=["10.0.1.0/24"]))
+    world.apply(edit("Endpoint", "sql", "red", network="db"))
+    world.hear(shown("h2", "red/app", "red/sql"))
+    world.apply(delete("Endpoint", "app", "red"))
+    ofports = {"h1": dict.fromkeys(tunnel_names(world, "h1"), 40000)}
+    fresh = compile_snapshot(world.store.snapshot(), ofports)
+    for host in ("h1", "h2"):
+        assert world.southbound.flows[host].state == fresh.bridge(host)
+
+
+def tunnel_names(world, host):
+    return [tunnel.name for tunnel in world.southbound.rows[host].tunnels]
+
+
+def test_nothing_is_desired_before_the_store_was_read():
+    southbound = PaperSouthbound()
+    controller = Controller(MemoryStore(), southbound, Compiler(), lambda: "now")
+    controller.handle([shown("h1", "red/web"), Channel("h1", True, "OpenFlow15")])
+    assert southbound.flows == {}
+    assert southbound.rows == {}
+
+
+def test_a_restarted_controller_desires_the_same(world):
+    world.hear(shown("h1", "red/web"), shown("h2", "red/app"))
+    before = {host: desired.state for host, desired in world.southbound.flows.items()}
+    world.controller = world.fresh()
+    world.settle()
+    assert {host: desired.state for host, desired in world.southbound.flows.items()} == before
+    assert all(changed is None for _, changed in world.southbound.told[-2:])
+
+
+def test_a_renewed_controller_keeps_what_hosts_said(world):
+    world.hear(shown("h1", "red/web"), shown("h2"))
+    world.hear(Tunnels("h1", {name: Tunnel(40000) for name in tunnel_names(world, "h1")}))
+    before = world.southbound.flows["h1"].state
+    world.controller = world.controller.renewed(Compiler())
+    world.known = None
+    world.settle()
+    assert world.southbound.flows["h1"].state == before
+    world.hear(shown("h2", "red/web"))
+    assert world.store.snapshot().bindings[WEB].host == "h2"
+
+
+def test_a_refusal_is_reported_on_the_host_and_its_endpoints(world):
+    world.hear(shown("h1", "red/web"))
+    world.hear(Refused("h1", 99, "BundleRejected", "OpenFlow error (5, 1)"))
+    assert world.condition(Key("Host", "", "h1"), "InSync") == ("False", "BundleRejected")
+    assert world.condition(WEB) == ("False", "BundleRejected")
+    world.confirm("h1")
+    assert world.condition(WEB) == ("True", "Confirmed")
+
+
+def test_after_a_restart_reports_stand_until_the_host_has_had_its_time(world):
+    world.hear(shown("h1", "red/web"))
+    world.confirm("h1")
+    host = Key("Host", "", "h1")
+    world.controller = world.fresh()
+    world.settle()
+    assert world.condition(WEB) == ("True", "Confirmed")
+    assert world.condition(host) == ("True", "InSync")
+    world.hear(Channel("h1", True, "OpenFlow15"))
+    assert world.condition(WEB) == ("True", "Confirmed"), "read-back changes nothing"
+    world.hear(Channel("h1", False, "", "EchoTimeout", "silent"))
+    assert world.condition(WEB) == ("False", "NoChannel")
+
+
+def test_a_deleted_host_is_released(world):
+    world.apply(delete("Host", "h2"))
+    assert set(world.southbound.managed) == {"h1"}
+    assert world.southbound.rows["h1"].tunnels == ()
+
+
+def test_a_binding_that_could_not_be_written_is_written_later(world, monkeypatch):
+    def away(*_args, **_named):
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "bind", away)
+        with pytest.raises(StoreUnavailable):
+            world.controller.handle([shown("h1", "red/web")])
+    world.hear()
+    assert world.store.snapshot().bindings[WEB].host == "h1"
