@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from pathlib import Path
 from struct import pack
 
@@ -11,7 +12,7 @@ import pytest
 
 import vneter_sdn.southbound.openflow
 from vneter_sdn.errors import DecodeError
-from vneter_sdn.southbound.openflow import punt, validate
+from vneter_sdn.southbound.openflow import decode, punt, validate
 from vneter_sdn.southbound.openflow.validate import State
 from vneter_sdn.southbound.openflow.wire import V14, V15, Type, message
 
@@ -47,6 +48,8 @@ def bucket(version: int, does: bytes) -> bytes:
 def refuse(data: bytes, version: int, state: State = State.OPEN) -> None:
     with pytest.raises(DecodeError):
         validate.check(data, state, version)
+    with suppress(DecodeError):
+        decode.message(data)  # never reached in a session, and must end all the same
 
 
 @pytest.mark.parametrize("version", [3, V14, V15])
@@ -61,7 +64,7 @@ def test_cve_2024_34489_published_bytes():
 
 @pytest.mark.parametrize("length", [5, 6, 7, 12])
 def test_hello_elements_that_os_ken_steps_over_wrongly(length):
-    body = (pack("!HH", 1, length) + bytes(length)).ljust(24, b"\0")
+    body = pack("!HH", 1, length).ljust(length + 7 & ~7, b"\0")
     refuse(message(Type.HELLO, V15, 1, body), V15, State.HELLO)
 
 
@@ -132,8 +135,9 @@ def test_cve_2024_28732_match_of_a_lying_length(version):
         refuse(reply(1, version, bytes(body)), version)
 
 
-def test_controller_action_whose_property_lies():
-    userdata = pack("!HH4x", 3, 0)
+@pytest.mark.parametrize(("kind", "length"), [(3, 0), (3, 4), (0, 7), (99, 5)])
+def test_controller_action_whose_property_lies(kind, length):
+    userdata = pack("!HH4x", kind, length)
     action = pack("!HHIH6x", 0xFFFF, 24, 0x2320, 37) + userdata
     refuse(reply(1, V15, flow(V15, pack("!HH4x", 4, 32) + action)), V15)
 
