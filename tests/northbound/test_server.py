@@ -69,6 +69,25 @@ def test_nobody_listens():
             Client(f"http://127.0.0.1:{port}").status()
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff", b""])
+def test_somebody_else_listens(body):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                length = str(len(body)).encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n")
+                connection.sendall(body)
+
+        other = threading.Thread(target=answer)
+        other.start()
+        with pytest.raises(StoreUnavailable, match="does not speak"):
+            Client(f"http://127.0.0.1:{listener.getsockname()[1]}").status()
+        other.join()
+
+
 @pytest.mark.parametrize("server", ["", "127.0.0.1", "https://a", "http://", "http://a:x/"])
 def test_no_such_server_address(server):
     with pytest.raises(IntentError, match="is not http"):
@@ -97,17 +116,19 @@ def test_an_old_report_does_not_count(client, store, red):
         client.wait(*_KEY, timeout=0.3)
 
 
-def test_more_waiters_than_threads_leave_others_served(client, red):
+def test_more_waiters_than_threads_leave_others_served(client, server, store, red):
     client.apply(red)
-
-    def late():
-        with pytest.raises(TimeoutError):
-            client.wait(*_KEY, timeout=1.5)
-
-    waiters = [threading.Thread(target=late) for _ in range(12)]
+    waiters = [
+        threading.Thread(target=client.wait, args=_KEY, kwargs={"timeout": 60}) for _ in range(12)
+    ]
     for waiter in waiters:
         waiter.start()
-    assert client.status()["revision"] == 1
+    hasty = Client(server.address, timeout=8)  # less than the server lets a request wait
+    for _ in range(20):
+        assert hasty.status()["revision"] == 1
+    assert all(waiter.is_alive() for waiter in waiters)
+    condition = Condition("Ready", "True", "Done")
+    store.report([Status(_KEY, observed_revision=1, conditions=(condition,))])
     for waiter in waiters:
         waiter.join()
 

@@ -30,7 +30,7 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
     try:
         done = client.apply([one.value for one in documents], message, dry_run)
     except IntentError as error:
-        raise _placed(error, documents) from None
+        raise placed(error, documents) from None
     _tell(done, dry_run)
 
 
@@ -134,11 +134,15 @@ def read(files: Sequence[str]) -> list[Document]:
     return found
 
 
-def _placed(error: IntentError, documents: Sequence[Document]) -> VneterError:
-    """The same problems, each with the file and line that caused it."""
+def placed(error: IntentError, documents: Sequence[Document]) -> VneterError:
+    """The same problems, each with the file and line that caused it.
+
+    An object without a name is called ``objects[N]`` by the server, counted from 0, and
+    ``document N`` by the offline compiler, counted from 1.
+    """
     by_name: dict[str, Document] = {}
     for index, document in enumerate(documents):
-        by_name[f"objects[{index}]"] = document
+        by_name[f"objects[{index}]"] = by_name[f"document {index + 1}"] = document
         try:
             by_name[str(key_of(document.value))] = document
         except IntentError:
@@ -148,8 +152,9 @@ def _placed(error: IntentError, documents: Sequence[Document]) -> VneterError:
         document = by_name.get(problem.object)
         name = problem.object
         if document is not None:
-            known = "" if name.startswith("objects[") else f": {name}"
-            name = f"{document.place(problem.field)}{known or f': document {document.number}'}"
+            nameless = name.startswith(("objects[", "document "))
+            known = f"document {document.number}" if nameless else name
+            name = f"{document.place(problem.field)}: {known}"
         problems.append(Problem(name, problem.field, problem.reason, problem.message))
     return IntentError(*problems)
 

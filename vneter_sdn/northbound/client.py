@@ -152,15 +152,17 @@ class Client:
 
     def _json(
         self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None
-    ) -> Any:
+    ) -> dict[str, Any]:
         target = f"{path}?{urlencode(query)}" if query else path
         status, data = self._exchange(method, target, body)
         try:
             value = json.loads(data)
         except ValueError:
-            raise StoreUnavailable(f"{self._server} does not speak vneter's REST") from None
+            value = None
+        if not isinstance(value, dict):
+            raise StoreUnavailable(f"{self._server} does not speak vneter's REST")
         if status >= 400:
-            raise error_from(status, value if isinstance(value, dict) else {})
+            raise error_from(status, value)
         return value
 
     def _exchange(self, method: str, target: str, body: Any) -> tuple[int, bytes]:

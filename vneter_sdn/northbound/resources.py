@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -145,7 +146,11 @@ def _text(metadata: Mapping[str, Any], field: str, origin: str, problems: list[P
     value = metadata.get(field)
     path = f"metadata.{field}"
     if isinstance(value, str) and value:
-        return value
+        if value.isprintable():
+            return value
+        message = f"{value!r} holds what cannot be printed"
+        problems.append(Problem(origin, path, "InvalidValue", message))
+        return ""
     if value is None or value == "":
         problems.append(Problem(origin, path, "Missing", f"give {path}"))
     else:
@@ -182,5 +187,5 @@ def applied_values(applied: Applied) -> dict[str, Any]:
 def path_of(key: Key) -> str:
     """The path of an object on the REST server: ``/v1/tenants/red/networks/web``."""
     plural = KINDS[key.kind].plural
-    tenant = f"/tenants/{key.tenant}" if key.tenant else ""
-    return f"/v1{tenant}/{plural}/{key.name}"
+    tenant = f"/tenants/{quote(key.tenant, safe='')}" if key.tenant else ""
+    return f"/v1{tenant}/{plural}/{quote(key.name, safe='')}"

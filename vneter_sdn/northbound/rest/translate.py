@@ -47,7 +47,7 @@ def _of_http(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     instance = uuid.uuid4().urn
-    _LOG.error("%s %s failed, %s", request.method, request.path, instance, exc_info=error)
+    _LOG.error("%s %r failed, %s", request.method, request.path, instance, exc_info=error)
     detail = "An unexpected error; the server's log has it under the id given in instance."
     return _respond(problems.sort_of_status(500), detail, (), instance)
 
