@@ -211,6 +211,17 @@ def test_a_large_plan_is_made_in_chunks_and_echoes_pass_in_between() -> None:
     assert session.outgoing() == msg(3, 99, b"ping")
 
 
+def test_a_barrier_that_was_not_asked_for_yet_confirms_nothing() -> None:
+    session = at(Phase.IDLE)
+    session.send_plan(1, BridgePlan(bundle=plan(5000).bundle), 0.0)
+    session.outgoing()
+    for xid in range(1, 6000):
+        events = session.receive(msg(21, xid), 0.0)
+        assert not any(isinstance(event, Confirmed | Rejected) for event in events)
+    assert session.phase is Phase.SENDING
+    assert [kind for kind, _, _ in sent(session)].count(34) > 1000
+
+
 @pytest.mark.parametrize("bits", [0x10, 0x02, 0x1E, 0x80, 0])
 def test_other_versions_are_told_and_reported(bits: int) -> None:
     session = Session(TERMS, 0.0)
@@ -336,6 +347,7 @@ def test_flows_of_ours_that_another_release_wrote_are_replaced() -> None:
     assert odd.goto == UNREADABLE
     assert seen.observed.foreign == {Flow(0, 2, ()).key}
     assert seen.unreadable == 1
+    assert seen.observed.groups.keys() == {group}
     want = BridgeState.of([Flow(0, 1, (), (), None, cookie)], [Group(group, "all", ())])
     verbs = [(s.verb, type(s.thing)) for s in diff(want, seen.observed)]
     assert verbs == [(Verb.MODIFY, Group), (Verb.ADD, Flow), (Verb.DELETE, Meter)]

@@ -121,6 +121,22 @@ def test_a_wish_during_a_plan_waits_and_is_not_lost() -> None:
     assert bridge.observed != Observed()
 
 
+def test_deltas_that_wait_for_a_plan_are_gathered() -> None:
+    bridges = MemoryBridges(immediate=False)
+    bridge = bridges.connect(DPID)
+    bridges.run()
+    bridges.desire(DPID, DesiredBridge(state(1), 1))
+    was = state(1)
+    for revision, bits in enumerate((3, 7, 15), 2):
+        after = state(bits)
+        keys = frozenset(after.flows.keys() - was.flows.keys())
+        bridges.desire(DPID, DesiredBridge(after, revision, Changed(keys)))
+        was = after
+    bridges.run()
+    assert bridge.observed.flows == state(15).flows
+    assert len(bridge.plans) == 2
+
+
 def test_counts_come_out_as_prometheus_reads_them() -> None:
     tally = Tally()
     tally.count("malformed", "hello")

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
 from math import inf
 
 from vneter_sdn.errors import DecodeError, PipelineError
@@ -38,46 +36,16 @@ from vneter_sdn.southbound.openflow.events import (
 )
 from vneter_sdn.southbound.openflow.framing import Framer
 from vneter_sdn.southbound.openflow.readback import REQUESTS, ReadBack
+from vneter_sdn.southbound.openflow.terms import Phase, Terms
 from vneter_sdn.southbound.openflow.wire import V14, V15, Role
+
+__all__ = ["CHUNK", "Phase", "Session", "Terms"]
 
 CHUNK = 1 << 16
 """Bytes of one chunk: some 600 flows, about 2 ms of encoding."""
 _TOP_XID = 0x7FFF_FFFF
 _HELLO_FAILED, _INCOMPATIBLE = 0, 0
 _OUT_XID = 0x8000_0000
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a session insists on. Times in seconds."""
-
-    expected: frozenset[int] | None = None
-    """Datapath ids the peer may have; None for any."""
-    generation: int = 0
-    """Generation of the claim to be master (OpenFlow 1.5.1 §6.3.7)."""
-    echo_interval: float = 2.0
-    echo_misses: int = 3
-    handshake: float = 3.0
-    """For HELLO, and again for FEATURES."""
-    read_back: float = 15.0
-    """Without any progress."""
-    bundle: float = 30.0
-    """From the last byte of a stage to its barrier."""
-    backlog: int = 4 << 20
-    """Bytes that may wait for a slow reader, plans not counted: they are made as they are sent."""
-
-
-class Phase(Enum):
-    """Where a session is; names of the picture above."""
-
-    HELLO = "hello"
-    FEATURES = "features"
-    ADMISSION = "admission"
-    ROLE = "role"
-    READING = "reading"
-    IDLE = "idle"
-    SENDING = "sending"
-    CLOSED = "closed"
 
 
 _VALIDATED = {Phase.HELLO: validate.State.HELLO, Phase.FEATURES: validate.State.FEATURES}
