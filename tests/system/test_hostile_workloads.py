@@ -7,7 +7,10 @@ import signal
 import pytest
 
 from vneter_sdn.cli.recompute import fresh_digests, verdicts
+from vneter_sdn.fleet.controller import register
+from vneter_sdn.fleet.lifecycle import bring_up
 from vneter_sdn.fleet.probe import Method, probe
+from vneter_sdn.fleet.topology import star
 from vneter_sdn.northbound.exports import snapshot_from
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(180)]
@@ -137,3 +140,16 @@ def test_a_fresh_computation_agrees(fleet):
         return {one.word for one in verdicts(snapshot, fresh_digests(snapshot))}
 
     fleet.until(lambda: words() == {"same"})
+
+
+def test_a_bridge_that_was_there_before_keeps_its_identity(fleet):
+    """An operator's own br-int is joined, not taken over."""
+    everyone = [record.name for record in bring_up(fleet.layout, star(3))]
+    fleet.vsctl("h3", "add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev",
+                "other_config:datapath-id=00000000deadbeef", "other_config:theirs=1")  # fmt: skip
+    register(fleet.controller.client, bring_up(fleet.layout, star(3)))
+    fleet.controller.await_synced(everyone)
+    assert fleet.vsctl("h3", "get", "Bridge", "br-int", "datapath_id") == '"00000000deadbeef"'
+    assert fleet.vsctl("h3", "get", "Bridge", "br-int", "other_config:theirs") == '"1"'
+    fleet.attach(("red", "d", "db", "h3"))
+    assert probe(list(fleet.records.values()), Method(tcp=(80,))).differences == []

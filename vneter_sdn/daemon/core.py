@@ -99,7 +99,9 @@ class Core:
         self._stopping = False
         self._events: eventlet.queue.LightQueue = eventlet.queue.LightQueue()
         self._bridges = _bridges(settings)
-        self._fabric = Fabric(self._bridges, opener(settings), self._events.put)
+        self._fabric = Fabric(
+            self._bridges, opener(settings), self._events.put, eventlet.spawn_after
+        )
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
         self._registry = CollectorRegistry()

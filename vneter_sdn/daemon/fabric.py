@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vneter_sdn.compile.network import controller_target
@@ -35,12 +35,18 @@ _log = logging.getLogger(__name__)
 _VERSIONS = {5: "OpenFlow14", 6: "OpenFlow15"}
 
 
+GRACE = 10.0
+"""Seconds that a bridge has to connect before it is reported away."""
+
+
 @dataclass
 class _Managed:
     spec: HostSpec
     dpid: int
     session: Any
     door: str = ""
+    heard: bool = False
+    desired: DesiredBridge | None = None
 
 
 class Fabric:
@@ -51,8 +57,17 @@ class Fabric:
         bridges: OpenFlowBridges,
         open_session: Callable[[str, HostSpec, Callable[[Event], None]], Any],
         deliver: Callable[[Event], None],
+        later: Callable[[float, Callable[[], None]], Any],
     ) -> None:
-        """``open_session(host, spec, deliver)`` starts an OVSDB session and returns it."""
+        """Start with no host.
+
+        Args:
+            bridges: OpenFlow.
+            open_session: ``(host, spec, deliver)`` starts an OVSDB session and returns it.
+            deliver: takes every event; must not block.
+            later: calls a function after so many seconds.
+        """
+        self._later = later
         self._bridges = bridges
         self._open_session = open_session
         self._deliver = deliver
@@ -69,12 +84,34 @@ class Fabric:
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
         self._open_door(host)
+        self._later(GRACE, lambda: self._give_up_waiting(host, managed))
+
+    def _give_up_waiting(self, host: str, managed: _Managed) -> None:
+        if self._hosts.get(host) is managed and not managed.heard:
+            message = f"the bridge did not connect within {GRACE:.0f} s"
+            self._deliver(Channel(host, False, "", "Connecting", message))
 
     def _told(self, event: Event) -> None:
         """What a session says. A local host that answers has a directory to put a socket in."""
         if isinstance(event, Database) and event.connected and event.host in self._hosts:
+            if event.dpid is not None:
+                self._recognise(event.host, event.dpid)
             self._open_door(event.host)
         self._deliver(event)
+
+    def _recognise(self, host: str, dpid: int) -> None:
+        """Go by the datapath id a bridge has: one that is somebody else's keeps its own."""
+        managed = self._hosts[host]
+        if dpid == managed.dpid or dpid in self._by_dpid:
+            return
+        _log.info("%s: its bridge is %016x, not %016x", host, dpid, managed.dpid)
+        self._close_door(managed)
+        self._bridges.forget(managed.dpid)
+        self._by_dpid.pop(managed.dpid, None)
+        managed.dpid = dpid
+        self._by_dpid[dpid] = host
+        if managed.desired is not None:
+            self._bridges.desire(dpid, replace(managed.desired, changed=None))
 
     def _open_door(self, host: str) -> None:
         managed = self._hosts[host]
@@ -97,10 +134,14 @@ class Fabric:
             return
         managed.session.close()
         self._by_dpid.pop(managed.dpid, None)
-        self._by_door.pop(managed.door, None)
         self._bridges.forget(managed.dpid)
+        self._close_door(managed)
+
+    def _close_door(self, managed: _Managed) -> None:
         if managed.door:
+            self._by_door.pop(managed.door, None)
             self._bridges.unlisten(managed.door)
+            managed.door = ""
 
     def desire_rows(self, host: str, rows: HostRows) -> None:
         """What the host's database should hold."""
@@ -109,10 +150,11 @@ class Fabric:
     def desire_flows(self, host: str, desired: Desired) -> None:
         """What the host's bridge should hold."""
         changed = None if desired.changed is None else Changed(flows=desired.changed)
-        self._bridges.desire(
-            self._hosts[host].dpid,
-            DesiredBridge(desired.state, desired.revision, changed, epoch=desired.epoch),
+        managed = self._hosts[host]
+        managed.desired = DesiredBridge(
+            desired.state, desired.revision, changed, epoch=desired.epoch
         )
+        self._bridges.desire(managed.dpid, managed.desired)
 
     def _heard(self, event: BridgeEvent) -> None:
         if isinstance(event, PeerRefused):
@@ -124,7 +166,8 @@ class Fabric:
         if host is not None:
             self._log(host, event)
         translated = None if host is None else _translated(host, event)
-        if translated is not None:
+        if host is not None and translated is not None:
+            self._hosts[host].heard = True
             self._deliver(translated)
 
     def _log(self, host: str, event: BridgeEvent) -> None:

@@ -50,6 +50,7 @@ def _listener(deliver: Callable[[Event], None]) -> Listener:
         deliver(Tunnels(host, {t.name: Tunnel(t.ofport, t.bfd, t.fault) for t in tunnels}))
 
     def on_state(host: str, state: HostState) -> None:
-        deliver(Database(host, state.connected, state.reason, state.message))
+        dpid = state.facts.dpid if state.facts else None
+        deliver(Database(host, state.connected, state.reason, state.message, dpid))
 
     return Listener(on_ports, on_tunnels, on_state)

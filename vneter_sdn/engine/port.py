@@ -57,6 +57,8 @@ class Database:
     connected: bool
     reason: str = ""
     message: str = ""
+    dpid: int | None = None
+    """Datapath id that the bridge has; None while not known."""
 
 
 @dataclass(frozen=True, slots=True)
