@@ -235,6 +235,7 @@ def test_a_stopping_server_finishes_what_it_began(store, red, monkeypatch):
     asking.start()
     assert began.wait(30)
     server.stop()
+    thread.join(timeout=1.5)  # it stays for the request, for a while
     proceed.set()
     asking.join()
     thread.join()
