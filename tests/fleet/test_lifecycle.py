@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_up_again_restarts_what_died(layout):
     ping(layout, "h1", "192.0.2.2")
 
 
+@contextmanager
+def sleeping(*prefix):
+    """A process that would sleep for long, and is gone afterwards whatever happens."""
+    with subprocess.Popen([*prefix, "sleep", "600"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def _await_end(descriptor):
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -90,6 +101,7 @@ def _await_end(descriptor):
 _UP = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from vneter_sdn.fleet.layout import Layout
 from vneter_sdn.fleet.lifecycle import bring_up
@@ -141,25 +153,20 @@ def test_a_namespace_that_was_made_halfway_is_made_anew(layout):
 def test_down_ends_what_runs_inside_and_nothing_else(layout):
     bring_up(layout, star(1))
     netns = layout.host_netns("h1")
-    with (
-        subprocess.Popen(["nsenter", f"--net={NETNS_DIR / netns}", "sleep", "600"]) as within,
-        subprocess.Popen(["sleep", "602"]) as without,
-    ):
+    with sleeping("nsenter", f"--net={NETNS_DIR / netns}") as within, sleeping() as without:
         tear_down(layout)
         assert within.wait(5) == -signal.SIGTERM
         assert without.poll() is None
-        without.kill()
     assert_gone(layout)
 
 
 def test_a_pid_file_that_lies_ends_nobody(layout):
     bring_up(layout, star(1))
-    with subprocess.Popen(["sleep", "603"]) as bystander:
+    with sleeping() as bystander:
         (layout.host_dir("h1") / "ovs-vswitchd.pid").write_text(str(bystander.pid))
         assert daemon_pids(layout, "h1")[1] is None
         tear_down(layout)
-        assert "603" in command_line(bystander.pid)
-        bystander.kill()
+        assert "sleep" in command_line(bystander.pid)
     assert_gone(layout)
 
 
