@@ -84,7 +84,7 @@ class Ovs:
         return self.run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.directory}/db.sock", *words)
 
     def ofctl(self, *words: str) -> str:
-        return self.run("ovs-ofctl", "--timeout=20", "-OOpenFlow15", *words)
+        return self.run("ovs-ofctl", "--timeout=20", "-OOpenFlow14,OpenFlow15", *words)
 
     def bridge(self, name: str, dpid: int, versions: str = "OpenFlow14,OpenFlow15") -> None:
         self.vsctl(

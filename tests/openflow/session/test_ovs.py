@@ -249,6 +249,21 @@ def test_other_targets_are_refused(text) -> None:
         Target.of(text)
 
 
+def test_a_unix_door_is_private_and_may_be_closed_and_opened_again(
+    directory, make_bridges, eventually
+) -> None:
+    bridges, path = make_bridges(), directory / "c"
+    for _ in range(2):
+        bridges.listen(f"unix:{path}")
+        assert path.stat().st_mode & 0o777 == 0o600
+        bridges.unlisten(f"unix:{path}")
+        assert not path.exists()
+    path.write_text("not a socket")
+    with pytest.raises(OSError, match="in use"):
+        bridges.listen(f"unix:{path}")
+    assert path.read_text() == "not a socket"
+
+
 # -- neighbours -----------------------------------------------------------------------------------
 
 HELLO = bytes.fromhex("06000010 00000001 0001 0008 00000060")

@@ -215,19 +215,19 @@ class Listener:
 def _listening(target: Target) -> Any:
     if target.kind == "unix":
         _unlink(target.place)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.bind(target.place)
-        os.chmod(target.place, 0o600)  # before listen: nobody can have connected yet
+        sock, address = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), target.place
     else:
         family = socket.AF_INET6 if ":" in target.place else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock, address = socket.socket(family, socket.SOCK_STREAM), (target.place, target.port)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((target.place, target.port))
-        except OSError:
-            sock.close()
-            raise
-    sock.listen(_BACKLOG)
+    try:
+        sock.bind(address)
+        if target.kind == "unix":
+            os.chmod(target.place, 0o600)  # before listen: nobody can have connected yet
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
