@@ -9,7 +9,7 @@ whatever order they came in, and the clash is reported with both names.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple, cast
 
@@ -239,10 +239,33 @@ class Bridges:
 def _differences(
     before: tuple[Part, ...], after: tuple[Part, ...]
 ) -> tuple[list[Part], list[Part]]:
+    """What to take away and what to add: of a part that only spread or shrank, just those hosts."""
     if not before or not after:
         return list(before), list(after)
-    kept = set(before) & set(after)
-    return [p for p in before if p not in kept], [p for p in after if p not in kept]
+    held: dict[Hashable, list[Part]] = {}
+    for part in before:
+        held.setdefault(_sketch(part), []).append(part)
+    removed, added = [], []
+    for part in after:
+        alike = held.get(_sketch(part), [])
+        old = next((one for one in alike if _content(one) == _content(part)), None)
+        if old is None:
+            added.append(part)
+            continue
+        alike.remove(old)
+        removed.append(replace(old, hosts=old.hosts - part.hosts))
+        added.append(replace(part, hosts=part.hosts - old.hosts))
+    removed += [part for rest in held.values() for part in rest]
+    return [p for p in removed if p.hosts], [p for p in added if p.hosts]
+
+
+def _content(part: Part) -> tuple[object, ...]:
+    return part.flows, part.groups, part.meters
+
+
+def _sketch(part: Part) -> Hashable:
+    """Equal for equal contents, and cheap: hashing whole flows costs more than comparing a few."""
+    return len(part.flows), part.flows[0].match if part.flows else None
 
 
 def _spread(parts: Iterable[Part]) -> Iterator[tuple[Hashable, Item, int, frozenset[str]]]:
