@@ -2,6 +2,7 @@
 """A whole controller, as ``vneterctl up`` runs it, and a fleet of real hosts of its own."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -20,6 +21,9 @@ from vneter_sdn.fleet.lifecycle import bring_up, tear_down
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import Wish, attach
 from vneter_sdn.northbound.client import Client
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
 
 
 def free_port():
@@ -58,7 +62,12 @@ class Controller:
         words += ["--state-dir", str(self.scratch / "state"), "--run-dir", str(self.scratch / "r")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
             )
         until(lambda: answers(self.server), what="the controller's readiness")
 
@@ -165,7 +174,7 @@ def fleet():
         pytest.skip("a fleet needs root; scripts/test runs as root")
     parent = os.environ.get("VNETER_TEST_FLEETS") or None
     with tempfile.TemporaryDirectory(prefix="vs", dir=parent) as scratch:
-        prefix = f"vs{digest_of(scratch)[:7]}"
+        prefix = f"vt{digest_of(scratch)[:7]}"
         layout = Layout(prefix, Path(parent or scratch) / prefix)
         controller = Controller(Path(scratch))
         try:

@@ -43,6 +43,7 @@ from vneter_sdn.engine.reports import (
     was_ready,
 )
 from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
 
@@ -221,7 +222,7 @@ class Controller:
 
     # What follows from it
 
-    def _desire(self, changes: Mapping[str, frozenset], every: bool = False) -> None:
+    def _desire(self, changes: Mapping[str, frozenset[FlowKey]], every: bool = False) -> None:
         if self._snapshot is None:
             return
         hosts = set(self._views) if every else set(changes) & set(self._views)

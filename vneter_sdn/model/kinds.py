@@ -19,7 +19,7 @@ API_VERSION = "vneter.io/v1"
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$",
+        pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$(?!\n)",
         description="Lower-case letters, digits, '-' and '.', at most 63, as in DNS.",
     ),
 ]
@@ -28,7 +28,7 @@ Prefix = Annotated[str, Meta(max_length=64, description="An IPv4 or IPv6 prefix:
 MacAddress = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$",
+        pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$(?!\n)",
         description="An Ethernet address: 02:00:00:00:00:01.",
     ),
 ]
@@ -123,7 +123,7 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
     ovsdb: Annotated[
         str,
         Meta(
-            pattern=r"^(unix:/.+|ssl:.+:\d+|tcp:.+:\d+)$",
+            pattern=r"^(unix:/.+|ssl:.+:\d+|tcp:.+:\d+)$(?!\n)",
             description="Where its ovsdb-server listens: ssl:192.0.2.1:6640, or unix:PATH on the "
             "controller's own machine. tcp: is for loopback and labs.",
         ),
@@ -139,7 +139,7 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
         Encapsulation, Meta(description="Of its tunnels, unless a Link says otherwise.")
     ] = "geneve"
     bridge: Annotated[
-        str, Meta(pattern=r"^[-A-Za-z0-9_.]{1,15}$", description="The bridge to program.")
+        str, Meta(pattern=r"^[-A-Za-z0-9_.]{1,15}$(?!\n)", description="The bridge to program.")
     ] = "br-int"
     datapath_type: Annotated[
         Literal["system", "netdev", "dummy"],
@@ -241,7 +241,21 @@ KINDS: dict[str, Kind] = {
 save that a Host has no order among Links."""
 
 
-Label = Annotated[str, Meta(max_length=253)]
+LabelKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
+        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$(?!\n)",
+        description="As in Kubernetes: an optional DNS prefix and '/', then at most 63 characters.",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$(?!\n)",
+        description="As in Kubernetes: at most 63 letters, digits, '-', '_' and '.'.",
+    ),
+]
 
 
 class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -249,9 +263,9 @@ class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
 
     name: Name
     tenant: Annotated[Name | None, Meta(description="For kinds that belong to a tenant.")] = None
-    labels: Annotated[dict[Label, Label], Meta(max_length=64)] = {}
+    labels: Annotated[dict[LabelKey, LabelValue], Meta(max_length=64)] = {}
     annotations: Annotated[
-        dict[Label, Annotated[str, Meta(max_length=65536)]], Meta(max_length=64)
+        dict[LabelKey, Annotated[str, Meta(max_length=65536)]], Meta(max_length=64)
     ] = {}
     uid: Annotated[str | None, Meta(description="Set by the store; ignored when given.")] = None
     revision: Annotated[
