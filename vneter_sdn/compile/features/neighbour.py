@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from vneter_sdn.compile.features.spoof_guard import ADVERTISE, NO_OPTION, SOLICIT
 from vneter_sdn.compile.features.unit import Feature, Part, Writer, on
 from vneter_sdn.compile.queries import bridge_of, place, presence, segment, station
-from vneter_sdn.compile.query import View
+from vneter_sdn.compile.query import View, query
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import ETH_ARP, FIELDS
 from vneter_sdn.model.flow import IN_PORT, Action, Copy, Flow, Output, SetField
@@ -24,6 +24,8 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.priorities import HIGH, NORMAL
 from vneter_sdn.pipeline.registers import NETWORK
 
+ID = 4
+"""Of the feature, in cookies."""
 SOLICITED, OVERRIDES, IS_ROUTER = 0x4000_0000, 0x2000_0000, 0x8000_0000
 """Flags of an advertisement, in its reserved word (RFC 4861 §4.4)."""
 TARGET_LINK_LAYER_ADDRESS = 2
@@ -47,13 +49,22 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
         yield on(host.name, write("advertise", NORMAL, ADVERTISE, fill, Output(IN_PORT)))
 
 
+@query
+def answers_for(view: View, endpoint: Key) -> tuple[Flow, ...]:
+    """Answers for one endpoint; apart from where they go, as a network spreads more often."""
+    here = view.ask(station, endpoint)
+    network = here and view.ask(segment, here.network)
+    if not here or not network:
+        return ()
+    write = Writer.of(ID, endpoint)
+    return tuple(_answers(network.vni, here.mac, here.all_addresses, 0, write))
+
+
 def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """Answers for one endpoint, wherever its network is."""
     here = view.ask(station, key)
-    network = here and view.ask(segment, here.network)
-    if here and network and view.ask(place, key):
-        flows = _answers(network.vni, here.mac, here.all_addresses, 0, write)
-        yield on(view.ask(presence, here.network), *flows)
+    if here and view.ask(place, key):
+        yield on(view.ask(presence, here.network), *view.ask(answers_for, key))
 
 
 def gateway(view: View, key: Key, write: Writer) -> Iterator[Part]:
@@ -113,7 +124,7 @@ def _advertisements(vni: int, mac: int, address: int, flags: int, write: Writer)
 
 FEATURE = Feature(
     "neighbour",
-    4,
+    ID,
     "answers ARP and neighbour solicitations",
     {"Host": bridge, "Endpoint": endpoint, "Network": gateway},
 )

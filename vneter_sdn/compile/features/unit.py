@@ -34,6 +34,11 @@ class Writer:
 
     cookie: int
 
+    @classmethod
+    def of(cls, feature: int, subject: Key) -> Writer:
+        """For the flows of one feature for one subject."""
+        return cls(Cookie(GENERATION, feature, object_bits(subject)).number)
+
     def __call__(
         self, name: str, priority: int, matched: Matched, *actions: Action, goto: str | None = None
     ) -> Flow:
@@ -66,8 +71,8 @@ class Feature:
 
     def _query(self, kind: str, generator: Generator) -> Query[Key, Parts]:
         def unit(view: View, subject: Key) -> Parts:
-            write = Writer(Cookie(GENERATION, self.id, object_bits(subject)).number)
-            return tuple(part for part in generator(view, subject, write) if part.hosts)
+            parts = generator(view, subject, Writer.of(self.id, subject))
+            return tuple(part for part in parts if part.hosts)
 
         unit.__name__ = f"{self.name}/{kind}"
         return Query(unit)
