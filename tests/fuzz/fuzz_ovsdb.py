@@ -63,13 +63,19 @@ def test_one_input(data: bytes) -> None:
 
 
 SEEDS = (
-    (b'\x03{"id":1,"result":[false,"00000000-0000-0000-0000-000000000001",{"T":{"00000000-0000-'
-    b'0000-0000-000000000001":{"initial":{"s":"x","n":["set",[1,2]],"m":["map",[]]}}}}],'
-    b'"error":null}'),
-    (b'\x41{"id":1,"result":[{"rows":[{"c":["map",[[1,["uuid","00000000-0000-0000-0000-000000000001'
-    b'"]]]]}]}],"error":null}'),
-    (b'\x00{"id":1,"result":{"name":"d","tables":{"T":{"columns":{"c":{"type":{"key":"uuid","min":0'
-    b',"max":"unlimited"}}}}}},"error":null}'),
+    (
+        b'\x03{"id":1,"result":[false,"00000000-0000-0000-0000-000000000001",{"T":{"00000000-0000-'
+        b'0000-0000-000000000001":{"initial":{"s":"x","n":["set",[1,2]],"m":["map",[]]}}}}],'
+        b'"error":null}'
+    ),
+    (
+        b'\x41{"id":1,"result":[{"rows":[{"c":["map",[[1,["uuid","00000000-0000-0000-0000-000000000001'
+        b'"]]]]}]}],"error":null}'
+    ),
+    (
+        b'\x00{"id":1,"result":{"name":"d","tables":{"T":{"columns":{"c":{"type":{"key":"uuid","min":0'
+        b',"max":"unlimited"}}}}}},"error":null}'
+    ),
     b'\x82{"id":1,"result":null,"error":{"error":"e","details":"d"}}',
     b'\x22{"id":null,"method":"update3","params":["m","00000000-0000-0000-0000-000000000001",{}]}',
 )

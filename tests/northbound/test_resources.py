@@ -38,13 +38,17 @@ _SPECS = {
         optional={"cost": _NUMBERS, "disabled": st.booleans()},
     ),
 }
-_LABELS = st.dictionaries(_TEXT, _TEXT, max_size=3)
+_LABEL_KEYS = st.from_regex(
+    r"([a-z]{1,3}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True
+)
+_LABELS = st.dictionaries(_LABEL_KEYS, st.text("aZ09", max_size=9), max_size=3)
+_ANNOTATIONS = st.dictionaries(_LABEL_KEYS, _TEXT, max_size=3)
 
 
 @st.composite
 def _manifests(draw):
     kind = KINDS[draw(st.sampled_from(sorted(KINDS)))]
-    metadata = {"name": draw(_NAMES), "labels": draw(_LABELS), "annotations": draw(_LABELS)}
+    metadata = {"name": draw(_NAMES), "labels": draw(_LABELS), "annotations": draw(_ANNOTATIONS)}
     if kind.tenanted:
         metadata["tenant"] = draw(_NAMES)
     return {

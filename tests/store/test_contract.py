@@ -40,12 +40,12 @@ def test_create_read_update_delete(store: Store, given: Any) -> None:
 
 def test_labels_and_text_survive(store: Store, given: Any) -> None:
     edit = given.edit("Tenant", "red", description='ünï "quoted" \\ 漢字 \U0001f600\n')
-    edit.manifest["metadata"]["labels"] = {"a/b": "ü", "": ""}
-    edit.manifest["metadata"]["annotations"] = {"note": "x" * 60000}
+    edit.manifest["metadata"]["labels"] = {"a/b": "c.d", "e": ""}
+    edit.manifest["metadata"]["annotations"] = {"note": "ü" * 60000}
     store.apply([edit], author="ü\ud800\0")
     stored = store.snapshot().objects[given.key("Tenant", "red")]
     assert stored.spec.description == edit.manifest["spec"]["description"]
-    assert stored.labels == {"a/b": "ü", "": ""}
+    assert stored.labels == {"a/b": "c.d", "e": ""}
     assert len(stored.annotations["note"]) == 60000
     assert store.apply([edit], author="x").unchanged
     assert store.revisions()[0].author.startswith("ü")

@@ -26,6 +26,10 @@ PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
 
+def die_with_parent():
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -67,7 +71,7 @@ class Controller:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls one function of libc
             )
         until(lambda: answers(self.server), what="the controller's readiness")
 

@@ -48,7 +48,7 @@ class BridgeFiles:
             f"{host}.groups": self.groups,
             f"{host}.meters": self.meters,
             f"{host}.json": self.json,
-            f"{host}.rows.json": self.rows,
+            f"{host}.rows": self.rows,
         }
         return {name: text for name, text in found.items() if text}
 

@@ -15,7 +15,7 @@ from vneter_sdn.compile.features import FEATURES
 from vneter_sdn.daemon.offline import compile_manifests
 from vneter_sdn.pipeline import reference
 
-GENERATED = (".flows", ".meters", ".groups", ".rows.json")
+GENERATED = (".flows", ".meters", ".groups", ".rows")
 _FEATURES = ("<!-- golden: features -->\n", "<!-- end: features -->")
 
 

@@ -194,7 +194,7 @@ class Client:
         until = None if timeout is None else self._clock() + timeout
         while not self._updates and not self._stream.woken:
             left = None if until is None else max(0.0, until - self._clock())
-            self._step(left)
+            self._step(left, heed=True)
             if left == 0.0:
                 break
         self._stream.woken = False
@@ -223,12 +223,12 @@ class Client:
         self._stream.send(data, self.limits.deadline)
         return self._serial
 
-    def _step(self, timeout: float | None) -> None:
-        """Read at most once, and act on every whole message."""
+    def _step(self, timeout: float | None, *, heed: bool = False) -> None:
+        """Read at most once, and act on every whole message; ``heed`` interrupts by not waiting."""
         if self._stream.closed:
             raise SessionClosed(f"{self.remote}: closed")
         data = self._stream.receive(0.0)
-        if data is None:
+        if data is None and not (heed and self._stream.woken):
             wake = self._keep_alive()
             waits = [seconds for seconds in (timeout, wake) if seconds is not None]
             data = self._stream.receive(min(waits, default=None))

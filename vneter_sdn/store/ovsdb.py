@@ -216,16 +216,13 @@ class OvsdbStore:
                 raise StoreUnavailable("the store is closed")
             self._jobs.append(job)
             self._changed.notify_all()
-            pause = 0.001
             while not (job.done or job.started or self._closed):
                 if self._use.network.clock() >= job.until:
                     self._jobs.remove(job)
                     raise StoreUnavailable(self._why or "the database is busy")
                 if self._connection is not None:
                     self._connection.client.interrupt()
-                # Again and again: an interrupt between two reads of the client has no effect.
-                self._changed.wait(pause)
-                pause = min(0.05, 2 * pause)
+                self._changed.wait(0.05)  # the connection may be another by then
             self._changed.wait_for(lambda: job.done or self._closed)
         if not job.done:
             raise StoreUnavailable("the store was closed meanwhile")
