@@ -239,7 +239,11 @@ class Bridges:
 def _differences(
     before: tuple[Part, ...], after: tuple[Part, ...]
 ) -> tuple[list[Part], list[Part]]:
-    """What to take away and what to add: of a part that only spread or shrank, just those hosts."""
+    """What to take away and what to add: of a part that only spread or shrank, just those hosts.
+
+    A unit claims a place on a bridge in one part only; a second, equal claim would be taken away
+    with the first.
+    """
     if not before or not after:
         return list(before), list(after)
     held: dict[Hashable, list[Part]] = {}

@@ -37,7 +37,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """The tunnel ports of a bridge."""
-    for port in sorted(view.ask(tunnel_ports, host.name).values()):
+    for port in sorted(set(view.ask(tunnel_ports, host.name).values())):
         yield on(
             host.name,
             write(
