@@ -210,6 +210,16 @@ def test_after_a_restart_reports_stand_until_the_host_has_had_its_time(world):
     assert world.condition(WEB) == ("False", "NoChannel")
 
 
+def test_a_host_that_is_managed_anew_is_told_everything_anew(world):
+    world.southbound.flows.clear()
+    world.southbound.rows.clear()
+    world.apply(edit("Host", "h1", ovsdb="unix:/run/h1/db.sock", tunnelAddresses=["192.0.2.1"],
+                     site="cellar"))  # fmt: skip
+    assert set(world.southbound.flows) == {"h1"}
+    assert world.southbound.told[-1] == ("h1", None)
+    assert set(world.southbound.rows) == {"h1"}
+
+
 def test_a_deleted_host_is_released(world):
     world.apply(delete("Host", "h2"))
     assert set(world.southbound.managed) == {"h1"}

@@ -42,7 +42,10 @@ GRACE = 10.0
 @dataclass
 class _Managed:
     spec: HostSpec
+    number: int
+    """Datapath id that the engine has for it."""
     dpid: int
+    """Datapath id that its bridge has."""
     session: Any
     door: str = ""
     heard: bool = False
@@ -78,9 +81,13 @@ class Fabric:
         bridges.subscribe(self._heard)
 
     def manage(self, host: str, spec: HostSpec, dpid: int) -> None:
-        """Open sessions with a host, or open them anew when its spec changed."""
+        """Open sessions with a host, or open them anew when it is to be reached in another way."""
+        known = self._hosts.get(host)
+        if known is not None and _ways(known.spec) == _ways(spec) and known.number == dpid:
+            known.spec = spec
+            return
         self.release(host)
-        managed = _Managed(spec, dpid, self._open_session(host, spec, self._told))
+        managed = _Managed(spec, dpid, dpid, self._open_session(host, spec, self._told))
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
         self._open_door(host)
@@ -184,6 +191,11 @@ class Fabric:
                 _log.info("%s: in sync; %s", host, done or "nothing had to change")
             case _:
                 pass
+
+
+def _ways(spec: HostSpec) -> tuple[str, str, str | None]:
+    """What decides how a host is reached."""
+    return spec.ovsdb, spec.bridge, spec.controller
 
 
 def _translated(host: str, event: BridgeEvent) -> Event | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
@@ -173,8 +174,9 @@ class Controller:
             )
         self._index(snapshot, delta.objects)
         self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
-        self._take_hosts(snapshot)
-        self._desire(self._compiler.take(snapshot, delta), every=first)
+        anew = self._take_hosts(snapshot)
+        changes = self._compiler.take(snapshot, delta)
+        self._desire(changes, set(self._views) if first else anew)
         self._stale |= delta.objects | delta.bindings | delta.statuses
         for key in (k for k in delta.objects if k not in snapshot.objects):
             self._touched.pop(key, None)
@@ -194,9 +196,11 @@ class Controller:
                 self._interface_of[key] = interface
                 self._undecided.add(interface)
 
-    def _take_hosts(self, snapshot: Snapshot) -> None:
+    def _take_hosts(self, snapshot: Snapshot) -> set[str]:
+        """Manage what hosts are there now; returns those whose sessions have to be told anew."""
+        anew: set[str] = set()
         if not self._unnumbered:
-            return
+            return anew
         numbers = {
             allocation.owner: int(allocation.value)
             for (pool, _), allocation in snapshot.allocations.items()
@@ -212,7 +216,9 @@ class Controller:
                 self._specs[key.name] = (host.spec, number)
                 self._views.setdefault(key.name, HostView())
                 self._southbound.manage(key.name, host.spec, datapath_id(number))
+                anew.add(key.name)
             self._unnumbered.discard(key)
+        return anew
 
     def _release(self, host: str) -> None:
         if self._specs.pop(host, None) is not None:
@@ -222,30 +228,26 @@ class Controller:
 
     # What follows from it
 
-    def _desire(self, changes: Mapping[str, frozenset[FlowKey]], every: bool = False) -> None:
+    def _desire(
+        self, changes: Mapping[str, frozenset[FlowKey]], anew: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Tell hosts what changed; those in ``anew`` are told everything."""
         if self._snapshot is None:
             return
-        hosts = set(self._views) if every else set(changes) & set(self._views)
+        hosts = (set(changes) | anew) & set(self._views)
         if hosts:
             self._epoch += 1
         for host in sorted(hosts):
             self._views[host] = replace(self._views[host], desired=self._epoch)
-            self._southbound.desire_flows(
-                host,
-                Desired(
-                    self._compiler.bridge(host),
-                    self._epoch,
-                    self._snapshot.revision,
-                    None if every else changes.get(host) or None,
-                ),
-            )
+            changed = None if host in anew else changes[host] or None
+            state, revision = self._compiler.bridge(host), self._snapshot.revision
+            self._southbound.desire_flows(host, Desired(state, self._epoch, revision, changed))
             self._stale.add(Key("Host", "", host))
         for endpoint in self._compiler.touched():
             self._touched[endpoint] = self._epoch
             self._stale.add(endpoint)
-        for host in sorted(self._views if every else self._compiler.rows_changed()):
-            if host in self._views:
-                self._southbound.desire_rows(host, self._compiler.rows(host))
+        for host in sorted((self._compiler.rows_changed() | anew) & set(self._views)):
+            self._southbound.desire_rows(host, self._compiler.rows(host))
 
     def _bind(self, snapshot: Snapshot) -> None:
         wanted = {i: self._interfaces[i] for i in self._undecided if i in self._interfaces}
