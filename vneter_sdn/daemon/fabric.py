@@ -165,9 +165,7 @@ class Fabric:
 
     def _heard(self, event: BridgeEvent) -> None:
         if isinstance(event, PeerRefused):
-            host = self._by_door.get(event.listener)
-            if host is not None:
-                self._deliver(Channel(host, False, "", str(event.reason), event.message))
+            self._turned_away(event)
             return
         host = self._by_dpid.get(event.dpid)
         if host is not None:
@@ -176,6 +174,15 @@ class Fabric:
         if host is not None and translated is not None:
             self._hosts[host].heard = True
             self._deliver(translated)
+
+    def _turned_away(self, event: PeerRefused) -> None:
+        """Report a refused peer on the host it may be; it says nothing of one that is connected."""
+        host = self._by_door.get(event.listener) or self._by_dpid.get(event.dpid)
+        if host is None or self._bridges.observed(self._hosts[host].dpid) is not None:
+            return
+        self._hosts[host].heard = True
+        message = f"{event.peer} was refused: {event.message}"
+        self._deliver(Channel(host, False, "", str(event.reason), message))
 
     def _log(self, host: str, event: BridgeEvent) -> None:
         """One line when a bridge comes, is in sync for the first time, or goes."""

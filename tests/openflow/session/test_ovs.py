@@ -24,8 +24,8 @@ from vneter_sdn.southbound.openflow.bridges import (
     PeerRefused,
 )
 from vneter_sdn.southbound.openflow.events import Reason
-from vneter_sdn.southbound.openflow.listener import Target
 from vneter_sdn.southbound.openflow.session import Terms
+from vneter_sdn.southbound.openflow.target import Target
 from vneter_sdn.southbound.openflow.tls import Credentials, datapaths
 from vneter_sdn.southbound.openflow.upkeep import DesiredBridge, InSync
 

@@ -22,10 +22,11 @@ from vneter_sdn.reconcile.plan import BridgePlan, Observed
 from vneter_sdn.southbound.openflow import decode, events, rare
 from vneter_sdn.southbound.openflow.connection import Connection
 from vneter_sdn.southbound.openflow.events import Reason
-from vneter_sdn.southbound.openflow.listener import Listener, Target
+from vneter_sdn.southbound.openflow.listener import Listener
 from vneter_sdn.southbound.openflow.multipart import Port
 from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tally import Complaints, Tally, guarded
+from vneter_sdn.southbound.openflow.target import Target
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.southbound.openflow.upkeep import (
     DesiredBridge,
@@ -69,6 +70,8 @@ class PeerRefused:
     peer: str
     reason: Reason
     message: str
+    dpid: int = 0
+    """Datapath id it claimed, true or not; 0 when it did not get that far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +328,7 @@ class OpenFlowBridges:
             self._announce(BridgeDisconnected(dpid, event.reason, event.message))
         else:
             self.tally.count("refused", event.reason)
-            self._announce(PeerRefused(door, connection.peer, event.reason, event.message))
+            self._announce(PeerRefused(door, connection.peer, event.reason, event.message, dpid))
 
     def _admit(self, door: str, connection: Connection, dpid: int) -> None:
         """Let a newcomer in, unless the holder of its datapath id is alive."""

@@ -1,22 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where bridges connect: unix sockets, TCP on loopback, and TLS.
-
-::
-
-    unix:PATH        mode 0600; each host of this machine has its own
-    ptcp:PORT:ADDR   plain TCP; loopback only, unless the lab is declared insecure
-    pssl:PORT:ADDR   TLS >= 1.2, client certificates required, datapath ids bound to them
-"""
+"""Doors through which bridges connect; `target.Target` says which kinds there are."""
 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import logging
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import eventlet
@@ -27,6 +19,7 @@ from vneter_sdn.southbound.openflow.connection import Connection
 from vneter_sdn.southbound.openflow.events import Event, Reason
 from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tally import Complaints, Tally, guarded
+from vneter_sdn.southbound.openflow.target import Target
 from vneter_sdn.southbound.openflow.tls import Credentials, datapaths, server_context
 from vneter_sdn.southbound.openflow.transport import PlainStream, Stream, TlsStream
 
@@ -35,37 +28,6 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 HALF_OPEN = 64
 """Connections of one listener that may be between accept and identification; the oldest goes."""
 _BACKLOG = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A parsed listen target."""
-
-    kind: str
-    place: str
-    port: int = 0
-
-    @classmethod
-    def of(cls, text: str, insecure_lab: bool = False) -> Target:
-        """Parse ``unix:PATH``, ``ptcp:PORT:ADDR`` or ``pssl:PORT:ADDR`` (ADDR may be ``[v6]``).
-
-        Raises:
-            SouthboundError: not one of these, or plain TCP off loopback.
-        """
-        kind, _, rest = text.partition(":")
-        if kind == "unix" and rest:
-            return cls(kind, rest)
-        port, _, place = rest.partition(":")
-        place = place.strip("[]")
-        try:
-            number, address = int(port), ipaddress.ip_address(place)
-        except ValueError:
-            raise SouthboundError(f"not a listen target: {text}") from None
-        if kind not in ("ptcp", "pssl") or not 0 <= number < 1 << 16:
-            raise SouthboundError(f"not a listen target: {text}")
-        if kind == "ptcp" and not address.is_loopback and not insecure_lab:
-            raise SouthboundError(f"{text}: plain TCP is for loopback; use pssl, or insecure_lab")
-        return cls(kind, str(address), number)
 
 
 class Listener:

@@ -278,12 +278,12 @@ class Session:
     def _features(self, features: decode.Features, _raw: bytes) -> None:
         if self.phase is not Phase.FEATURES:
             return
+        self.dpid = features.dpid
         expected = self.terms.expected
         if expected is not None and features.dpid not in expected:
             wanted = ", ".join(f"{dpid:016x}" for dpid in sorted(expected)) or "none"
             self._end(Reason.UNEXPECTED_DATAPATH, f"is {features.dpid:016x}, may only be {wanted}")
             return
-        self.dpid = features.dpid
         self._enter(Phase.ADMISSION, self.terms.handshake)
         self._events.append(Identified(self.dpid, self.version))
 
