@@ -53,20 +53,25 @@ def manifest(kind, name, tenant=None, **spec):
 class Controller:
     """``vneterctl up`` in a process group of its own."""
 
-    def __init__(self, scratch: Path):
-        self.scratch = scratch
+    def __init__(self, scratch: Path, *options: str):
+        self.scratch, self.options = scratch, options
         self.address = f"127.0.0.1:{free_port()}"
         self.server = f"http://{self.address}"
         self.client = Client(self.server)
         self.log = scratch / "controller.log"
         self.process = None
 
-    def start(self):
+    def start(self, *options, package=None):
+        """Run ``vneterctl up``, of a package elsewhere if one is given, until it is ready."""
         words = [sys.executable, "-m", "vneter_sdn", "up", "--api-listen", self.address]
         words += ["--state-dir", str(self.scratch / "state"), "--run-dir", str(self.scratch / "r")]
+        words += [*self.options, *options]
+        environment = os.environ | ({"PYTHONPATH": str(package)} if package else {})
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 words,
+                cwd=package,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -171,6 +176,39 @@ class Fleet:
         )  # fmt: skip
 
 
+class System:
+    """What tests without a fleet share."""
+
+    until = staticmethod(until)
+    manifest = staticmethod(manifest)
+    free_port = staticmethod(free_port)
+
+
+@pytest.fixture(name="system")
+def _system():
+    return System
+
+
+@pytest.fixture
+def make_controller():
+    """``make_controller(*options)``: one without a fleet, not started; needs no root."""
+    with contextlib.ExitStack() as undo:
+
+        def make(*options):
+            scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="vs")))
+            controller = Controller(scratch, *options)
+            undo.callback(_stop, controller)
+            return controller
+
+        yield make
+
+
+def _stop(controller):
+    controller.stop()
+    if controller.log.exists():
+        sys.stdout.write(controller.log.read_text(errors="replace")[-6000:])
+
+
 @pytest.fixture(scope="module")
 def fleet():
     """A controller and an empty fleet; ``fleet.up(n)`` makes hosts."""
@@ -185,7 +223,5 @@ def fleet():
             controller.start()
             yield Fleet(layout, controller)
         finally:
-            controller.stop()
+            _stop(controller)
             tear_down(layout)
-            if controller.log.exists():
-                sys.stdout.write(controller.log.read_text(errors="replace")[-4000:])
