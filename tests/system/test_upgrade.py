@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Another release on the same state: what is the same is not touched, what differs goes at once."""
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import vneter_sdn_apps
+
+import vneter_sdn
+from vneter_sdn.fleet.probe import Method, probe
+from vneter_sdn.fleet.stream import Stream
+from vneter_sdn.pipeline.cookies import is_ours
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+HOSTS = ("h1", "h2")
+RATE = 500
+
+
+@pytest.fixture(scope="module", autouse=True)
+def network(fleet):
+    fleet.up(len(HOSTS))
+    objects = []
+    for tenant in ("red", "blue"):
+        objects.append(fleet.manifest("Tenant", tenant))
+        for number, name in enumerate(("web", "db"), 1):
+            prefixes = [f"10.0.{number}.0/24", f"fd00:{number}::/64"]
+            objects.append(fleet.manifest("Network", name, tenant, prefixes=prefixes))
+    fleet.controller.client.apply(objects, "the test's")
+    fleet.attach(
+        *(
+            (tenant, f"{network}{number}", network, f"h{number}")
+            for tenant in ("red", "blue")
+            for network in ("web", "db")
+            for number in (1, 2)
+        )
+    )
+    assert everything_agrees(fleet)  # and every neighbour is known
+
+
+def everything_agrees(fleet):
+    return not probe(list(fleet.records.values()), Method(tcp=(80,), udp=(53,))).differences
+
+
+def release(parent, step, generation):
+    """A copy of the package whose tables and cookies are numbered otherwise."""
+    for package in (vneter_sdn, vneter_sdn_apps):
+        name = package.__name__
+        shutil.copytree(Path(package.__file__).parent, parent / name)
+    pipeline = parent / "vneter_sdn" / "pipeline"
+    for file, name, number in (("tables", "STEP", step), ("cookies", "GENERATION", generation)):
+        path = pipeline / f"{file}.py"
+        text, found = re.subn(rf"(?m)^{name} = \d+$", f"{name} = {number}", path.read_text())
+        assert found == 1
+        path.write_text(text)
+    return parent
+
+
+def flows(fleet, host):
+    """What a bridge holds: by cookie, table, and match; how long it has been there, in seconds."""
+    found = {}
+    for line in fleet.ofctl(host, "dump-flows", "--no-names").splitlines():
+        held = re.match(r" cookie=(\S+), duration=([\d.]+)s, table=(\d+), .*?(priority=.*)", line)
+        if held and is_ours(int(held[1], 16)):
+            found[int(held[1], 16), int(held[3]), held[4]] = float(held[2])
+    return found
+
+
+def upgrade(fleet, package):
+    """Kill the controller under load and start another release; what its log says of each host."""
+    controller = fleet.controller
+    stream = Stream(fleet.records["red/web1"], fleet.records["red/db2"], rate=RATE).start()
+    assert stream.await_flow()
+    since = controller.log_length()
+    controller.kill()
+    controller.start(package=package)
+    controller.await_log(": in sync; ", len(HOSTS), since)
+    controller.await_synced(HOSTS)
+    report = stream.stop()
+    assert report.sent > RATE
+    assert (report.lost, report.duplicates, report.refused) == (0, 0, 0)
+    log = controller.log.read_text(errors="replace")[since:]
+    return dict(re.findall(r"\"(\S+): in sync; ([^\"]*)\"", log))
+
+
+def test_a_generation_that_only_has_another_number_touches_nothing(fleet, tmp_path):
+    before = {host: flows(fleet, host) for host in HOSTS}
+    said = upgrade(fleet, release(tmp_path, 10, 2))
+    assert said == dict.fromkeys(HOSTS, "nothing had to change")
+    for host in HOSTS:
+        after = flows(fleet, host)
+        assert after.keys() == before[host].keys()
+        assert all(after[key] > seconds for key, seconds in before[host].items())
+
+
+@pytest.mark.parametrize(("step", "generation"), [(11, 3), (10, 4)])
+def test_tables_that_are_renumbered_change_places_in_one_bundle(fleet, tmp_path, step, generation):
+    before = {host: flows(fleet, host) for host in HOSTS}
+    said = upgrade(fleet, release(tmp_path, step, generation))
+    for host in HOSTS:
+        after = flows(fleet, host)
+        done = Counter({word: int(n) for n, word in re.findall(r"(\d+) (\w+) flow", said[host])})
+        first = sum(table == 0 for _, table, _ in after)  # its number is the same in all releases
+        assert done["add"] == len(after) - first == done["delete"]
+        assert len(after) == len(before[host])
+        assert all(table % step == 0 for _, table, _ in after)
+        assert all(c >> 48 & 0xFF == generation for c, table, _ in after if table)
+    assert everything_agrees(fleet)
