@@ -30,7 +30,10 @@ class Lab:
         return done.stdout + done.stderr
 
     def within(self, namespace: str, *words: str, check: bool = True) -> str:
-        return self.run("ip", "netns", "exec", f"{self.name}{namespace}", *words, check=check)
+        return self.run(*self.inside(namespace), *words, check=check)
+
+    def inside(self, namespace: str) -> list[str]:
+        return ["nsenter", f"--net=/run/netns/{self.name}{namespace}", "--"]
 
     def vsctl(self, *words: str) -> str:
         return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=20", *words)
@@ -38,7 +41,7 @@ class Lab:
     def daemon(self, *words: str) -> None:
         log = [f"--log-file={self.directory}/{words[-1]}.log", "-vconsole:off", "--detach"]
         pid = f"--pidfile={self.directory}/{words[-1]}.pid"
-        command = ["ip", "netns", "exec", f"{self.name}0", *words[:-1], *log, pid]
+        command = [*self.inside("0"), *words[:-1], *log, pid]
         subprocess.run(
             command,
             env=self.environment,

@@ -59,16 +59,10 @@ class PaperController:
 
 @contextmanager
 def private_layout() -> Iterator[Layout]:
-    """A layout nobody else on this machine uses; everything in it is gone afterwards.
-
-    ``VNETER_TEST_FLEETS`` names the directory that scripts/test sweeps when we are killed: a
-    fleet's directory in it is called as its prefix.
-    """
-    parent = os.environ.get("VNETER_TEST_FLEETS") or None
-    with tempfile.TemporaryDirectory(prefix="vt", dir=parent) as scratch:
+    """A layout nobody else on this machine uses; everything in it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="vt") as scratch:
         prefix = f"vt{digest_of(scratch)[:7]}"
-        run_dir = Path(parent or scratch) / prefix
-        layout = Layout(prefix, run_dir)
+        layout = Layout(prefix, Path(scratch) / prefix)
         try:
             yield layout
         finally:

@@ -171,7 +171,7 @@ class Fleet:
     def netns(self, identity, *words, check=True):
         """Run a command in a workload."""
         return subprocess.run(
-            ["ip", "netns", "exec", self.records[identity].netns, *words],
+            ["nsenter", f"--net=/run/netns/{self.records[identity].netns}", "--", *words],
             capture_output=True, text=True, check=check, timeout=60,
         )  # fmt: skip
 
@@ -214,10 +214,9 @@ def fleet():
     """A controller and an empty fleet; ``fleet.up(n)`` makes hosts."""
     if os.geteuid():
         pytest.skip("a fleet needs root; scripts/test runs as root")
-    parent = os.environ.get("VNETER_TEST_FLEETS") or None
-    with tempfile.TemporaryDirectory(prefix="vs", dir=parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix="vs") as scratch:
         prefix = f"vt{digest_of(scratch)[:7]}"
-        layout = Layout(prefix, Path(parent or scratch) / prefix)
+        layout = Layout(prefix, Path(scratch) / prefix)
         controller = Controller(Path(scratch))
         try:
             controller.start()
