@@ -79,6 +79,21 @@ def test_keys_of_a_relation():
     assert db.value(census, "w") == ["a", "b"]
 
 
+def test_keys_once_read_stay_as_they_were():
+    taken = []
+
+    @query
+    def taker(view, key):
+        taken.append(view.keys("Ball"))
+        return len(taken[-1])
+
+    db = database(taker, relation="Wall")
+    db.update({Fact("Wall", "w"): True, Fact("Ball", "a"): "red"})
+    db.update({Fact("Ball", "b"): "red"})
+    db.update({Fact("Ball", "a"): None})
+    assert taken == [frozenset("a"), frozenset("ab"), frozenset("b")]
+
+
 def test_a_query_that_nothing_reads_any_more_is_dropped():
     db = database(poster, relation="Wall")
     db.update({Fact("Wall", "red"): True, Fact("Ball", "b"): "red"})

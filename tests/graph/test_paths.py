@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vneter_sdn.errors import NoPath
-from vneter_sdn.graph.paths import next_hops
+from vneter_sdn.graph.paths import Paths, next_hops
 from vneter_sdn.graph.topology import Vertex, topology
 from vneter_sdn.model.kinds import LinkSpec
 
@@ -101,3 +101,29 @@ def test_following_next_hops_is_cheapest_and_never_loops(declared, target):
         while at != target:
             spent, at = spent + cost[at, found[at]], found[at]
         assert spent == best[start]
+
+
+dear = st.lists(st.integers(3, 9), min_size=6, max_size=6)
+
+
+@given(dear, st.sampled_from("abc"))
+def test_no_edge_need_be_cheap(costs, target):
+    pairs = itertools.permutations("abc", 2)
+    declared = {f"{s}{t}": link(s, t, cost=c) for (s, t), c in zip(pairs, costs, strict=True)}
+    cost = {pair: declared["".join(pair)].cost for pair in itertools.permutations("abc", 2)}
+    found = next_hops(topology(hosts(*"abc"), declared), target)
+    for start in set("abc") - {target}:
+        (other,) = set("abc") - {target, start}
+        round_, straight = cost[start, other] + cost[other, target], cost[start, target]
+        best = {straight: target} | ({round_: min(other, target)} if round_ == straight else {})
+        assert found[start] == (other if round_ < straight else best[straight])
+
+
+def test_what_cannot_be_beaten_is_not_searched_for(monkeypatch):
+    searched = []
+    monkeypatch.setattr(Paths, "_searched", lambda *asked: searched.append(asked) or {})
+    paths = Paths(topology(hosts(*"abcdef"), {"l": link("a", "b", cost=2)}))
+    assert [len(paths.next_hops(target)) for target in "cdef"] == [5] * 4
+    assert searched == []
+    paths.next_hops("b")
+    assert [others for _, _, _, others in searched] == [["a"]]

@@ -6,7 +6,7 @@
 | ``Host``, ``Link``, ``Tenant``, ``Network``, ``Endpoint`` | `Key` | the spec |
 | ``Allocation`` | (pool, value) | owner, as text; released ones are absent |
 | ``Binding`` | `Key` of the endpoint | (host, ofport, sequence) |
-| ``TunnelPort`` | (host, name of the tunnel port) | ofport that the switch gave it |
+| ``TunnelPorts`` | host | ofport that the switch gave each tunnel port, by name |
 
 Specs are facts whole: what only some queries use of them is told apart by early cut-off.
 """
@@ -20,7 +20,7 @@ from vneter_sdn.compile.query import Fact, Index
 from vneter_sdn.model.kinds import EndpointSpec, NetworkSpec
 from vneter_sdn.model.snapshot import Delta, Key, Snapshot
 
-ALLOCATION, BINDING, TUNNEL_PORT = "Allocation", "Binding", "TunnelPort"
+ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
 BLOCK_POOL = "block/"
 
 
@@ -94,8 +94,6 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
     return found
 
 
-def tunnel_facts(
-    host: str, before: Mapping[str, int], now: Mapping[str, int]
-) -> dict[Fact, int | None]:
-    """The facts that follow from new tunnel ports of one host: name -> ofport."""
-    return {Fact(TUNNEL_PORT, (host, name)): now.get(name) for name in {**before, **now}}
+def tunnel_facts(host: str, ofports: Mapping[str, int]) -> dict[Fact, Mapping[str, int] | None]:
+    """The fact that follows from the tunnel ports of one host: name -> ofport."""
+    return {Fact(TUNNEL_PORTS, host): dict(ofports) or None}

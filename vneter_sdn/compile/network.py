@@ -98,7 +98,6 @@ class Compiler:
         self._database = Database(INDEXES, _OUTPUTS)
         self._database.update({Fact(ADVERTISED, ""): advertised})
         self._bridges = Bridges()
-        self._ofports: dict[str, Mapping[str, int]] = {}
         self._touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
 
@@ -117,9 +116,7 @@ class Compiler:
         self, host: str, ofports: Mapping[str, int]
     ) -> dict[str, frozenset[FlowKey]]:
         """Take in the OpenFlow ports that a host gave its tunnels, by name of the port."""
-        found = tunnel_facts(host, self._ofports.get(host, {}), ofports)
-        self._ofports[host] = dict(ofports)
-        return _keys(self.update(found))
+        return _keys(self.update(tunnel_facts(host, ofports)))
 
     def update(self, changes: Mapping[Any, Any]) -> dict[str, BridgeDelta]:
         """Take in facts (None deletes); returns what changed, by host."""
@@ -231,6 +228,6 @@ def compile_snapshot(
     compiler = Compiler(advertised)
     found = facts(snapshot, everything(snapshot))
     for host, ports in (ofports or {}).items():
-        found |= tunnel_facts(host, {}, ports)
+        found |= tunnel_facts(host, ports)
     compiler.update(found)
     return compiler

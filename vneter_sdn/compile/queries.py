@@ -7,8 +7,9 @@ exist or has not been given all its numbers yet; nothing is compiled for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 
@@ -20,10 +21,10 @@ from vneter_sdn.compile.facts import (
     BOUND_AT,
     ENDPOINTS_OF_NETWORK,
     NETWORKS_OF_TENANT,
-    TUNNEL_PORT,
+    TUNNEL_PORTS,
 )
 from vneter_sdn.compile.query import View, query
-from vneter_sdn.graph.paths import next_hops
+from vneter_sdn.graph.paths import Paths
 from vneter_sdn.graph.topology import Edge, Topology, topology, vertex
 from vneter_sdn.model.addresses import IPAddress, IPNetwork, link_local, mac_number
 from vneter_sdn.model.rows import TunnelPort
@@ -207,36 +208,41 @@ def the_topology(view: View, _: None) -> Topology:
 
 
 @query
-def adjacency(view: View, _: None) -> Mapping[str, tuple[Edge, ...]]:
+def bridges(view: View, _: None) -> Mapping[str, int]:
+    """Bridge id of every host of the graph: one read, for those that look at many."""
+    return {vertex.host: vertex.bridge for vertex in view.ask(the_topology, None).vertices}
+
+
+@query
+def adjacency(view: View, _: None) -> Mapping[str, Sequence[Edge]]:
     """Edges out of each host whose tunnel is wanted: those not disabled in both directions."""
-    edges = {(edge.source, edge.target): edge for edge in view.ask(the_topology, None).edges}
-    out: dict[str, tuple[Edge, ...]] = {}
-    for (source, target), edge in edges.items():
-        if not (edge.disabled and edges[target, source].disabled):
-            out[source] = (*out.get(source, ()), edge)
+    edges = view.ask(the_topology, None).edges
+    disabled = {(edge.source, edge.target) for edge in edges if edge.disabled}
+    out: dict[str, list[Edge]] = {}
+    for edge in edges:
+        if not (edge.disabled and (edge.target, edge.source) in disabled):
+            out.setdefault(edge.source, []).append(edge)
     return out
 
 
 @query
 def tunnels(view: View, host: str) -> tuple[TunnelPort, ...]:
     """The tunnel ports a host should have, by peer."""
-    ports = []
-    for edge in view.ask(adjacency, None).get(host, ()):
-        bridge = view.ask(bridge_of, edge.target)
-        if bridge is not None:
-            ports.append(
-                TunnelPort(
-                    tunnel_name(edge.target),
-                    edge.encapsulation,
-                    edge.local_ip,
-                    edge.remote_ip,
-                    tunnel_ofport(bridge),
-                    edge.target,
-                )
-            )
-    return tuple(ports)
+    numbers = view.ask(bridges, None)
+    return tuple(
+        TunnelPort(
+            tunnel_name(edge.target),
+            edge.encapsulation,
+            edge.local_ip,
+            edge.remote_ip,
+            tunnel_ofport(numbers[edge.target]),
+            edge.target,
+        )
+        for edge in view.ask(adjacency, None).get(host, ())
+    )
 
 
+@lru_cache(maxsize=65536)
 def tunnel_name(peer: str) -> str:
     """Name of the tunnel port to a peer: 14 bytes, within the 15 that Linux allows."""
     return "vn" + blake2b(peer.encode(), digest_size=6).hexdigest()
@@ -245,14 +251,17 @@ def tunnel_name(peer: str) -> str:
 @query
 def tunnel_ports(view: View, host: str) -> Mapping[str, int]:
     """OpenFlow port of the tunnel to each peer: as observed, else as requested."""
-    found = {}
-    for tunnel in view.ask(tunnels, host):
-        seen = view.get(TUNNEL_PORT, (host, tunnel.name))
-        found[tunnel.peer] = tunnel.ofport if seen is None else int(seen)
-    return found
+    seen: Mapping[str, int] = view.get(TUNNEL_PORTS, host) or {}
+    return {t.peer: seen.get(t.name, t.ofport) for t in view.ask(tunnels, host)}
+
+
+@query
+def paths(view: View, _: None) -> Paths:
+    """The cheapest paths of the graph."""
+    return Paths(view.ask(the_topology, None))
 
 
 @query
 def hops(view: View, target: str) -> Mapping[str, str]:
     """Next host on the way to a target, from every host that can reach it."""
-    return next_hops(view.ask(the_topology, None), target)
+    return view.ask(paths, None).next_hops(target)

@@ -63,12 +63,13 @@ def topology(vertices: Iterable[Vertex], links: Mapping[str, LinkSpec]) -> Topol
     name sorts first. O(V² + L log L).
     """
     ordered = tuple(sorted(vertices, key=lambda v: v.host))
+    reached = {v.host: [(ip_address(a).version, a) for a in v.addresses] for v in ordered}
     declared: dict[tuple[str, str], list[LinkSpec]] = {}
     for _, link in sorted(links.items()):
         declared.setdefault((link.source, link.target), []).append(link)
     edges: list[Edge] = []
     for one, other in combinations(ordered, 2):
-        ends = _addresses(one, other)
+        ends = _addresses(reached[one.host], reached[other.host])
         if ends is None:
             continue
         forth = declared.get((one.host, other.host), [])
@@ -87,10 +88,10 @@ def _edge(
     return Edge(one.host, other.host, cost, encapsulation, *ends, disabled)
 
 
-def _addresses(one: Vertex, other: Vertex) -> tuple[str, str] | None:
+def _addresses(one: list[tuple[int, str]], other: list[tuple[int, str]]) -> tuple[str, str] | None:
     """The most preferred pair of addresses of one family."""
-    for local in one.addresses:
-        for remote in other.addresses:
-            if ip_address(local).version == ip_address(remote).version:
+    for family, local in one:
+        for also, remote in other:
+            if family == also:
                 return local, remote
     return None

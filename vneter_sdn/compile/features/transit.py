@@ -21,11 +21,14 @@ def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
     if bridge is None:
         return
     matched: Matched = {"eth_dst": (Locator(0, bridge, 0).mac, BRIDGE_MASK)}
-    for source, following in sorted(view.ask(hops, host.name).items()):
+    sources: dict[int, list[str]] = {}
+    for source, following in view.ask(hops, host.name).items():
         port = view.ask(tunnel_ports, source).get(following)
         if port is not None:
-            onward = (NETWORK.copy_to("tun_id"), Output(port))
-            yield on(source, write("transit", NORMAL, matched, *onward))
+            sources.setdefault(port, []).append(source)
+    for port, found in sorted(sources.items()):
+        onward = (NETWORK.copy_to("tun_id"), Output(port))
+        yield on(found, write("transit", NORMAL, matched, *onward))
 
 
 FEATURE = Feature("transit", 10, "towards other bridges, by locator", {"Host": target})
