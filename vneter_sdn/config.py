@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     private_key: str = ""
     certificate: str = ""
     ca_certificate: str = ""
+    log_level: str = "INFO"
+    """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
     echo_interval: float = 2.0
     """Seconds between echo requests to a silent bridge; three missed ones close the session."""
     admission_sweep: float = 5.0

@@ -176,20 +176,45 @@ def compile_(
 @app.command()
 def up(
     *,
-    state_dir: Annotated[str, typer.Option(help="Database and backups.")] = _DEFAULTS.state_dir,
-    run_dir: Annotated[str, typer.Option(help="Sockets and pid files.")] = _DEFAULTS.run_dir,
-    db: Annotated[str, typer.Option(help="OVSDB remotes; embedded when empty.")] = _DEFAULTS.db,
-    api_listen: Annotated[str, typer.Option(help="REST server.")] = _DEFAULTS.api_listen,
-    openflow_listen: Annotated[list[str], typer.Option(help="pssl:6653:0.0.0.0; repeatable.")] = [],  # noqa: B006 -- typer reads it, nobody writes it
+    state_dir: Annotated[
+        str, typer.Option(envvar="VNETER_STATE_DIR", help="Database and backups.")
+    ] = _DEFAULTS.state_dir,
+    run_dir: Annotated[
+        str, typer.Option(envvar="VNETER_RUN_DIR", help="Sockets and pid files.")
+    ] = _DEFAULTS.run_dir,
+    db: Annotated[
+        str, typer.Option(envvar="VNETER_DB", help="OVSDB remotes; embedded when empty.")
+    ] = _DEFAULTS.db,
+    api_listen: Annotated[
+        str, typer.Option(envvar="VNETER_API_LISTEN", help="REST server: ADDRESS:PORT, unix:PATH.")
+    ] = _DEFAULTS.api_listen,
+    metrics_listen: Annotated[
+        str, typer.Option(envvar="VNETER_METRICS_LISTEN", help="Metrics of the core.")
+    ] = _DEFAULTS.metrics_listen,
+    openflow_listen: Annotated[
+        list[str],
+        typer.Option(
+            envvar="VNETER_OPENFLOW_LISTEN", help="pssl:6653:0.0.0.0; repeatable.", metavar="TARGET"
+        ),
+    ] = [],  # noqa: B006 -- typer reads it, nobody writes it
     openflow_advertise: Annotated[
-        str, typer.Option(help="Target for remote hosts: ssl:192.0.2.1:6653.")
+        str,
+        typer.Option(
+            envvar="VNETER_OPENFLOW_ADVERTISE", help="Target for remote hosts: ssl:192.0.2.1:6653."
+        ),
     ] = _DEFAULTS.openflow_advertise,
     insecure_lab: Annotated[
         bool, typer.Option("--insecure-lab", help="Permit plain TCP off loopback.")
     ] = False,
-    private_key: Annotated[str, typer.Option(help="PEM file.")] = "",
-    certificate: Annotated[str, typer.Option(help="PEM file.")] = "",
-    ca_certificate: Annotated[str, typer.Option(help="PEM file.")] = "",
+    private_key: Annotated[
+        str, typer.Option(envvar="VNETER_PRIVATE_KEY", help="PEM file.", metavar="FILE")
+    ] = "",
+    certificate: Annotated[
+        str, typer.Option(envvar="VNETER_CERTIFICATE", help="PEM file.", metavar="FILE")
+    ] = "",
+    ca_certificate: Annotated[
+        str, typer.Option(envvar="VNETER_CA_CERTIFICATE", help="PEM file.", metavar="FILE")
+    ] = "",
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log details.")] = False,
 ) -> None:
     """Run the controller until interrupted."""
@@ -200,14 +225,16 @@ def up(
         run_dir=os.path.abspath(run_dir),
         db=db,
         api_listen=api_listen,
+        metrics_listen=metrics_listen,
         openflow_listen=tuple(openflow_listen),
         openflow_advertise=openflow_advertise,
         insecure_lab=insecure_lab,
         private_key=private_key,
         certificate=certificate,
         ca_certificate=ca_certificate,
+        log_level="DEBUG" if verbose else _DEFAULTS.log_level,
     )
-    running.up(settings, verbose=verbose)
+    running.up(settings)
 
 
 @app.command(

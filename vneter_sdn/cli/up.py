@@ -4,26 +4,87 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Callable
 
+import vneter_sdn
+from vneter_sdn.cli.terminal import UNREACHABLE, Answer, columns, paint
 from vneter_sdn.config import Settings
+from vneter_sdn.errors import StoreUnavailable
+
+_log = logging.getLogger(__name__)
+_DEFAULT_SERVER = "http://127.0.0.1:8181"
 
 
-def up(settings: Settings, *, verbose: bool) -> None:
+def up(settings: Settings) -> None:
     """Run until interrupted.
 
     Raises:
         IntentError: the REST server may not listen where it should.
         VneterError: the controller cannot start.
+        Answer: its database cannot.
     """
     from vneter_sdn.daemon.preflight import check
     from vneter_sdn.daemon.supervisor import run
     from vneter_sdn.northbound.server import listen_options
+    from vneter_sdn.telemetry import logs
 
     listen_options(settings.api_listen)  # the server's own process would only fail again and again
     check(settings)
+    logs.set_up(settings.log_level)
+    try:
+        run(settings, greeting(settings))
+    except StoreUnavailable as unusable:
+        raise Answer(UNREACHABLE, str(unusable)) from None
+    _log.info("stopped; bridges keep what they hold")
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    run(settings)
+
+def server_of(settings: Settings) -> str:
+    """What ``--server`` has to be to reach this controller."""
+    unix = settings.api_listen.startswith("unix:")
+    return settings.api_listen if unix else f"http://{settings.api_listen}"
+
+
+def greeting(settings: Settings) -> Callable[[], bool]:
+    """A function that says once that the controller is ready: as a banner, or as a log record."""
+    from vneter_sdn.northbound.client import Client
+
+    client = Client(server_of(settings), timeout=1.0)
+
+    def greet() -> bool:
+        if not client.ready():
+            return False
+        if sys.stderr.isatty():
+            print("\n".join(banner(settings)), file=sys.stderr, flush=True)
+        else:
+            _log.info("ready at %s", server_of(settings))
+        return True
+
+    return greet
+
+
+def banner(settings: Settings) -> list[str]:
+    """Where everything is, and what to do next."""
+    server = server_of(settings)
+    stored = f"kept in {settings.state_dir}"
+    curl = f"curl -s {server}" if server.startswith("http") else "openapi.json healthz metrics"
+    where = [
+        ["REST", server, f"{curl}/openapi.json" if curl.startswith("curl") else curl],
+        ["core metrics", f"http://{settings.metrics_listen}/metrics", "for Prometheus"],
+        ["database", settings.db or f"unix:{settings.run_dir}/db.sock", settings.db or stored],
+        *(["OpenFlow", target, "for remote hosts"] for target in settings.openflow_listen),
+    ]
+    elsewhere = [] if server == _DEFAULT_SERVER else [f"  export VNETER_SERVER={server}"]
+    steps = [
+        ["vneterctl fleet up --hosts 3", "real Open vSwitch hosts, on this machine"],
+        ["vneterctl apply -f FILE", "tenants, networks, endpoints; `vneterctl explain network`"],
+        ["vneterctl status", "everything on one screen"],
+    ]
+    return [
+        paint(f"vneter {vneter_sdn.__version__} is ready; Ctrl-C stops it", "bold", sys.stderr),
+        *(f"  {line}" for line in columns(where)),
+        "Next, in another terminal:",
+        *elsewhere,
+        *(f"  {line}" for line in columns(steps)),
+        "",
+    ]

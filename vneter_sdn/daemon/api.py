@@ -38,12 +38,13 @@ def _open_store(settings: Settings) -> OvsdbStore:
 def main() -> None:
     """Serve until SIGTERM."""
     settings = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Settings)
-    logs.set_up()
+    logs.set_up(settings.log_level)
     store = _open_store(settings)
     try:
         serve(store, settings, core_alive=lambda: alive(settings.run_dir))
     except (VneterError, OSError) as refused:
-        sys.exit(f"error: {refused}")
+        _log.error("the REST server cannot listen at %s: %s", settings.api_listen, refused)
+        sys.exit(1)
     finally:
         store.close()
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,15 @@ STEADY = 10.0
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _ending(code: int) -> str:
+    """How a process ended, from its return code (a negative one is a signal)."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
 
 
 @dataclass
@@ -66,10 +76,10 @@ class Child:
             delay = BACKOFF[min(self._attempts, len(BACKOFF) - 1)]
             self._due = now + delay
             _log.error(
-                "%s (pid %d) ended with %d; starting it again in %.1f s",
+                "%s (pid %d) %s; starting it again in %.1f s",
                 self.name,
                 process.pid,
-                process.returncode,
+                _ending(process.returncode),
                 delay,
             )
         elif now >= self._due:

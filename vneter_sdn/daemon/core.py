@@ -165,6 +165,8 @@ class Core:
             try:
                 task()
             except StoreUnavailable as away:
+                if self._stopping:  # we closed it ourselves
+                    return
                 _log.warning("%s", away)
             except Exception:  # noqa: BLE001 - a task that ends is an outage
                 _log.exception("%s failed; it starts again", task.__name__)
@@ -201,12 +203,13 @@ class Core:
 def main() -> None:
     """Run the core until SIGTERM."""
     settings = read_settings(sys.argv[1])
-    logs.set_up()
+    logs.set_up(settings.log_level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         core = Core(settings, open_store(settings))
     except (VneterError, OSError) as refused:
-        sys.exit(f"error: {refused}")
+        _log.error("the core cannot start: %s", refused)
+        sys.exit(1)
     signal.signal(
         signal.SIGTERM, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, core.stop)
     )

@@ -191,7 +191,7 @@ class Fabric:
                 self._new.add(host)
                 _log.info("%s: bridge connected from %s, %s", host, peer, _VERSIONS.get(version))
             case BridgeDisconnected(reason=reason, message=message):
-                _log.warning("%s: bridge went away: %s %s", host, reason, message)
+                _log.warning("%s: bridge went away: %s (%s)", host, message, reason)
             case InSync(plan=plan) if host in self._new:
                 self._new.discard(host)
                 done = ", ".join(f"{n} {what}" for what, n in plan.tally().items())

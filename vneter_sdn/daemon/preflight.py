@@ -3,20 +3,30 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import SouthboundError
 from vneter_sdn.ovsdb.transport import Remote
 from vneter_sdn.southbound.openflow.target import Target, loopback
 from vneter_sdn.southbound.openflow.tls import Credentials, server_context
 
+LONGEST_SOCKET = 107
+"""Bytes in the path of a unix socket, at most (unix(7))."""
+
 
 def check(settings: Settings) -> None:
     """Refuse what the core would only fail on, again and again.
 
     Raises:
-        SouthboundError: a listener or target that is not permitted, key and certificates that are
-            not whole or cannot be used; says which, and what to do.
+        SouthboundError: an address in use, a path too long, a listener or target that is not
+            permitted, key and certificates that are not whole or cannot be used; says which, and
+            what to do.
     """
+    _check_free("--api-listen", settings.api_listen)
+    _check_metrics(settings.metrics_listen)
+    _check_length(settings)
     targets = [Target.of(text, settings.insecure_lab) for text in settings.openflow_listen]
     secured = _credentials(settings)
     if not secured and any(target.kind == "pssl" for target in targets):
@@ -27,6 +37,43 @@ def check(settings: Settings) -> None:
         _check_advertised(settings)
     for remote in filter(None, settings.db.split(",")):
         _check_database(remote.strip(), secured)
+
+
+def _check_free(option: str, address: str) -> None:
+    """Refuse an address that somebody else listens on."""
+    if address.startswith("unix:"):
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        (family, kind, _, _, place), *_ = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            probe.listen(1)
+    except OSError as taken:
+        raise SouthboundError(
+            f"cannot listen at {address}: {taken.strerror}; is another controller running? "
+            f"give {option} to listen elsewhere"
+        ) from None
+
+
+def _check_metrics(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not loopback(host.strip("[]")) or not port.isdecimal() or int(port) > 65535:
+        raise SouthboundError(
+            f"--metrics-listen {address}: write ADDRESS:PORT on loopback, as in 127.0.0.1:8182"
+        )
+
+
+def _check_length(settings: Settings) -> None:
+    socket_path = f"{settings.run_dir}/db.sock"
+    if not settings.db and len(os.fsencode(socket_path)) > LONGEST_SOCKET:
+        raise SouthboundError(
+            f"{socket_path} is longer than the {LONGEST_SOCKET} bytes that the path of a unix "
+            "socket may have; give a shorter --run-dir"
+        )
 
 
 def _credentials(settings: Settings) -> bool:

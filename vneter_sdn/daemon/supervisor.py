@@ -8,36 +8,93 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.children import Child, supervise
+from vneter_sdn.daemon.heartbeat import heartbeat_file
 from vneter_sdn.errors import VneterError
 from vneter_sdn.store.embedded import EmbeddedDatabase
 
 _log = logging.getLogger(__name__)
 
 
-class AlreadyRunning(VneterError):
-    """Another controller uses this state directory."""
+class CannotRun(VneterError):
+    """A directory that is needed cannot be used."""
+
+
+class AlreadyRunning(CannotRun):
+    """Another controller uses the state or run directory."""
 
 
 @contextmanager
-def _only_one(state_dir: Path) -> Iterator[None]:
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with (state_dir / "lock").open("w") as lock:
+def _held(directory: Path, option: str) -> Iterator[None]:
+    """Hold a directory that two controllers must not share; make it if need be.
+
+    Raises:
+        AlreadyRunning: another controller holds it.
+        CannotRun: we may not write there.
+    """
+    path = directory / "controller.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock = path.open("w")
+    except OSError as refused:
+        message = f"cannot use {directory}: {refused.strerror}; run as root, or give {option}"
+        raise CannotRun(message) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                raise BlockingIOError  # its holder ended, and somebody else was quicker
         except OSError:
             raise AlreadyRunning(
-                f"another controller runs on {state_dir}; stop it, or give --state-dir"
+                f"another controller runs on {directory}; stop it, or give {option}"
             ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _directories(settings: Settings) -> Iterator[None]:
+    """Hold the state and the run directory, which may be one, and leave the latter as it was."""
+    run_dir = Path(settings.run_dir)
+    with ExitStack() as held:
+        held.enter_context(_removed_if_empty(run_dir))
+        held.enter_context(_held(Path(settings.state_dir), "--state-dir"))
+        if settings.run_dir != settings.state_dir:
+            held.enter_context(_held(run_dir, "--run-dir"))
+        try:
+            yield
+        finally:
+            for path in (run_dir / "settings.json", heartbeat_file(settings.run_dir)):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _removed_if_empty(directory: Path) -> Iterator[None]:
+    """Remove a directory afterwards, unless somebody else has something in it."""
+    try:
         yield
+    finally:
+        with suppress(OSError):
+            directory.rmdir()
+
+
+def _signalled() -> list[int]:
+    """A list that signals to end are put in as they come; ``nohup`` stays respected."""
+    seen: list[int] = []  # a threading.Event takes a lock, which a handler may find taken
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _frame: seen.append(number))
+    return seen
 
 
 def _write_settings(settings: Settings) -> Path:
@@ -58,27 +115,41 @@ def _python(name: str, module: str, settings: Path) -> Child:
     )
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> None:
     """Run until SIGINT or SIGTERM; then stop everything that was started.
 
+    Args:
+        settings: of every process.
+        on_start: called a few times a second until it answers something true; must be quick.
+
     Raises:
-        AlreadyRunning: the state directory is in use.
+        AlreadyRunning: the state or run directory is in use.
+        CannotRun: one of them cannot be written.
         StoreUnavailable: the embedded database is damaged or of a newer schema.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with _only_one(Path(settings.state_dir)):
-        children = []
-        if not settings.db:
-            database = EmbeddedDatabase(Path(settings.state_dir), Path(settings.run_dir))
-            database.prepare()
-            children.append(Child("database", database.command()))
-            settings = msgspec.structs.replace(settings, db=database.remote)
-        path = _write_settings(settings)
-        children += [_python("core", "core", path), _python("api", "api", path)]
-        for child in children:
-            child.start()
-            _log.info("%s: pid %d", child.name, child.pid or 0)
-        _log.info("listening on http://%s", settings.api_listen)
-        supervise(children, stop.is_set, stop.wait)
+    stop = _signalled()
+    with _directories(settings):
+        started = False
+
+        def wait(seconds: float) -> None:
+            nonlocal started
+            started = started or bool(on_start())
+            time.sleep(seconds)
+
+        supervise(_started(settings), lambda: bool(stop), wait)
+
+
+def _started(settings: Settings) -> list[Child]:
+    """The processes, each after those it talks to."""
+    children = []
+    if not settings.db:
+        database = EmbeddedDatabase(Path(settings.state_dir), Path(settings.run_dir))
+        database.prepare()
+        children.append(Child("database", database.command()))
+        settings = msgspec.structs.replace(settings, db=database.remote)
+    path = _write_settings(settings)
+    children += [_python("core", "core", path), _python("api", "api", path)]
+    for child in children:
+        child.start()
+        _log.debug("%s: pid %d", child.name, child.pid or 0)
+    return children

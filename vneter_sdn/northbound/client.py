@@ -179,7 +179,7 @@ class Client:
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
+            reason = getattr(error, "strerror", "") or str(error) or type(error).__name__
             raise StoreUnavailable(f"cannot reach {self._server}: {reason}") from error
         finally:
             connection.close()

@@ -68,12 +68,12 @@ class EmbeddedDatabase:
         return (
             *("/bin/sh", "-c", 'umask 0177; exec "$@"', "sh"),
             _program("ovsdb-server"),
+            "-vconsole:off",  # first: the words after it may already have something to say
             f"--remote=punix:{self.socket}",
             f"--unixctl={self._control}",
             f"--pidfile={self._pidfile}",
             f"--log-file={self.log}",
             "--no-chdir",
-            "-vconsole:off",
             "-vsyslog:off",
             "-vfile:warn",
             str(self.file),

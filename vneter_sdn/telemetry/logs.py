@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
 MAX_FIELD = 2000
 """Characters of one value; the rest is cut, so that no peer writes our disk full."""
 
@@ -34,6 +36,24 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
+class Readable(logging.Formatter):
+    """``15:10:23 warning  h3: bridge went away``, for a terminal; one line, but for tracebacks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, cut as JSON lines are; the logger's name only where one is looking for it."""
+        at = self.formatTime(record, "%H:%M:%S")
+        level = f"{record.levelname.lower():<7}"
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        if record.levelno in _COLOURS and not plain:
+            level = f"{_COLOURS[record.levelno]}{level}\x1b[0m"
+        name = f"{record.name}: " if record.levelno <= logging.DEBUG else ""
+        text = " ".join(record.getMessage()[:MAX_FIELD].splitlines())
+        lines = [f"{at} {level}  {name}{text}"]
+        if record.exc_info:
+            lines.append(self.formatException(record.exc_info)[-MAX_FIELD:])
+        return "\n".join(lines)
+
+
 def set_up(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler:
     """Send the log of the whole process to ``stream`` (standard error), replacing what was set.
 
@@ -46,8 +66,7 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler
     """
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-    handler.setFormatter(text if target.isatty() else JsonLines())
+    handler.setFormatter(Readable() if target.isatty() else JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # os-ken tells of every app it makes; that is ours to say.
     logging.getLogger("os_ken").setLevel(logging.WARNING)

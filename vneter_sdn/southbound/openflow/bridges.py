@@ -228,10 +228,12 @@ class OpenFlowBridges:
         """Claim to be master of a bridge with this generation from its next connection on."""
         self._generations[dpid] = generation
 
-    def confirmed(self, dpid: int, revision: int) -> None:
-        """Tell the shrink guard which revision an earlier life of this process confirmed."""
-        kept = self._upkeep(dpid)
-        kept.revision = max(kept.revision, revision)
+    def confirmed(self, dpid: int, revision: int, suspect: bool = False) -> None:
+        """Tell the shrink guard which revision an earlier life of this process confirmed.
+
+        ``suspect``: the intent is of a database that went back behind it.
+        """
+        self._upkeep(dpid).remember(revision, suspect)
 
     def observed(self, dpid: int) -> Observed | None:
         """What a connected bridge holds, as of its last confirmation; None when not connected."""
@@ -320,9 +322,13 @@ class OpenFlowBridges:
             answer.send(False)
         if event.reason is Reason.MALFORMED:
             self.tally.count("malformed", event.message.split(" at byte")[0][:40])
+        known = bool(dpid) and self._connections.get(dpid) is connection
         if event.reason is not Reason.SHUTDOWN:
-            self._complaints.say(connection.peer, event.reason, event.message)
-        if dpid and self._connections.get(dpid) is connection:
+            # That a bridge hung up is for whoever knows its name to say.
+            usual = known and event.reason is Reason.PEER_CLOSED
+            level = logging.DEBUG if usual else logging.WARNING
+            self._complaints.say(connection.peer, event.reason, event.message, level)
+        if known:
             del self._connections[dpid]
             self._upkeep(dpid).disconnected()
             self._announce(BridgeDisconnected(dpid, event.reason, event.message))

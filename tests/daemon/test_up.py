@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl up`` as an operator meets it: what it says, refuses and leaves behind."""
+
+import io
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vneter_sdn.cli.up import banner
+from vneter_sdn.config import Settings
+from vneter_sdn.daemon.children import Child
+from vneter_sdn.daemon.preflight import check
+from vneter_sdn.errors import SouthboundError
+from vneter_sdn.fleet.controller import answers
+from vneter_sdn.telemetry import logs
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def scratch():
+    with tempfile.TemporaryDirectory(prefix="vu") as made:  # short: sockets are made in it
+        yield Path(made)
+
+
+@pytest.fixture
+def start(scratch):
+    running = []
+
+    def run(*words, **settings):
+        known = {
+            "VNETER_STATE_DIR": scratch / "state",
+            "VNETER_RUN_DIR": scratch / "run",
+            "VNETER_API_LISTEN": f"127.0.0.1:{_free_port()}",
+            "VNETER_METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
+        } | {f"VNETER_{name}": value for name, value in settings.items()}
+        log = scratch / f"log{len(running)}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "vneter_sdn", "up", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=os.environ | {name: str(value) for name, value in known.items()},
+                start_new_session=True,
+            )
+        running.append(process)
+        return process, f"http://{known['VNETER_API_LISTEN']}", log
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+
+
+def _await(condition, process):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert process.poll() is None, "it ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.ovs
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_logs_json_lines_and_leaves_nothing_in_its_run_directory(start, scratch, ending):
+    process, server, log = start()
+    _await(lambda: answers(server), process)
+    _await(lambda: "ready at" in log.read_text(), process)
+    process.send_signal(ending)
+    assert process.wait(20) == 0
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [one["message"] for one in records][-2:] == [
+        f"ready at {server}",
+        "stopped; bridges keep what they hold",
+    ]
+    assert {one["level"] for one in records} == {"info"}
+    assert not (scratch / "run").exists()
+    assert (scratch / "state" / "vneter.db").exists()
+
+
+@pytest.mark.ovs
+def test_a_second_one_is_refused_and_disturbs_nothing(start, scratch):
+    process, server, _ = start()
+    _await(lambda: answers(server), process)
+    for named, directory in (({}, "state"), ({"STATE_DIR": scratch / "other"}, "run")):
+        second, _, log = start(**named)
+        assert second.wait(20) == 1
+        assert f"another controller runs on {scratch / directory}" in log.read_text()
+    assert answers(server)
+
+
+@pytest.mark.ovs
+def test_a_port_in_use_is_refused_at_once(start, scratch):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        address = f"127.0.0.1:{holder.getsockname()[1]}"
+        process, _, log = start(API_LISTEN=address)
+        assert process.wait(20) == 1
+    assert log.read_text().startswith(f"error: cannot listen at {address}: Address already in use")
+    assert not (scratch / "state").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_said_in_one_line(start):
+    process, _, log = start(STATE_DIR="/proc/vneter")
+    assert process.wait(20) == 1
+    assert log.read_text() == (
+        "error: cannot use /proc/vneter: No such file or directory; run as root, "
+        "or give --state-dir\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"run_dir": "/run/" + "x" * 120}, "shorter --run-dir"),
+        ({"metrics_listen": "192.0.2.1:80"}, "on loopback"),
+        ({"metrics_listen": "127.0.0.1:http"}, "ADDRESS:PORT"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, said):
+    settings = Settings(api_listen=f"127.0.0.1:{_free_port()}")
+    check(settings)
+    with pytest.raises(SouthboundError, match=said):
+        check(msgspec.structs.replace(settings, **changes))
+
+
+def test_the_banner_says_how_to_reach_it_only_when_that_is_not_the_default():
+    assert not any("VNETER_SERVER" in line for line in banner(Settings()))
+    text = "\n".join(banner(Settings(api_listen="127.0.0.1:9000")))
+    assert "export VNETER_SERVER=http://127.0.0.1:9000" in text
+    assert all(len(line) < 100 for line in banner(Settings()))
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_one_line_a_record(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = _Terminal()
+    before = logging.root.handlers[:], logging.root.level
+    try:
+        logs.set_up(stream=stream)
+        logging.getLogger("vneter.some.where").warning("h1: %s", "away\nand gone")
+    finally:
+        logging.root.handlers, logging.root.level = before
+    assert stream.getvalue()[8:] == " warning  h1: away and gone\n"
+
+
+def test_how_a_child_ended_is_said_by_name(caplog):
+    child = Child("core", ("/bin/sh", "-c", "kill -9 $$"))
+    child.start()
+    child._process.wait()
+    child.tend(time.monotonic())
+    assert "was ended by SIGKILL" in caplog.text
