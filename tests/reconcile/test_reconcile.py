@@ -224,6 +224,8 @@ def test_an_old_intent_may_not_shrink_a_bridge(
     plan = diff(BridgeState(_many(left)), observed)
     verdict = guard(plan, observed, compiled, confirmed)
     assert (verdict is not None) == held
+    suspect = guard(plan, observed, 9, confirmed, suspect=True)
+    assert (suspect is not None) == (held or (compiled, there - left) == (5, 100))
     assert verdict is None or str(there - left) in str(verdict)
 
 

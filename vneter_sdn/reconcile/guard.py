@@ -2,7 +2,8 @@
 """The shrink guard: an intent that shrank without reason must not empty the bridges.
 
 A database that came back from a damaged file or an old backup looks like an intent in which
-much was deleted, only that its revision is older than what bridges already confirmed.
+much was deleted, only that its revision is older than what bridges already confirmed. That
+it went back stays known (``suspect``), for a few edits would raise its revision again.
 """
 
 from __future__ import annotations
@@ -27,20 +28,31 @@ class ShrinkHeld:
     compiled: int
     """Revision the plan was compiled from."""
     confirmed: int
-    """Revision the bridge confirmed last."""
+    """Newest revision that bridges confirmed."""
 
     def __str__(self) -> str:
         """For people: the reason, and what to do."""
         return (
-            f"would delete {self.deletes} of {self.held} flows, but revision {self.compiled} is "
-            f"older than {self.confirmed}, which the bridge has: is the database restored or "
-            f"damaged? Apply the intent again to raise its revision"
+            f"would delete {self.deletes} of {self.held} flows, but the database went back behind "
+            f"revision {self.confirmed}, which bridges have, and is at {self.compiled}: is it "
+            f"restored or damaged? Restore the right one, or apply the whole intent again; to "
+            f"delete what it lacks, start once with --accept-older-intent"
         )
 
 
-def guard(plan: BridgePlan, observed: Observed, compiled: int, confirmed: int) -> ShrinkHeld | None:
-    """Hold a plan of an old revision that deletes more than `FLOWS` flows and `SHARE` of them."""
+def guard(
+    plan: BridgePlan, observed: Observed, compiled: int, confirmed: int, suspect: bool = False
+) -> ShrinkHeld | None:
+    """Hold a plan of an old or suspect intent that deletes over `FLOWS` flows and `SHARE` of all.
+
+    Args:
+        plan: what would be sent.
+        observed: what the bridge holds.
+        compiled: revision of the intent the plan was compiled from.
+        confirmed: newest revision that bridges confirmed.
+        suspect: the intent is of a database that went back, whatever its revision is by now.
+    """
     deletes, held = plan.flow_deletes, len(observed.flows)
-    if compiled < confirmed and deletes > FLOWS and deletes > SHARE * held:
+    if (suspect or compiled < confirmed) and deletes > FLOWS and deletes > SHARE * held:
         return ShrinkHeld(deletes, held, compiled, confirmed)
     return None

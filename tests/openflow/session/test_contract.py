@@ -249,3 +249,33 @@ def test_an_old_intent_that_shrank_is_held_until_it_is_forced(world) -> None:
     one.bridges.desire(DPID, DesiredBridge(state(2), 4, forced=True))
     one.until(InSync, 2)
     assert one.held() == 3
+
+
+def test_what_an_earlier_life_confirmed_holds_a_suspect_intent_whatever_its_revision(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(state(100), 5))
+    one.connect()
+    one.until(InSync)
+    one.bridges.confirmed(DPID, 9, suspect=True)
+    one.bridges.desire(DPID, DesiredBridge(state(2), 12))
+    assert "revision 9" in str(one.until(Held).reason)
+    one.bridges.desire(DPID, DesiredBridge(state(3), 13))
+    assert one.until(Held, 2).reason.compiled == 13
+    assert one.held() == 101
+    one.bridges.desire(DPID, DesiredBridge(state(99), 14))
+    one.until(InSync, 2)
+    assert one.held() == 100
+    one.bridges.desire(DPID, DesiredBridge(state(2), 15))
+    one.until(InSync, 3)
+    assert one.held() == 3
+
+
+def test_edits_do_not_make_a_held_intent_good(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(state(100), 5))
+    one.connect()
+    one.until(InSync)
+    for number, revision in enumerate((4, 5, 6, 7), 1):
+        one.bridges.desire(DPID, DesiredBridge(state(2 + number), revision))
+        assert one.until(Held, number).reason.compiled == revision
+    assert one.held() == 101

@@ -142,10 +142,12 @@ class MemoryBridges:
         if dpid in self._upkeeps:
             self._upkeeps[dpid].desired = None
 
-    def confirmed(self, dpid: int, revision: int) -> None:
-        """Tell the shrink guard which revision an earlier life of this process confirmed."""
-        kept = self._upkeep(dpid)
-        kept.revision = max(kept.revision, revision)
+    def confirmed(self, dpid: int, revision: int, suspect: bool = False) -> None:
+        """Tell the shrink guard which revision an earlier life of this process confirmed.
+
+        ``suspect``: the intent is of a database that went back behind it.
+        """
+        self._upkeep(dpid).remember(revision, suspect)
 
     def observed(self, dpid: int) -> Observed | None:
         """What a connected bridge holds, as of its last confirmation; None when not connected."""

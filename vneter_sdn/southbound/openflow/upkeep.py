@@ -124,6 +124,8 @@ class Upkeep:
         self.observed: Observed | None = None
         self.revision = confirmed
         """Revision last confirmed; 0 for none."""
+        self.suspect = False
+        """Whether what is desired is of a database that went back."""
         self._report, self._audit = report, audit
         self._wire: Wire | None = None
         self._due = False
@@ -152,6 +154,11 @@ class Upkeep:
             # It may well be the remedy, but a stream of remedies must not become a storm.
             self._retry_at = min(self._retry_at, self._tried_at + FIRST_BACKOFF)
         self.proceed(now)
+
+    def remember(self, revision: int, suspect: bool) -> None:
+        """Take over what an earlier life of this process knew, for the shrink guard."""
+        self.revision = max(self.revision, revision)
+        self.suspect = self.suspect or suspect
 
     def connected(self, wire: Wire) -> None:
         """The bridge is there, and a read-back is under way."""
@@ -243,8 +250,9 @@ class Upkeep:
         self._report_blocked(plan, None if whole else pending)
         held = None
         if not desired.forced:
-            held = guard(plan, observed, desired.revision, self.revision)
+            held = guard(plan, observed, desired.revision, self.revision, self.suspect)
         if held is not None:
+            self.suspect = True  # edits of what is suspect do not make it good
             self._report(Held(self.dpid, held))
             return
         if self._auditing and plan:
@@ -259,7 +267,7 @@ class Upkeep:
         wire.send_plan(self._plan_id, plan)
 
     def _in_sync(self, desired: DesiredBridge, plan: BridgePlan) -> None:
-        self.revision = desired.revision
+        self.revision, self.suspect = desired.revision, False
         self._report(InSync(self.dpid, desired.revision, plan, desired.epoch))
 
     def _report_blocked(self, plan: BridgePlan, pending: Changed | None) -> None:
