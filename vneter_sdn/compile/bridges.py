@@ -8,7 +8,7 @@ whatever order they came in, and the clash is reported with both names.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple, cast
@@ -19,6 +19,8 @@ from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
 from vneter_sdn.model.snapshot import Key
 
 Item = Flow | Group | Meter
+_Claim = tuple[Hashable, Item, int]
+"""A place, what is to be there, and its weight."""
 
 
 class Unit(NamedTuple):
@@ -102,13 +104,25 @@ class _Bridge:
     def _table(self, place: Hashable) -> dict[Hashable, Item]:
         return self.flows if isinstance(place, FlowKey) else self.others
 
-    def claim(self, unit: Unit, place: Hashable, item: Item, heft: int) -> None:
-        owner = self.owner.get(place)
-        if owner is None:
-            self.owner[place] = unit
-            self._write(place, item)
+    def claim(self, unit: Unit, claims: Sequence[_Claim]) -> None:
+        """Enter claims of one unit. Places that nobody holds, nearly all, take no call each."""
+        owner, before = self.owner, self.before
+        size = len(owner)
+        for place, item, heft in claims:
+            owner.setdefault(place, unit)
+            if len(owner) == size:
+                self._contend(unit, place, item)
+                continue
+            size += 1
+            if place not in before:
+                before[place] = None
+            self._table(place)[place] = item
             self.total += heft
-        elif owner != unit and place not in self.contested:
+
+    def _contend(self, unit: Unit, place: Hashable, item: Item) -> None:
+        """Claim a place that somebody holds."""
+        owner = self.owner[place]
+        if owner != unit and place not in self.contested:
             self.contested[place] = {owner: self._table(place)[place], unit: item}
             self._settle(place)
         elif place in self.contested:
@@ -117,15 +131,17 @@ class _Bridge:
         elif self.held(place) != item:
             raise PipelineError(f"{unit} claims {place} twice")
 
-    def yield_up(self, unit: Unit, place: Hashable, heft: int) -> None:
-        claims = self.contested.get(place)
-        if claims is not None:
-            claims.pop(unit, None)
-            self._settle(place)
-        elif self.owner.get(place) == unit:
-            del self.owner[place]
-            self._write(place, None)
-            self.total -= heft
+    def yield_up(self, unit: Unit, claims: Sequence[_Claim]) -> None:
+        """Take claims of one unit away."""
+        for place, _, heft in claims:
+            contested = self.contested.get(place)
+            if contested is not None:
+                contested.pop(unit, None)
+                self._settle(place)
+            elif self.owner.get(place) == unit:
+                del self.owner[place]
+                self._write(place, None)
+                self.total -= heft
 
     def _settle(self, place: Hashable) -> None:
         claims = self.contested[place]
@@ -147,7 +163,7 @@ class _Bridge:
     def harvest(self) -> BridgeDelta | None:
         """What differs from the last harvest."""
         before, self.before = self.before, {}
-        places = [place for place, item in before.items() if self.held(place) != item]
+        places = [place for place, item in before.items() if _differ(item, self.held(place))]
         if not places:
             return None
         self.state = None
@@ -190,13 +206,15 @@ class Bridges:
         """
         moved = [(unit, *_differences(*parts)) for unit, parts in changed.items()]
         for unit, removed, _ in moved:
-            for place, _item, heft, hosts in _spread(removed):
-                for host in hosts:
-                    self._bridges[host].yield_up(unit, place, heft)
+            for part in removed:
+                claims = _claims(part)
+                for host in part.hosts:
+                    self._bridges[host].yield_up(unit, claims)
         for unit, _, added in moved:
-            for place, item, heft, hosts in _spread(added):
-                for host in hosts:
-                    self._of(host).claim(unit, place, item, heft)
+            for part in added:
+                claims = _claims(part)
+                for host in part.hosts:
+                    self._of(host).claim(unit, claims)
         deltas = {host: bridge.harvest() for host, bridge in self._bridges.items() if bridge.before}
         for host in [h for h, b in self._bridges.items() if not (b.flows or b.others)]:
             del self._bridges[host]
@@ -272,7 +290,9 @@ def _sketch(part: Part) -> Hashable:
     return len(part.flows), part.flows[0].match if part.flows else None
 
 
-def _spread(parts: Iterable[Part]) -> Iterator[tuple[Hashable, Item, int, frozenset[str]]]:
-    for part in parts:
-        for item in _items(part):
-            yield place_of(item), item, weight(item), part.hosts
+def _claims(part: Part) -> list[_Claim]:
+    return [(place_of(item), item, weight(item)) for item in _items(part)]
+
+
+def _differ(one: Item | None, other: Item | None) -> bool:
+    return one is not other and (one is None or other is None or one != other)

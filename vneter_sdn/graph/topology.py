@@ -7,7 +7,7 @@ so; a declared `Link` changes its cost or encapsulation, or takes it away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import combinations
@@ -88,7 +88,9 @@ def _edge(
     return Edge(one.host, other.host, cost, encapsulation, *ends, disabled)
 
 
-def _addresses(one: list[tuple[int, str]], other: list[tuple[int, str]]) -> tuple[str, str] | None:
+def _addresses(
+    one: Sequence[tuple[int, str]], other: Sequence[tuple[int, str]]
+) -> tuple[str, str] | None:
     """The most preferred pair of addresses of one family."""
     for family, local in one:
         for also, remote in other:

@@ -37,17 +37,12 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """The tunnel ports of a bridge."""
-    for port in sorted(set(view.ask(tunnel_ports, host.name).values())):
+    ports = sorted(set(view.ask(tunnel_ports, host.name).values()))
+    told = (SOURCE.load(Source.TUNNEL), NETWORK.load_from("tun_id"))
+    if ports:
         yield on(
             host.name,
-            write(
-                "classify",
-                NORMAL,
-                {"in_port": port},
-                SOURCE.load(Source.TUNNEL),
-                NETWORK.load_from("tun_id"),
-                goto="arrival",
-            ),
+            *(write("classify", NORMAL, {"in_port": p}, *told, goto="arrival") for p in ports),
         )
 
 
