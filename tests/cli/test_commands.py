@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from vneter_sdn.model.snapshot import Condition, Key, Status
+from vneter_sdn.store.port import Edit
 
 _WEB = Key("Network", "red", "web")
 
@@ -125,11 +126,41 @@ def test_wait(vneterctl, applied, store):
 
 def test_status(vneterctl, applied, store):
     _ready(store, _WEB)
-    text = vneterctl("status").out
+    code, text, _ = vneterctl("status")
+    assert code == 1
     assert "revision 1, last changed" in text
     assert ["Network", "1", "1", "0"] in [line.split() for line in text.splitlines()]
     assert "tenant/red" in text
     assert json.loads(vneterctl("status", "-o", "json").out)["kinds"]["Endpoint"]["total"] == 1
+
+
+def test_status_shows_hosts_and_what_to_try(vneterctl, applied, store):
+    for key in (Key("Tenant", "", "red"), _WEB):
+        _ready(store, key)
+    waits = Condition("Ready", "False", "NotBound", "no port", "2026-01-02T00:00:00Z")
+    endpoint = Key("Endpoint", "red", "a")
+    store.report([Status(endpoint, (waits,), 1)])
+    manifest = {"apiVersion": "vneter.io/v1", "kind": "Host", "metadata": {"name": "h1"},
+                "spec": {"ovsdb": "unix:/run/x/db.sock"}}  # fmt: skip
+    host = Key("Host", "", "h1")
+    store.apply([Edit("apply", host, manifest)])
+    told = (Condition("Ready", "True", "InSync"), Condition("InSync", "True", "Confirmed"),
+            Condition("DatabaseConnected", "True", "Connected"),
+            Condition("OpenFlowConnected", "True", "OpenFlow15"))  # fmt: skip
+    tunnels = {"vn1": {"peer": "h2", "state": "up", "port": 1},
+               "vn2": {"peer": "h3", "state": "down", "port": 2}}  # fmt: skip
+    store.report([Status(host, told, 2, {"tunnels": tunnels, "flows": 7})])
+    code, text, _ = vneterctl("status")
+    assert code == 1
+    rows = [line.split() for line in text.splitlines()]
+    assert ["h1", "True", "Connected", "OpenFlow15", "True", "1/2", "7"] in rows
+    assert "NotBound: attach its workload" in text
+    assert "`vneterctl describe endpoint red/a`" in text
+    told = vneterctl("describe", "host", "h1").out
+    assert [line.split() for line in told.splitlines() if "vn" in line] == [
+        ["h2", "up", "1", "vn1"],
+        ["h3", "down", "2", "vn2"],
+    ]
 
 
 def test_kinds_and_explain(vneterctl):

@@ -61,7 +61,7 @@ def fresh_digests(snapshot: Snapshot) -> dict[str, str]:
     from vneter_sdn.compile.network import compile_snapshot
 
     ofports = {
-        key.name: {name: int(tunnel["port"]) for name, tunnel in found.items()}
+        key.name: {n: int(t["port"]) for n, t in found.items() if int(t["port"]) > 0}
         for key, status in snapshot.statuses.items()
         if key.kind == "Host" and (found := status.details.get("tunnels"))
     }

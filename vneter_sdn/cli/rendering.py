@@ -133,7 +133,10 @@ def _nested(value: Mapping[str, Any], indent: str = "  ") -> list[str]:
 
 
 def _entry(name: str, value: Any, indent: str) -> Iterator[str]:
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values()):
+        yield f"{indent}{name}:"
+        yield from (f"{indent}  {line}" for line in _rows(value))
+    elif isinstance(value, Mapping) and value:
         yield f"{indent}{name}:"
         yield from _nested(value, indent + "  ")
     elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
@@ -141,3 +144,11 @@ def _entry(name: str, value: Any, indent: str) -> Iterator[str]:
         yield from (f"{indent}  {cell(one)}" for one in value)
     elif value not in (None, "", [], {}):
         yield f"{indent}{name}: {cell(value)}"
+
+
+def _rows(named: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Things by name as a table: what they say of themselves first, their names last."""
+    fields = list(dict.fromkeys(field for one in named.values() for field in one))
+    rows = [[*(field.upper() for field in fields), "NAME"]]
+    rows += [[*(cell(one.get(field)) for field in fields), name] for name, one in named.items()]
+    return columns([rows[0], *sorted(rows[1:])])

@@ -3,14 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vneter_sdn.cli.rendering import age, structured
-from vneter_sdn.cli.terminal import Usage, columns, paint
+from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, columns, paint
 from vneter_sdn.northbound.client import Client
 
 _CORE = {True: ("running", "green"), False: ("not heard of", "red"), None: ("not known", "yellow")}
+_SHOWN = 20
+"""Rows of a table; `-o json` has more."""
+_LONGEST = 100
+"""Characters of a message in a table; `describe` has all."""
+_NEXT = {
+    "NotBound": "attach its workload: a port in br-int with external_ids:iface-id=TENANT/NAME, or "
+    "`vneterctl fleet attach HOST NAME -t TENANT --network NET`",
+    "Unreachable": "is the host up, and its ovsdb-server listening at spec.ovsdb?",
+    "Connecting": "does the bridge reach the controller? `ovs-vsctl list controller` on the host",
+    "NoChannel": "is the host's ovs-vswitchd running? `ovs-vsctl list controller` on the host",
+    "PeerClosed": "is the host's ovs-vswitchd running? `ovs-vsctl show` on the host",
+    "EchoTimeout": "is the host, or the way to it, overloaded? it is tried again",
+    "CannotListen": "is the directory of the host's ovsdb socket there, and writable for us?",
+    "OpenFlowVersion": "ovs-vsctl set bridge BRIDGE protocols=OpenFlow14,OpenFlow15 on the host",
+    "DuplicateDatapath": "two bridges have one datapath id: set other-config:datapath-id on one",
+    "ForeignFlows": "remove those flows, or give the host a bridge of its own in spec.bridge",
+    "PrefixExhausted": "delete endpoints, or make a network with a larger prefix",
+    "Programming": "wait; if it lasts, look at the controller's log",
+    "Closed": "is the host's ovsdb-server running? it is tried again",
+}
+"""What to try, by the reason of a Ready condition."""
 
 
 def status(client: Client, form: str) -> None:
@@ -18,6 +39,7 @@ def status(client: Client, form: str) -> None:
 
     Raises:
         Usage: no such format.
+        Answer: exit code 1 when something is not ready, or the core is not heard of.
     """
     summary = client.status()
     if form in {"json", "yaml"}:
@@ -26,6 +48,8 @@ def status(client: Client, form: str) -> None:
         print("\n".join(lines(summary)))
     else:
         raise Usage(f"no output format {form!r}", "it is one of table, json, yaml")
+    if summary["core"] is False or summary["notReady"]:
+        raise Answer(REFUSED)
 
 
 def lines(summary: Mapping[str, Any]) -> list[str]:
@@ -39,15 +63,53 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
     text = [
         f"vneter {summary['version']}, revision {summary['revision']}{change}",
         f"core: {paint(core, colour)}",
-        "",
-        *columns(rows),
     ]
-    waiting = [[_name(one["object"]), one["reason"], one["message"]] for one in summary["notReady"]]
-    if waiting:
-        text += ["", *columns([["NOT READY", "REASON", "MESSAGE"], *waiting])]
-    if summary["notReadyOmitted"]:
-        text.append(f"and {summary['notReadyOmitted']} more")
-    return text
+    if summary["core"] is False:
+        text.append("  what hosts and endpoints say below is from before; bridges keep forwarding")
+    text += ["", *columns(rows), *_hosts(summary)]
+    return text + _waiting(summary["notReady"], summary["notReadyOmitted"])
+
+
+def _hosts(summary: Mapping[str, Any]) -> list[str]:
+    """A line per host, those that are not ready first."""
+    found: Sequence[Mapping[str, Any]] = summary.get("hosts", ())
+    if not found:
+        return []
+    rows = [["HOST", "READY", "OVSDB", "OPENFLOW", "IN SYNC", "TUNNELS UP", "FLOWS"]]
+    rows += [
+        [
+            host["name"],
+            host["ready"],
+            host["database"],
+            host["openflow"],
+            host["inSync"],
+            f"{host['tunnels']['up']}/{host['tunnels']['total']}",
+            str(host["flows"]),
+        ]
+        for host in found[:_SHOWN]
+    ]
+    return ["", *columns(rows), *_more(len(found) - _SHOWN + summary.get("hostsOmitted", 0))]
+
+
+def _waiting(found: Sequence[Mapping[str, Any]], omitted: int) -> list[str]:
+    """What is not ready, for the longest first, and what to try, once for each reason."""
+    if not found:
+        return ["", paint("everything is ready", "green")]
+    rows = [["NOT READY", "FOR", "REASON", "MESSAGE"]]
+    for one in found[:_SHOWN]:
+        message = one["message"]
+        short = message if len(message) <= _LONGEST else f"{message[: _LONGEST - 1]}…"
+        rows.append([_name(one["object"]), age(one.get("since", "")), one["reason"], short])
+    text = ["", *columns(rows), *_more(len(found) - _SHOWN + omitted), ""]
+    reasons = dict.fromkeys(one["reason"] for one in found[:_SHOWN])
+    text += [f"{reason}: {_NEXT[reason]}" for reason in reasons if reason in _NEXT]
+    first = found[0]["object"]
+    named = _name(first).partition("/")[2]
+    return [*text, f"`vneterctl describe {first['kind'].lower()} {named}` tells all about it"]
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count} more (-o json)"] if count > 0 else []
 
 
 def _name(reference: Mapping[str, str]) -> str:

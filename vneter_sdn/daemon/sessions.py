@@ -47,7 +47,8 @@ def _listener(deliver: Callable[[Event], None]) -> Listener:
         deliver(Ports(host, seen))
 
     def on_tunnels(host: str, tunnels: tuple[ObservedTunnel, ...]) -> None:
-        deliver(Tunnels(host, {t.name: Tunnel(t.ofport, t.bfd, t.fault) for t in tunnels}))
+        seen = {t.name: Tunnel(t.ofport, t.bfd, t.fault, t.peer) for t in tunnels}
+        deliver(Tunnels(host, seen))
 
     def on_state(host: str, state: HostState) -> None:
         dpid = state.facts.dpid if state.facts else None

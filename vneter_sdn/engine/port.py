@@ -39,6 +39,8 @@ class Tunnel:
     state: str = "unknown"
     """BFD: ``up``, ``down``, ``init``, ``admin_down`` or ``unknown``."""
     fault: str = ""
+    peer: str = ""
+    """Host at the other end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,13 @@ def host_details(view: HostView, digest: str, flows: int, revision: int) -> Mapp
         "digest": digest,
         "flows": flows,
         "compiledRevision": revision,
-        "tunnels": {
-            name: {"state": tunnel.state, "port": tunnel.ofport}
-            for name, tunnel in sorted(view.tunnels.items())
-            if tunnel.ofport > 0
-        },
+        "tunnels": {name: _tunnel_details(one) for name, one in sorted(view.tunnels.items())},
     }
+
+
+def _tunnel_details(tunnel: Tunnel) -> Mapping[str, Any]:
+    details = {"peer": tunnel.peer, "state": tunnel.state, "port": tunnel.ofport}
+    return details | ({"fault": tunnel.fault} if tunnel.fault else {})
 
 
 def was_ready(status: Status | None, revision: int, binding: Binding | None) -> bool:

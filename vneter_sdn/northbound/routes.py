@@ -95,7 +95,7 @@ _FIXED = (
         ),
         answer="RevisionList",
     ),
-    Route("GET", "/v1/status", "status", "Counts per kind, and what is not ready.",
+    Route("GET", "/v1/status", "status", "Counts per kind, hosts, and what is not ready.",
           answer="Summary"),
     Route("GET", "/v1/snapshot", "snapshot", "Everything stored, at one instant.",
           answer="Snapshot"),

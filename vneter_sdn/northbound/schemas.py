@@ -107,6 +107,26 @@ class NotReady(Struct, frozen=True, kw_only=True):
     status: str
     reason: str
     message: str
+    since: Annotated[str, Meta(description="When that began, or when the object was made.")]
+
+
+class TunnelTally(Struct, frozen=True, kw_only=True):
+    """Tunnels of one host, counted."""
+
+    up: Annotated[int, Meta(description="Those whose BFD session is up.")]
+    total: int
+
+
+class HostSummary(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How one host is."""
+
+    name: str
+    ready: Annotated[str, Meta(description="True, False or Unknown.")]
+    database: Annotated[str, Meta(description="Reason of DatabaseConnected.")]
+    openflow: Annotated[str, Meta(description="Reason of OpenFlowConnected: OpenFlow15.")]
+    in_sync: Annotated[str, Meta(description="True, False or Unknown.")]
+    tunnels: TunnelTally
+    flows: Annotated[int, Meta(description="Flows desired on its bridge.")]
 
 
 class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -119,7 +139,13 @@ class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
         bool | None, Meta(description="Whether the core process lives; null when unknown.")
     ]
     kinds: dict[str, Tally]
-    not_ready: Annotated[list[NotReady], Meta(description="At most 100.")]
+    hosts: Annotated[
+        list[HostSummary], Meta(description="At most 100, those that are not ready first.")
+    ]
+    hosts_omitted: Annotated[int, Meta(description="How many more there are.")]
+    not_ready: Annotated[
+        list[NotReady], Meta(description="At most 100, those that wait longest first.")
+    ]
     not_ready_omitted: Annotated[int, Meta(description="How many more there are.")]
 
 
@@ -133,7 +159,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 _ENVELOPES = (
     Metadata, Reference, Apply, Applied, Condition, FieldProblem, ProblemDetails,
-    Revision, RevisionList, Tally, NotReady, Summary, Health,
+    Revision, RevisionList, Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
 )  # fmt: skip
 
 

@@ -6,27 +6,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from flask import Response
 
 from vneter_sdn import __version__
-from vneter_sdn.admission.status import status_of
 from vneter_sdn.errors import Problem, StoreUnavailable
-from vneter_sdn.model.kinds import KINDS
-from vneter_sdn.model.snapshot import Snapshot
-from vneter_sdn.northbound import openapi, resources
-from vneter_sdn.northbound.conditions import condition_of
+from vneter_sdn.northbound import openapi
 from vneter_sdn.northbound.exports import export
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.routes import Route
+from vneter_sdn.northbound.summary import summarise
 from vneter_sdn.store.port import Store
 
 CoreAlive = Callable[[], bool | None]
 """Whether the core process lives; None where that is not known."""
-_LISTED = 100
 _MAX_REVISIONS = 1000
 
 
@@ -47,7 +42,7 @@ class Service:
         return json_answer({"items": [asdict(revision) for revision in found]})
 
     def status(self, route: Route) -> Response:
-        """Counts per kind, and what is not ready."""
+        """Counts per kind, hosts, and what is not ready."""
         requests.query(route)
         snapshot = self._store.snapshot()
         newest = self._store.revisions(1)
@@ -89,19 +84,3 @@ class Service:
         with contextlib.suppress(StoreUnavailable):
             self._metrics.revision(self._store.snapshot().revision)
         return Response(self._metrics.text(), content_type=route.media)
-
-
-def summarise(snapshot: Snapshot) -> dict[str, Any]:
-    """Counts per kind by the Ready condition, and the first objects that are not ready."""
-    kinds = {name: {"total": 0, "ready": 0, "notReady": 0} for name in KINDS}
-    waiting: list[dict[str, Any]] = []
-    for key in sorted(snapshot.objects):
-        ready = condition_of({"status": status_of(snapshot, key)}, "Ready") or {}
-        word = "ready" if ready.get("status") == "True" else "notReady"
-        kinds[key.kind]["total"] += 1
-        kinds[key.kind][word] += 1
-        if word == "notReady":
-            told = {name: ready.get(name, "") for name in ("status", "reason", "message")}
-            waiting.append({"object": resources.reference(key), **told})
-    omitted = max(0, len(waiting) - _LISTED)
-    return {"kinds": kinds, "notReady": waiting[:_LISTED], "notReadyOmitted": omitted}

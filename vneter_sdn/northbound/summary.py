@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of everything in a few numbers, and what of it needs somebody's attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vneter_sdn.admission.status import status_of
+from vneter_sdn.model.kinds import KINDS
+from vneter_sdn.model.snapshot import Key, Snapshot
+from vneter_sdn.northbound import resources
+from vneter_sdn.northbound.conditions import condition_of
+
+LISTED = 100
+"""Hosts, and objects that are not ready, that are named; the others are counted."""
+Manifest = Mapping[str, Any]
+
+
+def summarise(snapshot: Snapshot) -> dict[str, Any]:
+    """Counts per kind by the Ready condition; hosts; what is not ready, for the longest first."""
+    kinds = {name: {"total": 0, "ready": 0, "notReady": 0} for name in KINDS}
+    waiting: list[dict[str, Any]] = []
+    hosts: list[dict[str, Any]] = []
+    for key in sorted(snapshot.objects):
+        status = {"status": status_of(snapshot, key)}
+        ready = condition_of(status, "Ready") or {}
+        word = "ready" if ready.get("status") == "True" else "notReady"
+        kinds[key.kind]["total"] += 1
+        kinds[key.kind][word] += 1
+        if word == "notReady":
+            told = {name: ready.get(name, "") for name in ("status", "reason", "message")}
+            since = {"since": ready.get("changed") or snapshot.objects[key].created}
+            waiting.append({"object": resources.reference(key), **told, **since})
+        if key.kind == "Host":
+            hosts.append(host_summary(key, status))
+    waiting.sort(key=lambda one: one["since"])
+    hosts.sort(key=lambda one: one["ready"] == "True")
+    return {
+        "kinds": kinds,
+        "hosts": hosts[:LISTED],
+        "hostsOmitted": max(0, len(hosts) - LISTED),
+        "notReady": waiting[:LISTED],
+        "notReadyOmitted": max(0, len(waiting) - LISTED),
+    }
+
+
+def host_summary(key: Key, manifest: Manifest) -> dict[str, Any]:
+    """How one host is: its channels, its flows, its tunnels."""
+
+    def word(kind: str) -> str:
+        return str((condition_of(manifest, kind) or {}).get("status", "Unknown"))
+
+    def reason(kind: str) -> str:
+        return str((condition_of(manifest, kind) or {}).get("reason", "Unknown"))
+
+    tunnels = manifest["status"].get("tunnels") or {}
+    up = sum(one.get("state") == "up" for one in tunnels.values())
+    return {
+        "name": key.name,
+        "ready": word("Ready"),
+        "database": reason("DatabaseConnected"),
+        "openflow": reason("OpenFlowConnected"),
+        "inSync": word("InSync"),
+        "tunnels": {"up": up, "total": len(tunnels)},
+        "flows": int(manifest["status"].get("flows", 0)),
+    }
