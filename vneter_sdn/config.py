@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     private_key: str = ""
     certificate: str = ""
     ca_certificate: str = ""
+    accept_older_intent: bool = False
+    """Take the database as it is at this start, although bridges confirmed a newer revision."""
     log_level: str = "INFO"
     """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
     echo_interval: float = 2.0

@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from vneter_sdn.fleet.workload import Wish, attach
 from vneter_sdn.northbound.client import Client
 
 PR_SET_PDEATHSIG = 1
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 libc = ctypes.CDLL(None)
 
 
@@ -174,6 +177,90 @@ class Fleet:
             ["nsenter", f"--net=/run/netns/{self.records[identity].netns}", "--", *words],
             capture_output=True, text=True, check=check, timeout=60,
         )  # fmt: skip
+
+
+class Switch:
+    """An Open vSwitch on dummy datapaths, for tests that need no packets and no root."""
+
+    def __init__(self, directory: Path, remote: str = "", files=()):
+        """``remote``: where it listens for OVSDB besides its socket; ``files``: for TLS."""
+        self.directory = directory
+        self.ovsdb = f"unix:{directory}/db.sock"
+        names = ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR")
+        self.environment = {**os.environ, "PATH": PATH, **dict.fromkeys(names, str(directory))}
+        self.processes = []
+        database = str(directory / "conf.db")
+        self._run("ovsdb-tool", "create", database, SCHEMA)
+        remotes = [f"p{self.ovsdb}", *([remote] if remote else [])]
+        self._start("ovsdb-server", database, *(f"--remote={r}" for r in remotes), *_tls(files))
+        until((directory / "db.sock").exists)
+        self.vsctl("--no-wait", "init")
+        self.start_switch(files)
+
+    def start_switch(self, files=()):
+        """Start ``ovs-vswitchd``."""
+        words = ("--enable-dummy=override", "--disable-system", *_tls(files))
+        self.switch = self._start("ovs-vswitchd", *words)
+
+    def stop_switch(self):
+        self.switch.kill()
+        self.switch.wait()
+
+    def _start(self, program, *words):
+        quiet = subprocess.DEVNULL
+        process = subprocess.Popen(
+            [shutil.which(program, path=PATH), *words, "--pidfile", "-vconsole:off"],
+            env=self.environment, stdin=quiet, stdout=quiet, stderr=quiet,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls one function of libc
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def _run(self, program, *words):
+        run = subprocess.run([shutil.which(program, path=PATH), *words], env=self.environment,
+                             check=True, capture_output=True, text=True, timeout=30)  # fmt: skip
+        return run.stdout.strip()
+
+    def vsctl(self, *words):
+        return self._run("ovs-vsctl", f"--db={self.ovsdb}", "--timeout=15", *words)
+
+    def attach(self, *interface_ids):
+        """Give ``br-int`` a port for each endpoint."""
+        words = []
+        for interface_id in interface_ids:
+            name = interface_id.replace("/", "-")
+            words += ["--", "add-port", "br-int", name, "--", "set", "Interface", name,
+                      "type=dummy", f"external_ids:iface-id={interface_id}"]  # fmt: skip
+        self.vsctl(*words[1:])
+
+    def flows(self):
+        """How many flows of ours ``br-int`` holds."""
+        target = f"unix:{self.directory}/br-int.mgmt"
+        return self._run("ovs-ofctl", "-OOpenFlow15", "dump-flows", target).count("cookie=0x76")
+
+    def down(self):
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+
+def _tls(files):
+    kinds = ("private-key", "certificate", "ca-cert")
+    return [f"--{kind}={file}" for kind, file in zip(kinds, files, strict=False)]
+
+
+@pytest.fixture
+def make_switch():
+    """``make_switch(remote, files)`` gives a running `Switch`."""
+    with contextlib.ExitStack() as undo:
+
+        def make(remote="", files=()):
+            directory = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="vs")))
+            switch = Switch(directory, remote, files)
+            undo.callback(switch.down)
+            return switch
+
+        yield make
 
 
 class System:

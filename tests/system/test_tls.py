@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that is reached over TLS only, both ways, with certificates of a private authority."""
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 OURS = 0x7600000000000001
 """What the first host's bridge is called, in a fresh database."""
 THEIRS = 0xDEADBEEF
@@ -51,85 +46,6 @@ class Authority:
         ]
 
 
-class Host:
-    """An Open vSwitch that has its own key and listens for OVSDB on TLS or on loopback TCP."""
-
-    def __init__(self, directory: Path, remote: str, files=()):
-        self.directory = directory
-        names = ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR")
-        self.environment = {**os.environ, "PATH": PATH, **dict.fromkeys(names, str(directory))}
-        kinds = ("private-key", "certificate", "ca-cert")
-        self.tls = [f"--{kind}={file}" for kind, file in zip(kinds, files, strict=False)]
-        self.processes = []
-        database = str(directory / "conf.db")
-        self._run("ovsdb-tool", "create", database, SCHEMA)
-        self._start(
-            "ovsdb-server", database, f"--remote=punix:{directory}/db.sock", f"--remote={remote}"
-        )
-
-    def up(self, until):
-        until((self.directory / "db.sock").exists)
-        self.vsctl("--no-wait", "init")
-        self.start_switch()
-
-    def start_switch(self, files=()):
-        """Start ``ovs-vswitchd``, with another key if one is given."""
-        kinds = ("private-key", "certificate", "ca-cert")
-        tls = [f"--{kind}={file}" for kind, file in zip(kinds, files, strict=False)] or self.tls
-        self.switch = self._start("ovs-vswitchd", "--enable-dummy=override", "--disable-system",
-                                  tls=tls)  # fmt: skip
-
-    def stop_switch(self):
-        self.switch.kill()
-        self.switch.wait()
-
-    def _start(self, program, *words, tls=None):
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen(
-            [shutil.which(program, path=PATH), *words, *(self.tls if tls is None else tls),
-             "--pidfile", "-vconsole:off", f"--log-file={self.directory}/{program}.log"],
-            env=self.environment, stdin=quiet, stdout=quiet, stderr=quiet,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def _run(self, program, *words):
-        run = subprocess.run([shutil.which(program, path=PATH), *words], env=self.environment,
-                             check=True, capture_output=True, text=True, timeout=30)  # fmt: skip
-        return run.stdout.strip()
-
-    def vsctl(self, *words):
-        return self._run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=15", *words)
-
-    def flows(self):
-        """Flows of ours that ``br-int`` holds."""
-        text = self._run("ovs-ofctl", "-OOpenFlow15", "dump-flows",
-                         f"unix:{self.directory}/br-int.mgmt")  # fmt: skip
-        return text.count("cookie=0x76")
-
-    def down(self):
-        for process in reversed(self.processes):
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def make_host(system):
-    made = []
-    with tempfile.TemporaryDirectory(prefix="vs") as parent:
-
-        def make(remote, files=()):
-            directory = Path(parent) / str(len(made))
-            directory.mkdir()
-            made.append(Host(directory, remote, files))
-            made[-1].up(system.until)
-            return made[-1]
-
-        yield make
-        for host in made:
-            host.down()
-
-
 def declare(controller, system, name, ovsdb, number=1):
     manifest = system.manifest("Host", name, ovsdb=ovsdb, datapathType="dummy",
                                tunnelAddresses=[f"127.0.0.{number}"],
@@ -138,7 +54,7 @@ def declare(controller, system, name, ovsdb, number=1):
 
 
 @pytest.fixture
-def secure(make_controller, make_host, system, tmp_path):
+def secure(make_controller, make_switch, system, tmp_path):
     """A controller behind TLS, and a function that makes (host's files, OVSDB remote, host)."""
     ours = Authority(tmp_path, "ours")
     door = system.free_port()
@@ -153,7 +69,7 @@ def secure(make_controller, make_host, system, tmp_path):
     def host(*dpids, authority=ours):
         port = system.free_port()
         files = authority.issue(f"host{port}", *dpids)
-        return f"ssl:127.0.0.1:{port}", make_host(f"pssl:{port}:127.0.0.1", files)
+        return f"ssl:127.0.0.1:{port}", make_switch(f"pssl:{port}:127.0.0.1", files)
 
     return controller, ours, host
 
@@ -226,12 +142,12 @@ def test_a_host_of_another_authority_is_not_spoken_to(secure, system, tmp_path):
     assert host.vsctl("list-br") == ""
 
 
-def test_plain_tcp_works_on_loopback(make_controller, make_host, system):
+def test_plain_tcp_works_on_loopback(make_controller, make_switch, system):
     door, port = system.free_port(), system.free_port()
     controller = make_controller("--openflow-listen", f"ptcp:{door}:127.0.0.1",
                                  "--openflow-advertise", f"tcp:127.0.0.1:{door}")  # fmt: skip
     controller.start()
-    host = make_host(f"ptcp:{port}:127.0.0.1")
+    host = make_switch(f"ptcp:{port}:127.0.0.1")
     declare(controller, system, "h1", f"tcp:127.0.0.1:{port}")
     controller.await_synced(["h1"])
     assert host.flows() > 10

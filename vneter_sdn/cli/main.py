@@ -124,7 +124,7 @@ def status(
     output: Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")] = "table",
     server: Server = _SERVER,
 ) -> None:
-    """Show everything on one screen."""
+    """Show everything on one screen; exit code 1 when something is not ready."""
     from vneter_sdn.cli import summary, targets
 
     summary.status(targets.connect(server), output)
@@ -215,6 +215,10 @@ def up(
     ca_certificate: Annotated[
         str, typer.Option(envvar="VNETER_CA_CERTIFICATE", help="PEM file.", metavar="FILE")
     ] = "",
+    accept_older_intent: Annotated[
+        bool,
+        typer.Option("--accept-older-intent", help="Delete what a restored database lacks."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log details.")] = False,
 ) -> None:
     """Run the controller until interrupted."""
@@ -232,6 +236,7 @@ def up(
         private_key=private_key,
         certificate=certificate,
         ca_certificate=ca_certificate,
+        accept_older_intent=accept_older_intent,
         log_level="DEBUG" if verbose else _DEFAULTS.log_level,
     )
     running.up(settings)
@@ -245,7 +250,9 @@ def fleet(context: typer.Context) -> None:
     """Run real OVS hosts on this machine."""
     from vneter_sdn.cli.fleet import app as fleet_app
 
-    code = fleet_app(args=context.args, prog_name="vneterctl fleet", standalone_mode=False)
+    code = fleet_app(
+        args=context.args or ["--help"], prog_name="vneterctl fleet", standalone_mode=False
+    )
     if isinstance(code, int) and code:
         raise typer.Exit(code)
 

@@ -27,6 +27,7 @@ from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.heartbeat import BEAT, beat
+from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.sessions import GREEN, opener, tls_files
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.port import Event, Stored
@@ -99,8 +100,15 @@ class Core:
         self._stopping = False
         self._events: eventlet.queue.LightQueue = eventlet.queue.LightQueue()
         self._bridges = _bridges(settings)
+        self._highwater = Highwater(
+            mark_file(settings.state_dir), store.snapshot().revision, eventlet.spawn_after
+        )
         self._fabric = Fabric(
-            self._bridges, opener(settings), self._events.put, eventlet.spawn_after
+            self._bridges,
+            opener(settings),
+            self._events.put,
+            eventlet.spawn_after,
+            self._highwater,
         )
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
@@ -129,6 +137,7 @@ class Core:
 
     def close(self) -> None:
         """Close every session; bridges keep what they hold."""
+        self._highwater.write()
         with eventlet.Timeout(CLOSING, False):
             self._bridges.close()
             self._store.close()

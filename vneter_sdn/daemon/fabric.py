@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vneter_sdn.compile.network import controller_target
+from vneter_sdn.daemon.highwater import Highwater
 from vneter_sdn.engine.port import (
     Blocked,
     Channel,
@@ -61,6 +62,7 @@ class Fabric:
         open_session: Callable[[str, HostSpec, Callable[[Event], None]], Any],
         deliver: Callable[[Event], None],
         later: Callable[[float, Callable[[], None]], Any],
+        highwater: Highwater,
     ) -> None:
         """Start with no host.
 
@@ -69,7 +71,9 @@ class Fabric:
             open_session: ``(host, spec, deliver)`` starts an OVSDB session and returns it.
             deliver: takes every event; must not block.
             later: calls a function after so many seconds.
+            highwater: what bridges confirmed, for the shrink guard of this life and the next.
         """
+        self._highwater = highwater
         self._later = later
         self._bridges = bridges
         self._open_session = open_session
@@ -90,8 +94,13 @@ class Fabric:
         managed = _Managed(spec, dpid, dpid, self._open_session(host, spec, self._told))
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
+        self._remember(dpid)
         self._open_door(host)
         self._later(GRACE, lambda: self._give_up_waiting(host, managed))
+
+    def _remember(self, dpid: int) -> None:
+        mark = self._highwater.mark
+        self._bridges.confirmed(dpid, mark.revision, mark.suspect)
 
     def _give_up_waiting(self, host: str, managed: _Managed) -> None:
         if self._hosts.get(host) is managed and not managed.heard:
@@ -117,6 +126,7 @@ class Fabric:
         self._by_dpid.pop(managed.dpid, None)
         managed.dpid = dpid
         self._by_dpid[dpid] = host
+        self._remember(dpid)
         if managed.desired is not None:
             self._bridges.desire(dpid, replace(managed.desired, changed=None))
 
@@ -170,6 +180,8 @@ class Fabric:
         host = self._by_dpid.get(event.dpid)
         if host is not None:
             self._log(host, event)
+            if isinstance(event, InSync):
+                self._highwater.confirmed(event.revision)
         translated = None if host is None else _translated(host, event)
         if host is not None and translated is not None:
             self._hosts[host].heard = True

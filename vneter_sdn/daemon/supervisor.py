@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon import highwater
 from vneter_sdn.daemon.children import Child, supervise
 from vneter_sdn.daemon.heartbeat import heartbeat_file
 from vneter_sdn.errors import VneterError
@@ -129,6 +130,8 @@ def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> No
     """
     stop = _signalled()
     with _directories(settings):
+        if settings.accept_older_intent:  # of this start, not of every restart of the core
+            highwater.forget(highwater.mark_file(settings.state_dir))
         started = False
 
         def wait(seconds: float) -> None:

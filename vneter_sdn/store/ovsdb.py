@@ -254,7 +254,7 @@ class OvsdbStore:
             connection.client.close()
             raise Unreachable(
                 f"the database went back from revision {self._history.newest.revision} to "
-                f"{connection.mirror.revision}; restart the controller to accept that"
+                f"{connection.mirror.revision}; restart the controller to go on with it"
             )
         gone: dict[str, dict[Any, Any]] = {
             "Object": dict.fromkeys(self._history.newest.objects),
