@@ -139,17 +139,18 @@ def test_status_shows_hosts_and_what_to_try(vneterctl, applied, store):
         _ready(store, key)
     waits = Condition("Ready", "False", "NotBound", "no port", "2026-01-02T00:00:00Z")
     endpoint = Key("Endpoint", "red", "a")
-    store.report([Status(endpoint, (waits,), 1)])
+    store.report([Status(endpoint, observed_revision=1, conditions=(waits,))])
     manifest = {"apiVersion": "vneter.io/v1", "kind": "Host", "metadata": {"name": "h1"},
                 "spec": {"ovsdb": "unix:/run/x/db.sock"}}  # fmt: skip
     host = Key("Host", "", "h1")
-    store.apply([Edit("apply", host, manifest)])
+    store.apply([Edit("apply", host, manifest)], author="me")
     told = (Condition("Ready", "True", "InSync"), Condition("InSync", "True", "Confirmed"),
             Condition("DatabaseConnected", "True", "Connected"),
             Condition("OpenFlowConnected", "True", "OpenFlow15"))  # fmt: skip
     tunnels = {"vn1": {"peer": "h2", "state": "up", "port": 1},
                "vn2": {"peer": "h3", "state": "down", "port": 2}}  # fmt: skip
-    store.report([Status(host, told, 2, {"tunnels": tunnels, "flows": 7})])
+    details = {"tunnels": tunnels, "flows": 7}
+    store.report([Status(host, observed_revision=2, conditions=told, details=details)])
     code, text, _ = vneterctl("status")
     assert code == 1
     rows = [line.split() for line in text.splitlines()]

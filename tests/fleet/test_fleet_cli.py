@@ -2,6 +2,8 @@
 """``vneterctl fleet`` as people use it."""
 
 import json
+import os
+import signal
 
 import pytest
 import yaml
@@ -19,6 +21,7 @@ def vneterctl(layout, controller, wire, monkeypatch, capfd):
     monkeypatch.setenv("VNETER_FLEET_PREFIX", layout.prefix)
     monkeypatch.setattr(fleet_cli, "_client", lambda server: controller)
     monkeypatch.setattr(fleet_cli, "_answering", lambda server: controller)
+    controller.status = lambda: {"hosts": []}
 
     def call(*words):
         code = run(["fleet", *words])
@@ -67,6 +70,48 @@ def test_from_up_to_down(vneterctl, layout, controller, wire):
     assert controller.objects == {}
     assert vneterctl("down")[0] == 0
     assert not layout.run_dir.exists()
+
+
+def test_attach_may_be_repeated_but_not_for_another_network(vneterctl, layout, controller, wire):
+    from vneter_sdn.fleet.records import read_hosts
+
+    vneterctl("up", "--hosts", "1")
+    wire(read_hosts(layout))
+    words = ("attach", "h1", "a", "-t", "red", "--address", "10.0.0.1/24", "--network")
+    for _ in range(2):
+        assert vneterctl(*words, "n")[0] == 0
+    code, _, told = vneterctl(*words, "m")
+    assert (code, "exists, with n instead of m" in told) == (1, True)
+    # What was attached twice is still the fleet's own to remove.
+    assert vneterctl("detach", "red/a")[0] == 0
+    assert ("Endpoint", "red", "a") not in controller.objects
+
+
+def test_status_names_a_dead_daemon_and_up_repairs_it(vneterctl, layout, controller):
+    vneterctl("up", "--hosts", "1")
+    code, out, _ = vneterctl("status")
+    assert (code, out.split()[8:11]) == (0, ["h1", "run", f"{layout.prefix}-h1"])
+    code, out, _ = vneterctl("status", "-o", "json")
+    os.kill(json.loads(out)[0]["vswitchd_pid"], signal.SIGKILL)
+    code, out, told = vneterctl("status")
+    assert (code, "no ovs-vswitchd" in out, "fleet up` repairs" in told) == (1, True, True)
+    assert vneterctl("up", "--hosts", "1")[0] == 0
+    assert vneterctl("status")[0] == 0
+
+
+def test_up_waits_for_a_controller_that_is_starting(vneterctl, controller, monkeypatch):
+    answers = iter([None, None])
+    monkeypatch.setattr(fleet_cli, "_answering", lambda server: next(answers, controller))
+    code, _, told = vneterctl("up", "--hosts", "1")
+    assert (code, "waiting 5 s for a controller" in told) == (0, True)
+    assert "registered 1 hosts" in told
+
+
+@pytest.mark.parametrize(
+    "words", [("probe", "--tcp", "0"), ("probe", "--udp", "65536"), ("status", "-o", "xml")]
+)
+def test_impossible_options_are_refused(vneterctl, words):
+    assert vneterctl(*words)[0] == 2
 
 
 def test_a_leak_fails_the_probe_and_is_named(vneterctl, layout, wire):

@@ -34,8 +34,23 @@ Server = Annotated[
 ]
 Tenant = Annotated[str, typer.Option("--tenant", "-t", help="Tenant of the workload.")]
 Register = Annotated[bool, typer.Option(help="Tell the controller, if it answers.")]
-Output = Annotated[str, typer.Option("--output", "-o", help="table or json.")]
 _SERVER = "http://127.0.0.1:8181"
+_PATIENCE = 5.0
+"""Seconds that `up` waits for a controller that may be starting."""
+
+
+def _format(value: str) -> str:
+    if value not in ("table", "json"):
+        raise typer.BadParameter(f"{value!r} is not table or json")
+    return value
+
+
+Output = Annotated[
+    str, typer.Option("--output", "-o", callback=_format, help="table or json.", metavar="FORMAT")
+]
+Ports = Annotated[
+    list[int] | None, typer.Option(min=1, max=65535, help="Port; may be repeated.", metavar="PORT")
+]
 
 
 @app.command()
@@ -49,7 +64,7 @@ def up(
     server: Server = _SERVER,
     register: Register = True,
 ) -> None:
-    """Make the fleet, or finish one that was interrupted, and register its hosts."""
+    """Make the fleet, or finish it, and register its hosts."""
     from vneter_sdn.fleet import topology as underlay
     from vneter_sdn.fleet.lifecycle import bring_up
 
@@ -64,7 +79,7 @@ def up(
 
 @app.command()
 def down(server: Server = _SERVER, register: Register = True) -> None:
-    """Remove the fleet, whole or half made: processes, namespaces, files."""
+    """Remove the fleet, whole or half made."""
     from vneter_sdn.fleet.controller import deregister
     from vneter_sdn.fleet.lifecycle import tear_down
     from vneter_sdn.fleet.records import read_hosts, read_workloads
@@ -85,23 +100,30 @@ def down(server: Server = _SERVER, register: Register = True) -> None:
 
 
 @app.command()
-def status(output: Output = "table") -> None:
-    """Show the hosts and their workloads."""
+def status(output: Output = "table", server: Server = _SERVER) -> None:
+    """Show hosts and workloads; exit code 1 when a daemon lacks."""
     from vneter_sdn.fleet.lifecycle import status as look
     from vneter_sdn.fleet.report import status_table
 
     with _told():
         found = look(_layout())
-        if not found:
+        if output == "table" and not found:
             _progress("no fleet is up; `vneterctl fleet up` makes one")
-        _show(output, msgspec.to_builtins(found), lambda: status_table(found))
+            return
+        controller = _answering(server) if output == "table" else None
+        told = controller.status()["hosts"] if controller else ()
+        seen = {host["name"]: host for host in told}
+        _show(output, msgspec.to_builtins(found), lambda: status_table(found, seen))
+        if output == "table" and not controller:
+            _progress(f"no controller answers at {server}")
         if not all(host.ready for host in found):
+            _progress("`vneterctl fleet up` repairs what is missing")
             raise typer.Exit(1)
 
 
 @app.command()
 def manifests() -> None:
-    """Print the Host objects of the fleet as YAML, for ``vneterctl apply -f -``."""
+    """Print the Host objects, for `vneterctl apply -f -`."""
     import yaml
 
     from vneter_sdn.fleet.controller import host_manifest
@@ -127,7 +149,7 @@ def attach(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
     server: Server = _SERVER,
 ) -> None:
-    """Make a workload namespace with a veth in the host's br-int, and its Endpoint if need be."""
+    """Add a workload: a namespace with a port in br-int."""
     from vneter_sdn.fleet.workload import Wish
     from vneter_sdn.fleet.workload import attach as join
 
@@ -144,7 +166,7 @@ def detach(
     keep: Annotated[bool, typer.Option(help="Leave the Endpoint object.")] = False,
     server: Server = _SERVER,
 ) -> None:
-    """Remove a workload, and the Endpoint object if attach made it."""
+    """Remove a workload, and the Endpoint that attach made."""
     from vneter_sdn.fleet.records import read_workload
     from vneter_sdn.fleet.workload import detach as part
 
@@ -164,7 +186,7 @@ def move(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
     server: Server = _SERVER,
 ) -> None:
-    """Let a workload appear on another host, with its MAC and addresses."""
+    """Move a workload to another host, as live migration does."""
     from vneter_sdn.fleet.records import read_workload
     from vneter_sdn.fleet.workload import move as shift
 
@@ -184,7 +206,7 @@ def execute(
     where: Annotated[str, typer.Argument(help="Host, workload, or TENANT/WORKLOAD.")],
     command: Annotated[list[str], typer.Argument(help="Command and its arguments, after --.")],
 ) -> None:
-    """Run a command in a host or workload; ovs-vsctl and its like find the host's daemons."""
+    """Run a command in a host (ovs-vsctl works) or workload."""
     with _told():
         netns, variables = _place(where)
         if command[:1] == ["--"]:
@@ -197,16 +219,16 @@ def execute(
 @app.command()
 def probe(
     *,
-    tcp: Annotated[list[int] | None, typer.Option(help="TCP port; may be repeated.")] = None,
-    udp: Annotated[list[int] | None, typer.Option(help="UDP port; may be repeated.")] = None,
+    tcp: Ports = None,
+    udp: Ports = None,
     icmp: Annotated[bool, typer.Option(help="Ping.")] = True,
     only4: Annotated[bool, typer.Option("-4", help="IPv4 only.")] = False,
     only6: Annotated[bool, typer.Option("-6", help="IPv6 only.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds an answer may take.")] = 3.0,
-    concurrency: Annotated[int, typer.Option(help="Probes in flight at once.")] = 512,
+    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds an answer may take.")] = 3.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Probes in flight at once.")] = 512,
     output: Output = "table",
 ) -> None:
-    """Probe all ordered pairs of workloads with real packets, seen versus expected."""
+    """Probe every pair with real packets, seen versus expected."""
     from rich.console import Group
 
     from vneter_sdn.fleet.probe import Method
@@ -227,13 +249,13 @@ def stream(
     source: Annotated[str, typer.Argument(help="Workload that sends.")],
     target: Annotated[str, typer.Argument(help="Workload that answers.")],
     *,
-    rate: Annotated[float, typer.Option(help="Packets per second.")] = 100,
+    rate: Annotated[float, typer.Option(min=0.1, help="Packets per second.")] = 100,
     seconds: Annotated[float, typer.Option(help="How long; 0 until Ctrl-C.")] = 10,
     protocol: Annotated[str, typer.Option(help="icmp or udp.")] = "icmp",
     ipv6: Annotated[bool, typer.Option("-6", help="By IPv6.")] = False,
     output: Output = "table",
 ) -> None:
-    """Send numbered packets at a rate and count what is lost; exit code 1 if any is."""
+    """Send packets at a rate; exit code 1 when one is lost."""
     from vneter_sdn.fleet.records import read_workload
     from vneter_sdn.fleet.report import stream_line
     from vneter_sdn.fleet.stream import Stream
@@ -259,7 +281,7 @@ def demo(
     hosts: Annotated[int, typer.Option(help="How many hosts.")] = 3,
     keep: Annotated[bool, typer.Option(help="Leave it running.")] = False,
 ) -> None:
-    """Controller, hosts, tenants and proof with real packets, from nothing and back."""
+    """Show it all, from nothing and back: what scripts/demo runs."""
     from vneter_sdn.fleet.demo import Demo
 
     with _told():
@@ -297,13 +319,25 @@ def _answering(server: str) -> Any:
 def _register(server: str, made: list[Any]) -> None:
     from vneter_sdn.fleet.controller import register
 
-    controller = _answering(server)
+    controller = _answering(server) or _awaited(server)
     if controller is None:
-        _progress(f"no controller answers at {server}; once one does, register the hosts with")
+        _progress(f"no controller answers at {server}; `vneterctl up` starts one, and then")
         _progress("  vneterctl fleet manifests | vneterctl apply -f -")
+        _progress("or a repeated `vneterctl fleet up` registers the hosts")
         return
     register(controller, made)
     _progress(f"registered {len(made)} hosts at {server}")
+
+
+def _awaited(server: str) -> Any:
+    """A client of the controller, which may just be starting, or None."""
+    _progress(f"waiting {_PATIENCE:.0f} s for a controller at {server} (--no-register does not)")
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        if controller := _answering(server):
+            return controller
+    return None
 
 
 def _forget(controller: Any, tenant: str, name: str) -> None:

@@ -7,10 +7,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
-from vneter_sdn.errors import NotFound, SouthboundError
+from vneter_sdn.errors import IntentError, NotFound, Problem, SouthboundError
 from vneter_sdn.fleet.records import HostRecord
 
 API_VERSION = "vneter.io/v1"
@@ -51,12 +50,23 @@ def register(controller: Controller, hosts: Sequence[HostRecord]) -> None:
 
 
 def deregister(controller: Controller, hosts: Sequence[HostRecord]) -> None:
-    """Take back the Host objects that name these hosts' own databases, and no others."""
+    """Take back the Host objects that name these hosts' own databases, and no others.
+
+    Raises:
+        IntentError: some are still in use; the others were taken back.
+    """
+    kept: list[Problem] = []
     for host in hosts:
-        with suppress(NotFound):
+        try:
             known = controller.get("Host", "", host.name)
             if known.get("spec", {}).get("ovsdb") == host.ovsdb:
                 controller.delete("Host", "", host.name)
+        except NotFound:
+            continue
+        except IntentError as refused:
+            kept += refused.problems
+    if kept:
+        raise IntentError(*kept)
 
 
 def answers(server: str, path: str = "/readyz", seconds: float = 2.0) -> bool:

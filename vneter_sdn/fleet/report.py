@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -152,22 +152,46 @@ def probe_document(report: ProbeReport) -> dict[str, Any]:
     }
 
 
-def status_table(hosts: Sequence[HostStatus]) -> Table:
-    """How the hosts are."""
-    table = Table()
-    for heading in ("HOST", "READY", "NAMESPACE", "OVSDB", "VSWITCHD", "ADDRESSES", "WORKLOADS"):
+def status_table(hosts: Sequence[HostStatus], seen: Mapping[str, Mapping[str, Any]]) -> Table:
+    """How the hosts are, and what a controller says of them.
+
+    Args:
+        hosts: from `lifecycle.status`.
+        seen: the controller's ``hosts`` of ``GET /v1/status`` by name; empty when none answers.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("HOST", "DAEMONS", "NAMESPACE", "UNDERLAY"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("CONTROLLER", "TUNNELS UP", "WORKLOADS"):
         table.add_column(heading)
     for host in hosts:
+        told = seen.get(host.name)
+        tunnels = f"{told['tunnels']['up']}/{told['tunnels']['total']}" if told else "-"
         table.add_row(
             host.name,
-            Text("yes", "green") if host.ready else Text("no", "red"),
+            Text("run", "green") if host.ready else Text(_lacking(host), "red"),
             host.netns,
-            str(host.ovsdb_pid or "-"),
-            str(host.vswitchd_pid or "-"),
-            ", ".join(host.addresses),
+            ", ".join(host.addresses) or "-",
+            _told(told),
+            tunnels,
             ", ".join(host.workloads) or "-",
         )
     return table
+
+
+def _lacking(host: HostStatus) -> str:
+    daemons = {"ovsdb-server": host.ovsdb_pid, "ovs-vswitchd": host.vswitchd_pid}
+    dead = [name for name, pid in daemons.items() if not pid]
+    return f"no {', '.join(dead)}" if dead else "half made"
+
+
+def _told(host: Mapping[str, Any] | None) -> Text:
+    if host is None:
+        return Text("-")
+    if host["ready"] == "True":
+        return Text("in sync", "green")
+    broken = "not in sync" if host["openflow"].startswith("OpenFlow1") else host["openflow"]
+    return Text(broken if host["database"] == "Connected" else host["database"], "red")
 
 
 def stream_line(report: StreamReport) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from vneter_sdn.errors import NotFound, SouthboundError
+from vneter_sdn.errors import IntentError, NotFound, Problem, SouthboundError
 from vneter_sdn.fleet.controller import (
     API_VERSION,
     Controller,
@@ -85,7 +85,9 @@ def attach(
     """
     require_root()
     host = read_host(layout, wish.host)
-    declared = declare(controller, wish)
+    formers = [w for w in read_workloads(layout) if w.identity == f"{wish.tenant}/{wish.name}"]
+    # What an earlier attach declared is still ours to take back.
+    declared = declare(controller, wish) or any(former.declared for former in formers)
     given = await_attachment(controller, wish.tenant, wish.name, 30)
     record = WorkloadRecord(
         tenant=wish.tenant,
@@ -101,8 +103,8 @@ def attach(
         mtu=int(given.get("mtu") or 1400),
         declared=declared,
     )
-    for former in read_workloads(layout):
-        if former.identity == record.identity and former.host != host.name:
+    for former in formers:
+        if former.host != host.name:
             return move(layout, former, host.name, controller, wait)
     plug(layout, host, record)
     if wait is not None:
@@ -111,9 +113,13 @@ def attach(
 
 
 def declare(controller: Controller, wish: Wish) -> bool:
-    """Make the Endpoint object unless there is one; says whether it was made."""
+    """Make the Endpoint object unless there is one; says whether it was made.
+
+    Raises:
+        IntentError: it is refused, or there is one that asks for something else.
+    """
     try:
-        controller.get("Endpoint", wish.tenant, wish.name)
+        _check_same(controller.get("Endpoint", wish.tenant, wish.name).get("spec") or {}, wish)
     except NotFound:
         spec: Manifest = {"network": wish.network, "host": wish.host}
         if wish.addresses:
@@ -125,6 +131,24 @@ def declare(controller: Controller, wish: Wish) -> bool:
         controller.apply([manifest | {"spec": spec}], f"fleet: {wish.tenant}/{wish.name}")
         return True
     return False
+
+
+def _check_same(spec: Manifest, wish: Wish) -> None:
+    """Refuse a wish that the Endpoint there is does not grant."""
+    wanted = {"network": wish.network, "mac": wish.mac, "addresses": list(wish.addresses)}
+    problems = [
+        Problem(
+            f"Endpoint {wish.tenant}/{wish.name}",
+            f"spec.{field}",
+            "Different",
+            f"it exists, with {spec.get(field) or 'none asked for'} instead of {value}; "
+            "delete it first, or choose another name",
+        )
+        for field, value in wanted.items()
+        if value and spec.get(field) != value
+    ]
+    if problems:
+        raise IntentError(*problems)
 
 
 def plug(
