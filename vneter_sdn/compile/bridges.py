@@ -21,6 +21,9 @@ from vneter_sdn.model.snapshot import Key
 Item = Flow | Group | Meter
 _Claim = tuple[Hashable, Item, int]
 """A place, what is to be there, and its weight."""
+_Claims = tuple["Unit", Sequence[_Claim]]
+_Work = tuple[list[_Claims], list[_Claims]]
+"""What units take away from one bridge, and what they add."""
 
 
 class Unit(NamedTuple):
@@ -106,17 +109,17 @@ class _Bridge:
 
     def claim(self, unit: Unit, claims: Sequence[_Claim]) -> None:
         """Enter claims of one unit. Places that nobody holds, nearly all, take no call each."""
-        owner, before = self.owner, self.before
-        size = len(owner)
+        owner, before, flows = self.owner, self.before, self.flows
         for place, item, heft in claims:
-            owner.setdefault(place, unit)
-            if len(owner) == size:
+            if place in owner:
                 self._contend(unit, place, item)
                 continue
-            size += 1
-            if place not in before:
-                before[place] = None
-            self._table(place)[place] = item
+            owner[place] = unit
+            before.setdefault(place, None)
+            if item.__class__ is Flow:
+                flows[place] = item
+            else:
+                self.others[place] = item
             self.total += heft
 
     def _contend(self, unit: Unit, place: Hashable, item: Item) -> None:
@@ -163,14 +166,33 @@ class _Bridge:
     def harvest(self) -> BridgeDelta | None:
         """What differs from the last harvest."""
         before, self.before = self.before, {}
-        places = [place for place, item in before.items() if _differ(item, self.held(place))]
-        if not places:
+        if before.keys() == self.owner.keys() and not any(before.values()):
+            return self._whole()
+        flows: set[FlowKey] = set()
+        numbers: dict[str, set[int]] = {"group": set(), "meter": set()}
+        for place, old in before.items():
+            new = self._table(place).get(place)
+            if new is old or (new is not None and old is not None and new == old):
+                continue
+            if isinstance(place, FlowKey):
+                flows.add(place)
+            else:
+                kind, number = cast("tuple[str, int]", place)
+                numbers[kind].add(number)
+        if not flows and not any(numbers.values()):
             return None
         self.state = None
-        flows = frozenset(place for place in places if isinstance(place, FlowKey))
-        others = [p for p in places if isinstance(p, tuple) and not isinstance(p, FlowKey)]
-        groups = frozenset(number for kind, number in others if kind == "group")
-        return BridgeDelta(flows, groups, frozenset(n for k, n in others if k == "meter"))
+        groups, meters = frozenset(numbers["group"]), frozenset(numbers["meter"])
+        return BridgeDelta(frozenset(flows), groups, meters)
+
+    def _whole(self) -> BridgeDelta | None:
+        """All it holds, when it held nothing."""
+        if not self.owner:
+            return None
+        self.state = None
+        held = self.frozen()
+        flows, groups, meters = held.flows, held.groups, held.meters
+        return BridgeDelta(frozenset(flows), frozenset(groups), frozenset(meters))
 
     def frozen(self) -> BridgeState:
         if self.state is None:
@@ -204,21 +226,32 @@ class Bridges:
         Raises:
             PipelineError: one unit claims a key twice, with different meanings.
         """
-        moved = [(unit, *_differences(*parts)) for unit, parts in changed.items()]
-        for unit, removed, _ in moved:
-            for part in removed:
-                claims = _claims(part)
-                for host in part.hosts:
-                    self._bridges[host].yield_up(unit, claims)
-        for unit, _, added in moved:
-            for part in added:
-                claims = _claims(part)
-                for host in part.hosts:
-                    self._of(host).claim(unit, claims)
-        deltas = {host: bridge.harvest() for host, bridge in self._bridges.items() if bridge.before}
-        for host in [h for h, b in self._bridges.items() if not (b.flows or b.others)]:
+        work: dict[str, _Work] = {}
+        for unit, parts in changed.items():
+            for which, moved in enumerate(_differences(*parts)):
+                for part in moved:
+                    claims = _claims(part)
+                    for host in part.hosts:
+                        work.setdefault(host, ([], []))[which].append((unit, claims))
+        deltas = {}
+        for host, (removed, added) in work.items():  # one after the other, for the caches' sake
+            delta = self._change(host, removed, added)
+            if delta is not None:
+                deltas[host] = delta
+        return deltas
+
+    def _change(
+        self, host: str, removed: Sequence[_Claims], added: Sequence[_Claims]
+    ) -> BridgeDelta | None:
+        bridge = self._bridges.setdefault(host, _Bridge())
+        for unit, claims in removed:
+            bridge.yield_up(unit, claims)
+        for unit, claims in added:
+            bridge.claim(unit, claims)
+        delta = bridge.harvest()
+        if not bridge.owner:
             del self._bridges[host]
-        return {host: delta for host, delta in deltas.items() if delta}
+        return delta
 
     def state(self, host: str) -> BridgeState:
         """What a bridge holds."""
@@ -246,12 +279,6 @@ class Bridges:
         """The unit that a flow on a bridge comes from."""
         bridge = self._bridges.get(host)
         return None if bridge is None else bridge.owner.get(key)
-
-    def _of(self, host: str) -> _Bridge:
-        bridge = self._bridges.get(host)
-        if bridge is None:
-            bridge = self._bridges[host] = _Bridge()
-        return bridge
 
 
 def _differences(
@@ -292,7 +319,3 @@ def _sketch(part: Part) -> Hashable:
 
 def _claims(part: Part) -> list[_Claim]:
     return [(place_of(item), item, weight(item)) for item in _items(part)]
-
-
-def _differ(one: Item | None, other: Item | None) -> bool:
-    return one is not other and (one is None or other is None or one != other)
