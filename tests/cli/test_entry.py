@@ -7,6 +7,11 @@ import os
 import subprocess
 import sys
 
+import typer
+
+import vneter_sdn
+from vneter_sdn.cli import main
+
 _PROGRAM = [sys.executable, "-c", "from vneter_sdn.cli.main import main; main()"]
 
 
@@ -24,6 +29,19 @@ def test_help_tells_commands_and_exit_codes():
     for word in ("apply", "fleet", "recompute", "Exit codes:", "4  somebody else changed it"):
         assert word in ended.stdout
     assert _run().stdout == ended.stdout
+
+
+def test_help_groups_every_command_and_shows_only_what_exists():
+    program = typer.main.get_command(main.app)
+    assert sorted(name for names in main._PARTS.values() for name in names) == sorted(
+        program.commands
+    )
+    assert {command.split()[1] for command, _ in main._EXAMPLES} <= set(program.commands)
+    assert all(len(line) <= 80 for line in _run("--help").stdout.splitlines())
+
+
+def test_the_version_is_told():
+    assert _run("--version").stdout == f"vneterctl {vneter_sdn.__version__}\n"
 
 
 def test_help_imports_nothing_heavy():

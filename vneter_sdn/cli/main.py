@@ -8,18 +8,64 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+import vneter_sdn
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 from vneter_sdn.config import Settings
 
 _DEFAULTS = Settings()
-_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES)
+_PARTS = {
+    "Declare": ("apply", "delete", "wait"),
+    "Look": ("status", "get", "describe", "kinds", "explain"),
+    "Prove": ("recompute", "compile"),
+    "Run": ("up", "fleet"),
+}
+"""Commands as `--help` groups them; a test says when one is missing."""
+_EXAMPLES = (
+    ("vneterctl up", "the controller and its database"),
+    ("vneterctl fleet up --hosts 3", "three real hosts on this machine"),
+    ("vneterctl apply -f topologies/demo", "a file, a directory, or - for stdin"),
+    ("vneterctl get endpoints -t red -o wide", "-o json, yaml, name; -l app=web"),
+    ("vneterctl wait endpoint red/web1", "--for=Ready is what it waits for"),
+    ("vneterctl status", "everything, and what to do about it"),
+    ("vneterctl explain network.spec.mtu", "what a field means"),
+    ("vneterctl compile -f DIR -o out", "flows, without a controller"),
+)
+_EPILOG = "\n".join(
+    [
+        "\b\nExamples:",
+        *(f"  {command:<40}{meaning}" for command, meaning in _EXAMPLES),
+        "\n\b\nExit codes:",
+        *(f"  {code}  {text}" for code, text in EXIT_CODES),
+    ]
+)
+
+
+class _Grouped(TyperGroup):
+    """Commands by what they are for, in the order of `_PARTS`."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each part."""
+        for part, names in _PARTS.items():
+            with formatter.section(part):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(70)) for name in names]
+                )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"vneterctl {vneter_sdn.__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="vneterctl",
+    cls=_Grouped,
     help="Declare what the network should be, and see what it is.",
     epilog=_EPILOG,
     rich_markup_mode=None,
@@ -39,6 +85,15 @@ Name = Annotated[str, typer.Argument(help="NAME, or TENANT/NAME.")]
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="The tenant it belongs to.")]
 Selector = Annotated[str, typer.Option("-l", "--selector", help="a=b,c!=d,e in (x,y),f,!g")]
 _SERVER = "http://127.0.0.1:8181"
+
+
+@app.callback()
+def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -124,7 +179,7 @@ def status(
     output: Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")] = "table",
     server: Server = _SERVER,
 ) -> None:
-    """Show everything on one screen; exit code 1 when something is not ready."""
+    """Show everything on one screen; exit code 1 unless all is well."""
     from vneter_sdn.cli import summary, targets
 
     summary.status(targets.connect(server), output)

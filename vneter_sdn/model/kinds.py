@@ -139,7 +139,14 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
         Encapsulation, Meta(description="Of its tunnels, unless a Link says otherwise.")
     ] = "geneve"
     bridge: Annotated[
-        str, Meta(pattern=r"^[-A-Za-z0-9_.]{1,15}$(?!\n)", description="The bridge to program.")
+        str,
+        Meta(
+            pattern=r"^[-A-Za-z0-9_.]{1,15}$(?!\n)",
+            description="The bridge to program; made when missing. Best one of its own: flows "
+            "of others in it are left alone, but Open vSwitch itself clears every flow of a bridge "
+            "when that is given its first controller, so a bridge with flows of yours needs a "
+            "controller configured before it is named here.",
+        ),
     ] = "br-int"
     datapath_type: Annotated[
         Literal["system", "netdev", "dummy"],
