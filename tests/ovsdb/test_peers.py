@@ -2,6 +2,7 @@
 """Independent readers of what we write: ovsdbapp for rows, the ovs package for schema and flows."""
 
 import re
+import uuid
 from pathlib import Path
 
 import ovs.db.schema
@@ -50,9 +51,16 @@ def write(database, rows):
     client.close()
 
 
+def catch_up(ovsdbapp):
+    """A transaction of its own ends only after it has heard of every earlier one."""
+    mark = ("external_ids", {"heard": uuid.uuid4().hex})
+    ovsdbapp.db_set("Open_vSwitch", ".", mark).execute(check_error=True)
+
+
 @pytest.mark.ovs
 def test_ovsdbapp_reads_what_we_write_and_what_it_writes_beside_us_stays(switch, ovsdbapp):
     write(switch, ROWS)
+    catch_up(ovsdbapp)
     assert ovsdbapp.list_br().execute(check_error=True) == ["br-int"]
     assert ovsdbapp.list_ports("br-int").execute(check_error=True) == ["t2"]
     assert ovsdbapp.get_controller("br-int").execute(check_error=True) == [ROWS.controller]
@@ -65,6 +73,7 @@ def test_ovsdbapp_reads_what_we_write_and_what_it_writes_beside_us_stays(switch,
         check_error=True
     )
     write(switch, HostRows("br-int", "dummy", 0xABC, "unix:/nonexistent/y"))
+    catch_up(ovsdbapp)
     assert ovsdbapp.list_ports("br-int").execute(check_error=True) == ["theirs"]
     found = ovsdbapp.db_get("Interface", "theirs", "external_ids").execute(check_error=True)
     assert found == {"somebody": "else"}
