@@ -23,12 +23,14 @@ from vneter_sdn.pipeline.cookies import Cookie
 from vneter_sdn.reconcile.plan import Changed
 from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected
 from vneter_sdn.southbound.openflow.memory import MemoryBridges
+from vneter_sdn.southbound.openflow.quarantine import ROOM
 from vneter_sdn.southbound.openflow.upkeep import (
     Blocked,
     DesiredBridge,
     Drifted,
     Held,
     InSync,
+    Quarantined,
     Refused,
 )
 
@@ -279,3 +281,60 @@ def test_edits_do_not_make_a_held_intent_good(world) -> None:
         one.bridges.desire(DPID, DesiredBridge(state(2 + number), revision))
         assert one.until(Held, number).reason.compiled == revision
     assert one.held() == 101
+
+
+def owned(number: int, owner: int, *actions):
+    return flow(number, *(actions or (Output(1),)), owner=owner)
+
+
+def test_who_asks_for_a_flow_that_is_refused_keeps_nobody_else_from_theirs(world) -> None:
+    one = world()
+    good = [owned(n, owner) for owner in (1, 2) for n in range(owner * 10, owner * 10 + 3)]
+    bad = owned(50, 3, GroupAction(G + 9))
+    wanted = [good[0], bad, owned(51, 3), *good[1:]]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of(wanted), 1, epoch=7))
+    one.connect()
+    left = one.until(Quarantined)
+    assert [(c.flow, c.kind, c.code) for c in left.culprits] == [(bad, 2, 9)]
+    assert (left.epoch, left.revision) == (7, 1)
+    assert one.held() == len(good)
+    assert not [e for e in one.seen if isinstance(e, InSync)]
+    extra = owned(13, 1)  # what others ask for meanwhile is not delayed
+    changed = Changed(frozenset({extra.key}))
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([*wanted, extra]), 2, changed, epoch=8))
+    assert one.until(Quarantined, 2).epoch == 8
+    assert one.held() == len(good) + 1
+    assert one.until(Refused, 2).retry_in == 2.0
+    mended = owned(50, 3)
+    state_now = BridgeState.of([*(f for f in wanted if f != bad), extra, mended])
+    one.bridges.desire(DPID, DesiredBridge(state_now, 3, Changed(frozenset({mended.key}))))
+    assert one.until(InSync).revision == 3
+    assert one.held() == len(good) + 3
+
+
+def test_an_object_that_is_left_out_stays_as_it_was_in_one_piece(world) -> None:
+    one = world()
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([owned(1, 1), owned(2, 1)]), 1))
+    one.connect()
+    one.until(InSync)
+    wanted = [owned(1, 1, Output(2)), owned(3, 1, GroupAction(G + 9)), owned(4, 2)]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of(wanted), 2))
+    one.until(Quarantined)
+    assert set(one.bridges.observed(DPID).flows.values()) == {
+        owned(1, 1), owned(2, 1), owned(4, 2)
+    }  # fmt: skip
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([owned(4, 2)]), 3))
+    one.until(InSync, 2)
+    assert one.held() == 1
+
+
+def test_more_culprits_than_there_is_room_for_are_a_plain_refusal(world) -> None:
+    one = world()
+    many = [owned(n, n, GroupAction(G + 9)) for n in range(1, ROOM + 3)]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([*many, owned(100, 100)]), 1))
+    one.connect()
+    one.until(Refused, ROOM + 1)
+    assert not [e for e in one.seen if isinstance(e, Quarantined)]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([*many[:ROOM], owned(100, 100)]), 2))
+    assert len(one.until(Quarantined).culprits) == ROOM
+    assert one.held() == 1

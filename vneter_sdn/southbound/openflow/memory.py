@@ -58,13 +58,12 @@ class MemoryBridge(Wire):
         kept = self.upkeep
         if kept is None:
             return
-        step: Step | None = None
         try:
             for step in plan:
                 self._strike(step)
             self.observed = carried_out(plan, self.observed)
-        except BundleRejected as refused:
-            kept.rejected(plan_id, (refused.kind, refused.code), step, self._clock())
+        except StepRefused as refused:
+            kept.rejected(plan_id, (refused.kind, refused.code), refused.step, self._clock())
             return
         self.plans.append(plan)
         kept.confirmed(plan_id, self._clock())
@@ -72,33 +71,48 @@ class MemoryBridge(Wire):
     def _strike(self, step: Step) -> None:
         fault = self.refuse(step)
         if fault is not None:
-            raise BundleRejected(*fault)
+            raise StepRefused(step, *fault)
+
+
+class StepRefused(BundleRejected):
+    """A bridge refused a plan because of one step."""
+
+    def __init__(self, step: Step, kind: int, code: int, what: str = "") -> None:
+        super().__init__(kind, code, what)
+        self.step = step
 
 
 def carried_out(plan: BridgePlan, observed: Observed) -> Observed:
     """What a bridge holds after a plan, checked the way Open vSwitch checks.
 
     Raises:
-        BundleRejected: a step refers to a table, group or meter that is not there by then.
+        StepRefused: a step refers to a table, group or meter that is not there by then.
     """
     groups, meters = set(observed.groups), set(observed.meters)
     for step in plan:
-        match step.thing:
-            case Flow() as flow if step.verb is not Verb.DELETE:
-                _check(flow, groups, meters)
-            case Group(group=number) as group:
-                if step.verb is Verb.ADD and number in groups:
-                    raise BundleRejected(6, 0, "group exists")
-                if step.verb is Verb.MODIFY and number not in groups:
-                    raise BundleRejected(6, 8, "no such group")
-                if step.verb is not Verb.DELETE and not referred(group) <= groups | {number}:
-                    raise BundleRejected(6, 8, "bucket refers to a missing group")
-                (groups.discard if step.verb is Verb.DELETE else groups.add)(number)
-            case Meter(meter=number):
-                if step.verb is Verb.ADD and number in meters:
-                    raise BundleRejected(12, 1, "meter exists")
-                (meters.discard if step.verb is Verb.DELETE else meters.add)(number)
+        try:
+            _judge(step, groups, meters)
+        except BundleRejected as refused:
+            raise StepRefused(step, refused.kind, refused.code, refused.what) from None
     return apply(plan, observed)
+
+
+def _judge(step: Step, groups: set[int], meters: set[int]) -> None:
+    match step.thing:
+        case Flow() as flow if step.verb is not Verb.DELETE:
+            _check(flow, groups, meters)
+        case Group(group=number) as group:
+            if step.verb is Verb.ADD and number in groups:
+                raise BundleRejected(6, 0, "group exists")
+            if step.verb is Verb.MODIFY and number not in groups:
+                raise BundleRejected(6, 8, "no such group")
+            if step.verb is not Verb.DELETE and not referred(group) <= groups | {number}:
+                raise BundleRejected(6, 8, "bucket refers to a missing group")
+            (groups.discard if step.verb is Verb.DELETE else groups.add)(number)
+        case Meter(meter=number):
+            if step.verb is Verb.ADD and number in meters:
+                raise BundleRejected(12, 1, "meter exists")
+            (meters.discard if step.verb is Verb.DELETE else meters.add)(number)
 
 
 def _check(flow: Flow, groups: Iterable[int], meters: Iterable[int]) -> None:

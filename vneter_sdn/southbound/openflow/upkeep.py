@@ -18,6 +18,7 @@ from vneter_sdn.reconcile.apply import apply
 from vneter_sdn.reconcile.diff import diff, plan_delta
 from vneter_sdn.reconcile.guard import ShrinkHeld, guard
 from vneter_sdn.reconcile.plan import BridgePlan, Changed, Observed, Step
+from vneter_sdn.southbound.openflow.quarantine import Culprit, Quarantine
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
 """Seconds between tries of a plan that is refused."""
@@ -65,6 +66,18 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The bridge confirmed everything of a revision but what some objects asked for."""
+
+    dpid: int
+    revision: int
+    culprits: tuple[Culprit, ...]
+    retry_in: float
+    """Seconds until they are tried again."""
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """Flows left out because a foreign flow holds their place."""
 
@@ -88,7 +101,7 @@ class Drifted:
     plan: BridgePlan
 
 
-Report = InSync | Refused | Blocked | Held | Drifted
+Report = InSync | Refused | Quarantined | Blocked | Held | Drifted
 
 
 class Doing(Enum):
@@ -137,6 +150,8 @@ class Upkeep:
         self._failures = 0
         self._tried_at = -inf
         self._retry_at: float | None = None
+        self._quarantine = Quarantine()
+        self._release_at = inf
         self._audit_at = inf
         self._auditing = False
         self._blocked: dict[FlowKey, Flow] = {}
@@ -145,6 +160,8 @@ class Upkeep:
 
     def desire(self, desired: DesiredBridge, now: float) -> None:
         """Want something else from now on."""
+        if self._quarantine and self._may_remedy(desired):
+            self._release_at = min(self._release_at, self._tried_at + FIRST_BACKOFF)
         if desired.changed is None or self.desired is None:
             self._whole = True
         else:
@@ -155,6 +172,14 @@ class Upkeep:
             self._retry_at = min(self._retry_at, self._tried_at + FIRST_BACKOFF)
         self.proceed(now)
 
+    def _may_remedy(self, desired: DesiredBridge) -> bool:
+        """Whether a wish changes something of an object that is left out."""
+        if desired.changed is None or self.desired is None:
+            return True
+        states = (self.desired.state, desired.state)
+        keys = desired.changed.flows
+        return self._quarantine.concerns(s.flows.get(key) for s in states for key in keys)
+
     def remember(self, revision: int, suspect: bool) -> None:
         """Take over what an earlier life of this process knew, for the shrink guard."""
         self.revision = max(self.revision, revision)
@@ -164,6 +189,7 @@ class Upkeep:
         """The bridge is there, and a read-back is under way."""
         self._wire, self.doing = wire, Doing.READING
         self._failures, self._retry_at, self._auditing = 0, None, False
+        self._release()
         self._blocked = {}
 
     def disconnected(self) -> None:
@@ -185,22 +211,37 @@ class Upkeep:
         if plan_id != self._plan_id or self.observed is None:
             return
         self.observed = apply(self._plan, self.observed)
-        self.doing, self._failures = Doing.RESTING, 0
-        self._in_sync(self._sent, self._plan)
+        self.doing = Doing.RESTING
+        self._in_sync(self._sent, self._plan, now)
         self.proceed(now)
 
     def rejected(self, plan_id: int, refusal: tuple[int, int], step: Step | None, now: float,
                  what: str = "") -> None:  # fmt: skip
         """The plan that was sent is refused, with an OpenFlow error type and code."""
-        if plan_id != self._plan_id:
+        if plan_id != self._plan_id or self._wire is None:
             return
-        wait = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures, 10))
-        self._failures += 1
+        if not self._quarantine:
+            wait = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures, 10))
+            self._failures += 1
+            self._release_at = now + wait
+        wait = round(max(0.0, self._release_at - now), 3)
         self.doing = Doing.RESTING
-        self._retry_at = now + wait
+        others_can = self._quarantine.take(step, refusal, what)
+        if not others_can:
+            self._release()
+            self._retry_at = now + wait
         self._report(
             Refused(self.dpid, self._sent.revision, *refusal, step, what, wait, self._sent.epoch)
         )
+        if others_can:
+            self._due = self._whole = True
+            if self._plan.meters:  # outside the bundle, so they may have been done
+                self._look(self._wire)
+            self.proceed(now)
+
+    def _release(self) -> None:
+        self._quarantine.release()
+        self._release_at = inf
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -212,7 +253,8 @@ class Upkeep:
         """When `tick` has something to do."""
         if self.doing is not Doing.RESTING:
             return inf
-        return min(inf if self._retry_at is None else self._retry_at, self._audit_at)
+        retry = inf if self._retry_at is None else self._retry_at
+        return min(retry, self._release_at, self._audit_at)
 
     def proceed(self, now: float) -> None:
         """Do the next thing, if nothing is under way."""
@@ -225,6 +267,9 @@ class Upkeep:
                 self._look(self._wire)
         elif self.desired is not None and self._due:
             self._make(self.desired, self.observed, self._wire, now)
+        elif now >= self._release_at:
+            self._release()
+            self._look(self._wire)
         elif now >= self._audit_at:
             self._auditing = True
             self._look(self._wire)
@@ -248,6 +293,7 @@ class Upkeep:
             )
             return
         self._report_blocked(plan, None if whole else pending)
+        plan = self._quarantine.sift(plan)
         held = None
         if not desired.forced:
             held = guard(plan, observed, desired.revision, self.revision, self.suspect)
@@ -260,14 +306,19 @@ class Upkeep:
         self._auditing = self._whole = False
         self._sent, self._plan = desired, plan
         if not plan:
-            self._in_sync(desired, plan)
+            self._in_sync(desired, plan, now)
             return
         self._plan_id += 1
         self._tried_at, self.doing = now, Doing.SENDING
         wire.send_plan(self._plan_id, plan)
 
-    def _in_sync(self, desired: DesiredBridge, plan: BridgePlan) -> None:
+    def _in_sync(self, desired: DesiredBridge, plan: BridgePlan, now: float) -> None:
         self.revision, self.suspect = desired.revision, False
+        if self._quarantine:
+            wait, culprits = round(max(0.0, self._release_at - now), 3), self._quarantine.culprits
+            self._report(Quarantined(self.dpid, desired.revision, culprits, wait, desired.epoch))
+            return
+        self._failures = 0
         self._report(InSync(self.dpid, desired.revision, plan, desired.epoch))
 
     def _report_blocked(self, plan: BridgePlan, pending: Changed | None) -> None:
