@@ -93,8 +93,8 @@ def test_a_binding_to_an_unknown_host_counts_for_nothing(intent):
 def test_holders_are_where_the_tenant_is(intent):
     compiler = compiled(intent)
     assert compiler.holders(A) == {"h1", "h2"}
-    assert compiler.endpoints_needing("h2") == {A, B}
-    assert compiler.endpoints_needing("h3") == frozenset()
+    assert compiler.bound_on("h2") == {B}
+    assert compiler.bound_on("h3") == frozenset()
 
 
 def test_a_port_used_again_speaks_for_its_newest_endpoint(intent):

@@ -236,3 +236,72 @@ def test_a_binding_that_could_not_be_written_is_written_later(world, monkeypatch
             world.controller.handle([shown("h1", "red/web")])
     world.hear()
     assert world.store.snapshot().bindings[WEB].host == "h1"
+
+
+def app(number):
+    return Key("Endpoint", "red", f"app{number}")
+
+
+@pytest.fixture
+def five(world):
+    """Five hosts with an endpoint each, all of one network, all ready."""
+    numbers = range(1, 6)
+    for n in numbers:
+        tunnel = [f"192.0.2.{n}"]
+        world.apply(edit("Host", f"h{n}", ovsdb=f"unix:/run/h{n}/db.sock", tunnelAddresses=tunnel))
+        world.hear(Database(f"h{n}", True), Channel(f"h{n}", True, "OpenFlow15"))
+    world.apply(*(edit("Endpoint", f"app{n}", "red", network="web") for n in numbers))
+    world.hear(*(shown(f"h{n}", f"red/app{n}") for n in numbers))
+    world.confirm(*(f"h{n}" for n in numbers))
+    assert all(world.condition(app(n)) == ("True", "Confirmed") for n in numbers)
+    return world
+
+
+@pytest.mark.parametrize("order", ["12345", "54321", "35142"])
+def test_whoever_confirms_last_makes_it_ready(five, order):
+    five.hear(shown("h1", "red/app1", "red/web"))
+    for number in order:
+        assert five.condition(WEB) == ("False", "Programming")
+        five.confirm(f"h{number}")
+    assert five.condition(WEB) == ("True", "Confirmed")
+
+
+@pytest.mark.parametrize("gone", [Channel("h3", False, "", "EchoTimeout", ""), None])
+def test_a_host_that_leaves_holds_nobody_up_any_more(five, gone):
+    five.hear(shown("h1", "red/app1", "red/web"))
+    five.confirm("h1", "h2", "h4", "h5")
+    assert five.condition(WEB) == ("False", "Programming")
+    if gone:
+        five.hear(gone)
+    else:
+        five.apply(delete("Endpoint", "app3", "red"))
+        five.apply(delete("Host", "h3"))
+        five.confirm("h1", "h2", "h4", "h5")
+    assert five.condition(WEB) == ("True", "Confirmed")
+
+
+def test_what_a_host_says_concerns_only_those_it_can_change(five, monkeypatch):
+    looked_at = []
+    status = Controller._status
+
+    def spy(controller, snapshot, key, before):
+        looked_at.append(key)
+        return status(controller, snapshot, key, before)
+
+    monkeypatch.setattr(Controller, "_status", spy)
+    host = Key("Host", "", "h3")
+    five.controller.handle([Tunnels("h3", {}), Database("h3", False, "Refused")])
+    five.confirm("h3")
+    assert set(looked_at) == {host}
+    five.controller.handle([Channel("h3", False, "", "EchoTimeout", "")])
+    assert set(looked_at) == {host, app(3)}
+
+
+def test_every_binding_has_a_sequence_of_its_own(five):
+    taken = {key: b.sequence for key, b in five.store.snapshot().bindings.items()}
+    five.controller.handle([shown("h2", "red/app2", "red/web")])
+    five.controller.handle([shown("h3", "red/app3", "red/app")])
+    five.settle()
+    now = [b.sequence for key, b in five.store.snapshot().bindings.items() if key not in taken]
+    assert len(set(now)) == 2
+    assert min(now) > max(taken.values())

@@ -15,9 +15,7 @@ from typing import Any, cast
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.facts import (
     BOUND_ON,
-    ENDPOINTS_OF_NETWORK,
     INDEXES,
-    NETWORKS_OF_TENANT,
     everything,
     facts,
     tunnel_facts,
@@ -174,16 +172,9 @@ class Compiler:
         everywhere = self._database.value(tenant_presence, endpoint.tenant) or frozenset()
         return everywhere | {at.host}
 
-    def endpoints_needing(self, host: str) -> frozenset[Key]:
-        """Endpoints that have this host among their holders. O(endpoints of tenants there)."""
-        find = self._database.find
-        tenants = {key.tenant for key in find(BOUND_ON, host)}
-        return frozenset(
-            endpoint
-            for tenant in tenants
-            for network in find(NETWORKS_OF_TENANT, tenant)
-            for endpoint in find(ENDPOINTS_OF_NETWORK, network)
-        )
+    def bound_on(self, host: str) -> frozenset[Key]:
+        """Endpoints bound to a host, whether or not they are compiled."""
+        return self._database.find(BOUND_ON, host)
 
     def unit(self, host: str, flow: FlowKey) -> Unit | None:
         """The unit (feature and object) that a flow of a bridge comes from."""

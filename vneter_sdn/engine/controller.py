@@ -34,18 +34,20 @@ from vneter_sdn.engine.port import (
     Tunnels,
 )
 from vneter_sdn.engine.reports import (
+    NAMED,
     HostView,
     accepted,
     endpoint_conditions,
     endpoint_details,
     host_conditions,
     host_details,
+    lagging,
     stamp,
     was_ready,
 )
 from vneter_sdn.model.datapath import datapath_id
 from vneter_sdn.model.flow import FlowKey
-from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
+from vneter_sdn.model.snapshot import Binding, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
 
 _log = logging.getLogger(__name__)
@@ -73,6 +75,10 @@ class Controller:
         self._interface_of: dict[Key, str] = {}
         self._stale: set[Key] = set()
         """Objects whose report may have to change."""
+        self._awaiting: dict[str, set[Key]] = {}
+        """By host: endpoints that said they wait for it, and have to be looked at when it moves."""
+        self._sequence = 0
+        """The highest sequence of a binding, ever."""
         self._undecided: set[str] = set()
         """Interface ids whose binding may have to change."""
         self._reported: dict[Key, Status] = {}
@@ -148,9 +154,11 @@ class Controller:
         view = self._views.get(host)
         if view is None:
             return
-        self._views[host] = replace(view, **changes)  # type: ignore[arg-type]
+        seen = self._views[host] = replace(view, **changes)  # type: ignore[arg-type]
         self._stale.add(Key("Host", "", host))
-        self._stale |= self._compiler.endpoints_needing(host)
+        if seen.carries != view.carries:
+            self._stale |= self._compiler.bound_on(host)
+        self._stale |= self._awaiting.pop(host, set())
 
     def _take_ports(self, host: str, ports: Sequence[Port]) -> None:
         if host not in self._views:
@@ -173,6 +181,8 @@ class Controller:
                 frozenset(snapshot.statuses),
             )
         self._index(snapshot, delta.objects)
+        found = (snapshot.bindings.get(endpoint) for endpoint in delta.bindings)
+        self._sequence = max(self._sequence, *(b.sequence for b in found if b), 0)
         self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
         anew = self._take_hosts(snapshot)
         changes = self._compiler.take(snapshot, delta)
@@ -225,6 +235,7 @@ class Controller:
             self._southbound.release(host)
             self._views.pop(host, None)
             self._seen = forget(self._seen, host)
+            self._stale |= self._compiler.bound_on(host) | self._awaiting.pop(host, set())
 
     # What follows from it
 
@@ -252,10 +263,10 @@ class Controller:
     def _bind(self, snapshot: Snapshot) -> None:
         wanted = {i: self._interfaces[i] for i in self._undecided if i in self._interfaces}
         if wanted:
-            newest = max((b.sequence for b in snapshot.bindings.values()), default=0)
-            decision = decide(wanted, snapshot.bindings, self._seen, newest)
+            decision = decide(wanted, snapshot.bindings, self._seen, self._sequence)
             if decision.bound or decision.unbound:
                 self._store.bind(decision.bound, decision.unbound)
+                self._sequence += len(decision.bound)
         self._undecided.clear()
 
     def _report(self, snapshot: Snapshot) -> None:
@@ -294,11 +305,16 @@ class Controller:
         own = self._views.get(binding.host) if binding else None
         if before is not None and own is not None and not own.settled:
             return None
-        conditions = endpoint_conditions(
-            binding,
-            self._touched.get(key, 0),
-            self._views,
-            self._compiler.holders(key),
-            was_ready(before, revision, binding),
-        )
+        ready = was_ready(before, revision, binding)
+        behind = [] if ready or binding is None else self._behind(key, binding)
+        epoch = self._touched.get(key, 0)
+        conditions = endpoint_conditions(binding, epoch, self._views, behind, ready)
         return Status(key, revision, conditions, endpoint_details(binding))
+
+    def _behind(self, key: Key, binding: Binding) -> list[str]:
+        """Hosts that an endpoint waits for; it will be looked at again when a named one moves."""
+        epoch, holders = self._touched.get(key, 0), self._compiler.holders(key)
+        hosts = lagging(binding, epoch, self._views, holders)
+        for host in hosts[:NAMED]:
+            self._awaiting.setdefault(host, set()).add(key)
+        return hosts

@@ -10,6 +10,9 @@ from typing import Any
 from vneter_sdn.engine.port import Tunnel
 from vneter_sdn.model.snapshot import Binding, Condition, Status
 
+NAMED = 3
+"""Hosts that an endpoint says it waits for; of more than these it says "and others"."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostView:
@@ -38,6 +41,11 @@ class HostView:
     def in_sync(self) -> bool:
         """Whether its bridge holds all that is desired."""
         return self.channel and self.confirmed >= self.desired and not self.blocked
+
+    @property
+    def carries(self) -> tuple[object, ...]:
+        """What the conditions of endpoints on this host depend on, besides `lagging`."""
+        return self.settled, self.channel, self.refused, self.refused_message
 
     def holds(self, epoch: int) -> bool:
         """Whether what changed at ``epoch`` has been confirmed."""
@@ -148,14 +156,23 @@ def endpoint_conditions(
     if not own.channel or own.refused:
         reason, message = _sync_reason(own)
         return condition("Ready", False, reason, f"{binding.host}: {message}"), bound
-    waiting = sorted(
+    waiting = [] if ready else lagging(binding, epoch, views, holders)
+    if waiting:
+        more = " and others" if len(waiting) > NAMED else ""
+        message = f"waiting for {', '.join(waiting[:NAMED])}{more}"
+        return condition("Ready", False, "Programming", message), bound
+    return condition("Ready", True, "Confirmed"), bound
+
+
+def lagging(
+    binding: Binding, epoch: int, views: Mapping[str, HostView], holders: Iterable[str]
+) -> list[str]:
+    """Connected bridges that must know an endpoint and have not confirmed that; sorted."""
+    return sorted(
         host
         for host in {binding.host, *holders}
         if (view := views.get(host)) and view.channel and not view.holds(epoch)
     )
-    if waiting and not ready:
-        return condition("Ready", False, "Programming", f"waiting for {', '.join(waiting)}"), bound
-    return condition("Ready", True, "Confirmed"), bound
 
 
 def accepted() -> tuple[Condition, ...]:
