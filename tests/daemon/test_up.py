@@ -101,7 +101,8 @@ def test_a_second_one_is_refused_and_disturbs_nothing(start, scratch):
     for named, directory in (({}, "state"), ({"STATE_DIR": scratch / "other"}, "run")):
         second, _, log = start(**named)
         assert second.wait(20) == 1
-        assert f"another controller runs on {scratch / directory}" in log.read_text()
+        said = f"another controller (pid {process.pid}) runs on {scratch / directory};"
+        assert said in log.read_text()
     assert answers(server)
 
 

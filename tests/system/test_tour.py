@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The five minutes of README.md, word for word, with real hosts."""
 
+import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -61,17 +63,22 @@ def place():
 
 
 def play(script, directory, variables, seconds):
-    """Run a script as it stands; its output. It and all it started end with it."""
+    """Run a script as it stands; its output. All it started is told to end when it does."""
     (directory / "tour.sh").write_text(script, "utf-8")
     with (directory / "told").open("w+", encoding="utf-8") as told:
-        done = subprocess.run(
-            ["timeout", "--kill-after=10", str(seconds), "bash", "-eu", "tour.sh"],
-            cwd=directory, env=os.environ | variables, stdin=subprocess.DEVNULL,
-            stdout=told, stderr=told, check=False,
+        running = subprocess.Popen(
+            ["bash", "-eu", "tour.sh"], cwd=directory, env=os.environ | variables,
+            stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True,
         )  # fmt: skip
+        try:
+            code = running.wait(seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGTERM)
+            running.wait(20)
         told.seek(0)
         text = told.read()
-    assert done.returncode == 0, text
+    assert code == 0, text
     return text
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from vneter_sdn.errors import NotFound, VneterError
+from vneter_sdn.errors import IntentError, NotFound, VneterError
 
 app = typer.Typer(
     name="fleet",
@@ -71,7 +71,11 @@ def up(
     with _told():
         started = time.monotonic()
         plan = underlay.read_topology(topology) if topology else underlay.star(hosts, nics)
-        made = bring_up(_layout(), plan, datapath, _progress)
+        try:
+            made = bring_up(_layout(), plan, datapath, _progress)
+        except KeyboardInterrupt:
+            _progress("interrupted: repeat it to finish, or `vneterctl fleet down` to remove it")
+            raise
         _progress(f"{len(made)} hosts are up after {time.monotonic() - started:.1f} s")
         if register:
             _register(server, made)
@@ -94,6 +98,10 @@ def down(server: Server = _SERVER, register: Register = True) -> None:
                 for record in (workload for workload in workloads if workload.declared):
                     _forget(controller, record.tenant, record.name)
                 deregister(controller, known)
+            except IntentError as refused:
+                _progress("the controller still has some of its hosts:")
+                for problem in refused.problems:
+                    _progress(f"  {problem.object} {problem.message}")
             except VneterError as error:
                 _progress(f"the controller still has some of its objects: {error}")
         _progress("the fleet is down")

@@ -44,7 +44,7 @@ def _held(directory: Path, option: str) -> Iterator[None]:
     path = directory / "controller.lock"
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        lock = path.open("w")
+        lock = path.open("a+")
     except OSError as refused:
         message = f"cannot use {directory}: {refused.strerror}; run as root, or give {option}"
         raise CannotRun(message) from None
@@ -54,9 +54,13 @@ def _held(directory: Path, option: str) -> Iterator[None]:
             if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 raise BlockingIOError  # its holder ended, and somebody else was quicker
         except OSError:
+            lock.seek(0)
+            who = lock.read(20).strip() or "unknown"
             raise AlreadyRunning(
-                f"another controller runs on {directory}; stop it, or give {option}"
+                f"another controller (pid {who}) runs on {directory}; stop it, or give {option}"
             ) from None
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
         try:
             yield
         finally:

@@ -232,7 +232,7 @@ def _summary(objects: Sequence[Manifest]) -> str:
 
 
 def _explore(server: str, pid: int) -> str:
-    end = f"kill {pid}" if pid else "end the controller (vneterctl up)"
+    end = f"kill {pid}" if pid else "end the controller that was running before"
     return f"""
 Everything is left running. To explore:
   vneterctl get endpoints -o wide            what runs where (REST: {server}/v1/endpoints)
@@ -241,7 +241,10 @@ Everything is left running. To explore:
   vneterctl fleet exec h1 -- ovs-ofctl --names -O OpenFlow15 dump-flows br-int
   vneterctl fleet move red/web1 h3           live migration
   vneterctl fleet probe --tcp 8080 --udp 5353
-To end it: vneterctl fleet down; {end}"""
+To end it:
+  vneterctl delete -f topologies/demo        tenants, networks and endpoints
+  vneterctl fleet down                       hosts and workloads
+  {end}"""
 
 
 def _width() -> int | None:

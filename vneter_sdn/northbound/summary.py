@@ -34,7 +34,9 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
             waiting.append({"object": resources.reference(key), **told, **since})
         if key.kind == "Host":
             hosts.append(host_summary(key, status))
-    waiting.sort(key=lambda one: one["since"])
+    # At one time, causes come before what they cause: hosts before endpoints.
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    waiting.sort(key=lambda one: (one["since"], order[one["object"]["kind"]]))
     hosts.sort(key=lambda one: one["ready"] == "True")
     return {
         "kinds": kinds,
