@@ -30,14 +30,14 @@ def one_host(lab):
     return lab
 
 
-def ping(lab, port: int, to: str, *more: str) -> None:
-    lab.within(str(port), "ping", "-n", "-c", "2", "-i", "0.1", "-W", "3", *more, to)
+def ping(lab, port: int, to: str, *more: str) -> str:
+    return lab.within(str(port), "ping", "-n", "-c", "2", "-i", "0.1", "-W", "3", *more, to)
 
 
 @pytest.mark.parametrize("size", ["56", "1300", "4000"])
 @pytest.mark.parametrize("gateway", ["10.1.0.1", "fd01::1"])
 def test_gateway_answers_echo_of_any_size(one_host, gateway, size):
-    ping(one_host, 1, gateway, "-s", size)
+    assert " 0% packet loss" in ping(one_host, 1, gateway, "-s", size)
 
 
 def test_neighbours_are_learnt_from_our_answers(one_host):
@@ -72,7 +72,8 @@ def test_a_neighbour_stays_reachable_by_unicast_probes(one_host):
     settled(one_host)
     ping(one_host, 1, "fd01::3")
     one_host.within("1", "ip", "-6", "neigh", "change", "fd01::3", "dev", "e0", "nud", "probe")
-    eventually(one_host, 1, "ip -6 neigh show fd01::3", lambda seen: "REACHABLE" in seen)
+    shown = "ip -6 neigh show fd01::3"
+    assert eventually(one_host, 1, shown, lambda seen: "REACHABLE" in seen)
 
 
 def test_duplicate_address_detection_finds_nobody(one_host):

@@ -32,7 +32,7 @@ def assert_gone(layout):
 
 
 def ping(layout, host, address, *words):
-    run(
+    return run(
         ["ping", "-c", "2", "-i", "0.2", "-W", "2", *words, address],
         netns=f"{layout.prefix}-{host}",
     )
@@ -190,7 +190,9 @@ def test_every_host_of_every_topology_reaches_every_tunnel_address(layout, path)
         for address in target.addresses
     ]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda pair: ping(layout, *pair), pairs))
+        answers = list(pool.map(lambda pair: ping(layout, *pair), pairs))
+    assert answers
+    assert all(" 0% packet loss" in answer for answer in answers)
 
 
 def test_hosts_register_and_deregister_only_themselves(layout, controller):

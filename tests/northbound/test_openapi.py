@@ -7,7 +7,7 @@ import json
 import re
 
 import msgspec
-import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.northbound.openapi import document
@@ -36,8 +36,8 @@ def test_every_reference_resolves():
 
 
 def test_it_is_valid():
-    validator = pytest.importorskip("openapi_spec_validator")
-    validator.validate(json.loads(json.dumps(document())))
+    served = json.loads(json.dumps(document()))
+    assert list(OpenAPIV31SpecValidator(served).iter_errors()) == []
 
 
 def test_it_is_served(rest):

@@ -74,6 +74,8 @@ def test_nobody_is_refused_for_what_one_client_has_not_seen(connect: Any, given:
         first.apply([given.edit("Tenant", "red")], author="a")
         first.apply([given.edit("Network", f"n{number}", prefixes=[prefix])], author="a")
         second.apply([given.endpoint(f"e{number}", f"n{number}")], author="b")
+    settled(second, first)
+    assert len(owners(first, "slot")) == 20
 
 
 def test_kill_loses_nothing_acknowledged(
