@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple, cast
 
 from vneter_sdn.compile.features.unit import Part
+from vneter_sdn.compile.pace import Breathe, on_and_on, paced
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
 from vneter_sdn.model.snapshot import Key
@@ -217,7 +218,8 @@ Changed = Mapping[Unit, tuple[tuple[Part, ...], tuple[Part, ...]]]
 class Bridges:
     """All bridges. O(items that change, times bridges that hold them) per update."""
 
-    def __init__(self) -> None:
+    def __init__(self, breathe: Breathe = on_and_on) -> None:
+        self._breathe = breathe
         self._bridges: dict[str, _Bridge] = {}
 
     def apply(self, changed: Changed) -> dict[str, BridgeDelta]:
@@ -227,7 +229,7 @@ class Bridges:
             PipelineError: one unit claims a key twice, with different meanings.
         """
         work: dict[str, _Work] = {}
-        for unit, parts in changed.items():
+        for unit, parts in paced(changed.items(), self._breathe):
             for which, moved in enumerate(_differences(*parts)):
                 for part in moved:
                     claims = _claims(part)
@@ -244,11 +246,12 @@ class Bridges:
         self, host: str, removed: Sequence[_Claims], added: Sequence[_Claims]
     ) -> BridgeDelta | None:
         bridge = self._bridges.setdefault(host, _Bridge())
-        for unit, claims in removed:
+        for unit, claims in paced(removed, self._breathe):
             bridge.yield_up(unit, claims)
-        for unit, claims in added:
+        for unit, claims in paced(added, self._breathe):
             bridge.claim(unit, claims)
         delta = bridge.harvest()
+        self._breathe()
         if not bridge.owner:
             del self._bridges[host]
         return delta

@@ -21,6 +21,7 @@ from vneter_sdn.compile.facts import (
     tunnel_facts,
 )
 from vneter_sdn.compile.features import FEATURES
+from vneter_sdn.compile.pace import Breathe, on_and_on
 from vneter_sdn.compile.queries import (
     bridge_of,
     host_key,
@@ -90,12 +91,14 @@ class Compiler:
 
     Args:
         advertised: OpenFlow target for hosts that neither name one nor are local.
+        breathe: called every few milliseconds while something is taken in; nothing that runs then
+            may use this compiler.
     """
 
-    def __init__(self, advertised: str = "") -> None:
-        self._database = Database(INDEXES, _OUTPUTS)
+    def __init__(self, advertised: str = "", breathe: Breathe = on_and_on) -> None:
+        self._database = Database(INDEXES, _OUTPUTS, breathe)
         self._database.update({Fact(ADVERTISED, ""): advertised})
-        self._bridges = Bridges()
+        self._bridges = Bridges(breathe)
         self._touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
 

@@ -24,6 +24,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+from vneter_sdn.compile.pace import STEP, Breathe, on_and_on, paced
 from vneter_sdn.errors import PipelineError
 
 K = TypeVar("K", bound=Hashable)
@@ -179,11 +180,17 @@ class Database:
     Args:
         indexes: secondary indexes; each relation also has the one of all its keys.
         outputs: per relation, the queries whose value is wanted for every key of that relation.
+        breathe: called now and then during an update. It must not come back to this database:
+            one update at a time, and no look at what is half done.
     """
 
     def __init__(
-        self, indexes: Iterable[Index], outputs: Mapping[str, tuple[Query[Any, Any], ...]]
+        self,
+        indexes: Iterable[Index],
+        outputs: Mapping[str, tuple[Query[Any, Any], ...]],
+        breathe: Breathe = on_and_on,
     ) -> None:
+        self._breathe = breathe
         self._indexes: dict[str, list[Index]] = {}
         for index in indexes:
             self._indexes.setdefault(index.relation, []).append(index)
@@ -208,7 +215,7 @@ class Database:
 
         When a query raises, the error passes through; the next update goes on from there.
         """
-        for fact, value in facts.items():
+        for fact, value in paced(facts.items(), self._breathe):
             self._put(fact, value)
         while self._queue:
             memo = self._queue[0]
@@ -340,6 +347,8 @@ class Database:
         memo.reads = {}
         self.runs += 1
         try:
+            if self.runs % STEP == 0:
+                self._breathe()
             after = memo.query.function(View(self, memo), memo.key)
         except BaseException:
             memo.reads = held | memo.reads
