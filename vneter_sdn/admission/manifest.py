@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from vneter_sdn.admission.wording import reworded
 from vneter_sdn.errors import Problem
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
 from vneter_sdn.model.snapshot import Key, Object
@@ -107,10 +108,10 @@ def _identity(key: Key, kind: Kind, metadata: Metadata, name: str) -> Iterator[P
         yield Problem(name, "metadata.name", "NameMismatch", text)
     given = metadata.tenant or ""
     if kind.tenanted and not given:
-        text = f"a {kind.name} belongs to a tenant; name it here"
+        text = f"objects of kind {kind.name} belong to a tenant; name it here"
         yield Problem(name, "metadata.tenant", "Missing", text)
     elif not kind.tenanted and given:
-        text = f"a {kind.name} belongs to no tenant; remove it"
+        text = f"objects of kind {kind.name} belong to no tenant; remove it"
         yield Problem(name, "metadata.tenant", "NotTenanted", text)
     elif given != key.tenant:
         text = f"{given!r} was given where {key.tenant!r} is expected; objects never move"
@@ -152,8 +153,9 @@ def _problem(error: msgspec.ValidationError, path: str, name: str, type_: Any) -
         text = _unknown("field", unknown[1], names)
         return Problem(name, f"{path}{where}.{unknown[1]}", "UnknownField", text)
     reason = "WrongType" if ", got " in what else "InvalidValue"
-    text = what.replace("`", "").replace("Expected", "expected", 1)
-    return Problem(name, path + where, reason, text)
+    return Problem(
+        name, path + where, reason, reworded(what, type_, (path + where).partition(".")[2])
+    )
 
 
 def _unknown(what: str, given: Any, valid: Any) -> str:

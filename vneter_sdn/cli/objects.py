@@ -62,7 +62,7 @@ def get(client: Client, kind: str, name: str, tenant: str, selector: str, form: 
     if name and selector:
         raise Usage("a name and a selector together select nothing more", "give one of them")
     if tenant and not found.tenanted:
-        raise Usage(f"a {found.name} belongs to no tenant", "leave out --tenant")
+        raise Usage(f"objects of kind {found.name} belong to no tenant", "leave out --tenant")
     if name:
         items = [client.get(*key_named(found, name, tenant))]
     else:

@@ -58,11 +58,11 @@ def key_named(kind: Kind, name: str, tenant: str = "") -> Key:
         raise Usage(f"{name!r} is no name", "write NAME or TENANT/NAME")
     if kind.tenanted and not tenant:
         raise Usage(
-            f"a {kind.name} belongs to a tenant: say which",
+            f"objects of kind {kind.name} belong to a tenant: say which",
             f"write TENANT/{name}, or add -t TENANT",
         )
     if slash and not kind.tenanted:
-        raise Usage(f"a {kind.name} belongs to no tenant", f"write {name}")
+        raise Usage(f"objects of kind {kind.name} belong to no tenant", f"write {name}")
     return Key(kind.name, tenant if kind.tenanted else "", name)
 
 

@@ -32,6 +32,13 @@ MacAddress = Annotated[
         description="An Ethernet address: 02:00:00:00:00:01.",
     ),
 ]
+BridgeName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[-A-Za-z0-9_.]{1,15}$(?!\n)",
+        description="Letters, digits, '-', '_' and '.', at most 15, as interface names are.",
+    ),
+]
 Text = Annotated[str, Meta(max_length=1024)]
 Encapsulation = Literal["geneve", "vxlan", "gre"]
 
@@ -139,9 +146,8 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
         Encapsulation, Meta(description="Of its tunnels, unless a Link says otherwise.")
     ] = "geneve"
     bridge: Annotated[
-        str,
+        BridgeName,
         Meta(
-            pattern=r"^[-A-Za-z0-9_.]{1,15}$(?!\n)",
             description="The bridge to program; made when missing. Best one of its own: flows "
             "of others in it are left alone, but Open vSwitch itself clears every flow of a bridge "
             "when that is given its first controller, so a bridge with flows of yours needs a "

@@ -229,6 +229,6 @@ def _path(kind: str, tenant: str, name: str) -> str:
     found = resources.find_kind(kind)
     parts = ["v1", *(["tenants", tenant] if tenant and found.tenanted else []), found.plural]
     if found.tenanted and name and not tenant:
-        message = f"a {found.name} belongs to a tenant: say which"
+        message = f"objects of kind {found.name} belong to a tenant: say which"
         raise IntentError(Problem(f"{found.name} {name}", "metadata.tenant", "Missing", message))
     return "".join(f"/{quote(part, safe='')}" for part in (*parts, *([name] if name else [])))

@@ -18,6 +18,12 @@ from vneter_sdn.northbound.rest.requests import Malformed, places
 _LOG = logging.getLogger("vneter.api")
 
 
+_DETAILS = {
+    404: "nothing is served at this path; GET /openapi.json lists every path",
+    405: "this path has other methods, which the Allow header names",
+}
+
+
 def install(app: Flask) -> None:
     """Answer every error of an application with a problem."""
     app.register_error_handler(Exception, answer)
@@ -38,7 +44,8 @@ def answer(error: Exception) -> Response:
 def _of_http(error: HTTPException) -> Response:
     status = error.code or 500
     found = error.problems if isinstance(error, Malformed) else ()
-    response = _respond(problems.sort_of_status(status), error.description or "", found)
+    detail = _DETAILS.get(status) or error.description or ""
+    response = _respond(problems.sort_of_status(status), detail, found)
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
