@@ -25,6 +25,7 @@ from vneter_sdn_apps.icmp_errors import IcmpErrors
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
@@ -117,6 +118,7 @@ class Core:
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
+        self._breathe = Breath(self._others)
         self._controller = self._new_controller()
 
     def run(self) -> None:
@@ -143,8 +145,15 @@ class Core:
             self._store.close()
 
     def _new_controller(self) -> Controller:
-        compiler = Compiler(self._settings.openflow_advertise)
-        return Controller(self._store, self._fabric, compiler, _now)
+        return Controller(self._store, self._fabric, self._new_compiler(), _now, self._breathe)
+
+    def _new_compiler(self) -> Compiler:
+        return Compiler(self._settings.openflow_advertise, self._breathe)
+
+    def _others(self) -> None:
+        """Let others run. A long computation that gets this far is not stuck."""
+        beat(self._settings.run_dir)
+        eventlet.sleep(0)
 
     def _handle(self, events: list[Event]) -> None:
         while len(events) < BATCH and not self._events.empty():
@@ -153,7 +162,8 @@ class Core:
                 events.append(event)
         while not self._stopping:
             try:
-                self._controller.handle(events)
+                with uncollected():
+                    self._controller.handle(events)
             except StoreUnavailable as away:
                 _log.warning("%s; what bridges hold stays", away)
                 events = []
@@ -162,9 +172,7 @@ class Core:
                 _log.exception("the engine starts over")
                 self._restarts.inc()
                 eventlet.sleep(RETRY)
-                self._controller = self._controller.renewed(
-                    Compiler(self._settings.openflow_advertise)
-                )
+                self._controller = self._controller.renewed(self._new_compiler())
                 events = [Stored(self._store.snapshot(), Delta())]
             else:
                 return

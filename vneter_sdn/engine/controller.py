@@ -19,6 +19,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
+from vneter_sdn.compile.pace import Breathe, on_and_on, paced
 from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
 from vneter_sdn.engine.port import (
     Blocked,
@@ -54,11 +55,26 @@ _log = logging.getLogger(__name__)
 
 
 class Controller:
-    """Turns what is asked for into what bridges hold, and says how far that has come."""
+    """Turns what is asked for into what bridges hold, and says how far that has come.
+
+    Args:
+        store: where intent comes from and reports go to.
+        southbound: hosts and their bridges.
+        compiler: a new one.
+        now: the time, RFC 3339.
+        breathe: called between hosts and between reports; nothing that runs then may call this
+            controller. Events that arrive meanwhile wait for the next `handle`.
+    """
 
     def __init__(
-        self, store: Store, southbound: Southbound, compiler: Compiler, now: Callable[[], str]
+        self,
+        store: Store,
+        southbound: Southbound,
+        compiler: Compiler,
+        now: Callable[[], str],
+        breathe: Breathe = on_and_on,
     ) -> None:
+        self._breathe = breathe
         self._store = store
         self._southbound = southbound
         self._compiler = compiler
@@ -96,7 +112,7 @@ class Controller:
 
         Give it ``Stored`` with the whole snapshot next.
         """
-        fresh = Controller(self._store, self._southbound, compiler, self._now)
+        fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
         fresh._seen, fresh._clock = self._seen, self._clock
         fresh._epoch = self._epoch
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
@@ -248,7 +264,7 @@ class Controller:
         hosts = (set(changes) | anew) & set(self._views)
         if hosts:
             self._epoch += 1
-        for host in sorted(hosts):
+        for host in paced(sorted(hosts), self._breathe, 1):
             self._views[host] = replace(self._views[host], desired=self._epoch)
             changed = None if host in anew else changes[host] or None
             state, revision = self._compiler.bridge(host), self._snapshot.revision
@@ -272,7 +288,8 @@ class Controller:
     def _report(self, snapshot: Snapshot) -> None:
         now = self._now()
         reports = []
-        for key in sorted(k for k in self._stale if k in snapshot.objects):
+        stale = sorted(key for key in self._stale if key in snapshot.objects)
+        for key in paced(stale, self._breathe):
             before = self._reported.get(key) or snapshot.statuses.get(key)
             status = self._status(snapshot, key, before)
             if status is None:
