@@ -10,6 +10,7 @@ from vneter_sdn.engine.port import (
     Channel,
     Confirmed,
     Database,
+    LeftOut,
     Ports,
     Refused,
     Stored,
@@ -305,3 +306,63 @@ def test_every_binding_has_a_sequence_of_its_own(five):
     now = [b.sequence for key, b in five.store.snapshot().bindings.items() if key not in taken]
     assert len(set(now)) == 2
     assert min(now) > max(taken.values())
+
+
+def test_who_is_refused_by_a_bridge_is_told_and_nobody_else_is_held_up(world):
+    world.hear(shown("h1", "red/web", "red/app"))
+    world.confirm("h2")
+    desired = world.southbound.flows["h1"]
+    compiler = world.controller._compiler
+    bad = next(key for key in desired.state.flows if compiler.unit("h1", key).subject == WEB)
+    world.hear(LeftOut("h1", desired.epoch, ((bad, "OpenFlow error (5, 1)"),)))
+    assert world.condition(WEB) == ("False", "RejectedByBridge")
+    assert world.condition(WEB, "Bound") == ("True", "Bound")
+    assert world.condition(Key("Endpoint", "red", "app")) == ("True", "Confirmed")
+    host = Key("Host", "", "h1")
+    assert world.condition(host, "InSync") == ("False", "BundleRejected")
+    assert world.condition(host) == ("False", "BundleRejected")
+    (message,) = [c.message for c in world.store.snapshot().statuses[host].conditions
+                  if c.type == "InSync"]  # fmt: skip
+    assert "1 object" in message
+    assert str(WEB) in message
+    network = next(
+        key for key in desired.state.flows if compiler.unit("h1", key).subject.kind == "Network"
+    )
+    world.hear(LeftOut("h1", desired.epoch, ((network, "full"),)))
+    assert world.condition(WEB) == ("True", "Confirmed")
+    assert world.condition(Key("Network", "red", "web")) == ("False", "RejectedByBridge")
+    world.confirm("h1")
+    assert world.condition(Key("Network", "red", "web")) == ("True", "Accepted")
+    assert world.condition(host, "InSync") == ("True", "Confirmed")
+
+
+def test_what_a_bridge_refused_is_not_held_against_it_once_it_is_away(world):
+    world.hear(shown("h1", "red/web"))
+    world.confirm("h2")
+    desired = world.southbound.flows["h1"]
+    flow = next(
+        k for k in desired.state.flows if world.controller._compiler.unit("h1", k).subject == WEB
+    )
+    world.hear(LeftOut("h1", desired.epoch, ((flow, "full"),)))
+    world.hear(Channel("h1", False, "", "EchoTimeout", ""))
+    assert world.condition(Key("Host", "", "h1"), "InSync") == ("False", "NoChannel")
+    assert world.condition(WEB) == ("False", "NoChannel")
+
+
+def test_what_a_bridge_refused_goes_with_its_host_and_outlives_a_restart_of_the_engine(world):
+    world.hear(shown("h1", "red/web"), shown("h2", "red/app"))
+    world.confirm("h1", "h2")
+    desired = world.southbound.flows["h2"]
+    of = world.controller._compiler.unit
+    flow = next(k for k in desired.state.flows if of("h2", k).subject == WEB)
+    world.hear(LeftOut("h2", desired.epoch, ((flow, "full"),)))
+    assert world.condition(WEB) == ("False", "RejectedByBridge")
+    world.controller = world.controller.renewed(Compiler())
+    world.known = None
+    world.settle()
+    world.hear(LeftOut("h2", world.southbound.flows["h2"].epoch, ((flow, "full"),)))
+    assert world.condition(WEB) == ("False", "RejectedByBridge")
+    world.apply(delete("Endpoint", "app", "red"))
+    world.apply(delete("Host", "h2"))
+    world.confirm("h1")
+    assert world.condition(WEB) == ("True", "Confirmed")

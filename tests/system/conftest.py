@@ -233,10 +233,10 @@ class Switch:
                       "type=dummy", f"external_ids:iface-id={interface_id}"]  # fmt: skip
         self.vsctl(*words[1:])
 
-    def flows(self):
-        """How many flows of ours ``br-int`` holds."""
-        target = f"unix:{self.directory}/br-int.mgmt"
-        return self._run("ovs-ofctl", "-OOpenFlow15", "dump-flows", target).count("cookie=0x76")
+    def flows(self, *which):
+        """How many flows of ours ``br-int`` holds; ``which`` may say of which table."""
+        words = ("ovs-ofctl", "-OOpenFlow15", "dump-flows", f"unix:{self.directory}/br-int.mgmt")
+        return self._run(*words, *which).count("cookie=0x76")
 
     def down(self):
         for process in reversed(self.processes):

@@ -17,11 +17,12 @@ from vneter_sdn.engine.port import (
     Database,
     Desired,
     Event,
+    LeftOut,
 )
 from vneter_sdn.engine.port import Refused as NotHeld
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
-from vneter_sdn.reconcile.plan import Changed
+from vneter_sdn.reconcile.plan import Changed, Step, Verb
 from vneter_sdn.southbound.openflow.bridges import (
     BridgeConnected,
     BridgeDisconnected,
@@ -29,8 +30,15 @@ from vneter_sdn.southbound.openflow.bridges import (
     OpenFlowBridges,
     PeerRefused,
 )
+from vneter_sdn.southbound.openflow.quarantine import Culprit
 from vneter_sdn.southbound.openflow.upkeep import Blocked as FlowsBlocked
-from vneter_sdn.southbound.openflow.upkeep import DesiredBridge, Held, InSync, Refused
+from vneter_sdn.southbound.openflow.upkeep import (
+    DesiredBridge,
+    Held,
+    InSync,
+    Quarantined,
+    Refused,
+)
 
 _log = logging.getLogger(__name__)
 _VERSIONS = {5: "OpenFlow14", 6: "OpenFlow15"}
@@ -180,7 +188,7 @@ class Fabric:
         host = self._by_dpid.get(event.dpid)
         if host is not None:
             self._log(host, event)
-            if isinstance(event, InSync):
+            if isinstance(event, InSync | Quarantined):
                 self._highwater.confirmed(event.revision)
         translated = None if host is None else _translated(host, event)
         if host is not None and translated is not None:
@@ -225,12 +233,22 @@ def _translated(host: str, event: BridgeEvent) -> Event | None:
             return Channel(host, False, "", str(reason), message)
         case InSync(epoch=epoch):
             return Confirmed(host, epoch)
+        case Refused(going_on=True):
+            return None  # what becomes of it follows at once
         case Refused(epoch=epoch, kind=kind, code=code, step=step, what=what):
             message = f"OpenFlow error ({kind}, {code}) {what} for {step}; trying again"
             return NotHeld(host, epoch, "BundleRejected", message)
+        case Quarantined(epoch=epoch, culprits=culprits):
+            return LeftOut(host, epoch, tuple((c.flow.key, _error(c)) for c in culprits))
         case FlowsBlocked(flows=flows):
             return Blocked(host, tuple(str(flow.key) for flow in flows))
         case Held(reason=reason):
             return NotHeld(host, 0, "ShrinkHeld", str(reason))
         case _:
             return None
+
+
+def _error(culprit: Culprit) -> str:
+    what = f" {culprit.what}" if culprit.what else ""
+    step = Step(Verb.ADD, culprit.flow)
+    return f"OpenFlow error ({culprit.kind}, {culprit.code}){what} for {step}"

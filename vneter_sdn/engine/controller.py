@@ -28,6 +28,7 @@ from vneter_sdn.engine.port import (
     Database,
     Desired,
     Event,
+    LeftOut,
     Ports,
     Refused,
     Southbound,
@@ -43,12 +44,13 @@ from vneter_sdn.engine.reports import (
     host_conditions,
     host_details,
     lagging,
+    rejected,
     stamp,
     was_ready,
 )
 from vneter_sdn.model.datapath import datapath_id
 from vneter_sdn.model.flow import FlowKey
-from vneter_sdn.model.snapshot import Binding, Delta, Key, Pools, Snapshot, Status
+from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
 
 _log = logging.getLogger(__name__)
@@ -97,6 +99,8 @@ class Controller:
         """The highest sequence of a binding, ever."""
         self._undecided: set[str] = set()
         """Interface ids whose binding may have to change."""
+        self._left_out: dict[Key, dict[str, str]] = {}
+        """Objects that bridges refuse flows of: by host, the error."""
         self._reported: dict[Key, Status] = {}
         """What was written last, which the snapshot may not show yet."""
         self._unnumbered: set[Key] = set()
@@ -114,7 +118,7 @@ class Controller:
         """
         fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
         fresh._seen, fresh._clock = self._seen, self._clock
-        fresh._epoch = self._epoch
+        fresh._epoch, fresh._left_out = self._epoch, self._left_out
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
         fresh._undecided = {i for ports in self._seen.values() for i in ports}
         for host, view in self._views.items():
@@ -159,8 +163,13 @@ class Controller:
                     refused="",
                     refused_message="",
                 )
+                self._leave_out(host, ())
             case Confirmed(host=host, epoch=epoch):
                 self._see(host, confirmed=epoch, refused="", refused_message="")
+                self._leave_out(host, ())
+            case LeftOut(host=host, epoch=epoch, culprits=culprits):
+                self._see(host, confirmed=epoch, refused="", refused_message="")
+                self._leave_out(host, culprits)
             case Blocked(host=host, flows=flows):
                 self._see(host, blocked=flows)
             case Refused(host=host, reason=reason, message=message):
@@ -175,6 +184,23 @@ class Controller:
         if seen.carries != view.carries:
             self._stale |= self._compiler.bound_on(host)
         self._stale |= self._awaiting.pop(host, set())
+
+    def _leave_out(self, host: str, culprits: Iterable[tuple[FlowKey, str]]) -> None:
+        view = self._views.get(host)
+        if view is None:
+            return
+        found: dict[Key, str] = {}
+        for flow, message in culprits:
+            unit = self._compiler.unit(host, flow)
+            found[unit.subject if unit else Key("Host", "", host)] = message
+        if found == view.left_out:
+            return
+        self._stale |= found.keys() | view.left_out.keys()
+        for key in view.left_out:
+            self._left_out.get(key, {}).pop(host, None)
+        for key, message in found.items():
+            self._left_out.setdefault(key, {})[host] = message
+        self._views[host] = replace(view, left_out=found)
 
     def _take_ports(self, host: str, ports: Sequence[Port]) -> None:
         if host not in self._views:
@@ -249,6 +275,7 @@ class Controller:
     def _release(self, host: str) -> None:
         if self._specs.pop(host, None) is not None:
             self._southbound.release(host)
+            self._leave_out(host, ())
             self._views.pop(host, None)
             self._seen = forget(self._seen, host)
             self._stale |= self._compiler.bound_on(host) | self._awaiting.pop(host, set())
@@ -317,7 +344,7 @@ class Controller:
             details = host_details(view, digest, flows, snapshot.revision)
             return Status(key, revision, host_conditions(view), details)
         if key.kind != "Endpoint":
-            return Status(key, revision, accepted())
+            return Status(key, revision, self._refusals(key, accepted()))
         binding = snapshot.bindings.get(key)
         own = self._views.get(binding.host) if binding else None
         if before is not None and own is not None and not own.settled:
@@ -326,7 +353,12 @@ class Controller:
         behind = [] if ready or binding is None else self._behind(key, binding)
         epoch = self._touched.get(key, 0)
         conditions = endpoint_conditions(binding, epoch, self._views, behind, ready)
+        conditions = self._refusals(key, conditions)
         return Status(key, revision, conditions, endpoint_details(binding))
+
+    def _refusals(self, key: Key, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        refusals = self._left_out.get(key)
+        return rejected(conditions, refusals) if refusals else conditions
 
     def _behind(self, key: Key, binding: Binding) -> list[str]:
         """Hosts that an endpoint waits for; it will be looked at again when a named one moves."""

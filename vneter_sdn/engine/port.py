@@ -93,6 +93,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A bridge holds what was desired at an epoch, save what some objects asked for."""
+
+    host: str
+    epoch: int
+    culprits: tuple[tuple[FlowKey, str], ...]
+    """For each of them a flow that the bridge refused, and its error."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """Places of ours that flows of somebody else hold on a bridge; empty once they are free."""
 
@@ -100,7 +110,7 @@ class Blocked:
     flows: tuple[str, ...]
 
 
-Event = Stored | Ports | Tunnels | Database | Channel | Confirmed | Refused | Blocked
+Event = Stored | Ports | Tunnels | Database | Channel | Confirmed | Refused | LeftOut | Blocked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vneter_sdn.engine.port import Tunnel
-from vneter_sdn.model.snapshot import Binding, Condition, Status
+from vneter_sdn.model.snapshot import Binding, Condition, Key, Status
 
 NAMED = 3
 """Hosts that an endpoint says it waits for; of more than these it says "and others"."""
@@ -35,12 +35,15 @@ class HostView:
     refused_message: str = ""
     blocked: tuple[str, ...] = ()
     """Places of our flows that somebody else's hold."""
+    left_out: Mapping[Key, str] = field(default_factory=dict)
+    """Objects whose flows the bridge refuses, and its error."""
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
 
     @property
     def in_sync(self) -> bool:
         """Whether its bridge holds all that is desired."""
-        return self.channel and self.confirmed >= self.desired and not self.blocked
+        rest = not self.blocked and not self.left_out
+        return self.channel and self.confirmed >= self.desired and rest
 
     @property
     def carries(self) -> tuple[object, ...]:
@@ -90,6 +93,12 @@ def _sync_reason(view: HostView) -> tuple[str, str]:
         return "ForeignFlows", (
             f"flows of somebody else hold {len(view.blocked)} places of ours, "
             f"as {view.blocked[0]}; remove them, or give the host a bridge of its own"
+        )
+    if view.channel and view.left_out:
+        key, message = next(iter(view.left_out.items()))
+        return "BundleRejected", (
+            f"the bridge refuses flows of {len(view.left_out)} object(s), as of {key}: "
+            f"{message}; all others are programmed"
         )
     if not view.channel:
         return "NoChannel", "the bridge is not connected"
@@ -178,6 +187,14 @@ def lagging(
 def accepted() -> tuple[Condition, ...]:
     """Ready, for what is complete as soon as it is stored: tenants, networks, links."""
     return (condition("Ready", True, "Accepted"),)
+
+
+def rejected(conditions: Iterable[Condition], refusals: Mapping[str, str]) -> tuple[Condition, ...]:
+    """Conditions of an object whose flows some bridges refuse: host -> error."""
+    host, message = min(refusals.items())
+    more = f" and {len(refusals) - 1} other hosts" if len(refusals) > 1 else ""
+    ready = condition("Ready", False, "RejectedByBridge", f"{host}{more}: {message}")
+    return ready, *(c for c in conditions if c.type != "Ready")
 
 
 def stamp(new: Status, before: Status | None, now: str) -> Status:

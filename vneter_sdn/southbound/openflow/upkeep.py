@@ -63,6 +63,8 @@ class Refused:
     retry_in: float
     """Seconds; infinite when only another wish can help."""
     epoch: int = 0
+    going_on: bool = False
+    """Whether the rest is sent at once, without whoever asked for the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,16 @@ class Upkeep:
             self._release()
             self._retry_at = now + wait
         self._report(
-            Refused(self.dpid, self._sent.revision, *refusal, step, what, wait, self._sent.epoch)
+            Refused(
+                self.dpid,
+                self._sent.revision,
+                *refusal,
+                step,
+                what,
+                wait,
+                self._sent.epoch,
+                others_can,
+            )
         )
         if others_can:
             self._due = self._whole = True
