@@ -239,3 +239,14 @@ def test_up_listens_on_loopback_only(vneterctl, tmp_path):
         "up", "--api-listen", "0.0.0.0:8181", "--state-dir", tmp_path, "--run-dir", tmp_path
     )
     assert (ended.code, "(NotLoopback)" in ended.err) == (1, True)
+
+
+def test_delete_may_ignore_what_is_not_there(vneterctl, server, red):
+    vneterctl("apply", "-f", red)
+    assert vneterctl("delete", "ep", "red/a").code == 0
+    assert vneterctl("delete", "ep", "red/a").code == 3
+    assert vneterctl("delete", "ep", "red/a", "--ignore-not-found").code == 0
+    assert vneterctl("delete", "-f", red).code == 3
+    for words in (["network/red/web deleted", "revision 3"], ["revision 3"]):
+        ended = vneterctl("delete", "-f", red, "--ignore-not-found")
+        assert (ended.code, ended.out.splitlines()[-len(words) :]) == (0, words), ended.err

@@ -38,3 +38,20 @@ def test_bad_manifests_are_refused_by_place(vneterctl, red, tmp_path):
     ended = vneterctl("compile", "-f", red, "-o", tmp_path / "out")
     assert f"error: {red}:1: document 1: kind: " in ended.err
     assert not (tmp_path / "out").exists()
+
+
+def test_where_it_cannot_write_is_said(vneterctl, red, tmp_path):
+    red.write_text(red.read_text("utf-8") + HOSTS, "utf-8")
+    for place in (red, red / "below"):
+        ended = vneterctl("compile", "-f", red, "-o", place)
+        assert ended.code == 1
+        assert f"error: cannot write {place}" in ended.err
+
+
+def test_what_an_earlier_run_left_is_named(vneterctl, red, tmp_path):
+    assert "no Host" in vneterctl("compile", "-f", red, "-o", tmp_path / "none").err
+    red.write_text(red.read_text("utf-8") + HOSTS, "utf-8")
+    out = tmp_path / "out"
+    assert vneterctl("compile", "-f", red, "-o", out).err == ""
+    (out / "h9.flows").touch()
+    assert vneterctl("compile", "-f", red, "-o", out).err.endswith("did not write: h9.flows\n")

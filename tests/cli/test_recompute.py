@@ -7,7 +7,7 @@ import pytest
 
 from vneter_sdn.cli import recompute
 from vneter_sdn.cli.terminal import Answer
-from vneter_sdn.model.snapshot import Key, Snapshot, Status
+from vneter_sdn.model.snapshot import Condition, Key, Snapshot, Status
 from vneter_sdn.northbound.exports import export
 
 
@@ -45,7 +45,18 @@ class _Client:
 def test_all_the_same(monkeypatch, capsys):
     monkeypatch.setattr(recompute, "fresh_digests", lambda _: {"h1": "aa"})
     recompute.check(_Client(_snapshot(h1={"digest": "aa"})))
-    assert "all 1 bridges" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "all 1 bridges" in told
+    assert "not confirmed by the bridge itself: h1" in told
+
+
+def test_a_bridge_that_confirmed_is_told_as_such(monkeypatch, capsys):
+    monkeypatch.setattr(recompute, "fresh_digests", lambda _: {"h1": "aa"})
+    key = Key("Host", "", "h1")
+    synced = (Condition("InSync", "True", "Confirmed"),)
+    status = Status(key, conditions=synced, details={"digest": "aa"})
+    recompute.check(_Client(Snapshot(revision=5, statuses={key: status})))
+    assert "not confirmed" not in capsys.readouterr().out
 
 
 def test_a_difference_is_exit_code_1(monkeypatch):

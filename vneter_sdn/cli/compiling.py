@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from vneter_sdn.cli.objects import placed, read
+from vneter_sdn.cli.terminal import REFUSED, Answer
 from vneter_sdn.errors import IntentError
 
 
@@ -16,6 +18,7 @@ def compile_files(files: Sequence[str], output: str) -> None:
     Raises:
         IntentError: the manifests are malformed or not acceptable.
         PipelineError: two objects claim the same flow.
+        Answer: the directory cannot be written.
     """
     from vneter_sdn.daemon.offline import compile_manifests
 
@@ -24,8 +27,19 @@ def compile_files(files: Sequence[str], output: str) -> None:
         result = compile_manifests([document.value for document in documents])
     except IntentError as error:
         raise placed(error, documents) from None
-    for name, content in sorted(result.files().items()):
-        path = Path(output) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-        print(path)
+    written = {Path(output) / name: content for name, content in result.files().items()}
+    try:
+        for path, content in sorted(written.items()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+            print(path)
+    except OSError as refused:
+        message = f"cannot write {refused.filename or output}: {refused.strerror}"
+        raise Answer(REFUSED, message, "give a directory that can be written with -o") from None
+    if not written:
+        print("note: the manifests describe no Host, so there is no bridge", file=sys.stderr)
+        return
+    stale = sorted(set(Path(output).iterdir()) - set(written))
+    if stale:
+        names = ", ".join(path.name for path in stale[:5]) + (", …" if len(stale) > 5 else "")
+        print(f"note: {output} also holds what this did not write: {names}", file=sys.stderr)

@@ -139,6 +139,9 @@ def delete(
     kind: Annotated[str, typer.Argument(help="Its kind; none with -f.")] = "",
     name: Name = "",
     file: Files = [],  # noqa: B006 -- typer reads it, nobody writes it
+    ignore_not_found: Annotated[
+        bool, typer.Option("--ignore-not-found", help="What is not there is no error.")
+    ] = False,
     tenant: Tenant = "",
     server: Server = _SERVER,
 ) -> None:
@@ -149,9 +152,9 @@ def delete(
         raise Usage("delete what?", "write `delete KIND NAME` or `delete -f FILE`")
     client = targets.connect(server)
     if file:
-        objects.delete_files(client, file)
+        objects.delete_files(client, file, ignore_missing=ignore_not_found)
     else:
-        objects.delete(client, kind, name, tenant)
+        objects.delete(client, kind, name, tenant, ignore_missing=ignore_not_found)
 
 
 @app.command()

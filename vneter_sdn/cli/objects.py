@@ -12,7 +12,7 @@ from typing import Any
 from vneter_sdn.cli import rendering
 from vneter_sdn.cli.targets import key_named, kind_named, seconds
 from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage
-from vneter_sdn.errors import IntentError, Problem, VneterError
+from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound import jsontext, manifests
@@ -34,12 +34,18 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
     _tell(done, dry_run)
 
 
-def delete(client: Client, kind: str, name: str, tenant: str) -> None:
+def delete(
+    client: Client, kind: str, name: str, tenant: str, *, ignore_missing: bool = False
+) -> None:
     """Delete one object."""
-    _tell(client.delete(*key_named(kind_named(kind), name, tenant)))
+    key = key_named(kind_named(kind), name, tenant)
+    if ignore_missing and not _exists(client, key):
+        print(f"{_name(key)} is not there")
+        return
+    _tell(client.delete(*key))
 
 
-def delete_files(client: Client, files: Sequence[str]) -> None:
+def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool = False) -> None:
     """Delete the objects that some files describe, in one transaction."""
     documents = read(files)
     problems: list[Problem] = []
@@ -51,7 +57,17 @@ def delete_files(client: Client, files: Sequence[str]) -> None:
             problems.extend(error.problems)
     if problems:
         raise IntentError(*problems)
+    if ignore_missing:
+        keys = [key for key in keys if _exists(client, key)]
     _tell(client.apply([], delete=keys))
+
+
+def _exists(client: Client, key: Key) -> bool:
+    try:
+        client.get(*key)
+    except NotFound:
+        return False
+    return True
 
 
 def get(client: Client, kind: str, name: str, tenant: str, selector: str, form: str) -> None:

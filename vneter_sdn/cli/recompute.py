@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint
-from vneter_sdn.model.snapshot import Key, Snapshot
+from vneter_sdn.model.snapshot import Key, Snapshot, Status
 from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.exports import snapshot_from
 
@@ -26,6 +26,8 @@ class Verdict:
     """``same``, ``differs``, ``behind`` (the core has not come to this revision) or ``unknown``."""
     fresh: str
     reported: str
+    confirmed: bool
+    """Whether the bridge has confirmed that it holds what was reported."""
 
 
 def check(client: Client) -> None:
@@ -36,13 +38,23 @@ def check(client: Client) -> None:
     """
     snapshot = snapshot_from(client.snapshot())
     found = verdicts(snapshot, fresh_digests(snapshot))
-    rows = [["HOST", "VERDICT", "FRESH", "REPORTED"]]
-    rows += [[one.host, one.word, one.fresh[:16], one.reported[:16] or "-"] for one in found]
+    rows = [["HOST", "VERDICT", "FRESH", "REPORTED", "ON THE BRIDGE"]]
+    rows += [
+        [
+            *(one.host, one.word, one.fresh[:16], one.reported[:16] or "-"),
+            "confirmed" if one.confirmed else "not confirmed",
+        ]
+        for one in found
+    ]
     print("\n".join(columns(rows)))
     wrong = [one.host for one in found if one.word != "same"]
     if wrong:
         raise Answer(REFUSED, f"not the same as a fresh computation: {', '.join(wrong)}")
     print(paint(f"all {len(found)} bridges are as a fresh computation has them", "green"))
+    unconfirmed = [one.host for one in found if not one.confirmed]
+    if unconfirmed:
+        told = f"not confirmed by the bridge itself: {', '.join(unconfirmed)}"
+        print(paint(told, "yellow"), "(`vneterctl status` says why)")
 
 
 def verdicts(snapshot: Snapshot, fresh: Mapping[str, str]) -> list[Verdict]:
@@ -52,8 +64,14 @@ def verdicts(snapshot: Snapshot, fresh: Mapping[str, str]) -> list[Verdict]:
         status = snapshot.statuses.get(Key("Host", "", host))
         details: Mapping[str, Any] = status.details if status else {}
         reported = str(details.get("digest", ""))
-        result.append(Verdict(host, _word(digest, reported, snapshot, details), digest, reported))
+        word = _word(digest, reported, snapshot, details)
+        result.append(Verdict(host, word, digest, reported, _in_sync(status)))
     return result
+
+
+def _in_sync(status: Status | None) -> bool:
+    conditions = status.conditions if status else ()
+    return any(one.type == "InSync" and one.status == "True" for one in conditions)
 
 
 def fresh_digests(snapshot: Snapshot) -> dict[str, str]:

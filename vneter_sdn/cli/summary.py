@@ -19,7 +19,8 @@ _NEXT = {
     "NotBound": "attach its workload: a port in br-int with external_ids:iface-id=TENANT/NAME, or "
     "`vneterctl fleet attach HOST NAME -t TENANT --network NET`",
     "Unreachable": "is the host up, and its ovsdb-server listening at spec.ovsdb?",
-    "Connecting": "does the bridge reach the controller? `ovs-vsctl list controller` on the host",
+    "Connecting": "wait a moment; if it lasts: is the host up, does its ovsdb-server listen at "
+    "spec.ovsdb, does its bridge reach the controller?",
     "NoChannel": "is the host's ovs-vswitchd running? `ovs-vsctl list controller` on the host",
     "PeerClosed": "is the host's ovs-vswitchd running? `ovs-vsctl show` on the host",
     "EchoTimeout": "is the host, or the way to it, overloaded? it is tried again",
