@@ -30,14 +30,17 @@ MAX_DEPTH = 64
 _LARGE = 1 << 20
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _FLAT = rb'[^"\[\]{}]++|' + _STRING
+# Matches nothing. Python before 3.11.5, as on a Debian 12 that is not up to date, goes on behind
+# what the last round of a possessive loop read before it failed; to try one more way goes back.
+_BACK = rb"|(?!)"
 
 
 @cache
 def _balanced(levels: int) -> re.Pattern[bytes]:
     """A pattern for any run of JSON text whose brackets nest at most ``levels`` deep."""
-    run = rb"(?:" + _FLAT + rb")*+"
+    run = rb"(?:" + _FLAT + _BACK + rb")*+"
     for _ in range(levels):
-        run = rb"(?:" + _FLAT + rb"|[\[{]" + run + rb"[\]}])*+"
+        run = rb"(?:" + _FLAT + rb"|[\[{]" + run + rb"[\]}]" + _BACK + rb")*+"
     return re.compile(run, re.DOTALL)
 
 
