@@ -178,12 +178,16 @@ def codec(count: int = 100_000, rounds: int = 5) -> list[Row]:
     ]
 
 
-def _table(rows: list[Row]) -> str:
-    lines = [f"{'measure':<18}{'unit':<10}{'ours':>10}{'peer':>10}{'ratio':>8}{'target':>9}  met"]
+def table(rows: list[Row]) -> str:
+    """The rows for people."""
+    wide = max(18, *(len(row["measure"]) + 2 for row in rows))
+    lines = [
+        f"{'measure':<{wide}}{'unit':<12}{'ours':>10}{'peer':>10}{'ratio':>8}{'target':>9}  met"
+    ]
     for row in rows:
         peer, ratio = ("-" if row[key] is None else row[key] for key in ("peer", "ratio"))
         lines.append(
-            f"{row['measure']:<18}{row['unit']:<10}{row['ours']:>10}{peer:>10}{ratio:>8}"
+            f"{row['measure']:<{wide}}{row['unit']:<12}{row['ours']:>10}{peer:>10}{ratio:>8}"
             f"{row['target']:>9}  {'yes' if row['met'] else 'NO'}"
         )
     return "\n".join(lines)
@@ -198,5 +202,5 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds")
     options = parser.parse_args(arguments)
     rows = codec(options.flows, options.rounds)
-    sys.stdout.write((json.dumps(rows, indent=1) if options.json else _table(rows)) + "\n")
+    sys.stdout.write((json.dumps(rows, indent=1) if options.json else table(rows)) + "\n")
     return 0 if all(row["met"] for row in rows) else 1
