@@ -2,6 +2,7 @@
 """Plans against a real ovsdb-server: what is desired comes true, and nothing else moves."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -256,6 +257,16 @@ def test_a_port_that_stopped_being_ours_is_not_removed(database, host):
     with pytest.raises(OvsdbError, match="timed out"):
         host.client.transact(DATABASE, todo.operations)
     assert "t2" in database.vsctl("list-ports", "br-int")
+
+
+def test_tunnels_that_an_intent_may_lack_by_mistake_stay(database, host):
+    host.bring_about(ROWS)
+    fewer = replace(ROWS, tunnels=(tunnel(2), tunnel(4)), table_names=("classify",))
+    host.bring_about(replace(fewer, keep_tunnels=True))
+    assert sorted(database.vsctl("list-ports", "br-int").split()) == ["t2", "t3", "t4"]
+    assert not plan(replace(fewer, keep_tunnels=True), host.replica)
+    host.bring_about(fewer)
+    assert sorted(database.vsctl("list-ports", "br-int").split()) == ["t2", "t4"]
 
 
 def test_a_database_that_was_never_initialised(database):

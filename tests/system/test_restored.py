@@ -14,6 +14,17 @@ def endpoint(system, number):
     return system.manifest("Endpoint", f"e{number}", "red", network="web")
 
 
+def other(system):
+    """A host that is not there, but has a tunnel to it."""
+    return system.manifest("Host", "h2", ovsdb="unix:/nonexistent/db.sock",
+                           tunnelAddresses=["127.0.0.2"], underlayMtu=1600)  # fmt: skip
+
+
+def tunnels(switch):
+    found = switch.vsctl("--bare", "--columns=name", "find", "Interface", "type=geneve")
+    return len(found.split())
+
+
 @pytest.fixture
 def restored(make_controller, make_switch, system):
     """A controller that was stopped and whose database is as it was before most endpoints."""
@@ -34,11 +45,12 @@ def restored(make_controller, make_switch, system):
     database = controller.scratch / "state" / "vneter.db"
     shutil.copy(database, controller.scratch / "old.db")
     controller.start()
-    client.apply([endpoint(system, n) for n in range(1, MANY)])
+    client.apply([other(system), *(endpoint(system, n) for n in range(1, MANY))])
     switch.attach(*(f"red/e{n}" for n in range(1, MANY)))
     for number in range(1, MANY):
         client.wait("Endpoint", "red", f"e{number}")
     controller.await_synced(["h1"])
+    system.until(lambda: tunnels(switch) == 1, what="the tunnel")
     controller.stop()
     shutil.copy(controller.scratch / "old.db", database)
     return controller, switch
@@ -64,6 +76,7 @@ def test_nothing_is_deleted_and_the_host_says_why(restored, system):
     system.until(lambda: told(controller)["compiledRevision"] == revision)
     assert controller.conditions("Host", "h1")["InSync"] == HELD
     assert switch.flows() == before
+    assert tunnels(switch) == 1
     assert "in sync" not in controller.log.read_text()[since:]
 
 
@@ -76,9 +89,12 @@ def test_the_intent_applied_again_goes_on(restored, system):
     before = switch.flows()
     controller.start()
     system.until(lambda: controller.conditions("Host", "h1").get("InSync") == HELD)
-    controller.client.apply([endpoint(system, n) for n in range(1, MANY)])
+    controller.client.apply(
+        [other(system), *(endpoint(system, n) for n in range(1, MANY))], "the same again"
+    )
     controller.await_synced(["h1"])
     assert switch.flows() == before
+    assert tunnels(switch) == 1
 
 
 def test_an_operator_may_accept_what_is_left(restored, system):
@@ -86,6 +102,7 @@ def test_an_operator_may_accept_what_is_left(restored, system):
     before = switch.flows()
     controller.start("--accept-older-intent")
     system.until(lambda: switch.flows() < before - 50, what="the deletion")
+    system.until(lambda: tunnels(switch) == 0, what="the end of the tunnel")
     controller.stop()
     controller.start()
     controller.await_synced(["h1"])

@@ -59,6 +59,9 @@ class _Managed:
     door: str = ""
     heard: bool = False
     desired: DesiredBridge | None = None
+    rows: HostRows | None = None
+    doubted: bool = False
+    """Whether the intent is suspect, and the bridge has not taken it over yet."""
 
 
 class Fabric:
@@ -102,6 +105,7 @@ class Fabric:
         managed = _Managed(spec, dpid, dpid, self._open_session(host, spec, self._told))
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
+        managed.doubted = self._highwater.mark.suspect
         self._remember(dpid)
         self._open_door(host)
         self._later(GRACE, lambda: self._give_up_waiting(host, managed))
@@ -170,7 +174,9 @@ class Fabric:
 
     def desire_rows(self, host: str, rows: HostRows) -> None:
         """What the host's database should hold."""
-        self._hosts[host].session.set_desired(rows)
+        managed = self._hosts[host]
+        managed.rows = rows
+        managed.session.set_desired(replace(rows, keep_tunnels=managed.doubted))
 
     def desire_flows(self, host: str, desired: Desired) -> None:
         """What the host's bridge should hold."""
@@ -190,10 +196,19 @@ class Fabric:
             self._log(host, event)
             if isinstance(event, InSync | Quarantined):
                 self._highwater.confirmed(event.revision)
+                self._trust(host)
         translated = None if host is None else _translated(host, event)
         if host is not None and translated is not None:
             self._hosts[host].heard = True
             self._deliver(translated)
+
+    def _trust(self, host: str) -> None:
+        """Its bridge took the intent over, so its database may follow."""
+        managed = self._hosts[host]
+        if managed.doubted:
+            managed.doubted = False
+            if managed.rows is not None:
+                self.desire_rows(host, managed.rows)
 
     def _turned_away(self, event: PeerRefused) -> None:
         """Report a refused peer on the host it may be; it says nothing of one that is connected."""

@@ -204,6 +204,8 @@ def _tunnels(draft: _Draft, desired: HostRows, observed: Replica, bridge: Row) -
             draft.withheld.append(f"Port {tunnel.name}: another's row has the name")
         else:
             _create_tunnel(draft, tunnel, index)
+    if desired.keep_tunnels:
+        return frozenset()
     return _drop(draft, "Port", dict(ours.values()))
 
 
