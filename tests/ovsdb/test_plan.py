@@ -34,8 +34,8 @@ class Host:
             self._replica.apply(update)
         return self._replica
 
-    def bring_about(self, desired: HostRows) -> None:
-        todo = plan(desired, self.replica)
+    def bring_about(self, desired: HostRows, **how: bool) -> None:
+        todo = plan(desired, self.replica, **how)
         if todo:
             self.client.transact(DATABASE, todo.operations)
 
@@ -262,9 +262,9 @@ def test_a_port_that_stopped_being_ours_is_not_removed(database, host):
 def test_tunnels_that_an_intent_may_lack_by_mistake_stay(database, host):
     host.bring_about(ROWS)
     fewer = replace(ROWS, tunnels=(tunnel(2), tunnel(4)), table_names=("classify",))
-    host.bring_about(replace(fewer, keep_tunnels=True))
+    host.bring_about(fewer, keep_tunnels=True)
     assert sorted(database.vsctl("list-ports", "br-int").split()) == ["t2", "t3", "t4"]
-    assert not plan(replace(fewer, keep_tunnels=True), host.replica)
+    assert not plan(fewer, host.replica, keep_tunnels=True)
     host.bring_about(fewer)
     assert sorted(database.vsctl("list-ports", "br-int").split()) == ["t2", "t4"]
 

@@ -176,7 +176,7 @@ class Fabric:
         """What the host's database should hold."""
         managed = self._hosts[host]
         managed.rows = rows
-        managed.session.set_desired(replace(rows, keep_tunnels=managed.doubted))
+        managed.session.set_desired(rows, keep_tunnels=managed.doubted)
 
     def desire_flows(self, host: str, desired: Desired) -> None:
         """What the host's bridge should hold."""

@@ -38,5 +38,3 @@ class HostRows:
     tunnels: tuple[TunnelPort, ...] = ()
     table_names: tuple[str, ...] = field(default=())
     """``Flow_Table`` names, by table number."""
-    keep_tunnels: bool = False
-    """Tunnels of ours that are not among ``tunnels`` stay: the intent may lack them by mistake."""

@@ -52,6 +52,7 @@ class Plan:
 class _Draft:
     """Operations of one transaction, and the changes of the bridge row they add up to."""
 
+    keep_tunnels: bool = False
     guards: list[Operation] = field(default_factory=list)
     changes: list[Operation] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
@@ -82,17 +83,18 @@ class _Draft:
         self.add.setdefault(column, []).extend(items)
 
 
-def plan(desired: HostRows, observed: Replica) -> Plan:
+def plan(desired: HostRows, observed: Replica, keep_tunnels: bool = False) -> Plan:
     """Operations that give the host the desired rows; none when it has them.
 
     Args:
         desired: of the whole host.
         observed: the host's database, with the columns of `watched.WATCHED`.
+        keep_tunnels: those of ours that are not desired stay; the intent may lack them by mistake.
 
     Raises:
         SouthboundError: the database was never initialised (``ovs-vsctl init``).
     """
-    draft = _Draft()
+    draft = _Draft(keep_tunnels)
     for uuid, row in observed.table("Bridge").items():
         if row["name"] != desired.bridge:
             _strip(draft, observed, uuid, row)
@@ -204,7 +206,7 @@ def _tunnels(draft: _Draft, desired: HostRows, observed: Replica, bridge: Row) -
             draft.withheld.append(f"Port {tunnel.name}: another's row has the name")
         else:
             _create_tunnel(draft, tunnel, index)
-    if desired.keep_tunnels:
+    if draft.keep_tunnels:
         return frozenset()
     return _drop(draft, "Port", dict(ours.values()))
 

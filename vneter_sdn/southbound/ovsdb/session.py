@@ -103,6 +103,7 @@ class HostSession:
         self._listener, self._runtime = listener, runtime
         self._clock = runtime.network.clock
         self._desired: HostRows | None = None
+        self._keep_tunnels = False
         self._closing = False
         self._client: Client | None = None
         self._waker, self._wakee = runtime.network.sockets.socketpair()
@@ -116,9 +117,12 @@ class HostSession:
         """Begin; returns at once."""
         self._runtime.spawn(self._run)
 
-    def set_desired(self, rows: HostRows) -> None:
-        """What the host should hold from now on; safe from any thread, returns at once."""
-        self._desired = rows
+    def set_desired(self, rows: HostRows, keep_tunnels: bool = False) -> None:
+        """What the host should hold from now on; safe from any thread, returns at once.
+
+        ``keep_tunnels``: those of ours that it has besides stay.
+        """
+        self._keep_tunnels, self._desired = keep_tunnels, rows
         self._wake()
 
     def close(self) -> None:
@@ -199,7 +203,7 @@ class HostSession:
             self._say(HostState(True, "Waiting", "no desired rows yet", facts))
             return None
         try:
-            todo = plan(desired, replica)
+            todo = plan(desired, replica, self._keep_tunnels)
         except SouthboundError as error:
             self._say(HostState(True, "RowsRefused", str(error), facts))
             return None
