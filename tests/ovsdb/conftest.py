@@ -67,7 +67,12 @@ class Ovs:
             "-vconsole:off",
             *arguments,
         )
-        eventually(self.socket.exists)
+        eventually(self._listens)
+
+    def _listens(self) -> bool:
+        """The socket is there a moment before the server listens on it."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def start_switch(self) -> None:
         self.vsctl("--no-wait", "init")
