@@ -129,6 +129,9 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(start):
     ("changes", "said"),
     [
         ({"run_dir": "/run/" + "x" * 120}, "shorter --run-dir"),
+        ({"api_listen": "unix:/run/" + "x" * 120}, "shorter --api-listen"),
+        ({"api_listen": "unix:/none/here"}, "in a directory there"),
+        ({"api_listen": "unix:here"}, "the full path"),
         ({"metrics_listen": "192.0.2.1:80"}, "on loopback"),
         ({"metrics_listen": "127.0.0.1:http"}, "ADDRESS:PORT"),
     ],

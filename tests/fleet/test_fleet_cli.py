@@ -4,12 +4,16 @@
 import json
 import os
 import signal
+import threading
 
 import pytest
 import yaml
 
 from vneter_sdn.cli import fleet as fleet_cli
 from vneter_sdn.cli.main import run
+from vneter_sdn.config import Settings
+from vneter_sdn.northbound.server import Server
+from vneter_sdn.store.memory import MemoryStore
 
 pytestmark = pytest.mark.fleet
 
@@ -148,3 +152,16 @@ def test_what_cannot_be_is_said_in_a_line(vneterctl, words, code, message):
     assert seen == code
     assert message in told
     assert "Traceback" not in told
+
+
+def test_a_controller_on_a_unix_socket_is_found(tmp_path):
+    path = tmp_path / "api"
+    server = Server(MemoryStore(), Settings(api_listen=f"unix:{path}"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert fleet_cli._answering(f"unix:{path}") is not None
+    finally:
+        server.stop()
+        thread.join(30)
+    assert fleet_cli._answering(f"unix:{path}") is None

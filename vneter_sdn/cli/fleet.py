@@ -319,9 +319,9 @@ def _client(server: str) -> Any:
 
 def _answering(server: str) -> Any:
     """A client of the controller, or None when nobody answers there."""
-    from vneter_sdn.fleet.controller import answers
+    from vneter_sdn.northbound.client import Client
 
-    return _client(server) if answers(server) else None
+    return _client(server) if Client(server, timeout=2.0).ready() else None
 
 
 def _register(server: str, made: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import SouthboundError
@@ -26,7 +27,8 @@ def check(settings: Settings) -> None:
     """
     _check_free("--api-listen", settings.api_listen)
     _check_metrics(settings.metrics_listen)
-    _check_length(settings)
+    if not settings.db:
+        _check_length("--run-dir", Path(settings.run_dir) / "db.sock")
     targets = [Target.of(text, settings.insecure_lab) for text in settings.openflow_listen]
     secured = _credentials(settings)
     if not secured and any(target.kind == "pssl" for target in targets):
@@ -40,8 +42,12 @@ def check(settings: Settings) -> None:
 
 
 def _check_free(option: str, address: str) -> None:
-    """Refuse an address that somebody else listens on."""
+    """Refuse an address that somebody else listens on, and a path where no socket can be."""
     if address.startswith("unix:"):
+        path = Path(address.removeprefix("unix:"))
+        if not path.is_absolute() or not path.parent.is_dir():
+            raise SouthboundError(f"{option} {address}: write the full path, in a directory there")
+        _check_length(option, path)
         return
     host, _, port = address.rpartition(":")
     try:
@@ -67,12 +73,11 @@ def _check_metrics(address: str) -> None:
         )
 
 
-def _check_length(settings: Settings) -> None:
-    socket_path = f"{settings.run_dir}/db.sock"
-    if not settings.db and len(os.fsencode(socket_path)) > LONGEST_SOCKET:
+def _check_length(option: str, path: Path) -> None:
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
         raise SouthboundError(
-            f"{socket_path} is longer than the {LONGEST_SOCKET} bytes that the path of a unix "
-            "socket may have; give a shorter --run-dir"
+            f"{path} is longer than the {LONGEST_SOCKET} bytes that the path of a unix socket "
+            f"may have; give a shorter {option}"
         )
 
 
@@ -107,7 +112,9 @@ def _check_database(text: str, secured: bool) -> None:
     try:
         remote = Remote.parse(text)
     except ValueError as wrong:
-        raise SouthboundError(f"--db: {wrong}") from None
+        raise SouthboundError(
+            f"--db: {wrong}; write ssl:ADDRESS:PORT, tcp:ADDRESS:PORT or unix:PATH"
+        ) from None
     if remote.scheme == "ssl" and not secured:
         raise SouthboundError(
             f"--db {text} needs --private-key, --certificate and --ca-certificate"

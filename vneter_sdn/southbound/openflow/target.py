@@ -42,14 +42,17 @@ class Target:
         kind, _, rest = text.partition(":")
         if kind == "unix" and rest:
             return cls(kind, rest)
+        malformed = SouthboundError(
+            f"not a listen target: {text}; write pssl:PORT:ADDRESS, as in pssl:6653:0.0.0.0"
+        )
         port, _, place = rest.partition(":")
         place = place.strip("[]")
         try:
             number, address = int(port), ipaddress.ip_address(place)
         except ValueError:
-            raise SouthboundError(f"not a listen target: {text}") from None
+            raise malformed from None
         if kind not in ("ptcp", "pssl") or not 0 <= number < 1 << 16:
-            raise SouthboundError(f"not a listen target: {text}")
+            raise malformed
         if kind == "ptcp" and not address.is_loopback and not insecure_lab:
             raise SouthboundError(f"{text}: plain TCP is for loopback; use pssl, or --insecure-lab")
         return cls(kind, str(address), number)
