@@ -127,7 +127,7 @@ class Sandbox:
             process.wait(30)
 
     def vsctl(self, *arguments):
-        return quiet("ovs-vsctl", "-t", "20", f"--db={self.remote}", *arguments)
+        return quiet("ovs-vsctl", "--retry", "-t", "20", f"--db={self.remote}", *arguments)
 
     def bridge(self, ports):
         self.bridges += 1

@@ -222,7 +222,7 @@ class Switch:
         return run.stdout.strip()
 
     def vsctl(self, *words):
-        return self._run("ovs-vsctl", f"--db={self.ovsdb}", "--timeout=15", *words)
+        return self._run("ovs-vsctl", "--retry", f"--db={self.ovsdb}", "--timeout=15", *words)
 
     def attach(self, *interface_ids):
         """Give ``br-int`` a port for each endpoint."""

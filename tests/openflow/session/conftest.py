@@ -81,7 +81,8 @@ class Ovs:
         ).stdout
 
     def vsctl(self, *words: str) -> str:
-        return self.run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.directory}/db.sock", *words)
+        remote = f"--db=unix:{self.directory}/db.sock"
+        return self.run("ovs-vsctl", "--retry", "--timeout=20", remote, *words)
 
     def ofctl(self, *words: str) -> str:
         return self.run("ovs-ofctl", "--timeout=20", "-OOpenFlow14,OpenFlow15", *words)

@@ -114,10 +114,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _await(path: Path, seconds: float = 20) -> None:
+    """Wait until somebody listens on a socket, which is a moment after it is there."""
     limit = time.monotonic() + seconds
-    while not path.exists():
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
         if time.monotonic() > limit:
-            raise TimeoutError(f"{path.name} did not appear")
+            raise TimeoutError(f"nobody listens on {path.name}")
         time.sleep(0.01)
 
 
