@@ -28,6 +28,13 @@ _NEXT = {
     "OpenFlowVersion": "ovs-vsctl set bridge BRIDGE protocols=OpenFlow14,OpenFlow15 on the host",
     "DuplicateDatapath": "two bridges have one datapath id: set other-config:datapath-id on one",
     "ForeignFlows": "remove those flows, or give the host a bridge of its own in spec.bridge",
+    "ShrinkHeld": "was an old database restored? if it is the intent: `vneterctl up "
+    "--accept-older-intent`; if not, restore the newer one",
+    "RejectedByBridge": "the bridge cannot hold its flows: is its Open vSwitch older than 2.17?",
+    "BundleRejected": "the bridge refused its flows: the controller's log has the error",
+    "RowsRefused": "the host's database refused its rows: `vneterctl describe host` has the error",
+    "TlsRefused": "certificates: `ovs-vsctl get-ssl` on the host, and --ca-certificate here",
+    "UnexpectedDatapath": "the certificate or socket is that of another bridge",
     "PrefixExhausted": "delete endpoints, or make a network with a larger prefix",
     "Programming": "wait; if it lasts, look at the controller's log",
     "Closed": "is the host's ovsdb-server running? it is tried again",
