@@ -115,6 +115,21 @@ def test_a_certificate_of_another_datapath_is_refused_and_the_host_says_so(secur
     controller.await_synced(["h1"])
 
 
+def test_a_certificate_that_names_no_datapath_is_refused_and_the_host_says_so(secure, system):
+    controller, _, make = secure
+    remote, host = make()
+    declare(controller, system, "h1", remote)
+    refused = ("False", "TlsRefused")
+    system.until(
+        lambda: controller.conditions("Host", "h1").get("OpenFlowConnected") == refused,
+        what="the refusal on the Host",
+    )
+    status = controller.client.get("Host", "", "h1")["status"]
+    (message,) = [c["message"] for c in status["conditions"] if c["type"] == "OpenFlowConnected"]
+    assert "names no datapath" in message
+    assert host.flows() == 0
+
+
 def test_a_stranger_does_not_disturb_the_host_whose_name_he_takes(secure, system):
     controller, _, make = secure
     remote, _ = make(OURS)

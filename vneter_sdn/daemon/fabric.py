@@ -212,12 +212,23 @@ class Fabric:
 
     def _turned_away(self, event: PeerRefused) -> None:
         """Report a refused peer on the host it may be; it says nothing of one that is connected."""
-        host = self._by_door.get(event.listener) or self._by_dpid.get(event.dpid)
+        host = (
+            self._by_door.get(event.listener)
+            or self._by_dpid.get(event.dpid)
+            or (None if event.dpid else self._at(event.peer.partition(":")[2]))
+        )
         if host is None or self._bridges.observed(self._hosts[host].dpid) is not None:
             return
         self._hosts[host].heard = True
         message = f"{event.peer} was refused: {event.message}"
         self._deliver(Channel(host, False, "", str(event.reason), message))
+
+    def _at(self, address: str) -> str | None:
+        """The host at an address, which is all that is known of who failed at TLS."""
+        found = [
+            name for name, managed in self._hosts.items() if address in _addresses(managed.spec)
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _log(self, host: str, event: BridgeEvent) -> None:
         """One line when a bridge comes, is in sync for the first time, or goes."""
@@ -233,6 +244,13 @@ class Fabric:
                 _log.info("%s: in sync; %s", host, done or "nothing had to change")
             case _:
                 pass
+
+
+def _addresses(spec: HostSpec) -> frozenset[str]:
+    """Where a host that is not local may come from."""
+    scheme, _, place = spec.ovsdb.partition(":")
+    own = () if scheme == "unix" else (place.rpartition(":")[0].strip("[]"),)
+    return frozenset((*own, *map(str, spec.tunnel_addresses)))
 
 
 def _ways(spec: HostSpec) -> tuple[str, str, str | None]:

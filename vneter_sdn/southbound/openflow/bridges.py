@@ -185,8 +185,11 @@ class OpenFlowBridges:
         def deliver(connection: Connection, event: events.Event) -> None:
             self._take(target, connection, event)
 
+        def refused(peer: str, why: str) -> None:
+            self._announce(PeerRefused(target, peer, Reason.TLS_REFUSED, why))
+
         terms = replace(keep.terms, expected=expected)
-        listener = Listener(parsed, terms, deliver, self.tally, keep.credentials)
+        listener = Listener(parsed, terms, deliver, self.tally, keep.credentials, refused)
         self._listeners[target] = listener
         return listener
 

@@ -40,8 +40,17 @@ class Listener:
         deliver: Callable[[Connection, Event], None],
         tally: Tally,
         credentials: Credentials | None = None,
+        refused: Callable[[str, str], None] = lambda peer, why: None,
     ) -> None:
         """Listen at once.
+
+        Args:
+            target: where.
+            terms: of every session.
+            deliver: takes the events of sessions.
+            tally: counts.
+            credentials: for ``pssl``.
+            refused: takes (peer, why) of those who failed before there was a session.
 
         Raises:
             OSError: the address is taken, or a certificate cannot be read.
@@ -49,6 +58,7 @@ class Listener:
         """
         self.target = target
         self._terms, self._deliver, self._tally = terms, deliver, tally
+        self._refused = refused
         self._context = None
         if target.kind == "pssl":
             if credentials is None:
@@ -154,6 +164,7 @@ class Listener:
             reason = "certificate names no datapath (urn:vneter:dpid:…)"
         self._tally.count("refused", Reason.TLS_REFUSED)
         self._complaints.say(peer, Reason.TLS_REFUSED, reason)
+        self._refused(peer, reason)
         stream.close()
         return None
 
