@@ -250,3 +250,16 @@ def test_delete_may_ignore_what_is_not_there(vneterctl, server, red):
     for words in (["network/red/web deleted", "revision 3"], ["revision 3"]):
         ended = vneterctl("delete", "-f", red, "--ignore-not-found")
         assert (ended.code, ended.out.splitlines()[-len(words) :]) == (0, words), ended.err
+
+
+def test_problems_come_in_the_order_of_the_file(vneterctl, server, red):
+    broken = red.read_text("utf-8").replace("10.0.0.0/24", "10.0.0/24") + "\n".join(
+        f"---\napiVersion: vneter.io/v1\nkind: Network\nmetadata: {{name: {name}, tenant: red}}\n"
+        f"spec: {{prefixes: [{prefix}]}}"
+        for name, prefix in (("z", "10.0.0"), ("b", "10.1.0.1/24"), ("a", "10.2"))
+    )
+    red.write_text(broken, "utf-8")
+    told = vneterctl("apply", "-f", red).err.splitlines()
+    lines = [int(line.split(f"{red}:")[1].split(":")[0]) for line in told if str(red) in line]
+    assert len(lines) == 4
+    assert lines == sorted(lines)

@@ -123,7 +123,7 @@ def status(output: Output = "table", server: Server = _SERVER) -> None:
         seen = {host["name"]: host for host in told}
         _show(output, msgspec.to_builtins(found), lambda: status_table(found, seen))
         if output == "table" and not controller:
-            _progress(f"no controller answers at {server}")
+            _progress(f"no controller is ready at {server}")
         if not all(host.ready for host in found):
             _progress("`vneterctl fleet up` repairs what is missing")
             raise typer.Exit(1)
@@ -329,7 +329,7 @@ def _register(server: str, made: list[Any]) -> None:
 
     controller = _answering(server) or _awaited(server)
     if controller is None:
-        _progress(f"no controller answers at {server}; `vneterctl up` starts one, and then")
+        _progress(f"no controller is ready at {server}; `vneterctl up` starts one, and then")
         _progress("  vneterctl fleet manifests | vneterctl apply -f -")
         _progress("or a repeated `vneterctl fleet up` registers the hosts")
         return

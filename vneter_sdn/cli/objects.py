@@ -156,23 +156,24 @@ def placed(error: IntentError, documents: Sequence[Document]) -> VneterError:
     An object without a name is called ``objects[N]`` by the server, counted from 0, and
     ``document N`` by the offline compiler, counted from 1.
     """
-    by_name: dict[str, Document] = {}
+    by_name: dict[str, int] = {}
     for index, document in enumerate(documents):
-        by_name[f"objects[{index}]"] = by_name[f"document {index + 1}"] = document
+        by_name[f"objects[{index}]"] = by_name[f"document {index + 1}"] = index
         try:
-            by_name[str(key_of(document.value))] = document
+            by_name[str(key_of(document.value))] = index
         except IntentError:
             continue
     problems = []
     for problem in error.problems:
-        document = by_name.get(problem.object)
-        name = problem.object
-        if document is not None:
+        index, name = by_name.get(problem.object, len(documents)), problem.object
+        if index < len(documents):
+            document = documents[index]
             nameless = name.startswith(("objects[", "document "))
             known = f"document {document.number}" if nameless else name
             name = f"{document.place(problem.field)}: {known}"
-        problems.append(Problem(name, problem.field, problem.reason, problem.message))
-    return IntentError(*problems)
+        problems.append((index, Problem(name, problem.field, problem.reason, problem.message)))
+    problems.sort(key=lambda placed: placed[0])  # as one reads the files
+    return IntentError(*(problem for _, problem in problems))
 
 
 def _tell(done: Mapping[str, Any], dry_run: bool = False) -> None:

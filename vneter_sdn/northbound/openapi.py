@@ -24,7 +24,7 @@ _MEANINGS = {
     415: "The body is not application/json.",
     422: "The intent is not acceptable; nothing was changed.",
     500: "A fault of the server's own.",
-    503: "The database cannot be reached.",
+    503: "The database or the core cannot be reached.",
 }
 
 
