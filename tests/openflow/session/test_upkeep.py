@@ -191,3 +191,32 @@ def test_logs_are_json_lines_off_a_terminal() -> None:
     assert (read["level"], read["logger"], read["peer"], read["n"]) == ("warning", "a.b", "p", 3)
     assert len(read["message"]) == logs.MAX_FIELD
     assert read["time"].endswith("+00:00")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 127), st.integers(0, 90)), min_size=1, max_size=12),
+    st.integers(0, 127),
+)
+@settings(max_examples=100, deadline=None)
+def test_whoever_is_refused_everybody_else_is_as_they_should_be(wishes: list, bad: int) -> None:
+    bridges = MemoryBridges()
+    bridge = bridges.connect(DPID)
+
+    def refuse(step) -> tuple[int, int] | None:
+        owner = Cookie.of(step.thing.cookie).object
+        return (5, 1) if step.verb != "delete" and bad >> owner & 1 else None
+
+    bridge.refuse = refuse
+    was = state(0)
+    for revision, (bits, seconds) in enumerate(wishes, 1):
+        after = state(bits)
+        keys = frozenset(after.flows.keys() ^ was.flows.keys())
+        bridges.desire(DPID, DesiredBridge(after, revision, Changed(keys)))
+        bridges.advance(seconds / 10)
+        was = after
+        for key, flow in {**after.flows, **bridge.observed.flows}.items():
+            if not bad >> Cookie.of(flow.cookie).object & 1:
+                assert bridge.observed.flows.get(key) == after.flows.get(key)
+    bridge.refuse = lambda step: None
+    bridges.advance(61)
+    assert bridge.observed.flows == was.flows
