@@ -21,6 +21,15 @@ from vneter_sdn.errors import IntentError, NotFound, VneterError
 app = typer.Typer(
     name="fleet",
     help="A fleet of real Open vSwitch hosts on this machine, each in a network namespace.",
+    epilog="\b\nExamples:\n"
+    "  vneterctl fleet up --hosts 3\n"
+    "  vneterctl fleet attach h1 a --tenant red --network web\n"
+    "  vneterctl fleet exec red/a -- ip address\n"
+    "  vneterctl fleet exec h1 -- ovs-vsctl show\n"
+    "  vneterctl fleet probe --tcp 80 --udp 53\n"
+    "\n\b\n"
+    "Several fleets: VNETER_RUN_DIR (/run/vneter) is where one keeps its files,\n"
+    "VNETER_FLEET_PREFIX (vn) begins the names of its namespaces.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -91,7 +91,7 @@ def _command(program: str, command: Any) -> list[str]:
     told = " ".join((command.help or "").replace("\b", "").split())
     text = [f"### `{program} {command.name}{' ' + usage if usage else ''}`", "", told, ""]
     options = [
-        (", ".join(f"`{flag}`" for flag in one.opts), _default(one), one.help or "")
+        (", ".join(f"`{flag}`" for flag in one.opts), _default(one), _meaning(one))
         for one in command.params
         if one.param_type_name == "option" and one.name != "help"
     ]
@@ -101,6 +101,11 @@ def _command(program: str, command: Any) -> list[str]:
 def _placeholder(argument: Any) -> str:
     name = argument.name.rstrip("_").upper()
     return name if argument.required else f"[{name}]"
+
+
+def _meaning(option: Any) -> str:
+    told = option.help or ""
+    return f"{told} Environment: `{option.envvar}`." if option.envvar else told
 
 
 def _default(option: Any) -> str:
