@@ -40,6 +40,34 @@ def settled(*stores: OvsdbStore) -> None:
             seen = found[0]
 
 
+def test_a_database_that_takes_long_to_read_is_waited_for(
+    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect().apply(given.world(), author="ada")
+    openings = []
+
+    def slowly(client: Client) -> Any:
+        openings.append(client)
+        threading.Event().wait(0.6)
+        return read(client)
+
+    read = connection._open
+    monkeypatch.setattr(connection, "_open", slowly)
+    assert connect(patience=0.2).snapshot().revision == 1
+    assert len(openings) == 1
+
+
+def test_a_database_that_cannot_be_read_is_not_waited_for(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(client: Client) -> Any:
+        raise SessionClosed("of another kind")
+
+    monkeypatch.setattr(connection, "_open", never)
+    with pytest.raises(StoreUnavailable, match="of another kind"):
+        connect(patience=0.2)
+
+
 def test_clients_race_and_none_loses(connect: Any, given: Any) -> None:
     stores = [connect() for _ in range(3)]
     stores[0].apply(given.world(), author="ada")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -75,9 +75,14 @@ class Connection:
 
 
 def connect(
-    remotes: Sequence[str], network: Network, tls: TlsFiles | None
+    remotes: Sequence[str],
+    network: Network,
+    tls: TlsFiles | None,
+    reached: Callable[[], None] = lambda: None,
 ) -> tuple[Connection, News]:
     """The first member that serves the database (the leader, in a cluster), and its contents.
+
+    ``reached`` is called once there is one, before its contents are read: that may take long.
 
     Raises:
         Unreachable: there is none.
@@ -92,6 +97,7 @@ def connect(
         try:
             _require_leader(client)
             client.limits = LIMITS
+            reached()
             return _open(client)
         except (SessionClosed, OvsdbError, DecodeError, StoreUnavailable) as error:
             client.close()

@@ -118,14 +118,24 @@ class OvsdbStore:
         self._jitter = SystemRandom()
         self._expected: Admission | None = None
         self._closed = False
-        self._loaded = False
+        self._loaded = self._reading = False
         self._thread = self._use.threads.Thread(target=self._run, name="vneter-store", daemon=True)
         self._thread.start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._loaded, patience)
+        self._await_load(self._use.network.clock() + patience)
         if not self._loaded:
             self.close()
             raise StoreUnavailable(f"{remotes}: {self._why}")
+
+    def _await_load(self, until: float) -> None:
+        """Wait for the first snapshot.
+
+        Patience is for a database that does not answer. A large one takes long to read; to give
+        up on it would be to begin the same work again, beside the first.
+        """
+        with self._changed:
+            while not self._loaded and (left := until - self._use.network.clock()) > 0:
+                self._changed.wait_for(lambda: self._loaded or self._reading, left)
+                self._changed.wait_for(lambda: self._loaded or not self._reading)
 
     @property
     def connected(self) -> bool:
@@ -249,7 +259,7 @@ class OvsdbStore:
         self._lost(StoreUnavailable("closed"))
 
     def _connect(self) -> Connection:
-        connection, first = connect(self._remotes, self._use.network, self._tls)
+        connection, first = connect(self._remotes, self._use.network, self._tls, self._reached)
         if connection.mirror.revision < self._history.newest.revision:
             connection.client.close()
             raise Unreachable(
@@ -264,13 +274,21 @@ class OvsdbStore:
         }
         self._publish(connection, {table: {**gone[table], **first[table]} for table in gone})
         with self._changed:
-            self._loaded = True
+            self._loaded, self._reading = True, False
             self._changed.notify_all()
         return connection
+
+    def _reached(self) -> None:
+        with self._changed:
+            self._reading = True
+            self._changed.notify_all()
 
     def _lost(self, error: BaseException) -> None:
         connection, self._connection = self._connection, None
         self._why = str(error)
+        with self._changed:
+            self._reading = False
+            self._changed.notify_all()
         if connection is not None:
             connection.client.close()
             if not self._closed:
