@@ -7,6 +7,7 @@ counted, and the engine starts over from the store, as after a restart: bridges 
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -43,6 +44,9 @@ from vneter_sdn.telemetry import logs
 from vneter_sdn.telemetry.metrics import OpenFlowCollector
 
 _log = logging.getLogger(__name__)
+COLLECTION = (50_000, 20, 20)
+"""Thresholds of the cyclic collector (`gc.set_threshold`). A read-back makes many objects that live
+and form no cycles; with Python's own thresholds looking for some takes longer than making them."""
 BATCH = 1000
 """Events taken in at once, at most."""
 AUDIT = 60.0
@@ -219,6 +223,7 @@ class Core:
 
 def main() -> None:
     """Run the core until SIGTERM."""
+    gc.set_threshold(*COLLECTION)
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
