@@ -7,8 +7,8 @@ import pytest
 
 from vneter_sdn.compile.facts import everything, facts
 from vneter_sdn.compile.network import Compiler
-from vneter_sdn.compile.pace import STEP, paced
 from vneter_sdn.model.kinds import API_VERSION
+from vneter_sdn.model.pace import STEP, paced
 from vneter_sdn.model.snapshot import Binding, Key
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit

@@ -19,7 +19,7 @@ from vneter_sdn.model.snapshot import Binding
 from vneter_sdn.ovsdb.client import Client
 from vneter_sdn.store import connection, filedb, schema
 from vneter_sdn.store.embedded import EmbeddedDatabase
-from vneter_sdn.store.ovsdb import OvsdbStore
+from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 
 pytestmark = pytest.mark.ovs
 
@@ -46,10 +46,10 @@ def test_a_database_that_takes_long_to_read_is_waited_for(
     connect().apply(given.world(), author="ada")
     openings = []
 
-    def slowly(client: Client) -> Any:
+    def slowly(client: Client, breathe: Any) -> Any:
         openings.append(client)
         threading.Event().wait(0.6)
-        return read(client)
+        return read(client, breathe)
 
     read = connection._open
     monkeypatch.setattr(connection, "_open", slowly)
@@ -60,12 +60,31 @@ def test_a_database_that_takes_long_to_read_is_waited_for(
 def test_a_database_that_cannot_be_read_is_not_waited_for(
     connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(client: Client) -> Any:
+    def never(client: Client, _: Any) -> Any:
         raise SessionClosed("of another kind")
 
     monkeypatch.setattr(connection, "_open", never)
     with pytest.raises(StoreUnavailable, match="of another kind"):
         connect(patience=0.2)
+
+
+def test_much_at_once_lets_others_run(connect: Any, database: Any, given: Any) -> None:
+    """As on eventlet: meanwhile others see the state before, and never half of it."""
+    seen: list[int] = []
+    follower: list[OvsdbStore] = []
+
+    def breathe() -> None:
+        if follower:
+            seen.append(len(follower[0].snapshot().objects))
+
+    follower.append(OvsdbStore(database.remote, concurrency=Concurrency(breathe=breathe)))
+    empty = follower[0].snapshot()
+    writer = connect()
+    writer.apply([*given.world(), *(given.endpoint(f"m{n}") for n in range(200))], author="ada")
+    assert follower[0].wait(empty, 20.0) is not None
+    assert len(seen) > 10
+    assert set(seen) == {0}
+    follower[0].close()
 
 
 def test_clients_race_and_none_loses(connect: Any, given: Any) -> None:

@@ -12,6 +12,7 @@ from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import owner_key
 from vneter_sdn.admission.index import Index, IndexedSnapshot
 from vneter_sdn.admission.trie import GONE, PersistentMap
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Allocation, Binding, Delta, Key, Object, Snapshot, Status
 
 K = TypeVar("K")
@@ -45,9 +46,10 @@ def taken_in(
     revision: int,
     objects: Mapping[Key, Object | None],
     allocations: Mapping[tuple[str, str], Allocation | None],
+    breathe: Breathe = on_and_on,
 ) -> IndexedSnapshot:
     """The snapshot after rows were written elsewhere; None is a removed row. O(rows · log n)."""
-    index = _reindexed(snapshot, objects, allocations)
+    index = _reindexed(snapshot, objects, allocations, breathe)
     return IndexedSnapshot(
         revision=revision,
         objects=merged(snapshot.objects, objects),
@@ -62,15 +64,16 @@ def _reindexed(
     snapshot: Snapshot,
     objects: Mapping[Key, Object | None],
     allocations: Mapping[tuple[str, str], Allocation | None],
+    breathe: Breathe,
 ) -> Index:
     draft = Draft(snapshot, 0.0)
     concerned = dict.fromkeys(objects)
-    for key, stored in objects.items():
+    for key, stored in paced(objects.items(), breathe):
         before = draft.object(key)
         draft.put(key, stored)
         if key.kind == "Network" and before and stored and before.spec != stored.spec:
             concerned.update(dict.fromkeys(draft.lookup.others("refers", key, None)))
-    for (pool, value), held in allocations.items():
+    for (pool, value), held in paced(allocations.items(), breathe):
         for row in (held, draft.allocation(pool, value)):
             owner = owner_key(row.owner) if row else None
             if owner is not None:
@@ -80,7 +83,7 @@ def _reindexed(
         else:
             draft.keep(held)
     lower_cursors(draft, [place for place, held in allocations.items() if held is None])
-    for key in concerned:
+    for key in paced(concerned, breathe):
         note_pending(draft, key)
     return draft.lookup.frozen()
 

@@ -14,9 +14,9 @@ from hashlib import blake2b
 from typing import NamedTuple, cast
 
 from vneter_sdn.compile.features.unit import Part
-from vneter_sdn.compile.pace import Breathe, on_and_on, paced
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Key
 
 Item = Flow | Group | Meter

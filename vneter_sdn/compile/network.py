@@ -21,7 +21,6 @@ from vneter_sdn.compile.facts import (
     tunnel_facts,
 )
 from vneter_sdn.compile.features import FEATURES
-from vneter_sdn.compile.pace import Breathe, on_and_on
 from vneter_sdn.compile.queries import (
     bridge_of,
     host_key,
@@ -34,6 +33,7 @@ from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.datapath import datapath_id
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.model.pace import Breathe, on_and_on
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Key, Snapshot
 from vneter_sdn.pipeline.tables import table_names

@@ -24,8 +24,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from vneter_sdn.compile.pace import STEP, Breathe, on_and_on, paced
 from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.pace import STEP, Breathe, on_and_on, paced
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -70,7 +70,8 @@ def read_settings(path: str) -> Settings:
 
 def open_store(settings: Settings) -> OvsdbStore:
     """The store, on green sockets; tried until it answers."""
-    use = Concurrency(threads=eventlet.green.threading, network=GREEN)
+    breathe = Breath(lambda: eventlet.sleep(0))
+    use = Concurrency(threads=eventlet.green.threading, network=GREEN, breathe=breathe)
     while True:
         try:
             return OvsdbStore(settings.db, concurrency=use, tls=tls_files(settings))

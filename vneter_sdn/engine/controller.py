@@ -19,7 +19,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
-from vneter_sdn.compile.pace import Breathe, on_and_on, paced
 from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
 from vneter_sdn.engine.port import (
     Blocked,
@@ -50,6 +49,7 @@ from vneter_sdn.engine.reports import (
 )
 from vneter_sdn.model.datapath import datapath_id
 from vneter_sdn.model.flow import FlowKey
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from vneter_sdn.errors import DecodeError, OvsdbError, SessionClosed, StoreUnavailable
+from vneter_sdn.model.pace import Breathe, on_and_on
 from vneter_sdn.model.snapshot import Revision
 from vneter_sdn.ovsdb.client import Client, Limits
 from vneter_sdn.ovsdb.framing import STORE_CAP
@@ -79,6 +80,7 @@ def connect(
     network: Network,
     tls: TlsFiles | None,
     reached: Callable[[], None] = lambda: None,
+    breathe: Breathe = on_and_on,
 ) -> tuple[Connection, News]:
     """The first member that serves the database (the leader, in a cluster), and its contents.
 
@@ -98,7 +100,7 @@ def connect(
             _require_leader(client)
             client.limits = LIMITS
             reached()
-            return _open(client)
+            return _open(client, breathe)
         except (SessionClosed, OvsdbError, DecodeError, StoreUnavailable) as error:
             client.close()
             reasons.append(str(error))
@@ -119,10 +121,10 @@ def _require_leader(client: Client) -> None:
     raise StoreUnavailable(f"{client.remote} does not serve the database {DATABASE!r}")
 
 
-def _open(client: Client) -> tuple[Connection, News]:
+def _open(client: Client, breathe: Breathe) -> tuple[Connection, News]:
     _initialise(client)
     first = client.monitor(DATABASE, WATCHED)
-    mirror = Mirror(client.watched(DATABASE))
+    mirror = Mirror(client.watched(DATABASE), breathe)
     found = mirror.take(first)
     if mirror.generation > GENERATION:
         text = f"holds generation {mirror.generation}, this release reads up to {GENERATION}"

@@ -10,6 +10,7 @@ from uuid import UUID
 from vneter_sdn.admission.admit import Admission
 from vneter_sdn.admission.advance import carried_out, taken_in, with_reports
 from vneter_sdn.admission.index import IndexedSnapshot
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Status
 from vneter_sdn.ovsdb.operations import Operation, by_uuid, delete, insert, update, wait
 from vneter_sdn.ovsdb.protocol import Update, Watched
@@ -31,7 +32,8 @@ _READ: dict[str, tuple[Callable[[Row], Any], Callable[[Any], Any]]] = {
 class Mirror:
     """The database as seen through one monitor: its rows, where they are, and what they mean."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Watched, breathe: Breathe = on_and_on) -> None:
+        self._breathe = breathe
         self._replica = Replica(watched)
         self.places: dict[str, dict[Any, UUID]] = {table: {} for table in _READ}
         """Row of each key, by table."""
@@ -59,7 +61,7 @@ class Mirror:
                 if self.places[table].get(key) == uuid:
                     del self.places[table][key]
                     news[table][key] = None
-        for table, uuid, row in arrived:
+        for table, uuid, row in paced(arrived, self._breathe):
             read, key_of = _READ[table]
             value = read(row)
             key = key_of(value)
@@ -151,6 +153,7 @@ def advanced(
     news: Mapping[str, Mapping[Any, Any]],
     revision: int,
     expected: Admission | None,
+    breathe: Breathe = on_and_on,
 ) -> tuple[IndexedSnapshot, Delta] | None:
     """The snapshot after an update, and exactly what changed; None when nothing did.
 
@@ -159,6 +162,7 @@ def advanced(
         news: as `Mirror.take` gives them.
         revision: of the store, now.
         expected: what this client is writing; when the update is just that, its index is used.
+        breathe: called now and then; what runs then sees the snapshot before.
     """
     objects = _differing(snapshot.objects, news["Object"])
     allocations = _differing(snapshot.allocations, news["Allocation"])
@@ -170,7 +174,7 @@ def advanced(
     if expected is not None and _is(expected, objects, allocations):
         after, _ = carried_out(snapshot, expected)
     else:
-        after = taken_in(snapshot, revision, objects, allocations)
+        after = taken_in(snapshot, revision, objects, allocations, breathe)
     return with_reports(
         IndexedSnapshot(
             revision,

@@ -28,6 +28,7 @@ from vneter_sdn.admission.admit import Admission, admit, sweep
 from vneter_sdn.admission.allocation import indexed
 from vneter_sdn.admission.draft import rfc3339
 from vneter_sdn.errors import OvsdbError, SessionClosed, StoreUnavailable, VneterError
+from vneter_sdn.model.pace import Breathe, on_and_on
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.ovsdb.client import PLAIN
 from vneter_sdn.ovsdb.operations import Operation, commit, delete, insert, wait
@@ -56,6 +57,8 @@ class Concurrency:
     """Sockets and select."""
     clock: Callable[[], float] = time.time
     """POSIX seconds, for what is written."""
+    breathe: Breathe = on_and_on
+    """Lets others run while much arrives at once, where threads do not run by themselves."""
 
 
 @contextmanager
@@ -259,7 +262,10 @@ class OvsdbStore:
         self._lost(StoreUnavailable("closed"))
 
     def _connect(self) -> Connection:
-        connection, first = connect(self._remotes, self._use.network, self._tls, self._reached)
+        use = self._use
+        connection, first = connect(
+            self._remotes, use.network, self._tls, self._reached, use.breathe
+        )
         if connection.mirror.revision < self._history.newest.revision:
             connection.client.close()
             raise Unreachable(
@@ -339,7 +345,8 @@ class OvsdbStore:
             self._publish(connection, connection.mirror.take(change))
 
     def _publish(self, connection: Connection, found: dict[str, dict[Any, Any]]) -> None:
-        step = advanced(self._history.newest, found, connection.mirror.revision, self._expected)
+        newest, revision = self._history.newest, connection.mirror.revision
+        step = advanced(newest, found, revision, self._expected, self._use.breathe)
         if step is not None:
             with self._changed:
                 self._history.advance(*step)
