@@ -8,12 +8,14 @@ eventlet (``Network(eventlet.green.socket, eventlet.green.select.select)``), unp
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import select
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,8 @@ from vneter_sdn.errors import SessionClosed
 
 CHUNK = 256 << 10
 """Bytes read at once."""
+EARLY = 256 << 20
+"""Bytes that are put by, at most, while a message is sent."""
 _REMOTE = re.compile(r"(unix):(.+)|(tcp|ssl):(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _Sockets = Sequence[Any]
 
@@ -125,6 +129,9 @@ class Stream:
         self.woken = False
         """Set when `interrupt` was noticed; the caller clears it."""
         self._ssl: ssl.SSLObject | None = None
+        self._early: deque[bytes] = deque()
+        self._early_size = 0
+        self._open = False
         target = Remote.parse(remote)
         if target.scheme == "ssl" and tls is None:
             raise ValueError(f"{remote} needs a key, a certificate and a CA certificate")
@@ -137,6 +144,7 @@ class Stream:
                 self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
                 self._ssl = tls.context().wrap_bio(self._incoming, self._outgoing)
                 self._handshake(until)
+            self._open = True
         except OSError as error:
             raise self._lost(f"cannot connect: {error.strerror or error}") from error
         except BaseException:
@@ -204,7 +212,7 @@ class Stream:
             SessionClosed: the peer closed, or the connection broke.
         """
         try:
-            data = None if self._ssl is None else self._decrypt()
+            data = self._arrived()
             if data is None and self._wait_readable(timeout):
                 data = self._receive_now()
         except OSError as error:
@@ -264,17 +272,45 @@ class Stream:
             self._send_plain(data, until)
 
     def _send_plain(self, data: bytes, until: float) -> None:
+        """Send, and read meanwhile: a server that waits to be read from reads no more itself."""
         view = memoryview(data)
         while view:
             try:
                 view = view[self._socket.send(view) :]
             except BlockingIOError:
-                self._wait_io(until, writing=True)
+                self._wait_io(until, writing=True, reading=self._heeding)
+                self._take_early()
 
-    def _wait_io(self, until: float, *, writing: bool = False) -> None:
+    def _take_early(self) -> None:
+        """Put by what can be read now, for `receive`."""
+        if not self._heeding:
+            return
+        with contextlib.suppress(BlockingIOError):
+            data = bytes(self._socket.recv(CHUNK))
+            if not data:
+                raise OSError(errno.EPIPE, "closed by the peer")
+            if self._ssl is None:
+                self._early.append(data)
+            else:
+                self._incoming.write(data)
+            self._early_size += len(data)
+
+    @property
+    def _heeding(self) -> bool:
+        """Whether to read while sending: not within a handshake, and within bounds."""
+        return self._open and self._early_size < EARLY
+
+    def _arrived(self) -> bytes | None:
+        """What was read before it was asked for."""
+        found = self._decrypt() if self._ssl else self._early.popleft() if self._early else None
+        if found is None:
+            self._early_size = 0
+        return found
+
+    def _wait_io(self, until: float, *, writing: bool = False, reading: bool | None = None) -> None:
         left = until - self._network.clock()
-        sockets = [self._socket]
-        pair = ([], sockets) if writing else (sockets, [])
+        reading = not writing if reading is None else reading
+        pair = ([self._socket] * reading, [self._socket] * writing)
         if left <= 0 or not any(self._network.select(*pair, [], left)):
             raise OSError(None, "no answer within the deadline")
 
