@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -34,9 +35,11 @@ def die_with_parent():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, outside the range from which outgoing connections get theirs."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return probe.getsockname()[1]
 
 
 def until(condition, seconds=30, what="the condition"):
@@ -81,7 +84,11 @@ class Controller:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls one function of libc
             )
-        until(lambda: answers(self.server), what="the controller's readiness")
+        until(self._answers, what="the controller's readiness")
+
+    def _answers(self):
+        assert self.process.poll() is None, self.log.read_text(errors="replace")[-2000:]
+        return answers(self.server)
 
     def pids(self):
         """The supervisor's children: database, core and api."""
