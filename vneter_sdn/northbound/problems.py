@@ -39,7 +39,10 @@ _BY_ERROR: tuple[tuple[type[VneterError], Sort], ...] = (
     (IntentError, Sort(422, "intent-refused", "The intent is not acceptable")),
     (Conflict, Sort(409, "conflict", "Somebody else changed it first")),
     (NotFound, Sort(404, "not-found", "There is no such object")),
-    (StoreUnavailable, Sort(503, "store-unavailable", "The database or the core cannot be reached")),
+    (
+        StoreUnavailable,
+        Sort(503, "store-unavailable", "The database or the core cannot be reached"),
+    ),
 )
 _BY_STATUS: dict[int, Sort] = {
     sort.status: sort
