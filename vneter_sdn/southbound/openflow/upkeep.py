@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
+from typing import Protocol
 
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey
@@ -115,16 +116,14 @@ class Doing(Enum):
     RESTING = "resting"
 
 
-class Wire:
+class Wire(Protocol):
     """What upkeep asks of a connection; both start something whose end is told to upkeep."""
 
     def read_back(self) -> None:
         """Read everything the bridge holds; `Upkeep.seen` follows."""
-        raise NotImplementedError
 
     def send_plan(self, plan_id: int, plan: BridgePlan) -> None:
         """Carry out a plan; `Upkeep.confirmed` or `Upkeep.rejected` follows."""
-        raise NotImplementedError
 
 
 class Upkeep:
