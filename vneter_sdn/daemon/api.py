@@ -9,15 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from pathlib import Path
-
-import msgspec
 
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import alive
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.northbound.server import serve
-from vneter_sdn.ovsdb.transport import TlsFiles
 from vneter_sdn.store.ovsdb import OvsdbStore
 from vneter_sdn.telemetry import logs
 
@@ -26,10 +23,9 @@ RETRY = 0.5
 
 
 def _open_store(settings: Settings) -> OvsdbStore:
-    files = (settings.private_key, settings.certificate, settings.ca_certificate)
     while True:
         try:
-            return OvsdbStore(settings.db, tls=TlsFiles(*files) if all(files) else None)
+            return OvsdbStore(settings.db, tls=tls_files(settings))
         except StoreUnavailable as away:
             _log.warning("%s; trying again", away)
             time.sleep(RETRY)
@@ -37,7 +33,7 @@ def _open_store(settings: Settings) -> OvsdbStore:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Settings)
+    settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level)
     store = _open_store(settings)
     try:

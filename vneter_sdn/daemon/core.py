@@ -14,13 +14,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 import eventlet
 import eventlet.green.threading
 import eventlet.queue
 import eventlet.wsgi
-import msgspec
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 from vneter_sdn_apps.icmp_errors import IcmpErrors
 
@@ -28,9 +26,10 @@ from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.fabric import Fabric
+from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
-from vneter_sdn.daemon.sessions import GREEN, opener, tls_files
+from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.port import Event, Stored
 from vneter_sdn.errors import StoreUnavailable, VneterError
@@ -61,11 +60,6 @@ RETRY = 1.0
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def read_settings(path: str) -> Settings:
-    """Settings that the supervisor wrote."""
-    return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
 
 
 def open_store(settings: Settings) -> OvsdbStore:

@@ -10,21 +10,16 @@ import eventlet.green.select
 import eventlet.green.socket
 
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon.handover import tls_files
 from vneter_sdn.engine.bindings import Port
 from vneter_sdn.engine.port import Database, Event, Ports, Tunnel, Tunnels
 from vneter_sdn.model.kinds import HostSpec
-from vneter_sdn.ovsdb.transport import Network, TlsFiles
+from vneter_sdn.ovsdb.transport import Network
 from vneter_sdn.southbound.ovsdb.observe import ObservedPort, ObservedTunnel
 from vneter_sdn.southbound.ovsdb.session import HostSession, HostState, Listener, Runtime
 
 GREEN = Network(eventlet.green.socket, eventlet.green.select.select)
 """Sockets and select that give way to other greenthreads."""
-
-
-def tls_files(settings: Settings) -> TlsFiles | None:
-    """The process's key and certificates; None unless all three are set."""
-    files = (settings.private_key, settings.certificate, settings.ca_certificate)
-    return TlsFiles(*files) if all(files) else None
 
 
 def opener(

@@ -18,6 +18,7 @@ import msgspec
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon import highwater
 from vneter_sdn.daemon.children import Child, supervise
+from vneter_sdn.daemon.handover import write_settings
 from vneter_sdn.daemon.heartbeat import heartbeat_file
 from vneter_sdn.errors import VneterError
 from vneter_sdn.store.embedded import EmbeddedDatabase
@@ -102,17 +103,6 @@ def _signalled() -> list[int]:
     return seen
 
 
-def _write_settings(settings: Settings) -> Path:
-    run_dir = Path(settings.run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    path = run_dir / "settings.json"
-    fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(settings))
-    fresh.rename(path)
-    return path
-
-
 def _python(name: str, module: str, settings: Path) -> Child:
     # Warnings are for tests; eventlet's about its own age would greet every start (design 0002).
     return Child(
@@ -154,7 +144,7 @@ def _started(settings: Settings) -> list[Child]:
         database.prepare()
         children.append(Child("database", database.command()))
         settings = msgspec.structs.replace(settings, db=database.remote)
-    path = _write_settings(settings)
+    path = write_settings(settings)
     children += [_python("core", "core", path), _python("api", "api", path)]
     for child in children:
         child.start()

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the supervisor hands its children: the settings, in a file that only we may read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from vneter_sdn.config import Settings
+from vneter_sdn.ovsdb.transport import TlsFiles
+
+
+def write_settings(settings: Settings) -> Path:
+    """Write the settings below the run directory; returns where."""
+    run_dir = Path(settings.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    path = run_dir / "settings.json"
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(settings))
+    fresh.rename(path)
+    return path
+
+
+def read_settings(path: str) -> Settings:
+    """Settings that the supervisor wrote."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
+
+
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """The process's key and certificates; None unless all three are set."""
+    files = (settings.private_key, settings.certificate, settings.ca_certificate)
+    return TlsFiles(*files) if all(files) else None
