@@ -83,9 +83,14 @@ def test_up_again_restarts_what_died(layout):
 
 @contextmanager
 def sleeping(*prefix):
-    """A process that would sleep for long, and is gone afterwards whatever happens."""
-    with subprocess.Popen([*prefix, "sleep", "600"]) as process:
+    """A process that would sleep for long, and is gone afterwards whatever happens.
+
+    It has said that it runs, so what the prefix does to it, such as entering a namespace, is done.
+    """
+    words = [*prefix, "sh", "-c", "echo here; exec sleep 600"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         try:
+            assert process.stdout.readline() == b"here\n"
             yield process
         finally:
             process.kill()
