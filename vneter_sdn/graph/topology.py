@@ -25,25 +25,103 @@ class Vertex:
     addresses: tuple[str, ...] = ()
     """Underlay addresses, the preferred first."""
     encapsulation: str = "geneve"
+    site: str = ""
+    region: str = ""
+    tags: frozenset[str] = frozenset()
+    drained: bool = False
+    """Whether paths of others are to keep away from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A link, in one direction: a wire, or a tunnel through the underlay.
+
+    Every edge has a reverse with source and target swapped, `reverse` its name. What is not known
+    is None, and what it counts as then is said where it is used.
+    """
+
+    name: str
+    """Unique in the graph: ``h1>h2`` for a pair's first tunnel, ``h1#1>h2#0`` for the one from
+    h1's second address, ``s1:s1-eth2>s2:s2-eth1`` for a wire between these interfaces."""
+    reverse: str
+    """Name of the edge the other way."""
+    source: str
+    target: str
+    medium: str = "tunnel"
+    """``tunnel`` or ``wire``."""
+    cost: int = 1
+    """Administrative cost, at least 1."""
+    latency: float | None = None
+    """One-way delay in milliseconds: declared, else measured."""
+    loss: float = 0.0
+    """Share of packets lost, 0 to 1."""
+    capacity: float | None = None
+    """Mbit/s."""
+    reserved: float = 0.0
+    """Mbit/s of the capacity that reservations hold."""
+    utilisation: float | None = None
+    """Share of the capacity in use, 0 to 1."""
+    price: float = 0.0
+    """Per gigabyte."""
+    mtu: int | None = None
+    """Largest IP packet of an endpoint that fits, in bytes."""
+    encrypted: bool = False
+    tags: frozenset[str] = frozenset()
+    risks: frozenset[str] = frozenset()
+    """Shared-risk groups."""
+    encapsulation: str = ""
+    """Tunnels: ``geneve``, ``vxlan`` or ``gre``."""
+    local_ip: str = ""
+    remote_ip: str = ""
+    port: str = ""
+    """Name of the interface at the source."""
+    disabled: bool = False
+    """Taken out by its Link: no path uses it, nor is its tunnel made once both ways are."""
+    drained: bool = False
+    """To be used only where there is no other way."""
+    up: bool = True
+    """Whether it is seen to work: BFD, port state, discovery. Paths use only those that do."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether paths may use it at all."""
+        return self.up and not self.disabled
+
+    @property
+    def residual(self) -> float | None:
+        """Mbit/s that reservations leave; None when the capacity is not known."""
+        return None if self.capacity is None else max(0.0, self.capacity - self.reserved)
+
+
+def tunnel_edge(source: str, target: str, pair: tuple[int, int] = (0, 0)) -> str:
+    """Name of the edge of a tunnel between the addresses of such ranks at each end."""
+    one, other = pair
+    return f"{source}>{target}" if pair == (0, 0) else f"{source}#{one}>{target}#{other}"
+
+
+def wire_edge(source: str, source_port: str, target: str, target_port: str) -> str:
+    """Name of the edge of a wire between two interfaces."""
+    return f"{source}:{source_port}>{target}:{target_port}"
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """A tunnel, from one end."""
+class Observation:
+    """What was seen of one edge, smoothed; None where nothing was seen yet."""
 
-    source: str
-    target: str
-    cost: int
-    encapsulation: str
-    local_ip: str
-    remote_ip: str
-    disabled: bool = False
-    """True keeps it out of every path."""
+    up: bool = True
+    latency: float | None = None
+    """Milliseconds."""
+    loss: float | None = None
+    """0 to 1."""
+    utilisation: float | None = None
+    """0 to 1."""
+    capacity: float | None = None
+    """Mbit/s: the speed its port reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The graph. Vertices are sorted by host, edges by (source, target)."""
+    """The graph. Vertices are sorted by host, edges by (source, target, name)."""
 
     vertices: tuple[Vertex, ...] = ()
     edges: tuple[Edge, ...] = ()
@@ -85,7 +163,17 @@ def _edge(
     one: Vertex, other: Vertex, encapsulation: str, ends: tuple[str, str], links: list[LinkSpec]
 ) -> Edge:
     cost, disabled = (links[0].cost, links[0].disabled) if links else (1, False)
-    return Edge(one.host, other.host, cost, encapsulation, *ends, disabled)
+    return Edge(
+        name=tunnel_edge(one.host, other.host),
+        reverse=tunnel_edge(other.host, one.host),
+        source=one.host,
+        target=other.host,
+        cost=cost,
+        encapsulation=encapsulation,
+        local_ip=ends[0],
+        remote_ip=ends[1],
+        disabled=disabled,
+    )
 
 
 def _addresses(

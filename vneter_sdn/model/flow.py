@@ -135,8 +135,34 @@ class Punt:
     max_len: int = 256
 
 
+@dataclass(frozen=True, slots=True)
+class Conntrack:
+    """Pass the packet through the connection tracker (NXAST_CT, ``ct(...)`` in ovs-ofctl)."""
+
+    commit: bool = False
+    """Whether the connection is to be remembered."""
+    zone: int = 0
+    """Zone number, when ``zone_field`` is empty."""
+    zone_field: str = ""
+    """Field whose bits ``zone_offset`` to ``zone_offset + 15`` are the zone."""
+    zone_offset: int = 0
+    table: int | None = None
+    """Table that a tracked copy goes on in; None: the packet goes on here, untracked."""
+    actions: tuple[SetField | Copy, ...] = ()
+    """What is written to the connection when it is committed (``exec``): ct_mark, ct_label."""
+
+
 Action = (
-    Output | OutputField | GroupAction | SetField | Copy | DecTtl | Resubmit | MeterAction | Punt
+    Output
+    | OutputField
+    | GroupAction
+    | SetField
+    | Copy
+    | DecTtl
+    | Resubmit
+    | MeterAction
+    | Punt
+    | Conntrack
 )
 
 

@@ -128,13 +128,18 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
     """A machine with Open vSwitch."""
 
     ovsdb: Annotated[
-        str,
+        Annotated[str, Meta(pattern=r"^(unix:/.+|ssl:.+:\d+|tcp:.+:\d+)$(?!\n)")] | None,
         Meta(
-            pattern=r"^(unix:/.+|ssl:.+:\d+|tcp:.+:\d+)$(?!\n)",
             description="Where its ovsdb-server listens: ssl:192.0.2.1:6640, or unix:PATH on the "
-            "controller's own machine. tcp: is for loopback and labs.",
+            "controller's own machine. tcp: is for loopback and labs. Without one the bridge is "
+            "driven by OpenFlow alone: somebody else makes it and points it at the controller, "
+            "tunnels cannot end on it, and datapathId has to say which it is.",
         ),
-    ]
+    ] = None
+    datapath_id: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")] | None,
+        Meta(description="Datapath id of its bridge, 16 hexadecimal digits; chosen when absent."),
+    ] = None
     tunnel_addresses: Annotated[
         tuple[Address, ...],
         Meta(max_length=16, description="Underlay addresses, one per NIC, the preferred first."),
@@ -166,24 +171,200 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
         ),
     ] = None
     site: Annotated[Text, Meta(description="Where it stands, for path policies.")] = ""
-    region: Annotated[Text, Meta(description="Region of the site.")] = ""
+    region: Annotated[Text, Meta(description="Region of the site, for path policies.")] = ""
+    tags: Annotated[
+        tuple[Name, ...], Meta(max_length=32, description="Words that path policies go by.")
+    ] = ()
+    drained: Annotated[
+        bool,
+        Meta(description="True keeps paths from passing through its bridge; its own stay."),
+    ] = False
 
 
 class LinkSpec(_Spec, frozen=True, kw_only=True):
-    """A connection between two hosts' bridges. Tunnels join every pair of hosts by default."""
+    """A connection between two hosts' bridges: a wire, or a tunnel through the underlay.
+
+    Tunnels join every pair of hosts that have tunnel addresses, and wires are discovered, without
+    anybody saying so; a Link adds what cannot be measured, or takes one away. It counts in both
+    directions, unless the other has a Link of its own.
+    """
 
     source: Annotated[Name, Meta(description="A host.")]
     target: Annotated[Name, Meta(description="Another host.")]
-    medium: Annotated[Literal["tunnel"], Meta(description="tunnel: through the underlay.")] = (
-        "tunnel"
-    )
+    medium: Annotated[
+        Literal["tunnel", "wire"],
+        Meta(description="tunnel: through the underlay; wire: between a port of each bridge."),
+    ] = "tunnel"
+    source_port: Annotated[
+        BridgeName | None, Meta(description="Wires: name of the interface on the source's bridge.")
+    ] = None
+    target_port: Annotated[
+        BridgeName | None, Meta(description="Wires: name of the interface on the target's bridge.")
+    ] = None
+    source_address: Annotated[
+        Address | None,
+        Meta(description="Tunnels: which tunnel address of the source; the first by default."),
+    ] = None
+    target_address: Annotated[
+        Address | None,
+        Meta(description="Tunnels: which tunnel address of the target; the first by default."),
+    ] = None
     encapsulation: Annotated[
         Encapsulation | None, Meta(description="geneve, vxlan or gre; the hosts' when absent.")
     ] = None
     cost: Annotated[
         int, Meta(ge=1, le=0xFFFFFF, description="Administrative cost; 1 for a default tunnel.")
     ] = 1
+    latency_ms: Annotated[
+        Annotated[float, Meta(ge=0, le=1e6)] | None,
+        Meta(description="One-way delay in milliseconds, instead of what is measured."),
+    ] = None
+    loss: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="Share of packets lost, 0 to 1, instead of what is measured."),
+    ] = None
+    capacity_mbps: Annotated[
+        Annotated[float, Meta(gt=0, le=1e9)] | None,
+        Meta(description="Mbit/s each way; of a wire, its port's speed when absent."),
+    ] = None
+    price_per_gb: Annotated[
+        float, Meta(ge=0, le=1e6, description="What a gigabyte over it costs, in any currency.")
+    ] = 0.0
+    mtu: Annotated[
+        Annotated[int, Meta(ge=1280, le=65535)] | None,
+        Meta(description="Largest IP packet of an endpoint that fits; the networks' when absent."),
+    ] = None
+    encrypted: Annotated[
+        bool, Meta(description="Whether what passes is encrypted (IPsec, MACsec, WireGuard).")
+    ] = False
+    tags: Annotated[
+        tuple[Name, ...], Meta(max_length=32, description="Words that path policies go by.")
+    ] = ()
+    risk_groups: Annotated[
+        tuple[Name, ...],
+        Meta(max_length=32, description="What fails together: a duct, a line card, a provider."),
+    ] = ()
     disabled: Annotated[bool, Meta(description="True keeps it out of every path.")] = False
+    drained: Annotated[
+        bool, Meta(description="True has it used only where there is no other way.")
+    ] = False
+
+
+class Objective(_Spec, frozen=True, kw_only=True):
+    """What a path should have little of: the weighted sum of these, over its links."""
+
+    hops: Annotated[float, Meta(ge=0, description="Weight of each link.")] = 0.0
+    cost: Annotated[float, Meta(ge=0, description="Weight of administrative cost.")] = 0.0
+    latency: Annotated[float, Meta(ge=0, description="Weight of a millisecond.")] = 0.0
+    price: Annotated[float, Meta(ge=0, description="Weight of the price of a gigabyte.")] = 0.0
+    utilisation: Annotated[
+        float, Meta(ge=0, description="Weight of utilisation, 0 to 1 on each link.")
+    ] = 0.0
+    loss: Annotated[float, Meta(ge=0, description="Weight of loss, -ln(1 - loss).")] = 0.0
+
+
+class PathConstraints(_Spec, frozen=True, kw_only=True):
+    """What every path of a policy must satisfy."""
+
+    max_latency_ms: Annotated[float | None, Meta(description="Sum over the path.")] = None
+    max_hops: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None, Meta(description="Links at most.")
+    ] = None
+    max_price_per_gb: Annotated[float | None, Meta(description="Sum over the path.")] = None
+    max_loss: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="1 - Π(1 - loss).")
+    ] = None
+    min_bandwidth_mbps: Annotated[
+        float | None, Meta(description="Capacity left after reservations, on every link.")
+    ] = None
+    min_mtu: Annotated[int | None, Meta(description="On every link, in bytes.")] = None
+    encrypted: Annotated[bool, Meta(description="Encrypted links only.")] = False
+    avoid_tags: Annotated[
+        tuple[Name, ...], Meta(max_length=32, description="No link and no host between with any.")
+    ] = ()
+    require_tags: Annotated[
+        tuple[Name, ...], Meta(max_length=32, description="Every link has all of them.")
+    ] = ()
+    regions: Annotated[
+        tuple[Text, ...], Meta(max_length=32, description="Stay in these; any when empty.")
+    ] = ()
+    waypoints: Annotated[
+        tuple[Name, ...], Meta(max_length=8, description="Hosts to pass, in this order.")
+    ] = ()
+
+
+PortRange = Annotated[
+    str,
+    Meta(
+        pattern=r"^(tcp|udp)(/\d{1,5}(-\d{1,5})?)?$(?!\n)",
+        description="tcp, tcp/443, udp/5000-5010.",
+    ),
+]
+Labels = Annotated[dict[str, str], Meta(max_length=32)]
+
+
+class PathPolicySpec(_Spec, frozen=True, kw_only=True):
+    """Which paths some traffic takes between hosts. Of those that match, the highest priority wins.
+
+    A connection keeps its path while that lives; new ones are spread by weight.
+    """
+
+    priority: Annotated[int, Meta(ge=0, le=65535, description="The highest wins.")] = 0
+    tenants: Annotated[
+        tuple[Name, ...], Meta(max_length=256, description="Of these tenants; all when empty.")
+    ] = ()
+    networks: Annotated[
+        tuple[Annotated[str, Meta(max_length=127)], ...],
+        Meta(max_length=256, description="Towards these networks, TENANT/NAME; all when empty."),
+    ] = ()
+    source_labels: Annotated[
+        Labels, Meta(description="From endpoints with these labels; replies follow.")
+    ] = {}
+    target_labels: Annotated[Labels, Meta(description="To endpoints with these labels.")] = {}
+    ports: Annotated[
+        tuple[PortRange, ...], Meta(max_length=32, description="To these ports; all when empty.")
+    ] = ()
+    objective: Annotated[
+        Objective | Literal["hops", "cost", "latency", "price", "utilisation", "loss"],
+        Meta(description="What to have little of: one word, or weights of several."),
+    ] = "cost"
+    constraints: Annotated[PathConstraints, Meta(description="What every path must satisfy.")] = (
+        PathConstraints()
+    )
+    paths: Annotated[int, Meta(ge=1, le=16, description="How many paths at most.")] = 1
+    sharing: Annotated[
+        Literal["best", "equal", "unequal"],
+        Meta(
+            description="best: equally over paths that are as good as the best; equal: equally "
+            "over all; unequal: in inverse proportion to the objective."
+        ),
+    ] = "equal"
+    disjoint: Annotated[
+        Literal["none", "link", "node", "risk"],
+        Meta(description="Whether paths may share links, hosts or risk groups with the best."),
+    ] = "none"
+
+
+class ReservationSpec(_Spec, frozen=True, kw_only=True):
+    """Bandwidth kept free between two endpoints, or for a tenant between two hosts."""
+
+    tenant: Annotated[Name, Meta(description="Whose traffic it is.")]
+    source: Annotated[Name, Meta(description="An endpoint of the tenant, or a host.")]
+    target: Annotated[Name, Meta(description="An endpoint of the tenant, or a host.")]
+    between: Annotated[
+        Literal["endpoints", "hosts"], Meta(description="What source and target are.")
+    ] = "endpoints"
+    rate_mbps: Annotated[float, Meta(gt=0, le=1e9, description="Mbit/s, each way.")]
+    start: Annotated[
+        Annotated[str, Meta(max_length=40)] | None, Meta(description="RFC 3339; now when absent.")
+    ] = None
+    end: Annotated[
+        Annotated[str, Meta(max_length=40)] | None,
+        Meta(description="RFC 3339; without end when absent."),
+    ] = None
+    policy: Annotated[
+        Name | None, Meta(description="The path policy to go by; the cheapest path when absent.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +404,21 @@ KINDS: dict[str, Kind] = {
             ("ln",),
             LinkSpec,
             False,
-            (("SOURCE", "spec.source"), ("TARGET", "spec.target"), ("COST", "spec.cost")),
+            (
+                ("SOURCE", "spec.source"),
+                ("TARGET", "spec.target"),
+                ("MEDIUM", "spec.medium"),
+                ("COST", "spec.cost"),
+                ("STATE", "status.state"),
+                ("LATENCY", "status.latencyMs"),
+                ("LOSS", "status.loss"),
+                ("USED", "status.utilisation"),
+            ),
+            (
+                ("CAPACITY", "spec.capacityMbps"),
+                ("PORTS", "status.ports"),
+                ("ORIGIN", "status.origin"),
+            ),
         ),
         Kind("Tenant", "tenants", ("tn",), TenantSpec, False, (("ID", "status.tenantId"),)),
         Kind(
@@ -247,6 +442,34 @@ KINDS: dict[str, Kind] = {
                 ("HOST", "status.host"),
             ),
             (("MAC", "status.mac"), ("PORT", "status.port"), ("SLOT", "status.slot")),
+        ),
+        Kind(
+            "PathPolicy",
+            "pathpolicies",
+            ("pp",),
+            PathPolicySpec,
+            False,
+            (
+                ("PRIORITY", "spec.priority"),
+                ("OBJECTIVE", "spec.objective"),
+                ("PATHS", "spec.paths"),
+                ("TENANTS", "spec.tenants"),
+            ),
+            (("SHARING", "spec.sharing"), ("DISJOINT", "spec.disjoint")),
+        ),
+        Kind(
+            "Reservation",
+            "reservations",
+            ("rsv",),
+            ReservationSpec,
+            False,
+            (
+                ("TENANT", "spec.tenant"),
+                ("SOURCE", "spec.source"),
+                ("TARGET", "spec.target"),
+                ("MBPS", "spec.rateMbps"),
+            ),
+            (("START", "spec.start"), ("END", "spec.end")),
         ),
     )
 }
