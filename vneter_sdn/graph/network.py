@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index of a topology: what leaves and what enters each host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vneter_sdn.graph.topology import Edge, Topology, Vertex
+
+
+class Graph:
+    """A topology, indexed by host. Made once, O(V + E log E); nothing of it changes afterwards.
+
+    Only usable edges between two different hosts of the topology are offered by `out` and `into`,
+    in the order of their names: whatever walks them gives the same answer however the topology was
+    put together. Of several edges of one name the first counts.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.vertices: Mapping[str, Vertex] = MappingProxyType(
+            {v.host: v for v in sorted(topology.vertices, key=lambda v: v.host)}
+        )
+        edges: dict[str, Edge] = {}
+        for edge in sorted(topology.edges, key=lambda e: (e.name, e.source, e.target)):
+            edges.setdefault(edge.name, edge)
+        self._edges = edges
+        out: dict[str, list[Edge]] = {host: [] for host in self.vertices}
+        into: dict[str, list[Edge]] = {host: [] for host in self.vertices}
+        for edge in edges.values():
+            known = edge.source in self.vertices and edge.target in self.vertices
+            if known and edge.usable and edge.source != edge.target:
+                out[edge.source].append(edge)
+                into[edge.target].append(edge)
+        self._out = {host: tuple(found) for host, found in out.items()}
+        self._into = {host: tuple(found) for host, found in into.items()}
+
+    def out(self, host: str) -> tuple[Edge, ...]:
+        """Usable edges from a host, by name; none for a host that is not there."""
+        return self._out.get(host, ())
+
+    def into(self, host: str) -> tuple[Edge, ...]:
+        """Usable edges towards a host, by name; none for a host that is not there."""
+        return self._into.get(host, ())
+
+    def edge(self, name: str) -> Edge | None:
+        """The edge of a name, usable or not."""
+        return self._edges.get(name)
+
+    @property
+    def edges(self) -> Mapping[str, Edge]:
+        """Every edge by name, usable or not, in the order of names."""
+        return MappingProxyType(self._edges)
