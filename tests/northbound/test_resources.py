@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from vneter_sdn.admission.manifest import parse
 from vneter_sdn.errors import IntentError
+from vneter_sdn.model import jsontext
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Allocation, Binding, Condition, Key, Object, Snapshot, Status
-from vneter_sdn.northbound import exports, jsontext, manifests, resources
+from vneter_sdn.northbound import exports, manifests, resources
 
 _NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?", fullmatch=True)
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -32,6 +33,24 @@ _SPECS = {
     ),
     "Host": st.fixed_dictionaries(
         {"ovsdb": st.just("unix:/x")}, optional={"site": _TEXT, "underlayMtu": st.just(1500)}
+    ),
+    "PathPolicy": st.fixed_dictionaries(
+        {},
+        optional={
+            "priority": st.integers(0, 65535),
+            "tenants": st.lists(_NAMES, max_size=3),
+            "networks": st.lists(st.builds("{}/{}".format, _NAMES, _NAMES), max_size=3),
+            "sourceLabels": st.dictionaries(st.just("app"), st.text("aZ09", max_size=9)),
+            "ports": st.just(["tcp/443", "udp/5000-5010"]),
+            "objective": st.sampled_from(["hops", "latency", {"cost": 1.0, "price": 0.5}]),
+            "constraints": st.fixed_dictionaries(
+                {}, optional={"maxHops": st.integers(1, 64), "encrypted": st.booleans()}
+            ),
+        },
+    ),
+    "Reservation": st.fixed_dictionaries(
+        {"tenant": _NAMES, "source": _NAMES, "target": _NAMES, "rateMbps": st.floats(0.5, 1e9)},
+        optional={"between": st.just("hosts"), "start": st.just("2026-01-01T00:00:00Z")},
     ),
     "Link": st.fixed_dictionaries(
         {"source": _NAMES, "target": _NAMES},

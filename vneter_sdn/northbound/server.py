@@ -20,7 +20,8 @@ from waitress.task import ErrorTask
 
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.northbound import jsontext, problems
+from vneter_sdn.model import jsontext
+from vneter_sdn.northbound import problems
 from vneter_sdn.northbound.rest.app import THREADS, create_app
 from vneter_sdn.northbound.rest.service import CoreAlive
 from vneter_sdn.store.port import Store

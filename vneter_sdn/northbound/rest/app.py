@@ -9,7 +9,7 @@ from collections.abc import Callable
 from flask import Flask, Response, g, request
 
 from vneter_sdn.config import Settings
-from vneter_sdn.northbound import jsontext
+from vneter_sdn.model import jsontext
 from vneter_sdn.northbound.rest import requests, translate
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.rest.objects import Objects

@@ -11,7 +11,7 @@ from flask import g, request
 from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
 
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.northbound import jsontext
+from vneter_sdn.model import jsontext
 from vneter_sdn.northbound.routes import Query, Route
 
 ANONYMOUS = "anonymous@loopback"
