@@ -230,7 +230,7 @@ def _plain(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc] -- yaml has no types
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
