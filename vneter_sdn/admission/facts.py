@@ -114,7 +114,10 @@ def object_facts(stored: Object) -> Iterator[Fact]:
 
 
 def _host_facts(key: Key, spec: HostSpec) -> Iterator[Fact]:
-    yield Fact("ovsdb", spec.ovsdb, key)
+    if spec.ovsdb is not None:
+        yield Fact("ovsdb", spec.ovsdb, key)
+    if spec.datapath_id is not None:
+        yield Fact("datapath", spec.datapath_id, key)
     for address in spec.tunnel_addresses:
         yield Fact("tunnel", canonical(address), key)
     limit = payload_limit(spec)

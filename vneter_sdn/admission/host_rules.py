@@ -9,9 +9,10 @@ from ipaddress import ip_address
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import canonical, link_pair
 from vneter_sdn.errors import Problem
+from vneter_sdn.model.datapath import bridge_id
 from vneter_sdn.model.encapsulation import payload_limit
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
-from vneter_sdn.model.snapshot import Key, Object
+from vneter_sdn.model.snapshot import Key, Object, Pools
 
 
 def tunnel_addresses_well_formed(stored: Object, _: Draft) -> Iterator[Problem]:
@@ -44,10 +45,53 @@ def tunnel_addresses_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
 
 def ovsdb_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
     """No two hosts have the same OVSDB address. O(1)."""
+    if stored.spec.ovsdb is None:
+        return
     others = draft.lookup.others("ovsdb", stored.spec.ovsdb, stored.key)
     if others:
         text = f"{stored.spec.ovsdb} is already {others[0]}; one host is one object"
         yield Problem(str(stored.key), "spec.ovsdb", "OvsdbInUse", text)
+
+
+def datapath_named(stored: Object, _: Draft) -> Iterator[Problem]:
+    """A host without a database says which datapath it is, and ends no tunnel. O(1)."""
+    spec: HostSpec = stored.spec
+    name = str(stored.key)
+    if spec.datapath_id is not None and int(spec.datapath_id, 16) == 0:
+        text = "is zero, which no bridge has; give the datapath id that its bridge reports"
+        yield Problem(name, "spec.datapathId", "BadDatapathId", text)
+    if spec.ovsdb is not None:
+        return
+    if spec.datapath_id is None:
+        text = (
+            "is required of a host without ovsdb: its bridge is known by nothing else; give the "
+            "datapath id it reports, or its ovsdb"
+        )
+        yield Problem(name, "spec.datapathId", "Missing", text)
+    if spec.tunnel_addresses:
+        text = "tunnels end only on hosts with ovsdb, which makes their ports; remove them"
+        yield Problem(name, "spec.tunnelAddresses", "NoTunnels", text)
+
+
+def datapath_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """No two hosts have the same datapath id, be it named or chosen. O(1)."""
+    text = stored.spec.datapath_id
+    if text is None:
+        return
+    others = draft.lookup.others("datapath", text, stored.key)
+    number = bridge_id(int(text, 16))
+    owner = draft.owner(Pools.BRIDGE, str(number)) if number is not None else None
+    if owner not in {None, stored.key} and _chosen(owner, draft):
+        others = [owner, *others]
+    if others:
+        advice = f"{text} is already that of {others[0]}; datapath ids are unique fleet-wide"
+        yield Problem(str(stored.key), "spec.datapathId", "DatapathIdInUse", advice)
+
+
+def _chosen(host: Key | None, draft: Draft) -> bool:
+    """Whether a host has the datapath id that was chosen for it."""
+    stored = draft.object(host) if host else None
+    return stored is not None and stored.spec.datapath_id is None
 
 
 def link_ends_differ(stored: Object, _: Draft) -> Iterator[Problem]:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any
 
 import msgspec
 
-from vneter_sdn.admission.wording import reworded
+from vneter_sdn.admission.wording import reworded, struct_in
 from vneter_sdn.errors import Problem
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
 from vneter_sdn.model.snapshot import Key, Object
@@ -72,6 +73,9 @@ def _unprintable(value: Any, name: str, path: str = "", depth: int = 0) -> Itera
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             text = "holds NUL or a surrogate, which is not valid UTF-8 text; remove it"
             yield Problem(name, path, "BadText", text)
+    elif isinstance(value, float) and not isfinite(value):
+        text = "is no number that JSON has; leave it out, or give a finite one"
+        yield Problem(name, path, "BadNumber", text)
     elif isinstance(value, Mapping):
         for field, child in value.items():
             label = field if isinstance(field, str) else repr(field)
@@ -134,13 +138,24 @@ def _convert(value: Any, type_: Any, path: str, name: str) -> tuple[Any, list[Pr
     ]
     for field in fields.values():
         if field.encode_name in value:
-            try:
-                msgspec.convert(value[field.encode_name], field.type)
-            except msgspec.ValidationError as error:
-                problems.append(_problem(error, f"{path}.{field.encode_name}", name, type_))
+            problems += _in_field(
+                value[field.encode_name], field, f"{path}.{field.encode_name}", name, type_
+            )
         elif field.required:
             problems.append(Problem(name, f"{path}.{field.encode_name}", "Missing", "is required"))
     return None, problems or [whole]
+
+
+def _in_field(value: Any, field: Any, path: str, name: str, type_: Any) -> list[Problem]:
+    """Every problem of one field of a Struct, and of the Struct that it may itself be."""
+    try:
+        msgspec.convert(value, field.type)
+    except msgspec.ValidationError as error:
+        within = struct_in(field.type)
+        if within is not None and isinstance(value, Mapping):
+            return _convert(value, within, path, name)[1]
+        return [_problem(error, path, name, type_)]
+    return []
 
 
 def _problem(error: msgspec.ValidationError, path: str, name: str, type_: Any) -> Problem:

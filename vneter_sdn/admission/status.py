@@ -11,7 +11,7 @@ from vneter_sdn.admission import allocation
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import interface_id, network_of, prefixes_of
 from vneter_sdn.admission.needs import Need, gateways_of
-from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.snapshot import Condition, Key, Object, Pools, Snapshot
 
 Fields = dict[str, Any]
@@ -94,9 +94,9 @@ def _tenant(_: Draft, __: Object, held: dict[str, str]) -> Fields:
     return {"tenantId": _number(held, Pools.TENANT)}
 
 
-def _host(_: Draft, __: Object, held: dict[str, str]) -> Fields:
+def _host(_: Draft, stored: Object, held: dict[str, str]) -> Fields:
     number = _number(held, Pools.BRIDGE)
-    dpid = None if number is None else f"{datapath_id(number):016x}"
+    dpid = None if number is None else f"{datapath_of(stored.spec, number):016x}"
     return {"bridgeId": number, "datapathId": dpid}
 
 

@@ -53,6 +53,17 @@ def _words(struct: Any, path: str) -> tuple[str, ...]:
     return tuple(word for part in parts if get_origin(part) is Literal for word in get_args(part))
 
 
+@cache
+def struct_in(type_: Any) -> Any:
+    """The Struct that a field may be; None when it is none."""
+    inner = type_
+    while get_origin(inner) is Annotated:
+        inner = inner.__origin__
+    options = (inner,) if isinstance(inner, type) else get_args(inner)
+    structs = [one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return structs[0] if structs else None
+
+
 def _parts(struct: Any) -> Iterator[Any]:
     """Every type within the fields of a Struct, or within one type."""
     if isinstance(struct, type) and issubclass(struct, msgspec.Struct):

@@ -30,7 +30,7 @@ from vneter_sdn.compile.queries import (
 )
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
 from vneter_sdn.errors import PipelineError
-from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.pace import Breathe, on_and_on
@@ -52,7 +52,7 @@ def host_rows(view: View, host: Key) -> HostRows | None:
     return HostRows(
         spec.bridge,
         spec.datapath_type,
-        datapath_id(bridge),
+        datapath_of(spec, bridge),
         controller_target(spec, view.get(ADVERTISED, "") or ""),
         view.ask(tunnels, host.name),
         table_names(),
@@ -63,9 +63,12 @@ def controller_target(spec: HostSpec, advertised: str) -> str:
     """The OpenFlow target a bridge is given.
 
     Its host's own; else a unix socket beside a local database's; else the one advertised to all.
+    None, which is empty, where the host has no database to write it to.
     """
     if spec.controller is not None:
         return spec.controller
+    if spec.ovsdb is None:
+        return ""
     if spec.ovsdb.startswith("unix:"):
         directory = spec.ovsdb.removeprefix("unix:").rpartition("/")[0]
         return f"unix:{directory}/{spec.bridge}.vneter"

@@ -248,12 +248,12 @@ class Fabric:
 
 def _addresses(spec: HostSpec) -> frozenset[str]:
     """Where a host that is not local may come from."""
-    scheme, _, place = spec.ovsdb.partition(":")
+    scheme, _, place = (spec.ovsdb or "unix:").partition(":")
     own = () if scheme == "unix" else (place.rpartition(":")[0].strip("[]"),)
     return frozenset((*own, *map(str, spec.tunnel_addresses)))
 
 
-def _ways(spec: HostSpec) -> tuple[str, str, str | None]:
+def _ways(spec: HostSpec) -> tuple[str | None, str, str | None]:
     """What decides how a host is reached."""
     return spec.ovsdb, spec.bridge, spec.controller
 

@@ -14,6 +14,7 @@ from vneter_sdn.daemon.handover import tls_files
 from vneter_sdn.engine.bindings import Port
 from vneter_sdn.engine.port import Database, Event, Ports, Tunnel, Tunnels
 from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.model.rows import HostRows
 from vneter_sdn.ovsdb.transport import Network
 from vneter_sdn.southbound.ovsdb.observe import ObservedPort, ObservedTunnel
 from vneter_sdn.southbound.ovsdb.session import HostSession, HostState, Listener, Runtime
@@ -22,13 +23,27 @@ GREEN = Network(eventlet.green.socket, eventlet.green.select.select)
 """Sockets and select that give way to other greenthreads."""
 
 
+class Absent:
+    """The session of a host that has no database: nothing is written, and nothing is heard."""
+
+    def set_desired(self, rows: HostRows, *, keep_tunnels: bool = False) -> None:
+        """Nobody to tell."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
 def opener(
     settings: Settings,
-) -> Callable[[str, HostSpec, Callable[[Event], None]], HostSession]:
+) -> Callable[[str, HostSpec, Callable[[Event], None]], HostSession | Absent]:
     """A function that opens the session of a host and delivers what it says as events."""
     runtime = Runtime(spawn=eventlet.spawn, network=GREEN, tls=tls_files(settings))
 
-    def open_session(host: str, spec: HostSpec, deliver: Callable[[Event], None]) -> HostSession:
+    def open_session(
+        host: str, spec: HostSpec, deliver: Callable[[Event], None]
+    ) -> HostSession | Absent:
+        if spec.ovsdb is None:
+            return Absent()
         session = HostSession(host, spec.ovsdb, spec.bridge, _listener(deliver), runtime)
         session.start()
         return session

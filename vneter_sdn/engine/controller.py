@@ -47,7 +47,7 @@ from vneter_sdn.engine.reports import (
     stamp,
     was_ready,
 )
-from vneter_sdn.model.datapath import datapath_id
+from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
@@ -266,8 +266,9 @@ class Controller:
                     continue
             elif self._specs.get(key.name) != (host.spec, number):
                 self._specs[key.name] = (host.spec, number)
-                self._views.setdefault(key.name, HostView())
-                self._southbound.manage(key.name, host.spec, datapath_id(number))
+                view = self._views.setdefault(key.name, HostView())
+                self._views[key.name] = replace(view, managed=host.spec.ovsdb is not None)
+                self._southbound.manage(key.name, host.spec, datapath_of(host.spec, number))
                 anew.add(key.name)
             self._unnumbered.discard(key)
         return anew

@@ -20,6 +20,8 @@ class HostView:
 
     settled: bool = False
     """Whether the bridge has connected, or has had its time to, since this process began."""
+    managed: bool = True
+    """Whether it has a database to write to; without one, OpenFlow is all there is."""
     database: bool = False
     database_reason: str = "Connecting"
     database_message: str = "not reached yet"
@@ -61,7 +63,7 @@ def condition(kind: str, holds: bool, reason: str, message: str = "") -> Conditi
 
 
 def host_conditions(view: HostView) -> tuple[Condition, ...]:
-    """DatabaseConnected, OpenFlowConnected, InSync and Ready of a host."""
+    """DatabaseConnected (of those that have one), OpenFlowConnected, InSync and Ready of a host."""
     database = condition(
         "DatabaseConnected",
         view.database,
@@ -75,13 +77,14 @@ def host_conditions(view: HostView) -> tuple[Condition, ...]:
         "" if view.channel else view.channel_message,
     )
     synced = condition("InSync", view.in_sync, *_sync_reason(view))
-    broken = next((c for c in (database, channel, synced) if c.status != "True"), None)
+    parts = (database, channel, synced) if view.managed else (channel, synced)
+    broken = next((c for c in parts if c.status != "True"), None)
     ready = (
         condition("Ready", False, broken.reason, broken.message)
         if broken
         else condition("Ready", True, "InSync")
     )
-    return ready, database, channel, synced
+    return ready, *parts
 
 
 def _sync_reason(view: HostView) -> tuple[str, str]:

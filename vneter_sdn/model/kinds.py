@@ -128,7 +128,14 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
     """A machine with Open vSwitch."""
 
     ovsdb: Annotated[
-        Annotated[str, Meta(pattern=r"^(unix:/.+|ssl:.+:\d+|tcp:.+:\d+)$(?!\n)")] | None,
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(unix:/.+|ssl:.+:\d+|tcp:.+:\d+)$(?!\n)",
+                description="ssl:192.0.2.1:6640, unix:PATH or tcp:127.0.0.1:6640.",
+            ),
+        ]
+        | None,
         Meta(
             description="Where its ovsdb-server listens: ssl:192.0.2.1:6640, or unix:PATH on the "
             "controller's own machine. tcp: is for loopback and labs. Without one the bridge is "
@@ -137,8 +144,15 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
         ),
     ] = None
     datapath_id: Annotated[
-        Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")] | None,
-        Meta(description="Datapath id of its bridge, 16 hexadecimal digits; chosen when absent."),
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[0-9a-f]{16}$(?!\n)",
+                description="16 lower-case hexadecimal digits: 000000000000000a.",
+            ),
+        ]
+        | None,
+        Meta(description="Datapath id of its bridge; chosen when absent, if it has ovsdb."),
     ] = None
     tunnel_addresses: Annotated[
         tuple[Address, ...],
@@ -253,31 +267,41 @@ class LinkSpec(_Spec, frozen=True, kw_only=True):
 class Objective(_Spec, frozen=True, kw_only=True):
     """What a path should have little of: the weighted sum of these, over its links."""
 
-    hops: Annotated[float, Meta(ge=0, description="Weight of each link.")] = 0.0
-    cost: Annotated[float, Meta(ge=0, description="Weight of administrative cost.")] = 0.0
-    latency: Annotated[float, Meta(ge=0, description="Weight of a millisecond.")] = 0.0
-    price: Annotated[float, Meta(ge=0, description="Weight of the price of a gigabyte.")] = 0.0
-    utilisation: Annotated[
-        float, Meta(ge=0, description="Weight of utilisation, 0 to 1 on each link.")
+    hops: Annotated[float, Meta(ge=0, le=1e9, description="Weight of each link.")] = 0.0
+    cost: Annotated[float, Meta(ge=0, le=1e9, description="Weight of administrative cost.")] = 0.0
+    latency: Annotated[float, Meta(ge=0, le=1e9, description="Weight of a millisecond.")] = 0.0
+    price: Annotated[
+        float, Meta(ge=0, le=1e9, description="Weight of the price of a gigabyte.")
     ] = 0.0
-    loss: Annotated[float, Meta(ge=0, description="Weight of loss, -ln(1 - loss).")] = 0.0
+    utilisation: Annotated[
+        float, Meta(ge=0, le=1e9, description="Weight of utilisation, 0 to 1 on each link.")
+    ] = 0.0
+    loss: Annotated[float, Meta(ge=0, le=1e9, description="Weight of loss, -ln(1 - loss).")] = 0.0
 
 
 class PathConstraints(_Spec, frozen=True, kw_only=True):
     """What every path of a policy must satisfy."""
 
-    max_latency_ms: Annotated[float | None, Meta(description="Sum over the path.")] = None
+    max_latency_ms: Annotated[
+        Annotated[float, Meta(ge=0, le=1e6)] | None, Meta(description="Sum over the path.")
+    ] = None
     max_hops: Annotated[
         Annotated[int, Meta(ge=1, le=64)] | None, Meta(description="Links at most.")
     ] = None
-    max_price_per_gb: Annotated[float | None, Meta(description="Sum over the path.")] = None
+    max_price_per_gb: Annotated[
+        Annotated[float, Meta(ge=0, le=1e6)] | None, Meta(description="Sum over the path.")
+    ] = None
     max_loss: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="1 - Π(1 - loss).")
     ] = None
     min_bandwidth_mbps: Annotated[
-        float | None, Meta(description="Capacity left after reservations, on every link.")
+        Annotated[float, Meta(ge=0, le=1e9)] | None,
+        Meta(description="Capacity left after reservations, on every link."),
     ] = None
-    min_mtu: Annotated[int | None, Meta(description="On every link, in bytes.")] = None
+    min_mtu: Annotated[
+        Annotated[int, Meta(ge=1280, le=65535)] | None,
+        Meta(description="On every link, in bytes."),
+    ] = None
     encrypted: Annotated[bool, Meta(description="Encrypted links only.")] = False
     avoid_tags: Annotated[
         tuple[Name, ...], Meta(max_length=32, description="No link and no host between with any.")
