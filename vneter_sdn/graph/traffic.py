@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traffic on the graph: who sends how much to whom, and what that puts on every edge.
+
+Traffic is a fluid here: megabits per second that divide as finely as routing says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from vneter_sdn.graph.topology import Edge, Topology
+
+Loads = NDArray[np.float64]
+"""Mbit/s on every edge of `Arcs.edges`, by index."""
+ASSUMED_CAPACITY = 1000.0
+"""Mbit/s of an edge whose capacity nobody said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Traffic from one vertex to another."""
+
+    source: str
+    target: str
+    mbps: float
+
+
+class Arcs:
+    """The usable edges of a graph as arrays, for linear algebra. Self loops are left out."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.nodes: tuple[str, ...] = tuple(vertex.host for vertex in topology.vertices)
+        self.index: Mapping[str, int] = {node: n for n, node in enumerate(self.nodes)}
+        self.edges: tuple[Edge, ...] = tuple(
+            edge
+            for edge in topology.edges
+            if edge.usable
+            and edge.source != edge.target
+            and edge.source in self.index
+            and edge.target in self.index
+        )
+        self.tail = np.array([self.index[edge.source] for edge in self.edges], dtype=np.int64)
+        self.head = np.array([self.index[edge.target] for edge in self.edges], dtype=np.int64)
+        self.capacity = np.array([_capacity(edge) for edge in self.edges])
+        self.cost = np.array([float(edge.cost) for edge in self.edges])
+        self.number: Mapping[str, int] = {edge.name: n for n, edge in enumerate(self.edges)}
+
+    def distances(self, weight: Loads) -> NDArray[np.float64]:
+        """Least weight from every node to every other, inf where there is no way.
+
+        O(V (E + V log V)), in C (scipy.sparse.csgraph). Of parallel edges the lightest counts.
+        """
+        size = len(self.nodes)
+        order = np.lexsort((weight, self.head, self.tail))
+        pair = self.tail[order] * size + self.head[order]
+        lightest = order[np.unique(pair, return_index=True)[1]]
+        matrix = csr_array(
+            (weight[lightest], (self.tail[lightest], self.head[lightest])), shape=(size, size)
+        )
+        return np.asarray(dijkstra(matrix))
+
+    def routable(self, demands: Iterable[Demand]) -> tuple[list[Demand], list[Demand]]:
+        """Demands that have a way, and those that have none; one for each pair, in order.
+
+        What does not leave its node, and what is nothing, is in neither.
+        """
+        sums: dict[tuple[str, str], float] = {}
+        for demand in demands:
+            if demand.source != demand.target and demand.mbps > 0:
+                pair = demand.source, demand.target
+                sums[pair] = sums.get(pair, 0.0) + demand.mbps
+        joined = [Demand(*pair, mbps) for pair, mbps in sorted(sums.items())]
+        reach = np.isfinite(self.distances(np.ones(len(self.edges)))) if self.nodes else None
+
+        def has_way(demand: Demand) -> bool:
+            one, other = self.index.get(demand.source), self.index.get(demand.target)
+            return (
+                reach is not None
+                and one is not None
+                and other is not None
+                and bool(reach[one, other])
+            )
+
+        return [d for d in joined if has_way(d)], [d for d in joined if not has_way(d)]
+
+    def utilisation(self, loads: Loads) -> float:
+        """The highest share of its capacity that any edge carries; 0 when there is no edge."""
+        return float((loads / self.capacity).max()) if len(self.edges) else 0.0
+
+
+def _capacity(edge: Edge) -> float:
+    residual = edge.residual
+    return ASSUMED_CAPACITY if residual is None or residual <= 0 else residual
+
+
+def shortest_path_loads(arcs: Arcs, demands: Sequence[Demand], *, spread: bool) -> Loads:
+    """What shortest-path routing by cost puts on every edge. O(V E) and the distances.
+
+    Args:
+        arcs: the graph.
+        demands: routable ones.
+        spread: every node splits evenly over all its next edges (ECMP, RFC 2992 without its
+            hash); otherwise it takes the one whose name sorts first.
+    """
+    loads = np.zeros(len(arcs.edges))
+    distance = arcs.distances(arcs.cost)
+    named = sorted(range(len(arcs.edges)), key=lambda n: arcs.edges[n].name)
+    out: list[list[int]] = [[] for _ in arcs.nodes]
+    for number in named:
+        out[int(arcs.tail[number])].append(number)
+    for target, sent in _by_target(arcs, demands).items():
+        waiting = np.zeros(len(arcs.nodes))
+        for source, mbps in sent:
+            waiting[source] += mbps
+        rest = distance[:, target]
+        for node in np.argsort(-np.where(np.isfinite(rest), rest, -1.0), kind="stable"):
+            if node == target or not waiting[node]:
+                continue
+            hops = [
+                n
+                for n in out[node]
+                if abs(arcs.cost[n] + rest[arcs.head[n]] - rest[node]) < 1e-9 * (1 + rest[node])
+            ]
+            hops = hops if spread else hops[:1]
+            for number in hops:
+                loads[number] += waiting[node] / len(hops)
+                waiting[arcs.head[number]] += waiting[node] / len(hops)
+    return loads
+
+
+def _by_target(arcs: Arcs, demands: Sequence[Demand]) -> dict[int, list[tuple[int, float]]]:
+    found: dict[int, list[tuple[int, float]]] = {}
+    for demand in demands:
+        sent = found.setdefault(arcs.index[demand.target], [])
+        sent.append((arcs.index[demand.source], demand.mbps))
+    return found
+
+
+def gravity(arcs: Arcs, peak: float = 1.0) -> tuple[Demand, ...]:
+    """A matrix for a graph that has none: between all pairs, as the capacities at both ends.
+
+    It is scaled so that shortest-path routing fills its fullest edge to ``peak``
+    (Roughan, "Simplifying the synthesis of Internet traffic matrices", 2005).
+    """
+    mass = np.zeros(len(arcs.nodes))
+    np.add.at(mass, arcs.tail, arcs.capacity)
+    raw = [
+        Demand(one, other, float(mass[n] * mass[m] / (mass.sum() or 1.0)))
+        for n, one in enumerate(arcs.nodes)
+        for m, other in enumerate(arcs.nodes)
+        if n != m
+    ]
+    routable, _ = arcs.routable(raw)
+    fullest = arcs.utilisation(shortest_path_loads(arcs, routable, spread=False))
+    scale = peak / fullest if fullest else 1.0
+    return tuple(Demand(d.source, d.target, d.mbps * scale) for d in routable)
