@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The central graph as a frozen value: bridges are vertices, links are directed edges.
 
-Every pair of hosts that can reach each other by a tunnel is joined by one, without anybody saying
-so; a declared `Link` changes its cost or encapsulation, or takes it away.
+Hosts that can reach each other through the underlay are joined by tunnels without anybody saying
+so: one for each pair of addresses of one family and the same rank among those of that family. So
+two hosts with two NICs each are joined by two tunnels, which share no NIC, and a host with more
+NICs than its peer uses as many of them as the peer has. Addresses of different ranks are often on
+networks that do not meet (two fabrics, two providers): a tunnel between them is made only where a
+`Link` names both. Wires are those that a `Link` declares, for discovery declares what it finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from ipaddress import ip_address
 from itertools import combinations
+from types import MappingProxyType
+from typing import Any
 
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
+
+Ranks = tuple[int, int]
+"""Which tunnel address at the source, and at the target: 0 is the preferred one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class Edge:
     """One-way delay in milliseconds: declared, else measured."""
     loss: float = 0.0
     """Share of packets lost, 0 to 1."""
+    loss_declared: bool = False
+    """Whether its Link says what is lost, so that what is measured does not count."""
     capacity: float | None = None
     """Mbit/s."""
     reserved: float = 0.0
@@ -74,7 +86,7 @@ class Edge:
     local_ip: str = ""
     remote_ip: str = ""
     port: str = ""
-    """Name of the interface at the source."""
+    """Name of the interface at the source: 15 bytes at most."""
     disabled: bool = False
     """Taken out by its Link: no path uses it, nor is its tunnel made once both ways are."""
     drained: bool = False
@@ -127,61 +139,223 @@ class Topology:
     edges: tuple[Edge, ...] = ()
 
 
+NOTHING_SEEN: Mapping[str, Observation] = MappingProxyType({})
+
+
 def vertex(host: str, bridge: int, spec: HostSpec) -> Vertex:
     """The vertex of a host."""
-    return Vertex(host, bridge, spec.tunnel_addresses, spec.encapsulation)
-
-
-def topology(vertices: Iterable[Vertex], links: Mapping[str, LinkSpec]) -> Topology:
-    """Join vertices by tunnels.
-
-    A link counts in its own direction, and in the other one too unless that has a link of its own.
-    Of several links in one direction the one whose name sorts first counts. The encapsulation has
-    to agree at both ends: that of the pair's first link that names one, else that of the host whose
-    name sorts first. O(V² + L log L).
-    """
-    ordered = tuple(sorted(vertices, key=lambda v: v.host))
-    reached = {v.host: [(ip_address(a).version, a) for a in v.addresses] for v in ordered}
-    declared: dict[tuple[str, str], list[LinkSpec]] = {}
-    for _, link in sorted(links.items()):
-        declared.setdefault((link.source, link.target), []).append(link)
-    edges: list[Edge] = []
-    for one, other in combinations(ordered, 2):
-        ends = _addresses(reached[one.host], reached[other.host])
-        if ends is None:
-            continue
-        forth = declared.get((one.host, other.host), [])
-        back = declared.get((other.host, one.host), [])
-        named = (link.encapsulation for link in (*forth, *back) if link.encapsulation)
-        encapsulation = next(named, one.encapsulation)
-        edges.append(_edge(one, other, encapsulation, ends, [*forth, *back]))
-        edges.append(_edge(other, one, encapsulation, (ends[1], ends[0]), [*back, *forth]))
-    return Topology(ordered, tuple(sorted(edges, key=lambda e: (e.source, e.target))))
-
-
-def _edge(
-    one: Vertex, other: Vertex, encapsulation: str, ends: tuple[str, str], links: list[LinkSpec]
-) -> Edge:
-    cost, disabled = (links[0].cost, links[0].disabled) if links else (1, False)
-    return Edge(
-        name=tunnel_edge(one.host, other.host),
-        reverse=tunnel_edge(other.host, one.host),
-        source=one.host,
-        target=other.host,
-        cost=cost,
-        encapsulation=encapsulation,
-        local_ip=ends[0],
-        remote_ip=ends[1],
-        disabled=disabled,
+    return Vertex(
+        host,
+        bridge,
+        spec.tunnel_addresses,
+        spec.encapsulation,
+        spec.site,
+        spec.region,
+        frozenset(spec.tags),
+        spec.drained,
     )
 
 
-def _addresses(
-    one: Sequence[tuple[int, str]], other: Sequence[tuple[int, str]]
-) -> tuple[str, str] | None:
-    """The most preferred pair of addresses of one family."""
-    for family, local in one:
-        for also, remote in other:
-            if family == also:
-                return local, remote
-    return None
+def topology(
+    vertices: Iterable[Vertex],
+    links: Mapping[str, LinkSpec],
+    observations: Mapping[str, Observation] = NOTHING_SEEN,
+) -> Topology:
+    """Join vertices by tunnels and by declared wires, with what is declared and seen of each.
+
+    A link counts in its own direction, and in the other one too unless that has a link of its own.
+    Of several links in one direction the one whose name sorts first counts. A tunnel's
+    encapsulation has to agree at both ends: that of its first link that names one, else that of
+    the host whose name sorts first. Links to hosts that are not there, from a host to itself,
+    between addresses that the hosts do not have, and wires without both ports are passed over.
+
+    O(V² + L log L).
+
+    Args:
+        vertices: the hosts; several of one name count once.
+        links: by name.
+        observations: by name of the edge; see `observed`.
+    """
+    hosts = {v.host: v for v in sorted(vertices, key=lambda v: v.host)}
+    ordered = [link for _, link in sorted(links.items())]
+    edges = [*_tunnels(hosts, ordered), *_wires(hosts, ordered)]
+    edges.sort(key=lambda e: (e.source, e.target, e.name))
+    return observed(Topology(tuple(hosts.values()), tuple(edges)), observations)
+
+
+def observed(graph: Topology, observations: Mapping[str, Observation]) -> Topology:
+    """A topology with what was seen of its edges, by name: for one built without.
+
+    Latency, loss and capacity count where nobody declared them. An edge is up only if both
+    directions are: what cannot be answered is no use. O(E); edges nobody saw stay the same values.
+    """
+    if not observations:
+        return graph
+    edges = (_seen(e, observations.get(e.name), observations.get(e.reverse)) for e in graph.edges)
+    return replace(graph, edges=tuple(edges))
+
+
+def _seen(edge: Edge, forth: Observation | None, back: Observation | None) -> Edge:
+    up = edge.up and (forth is None or forth.up) and (back is None or back.up)
+    if forth is None:
+        return edge if up == edge.up else replace(edge, up=up)
+    return replace(
+        edge,
+        up=up,
+        latency=forth.latency if edge.latency is None else edge.latency,
+        loss=edge.loss if edge.loss_declared or forth.loss is None else forth.loss,
+        utilisation=forth.utilisation,
+        capacity=forth.capacity if edge.capacity is None else edge.capacity,
+    )
+
+
+def _declared(link: LinkSpec | None) -> dict[str, Any]:
+    """What a link says about each of its edges."""
+    if link is None:
+        return {}
+    return {
+        "cost": link.cost,
+        "latency": link.latency_ms,
+        "loss": link.loss or 0.0,
+        "loss_declared": link.loss is not None,
+        "capacity": link.capacity_mbps,
+        "price": link.price_per_gb,
+        "mtu": link.mtu,
+        "encrypted": link.encrypted,
+        "tags": frozenset(link.tags),
+        "risks": frozenset(link.risk_groups),
+        "disabled": link.disabled,
+        "drained": link.drained,
+    }
+
+
+def _wires(hosts: Mapping[str, Vertex], links: Iterable[LinkSpec]) -> Iterator[Edge]:
+    """Both edges of every wire between two hosts."""
+    declared: dict[tuple[tuple[str, str], tuple[str, str]], LinkSpec] = {}
+    for link in links:
+        if link.medium == "wire" and link.source_port and link.target_port:
+            near, far = (link.source, link.source_port), (link.target, link.target_port)
+            if link.source in hosts and link.target in hosts and link.source != link.target:
+                declared.setdefault((near, far), link)
+    for near, far in {(near, far): None for pair in declared for near, far in (pair, pair[::-1])}:
+        yield Edge(
+            name=wire_edge(*near, *far),
+            reverse=wire_edge(*far, *near),
+            source=near[0],
+            target=far[0],
+            medium="wire",
+            port=near[1],
+            **_declared(declared.get((near, far)) or declared[far, near]),
+        )
+
+
+_Asked = dict[tuple[str, str], dict[Ranks, LinkSpec]]
+
+
+def _tunnels(hosts: Mapping[str, Vertex], links: Iterable[LinkSpec]) -> Iterator[Edge]:
+    """Both edges of every tunnel."""
+    families = {v.host: _families(v) for v in hosts.values()}
+    asked = _asked(hosts, families, links)
+    nothing: dict[Ranks, LinkSpec] = {}
+    for one, other in combinations((v for v in hosts.values() if v.addresses), 2):
+        forth = asked.get((one.host, other.host), nothing)
+        back = asked.get((other.host, one.host), nothing)
+        usual = _usual(families[one.host], families[other.host])
+        for near, far in dict.fromkeys([*usual, *forth, *(ranks[::-1] for ranks in back)]):
+            plain = (near, far) == usual[0]
+            links_ = (forth.get((near, far)), back.get((far, near)))
+            said = next((li.encapsulation for li in links_ if li and li.encapsulation), None)
+            wrapped = said or one.encapsulation
+            yield _tunnel((one, near), (other, far), wrapped, links_, plain=plain)
+            yield _tunnel((other, far), (one, near), wrapped, links_[::-1], plain=plain)
+
+
+def _tunnel(
+    near: tuple[Vertex, int],
+    far: tuple[Vertex, int],
+    encapsulation: str,
+    links: tuple[LinkSpec | None, ...],
+    *,
+    plain: bool,
+) -> Edge:
+    (one, rank), (other, rank_there) = near, far
+    ranks = (0, 0) if plain else (rank, rank_there)
+    return Edge(
+        name=tunnel_edge(one.host, other.host, ranks),
+        reverse=tunnel_edge(other.host, one.host, ranks[::-1]),
+        source=one.host,
+        target=other.host,
+        encapsulation=encapsulation,
+        local_ip=one.addresses[rank],
+        remote_ip=other.addresses[rank_there],
+        port=tunnel_port(other.host, ranks),
+        **_declared(links[0] or links[1]),
+    )
+
+
+def tunnel_port(peer: str, ranks: Ranks = (0, 0)) -> str:
+    """Name of the interface of a tunnel to a peer: 14 bytes, within the 15 that Linux allows."""
+    which = peer if ranks == (0, 0) else f"{peer}#{ranks[0]}#{ranks[1]}"
+    return "vn" + blake2b(which.encode(), digest_size=6).hexdigest()
+
+
+def _families(at: Vertex) -> dict[int, tuple[int, ...]]:
+    """Ranks of a host's addresses by family, the family of the preferred address first."""
+    found: dict[int, tuple[int, ...]] = {}
+    for rank, address in enumerate(at.addresses):
+        version = ip_address(address).version
+        found[version] = (*found.get(version, ()), rank)
+    return found
+
+
+def _usual(one: Mapping[int, tuple[int, ...]], other: Mapping[int, tuple[int, ...]]) -> list[Ranks]:
+    """The pairs of addresses that are joined unasked, the preferred first."""
+    return [
+        ranks
+        for version, near in one.items()
+        for ranks in zip(near, other.get(version, ()), strict=False)
+    ]
+
+
+def _asked(
+    hosts: Mapping[str, Vertex],
+    families: Mapping[str, Mapping[int, tuple[int, ...]]],
+    links: Iterable[LinkSpec],
+) -> _Asked:
+    """The link that counts for each tunnel and direction that some link is about."""
+    found: _Asked = {}
+    for link in links:
+        one, other = hosts.get(link.source), hosts.get(link.target)
+        if link.medium == "tunnel" and one and other and one is not other:
+            meant = _meant(link, one, other, _usual_of(one, other, families))
+            if meant is not None:
+                found.setdefault((link.source, link.target), {}).setdefault(meant, link)
+    return found
+
+
+def _usual_of(
+    one: Vertex, other: Vertex, families: Mapping[str, Mapping[int, tuple[int, ...]]]
+) -> list[Ranks]:
+    """`_usual`, which the host whose name sorts first decides, as this direction has it."""
+    if one.host < other.host:
+        return _usual(families[one.host], families[other.host])
+    return [ranks[::-1] for ranks in _usual(families[other.host], families[one.host])]
+
+
+def _meant(link: LinkSpec, one: Vertex, other: Vertex, usual: list[Ranks]) -> Ranks | None:
+    """Which tunnel a link is about: the first one that fits the addresses it names."""
+    near, far = _ranks(one, link.source_address), _ranks(other, link.target_address)
+    for ranks in usual:
+        if ranks[0] in near and ranks[1] in far:
+            return ranks
+    family = [ip_address(address).version for address in one.addresses]
+    there = [ip_address(address).version for address in other.addresses]
+    return next(((i, j) for i in near for j in far if family[i] == there[j]), None)
+
+
+def _ranks(at: Vertex, address: str | None) -> list[int]:
+    """Ranks of an address of a host; of all when none is named."""
+    if address is None:
+        return list(range(len(at.addresses)))
+    wanted = ip_address(address)
+    return [rank for rank, own in enumerate(at.addresses) if ip_address(own) == wanted]
