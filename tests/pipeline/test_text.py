@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from vneter_sdn.model.flow import (
     ANY,
     IN_PORT,
     Bucket,
+    Conntrack,
     Copy,
     DecTtl,
     Flow,
@@ -44,9 +46,11 @@ def terms(draw, name):
         return value % 0xFF00 or 1
     if name == "vlan_vid":
         return value | 0x1000
+    if name == "ct_state":
+        value &= 0xFF
     if not field.maskable:
         return value
-    mask = draw(st.integers(1, field.full))
+    mask = draw(st.integers(1, 0xFF if name == "ct_state" else field.full))
     if field.bits == 128:  # ovs-ofctl reads few other masks this wide
         mask = field.full ^ field.full >> draw(st.integers(1, 128))
     return value & mask, mask
@@ -67,23 +71,37 @@ def matches(draw):
 
 
 @st.composite
-def pieces(draw):
-    field = FIELDS[draw(st.sampled_from(SETTABLE))]
+def pieces(draw, names):
+    field = FIELDS[draw(st.sampled_from(names))]
     offset = draw(st.integers(0, field.bits - 1))
     return field, offset, draw(st.integers(1, field.bits - offset))
 
 
 @st.composite
-def copies(draw):
-    (one, at, bits), (other, to, more) = draw(pieces()), draw(pieces())
+def copies(draw, targets=SETTABLE):
+    (one, at, bits), (other, to, more) = draw(pieces(SETTABLE)), draw(pieces(targets))
     return Copy(one.name, other.name, min(bits, more), at, to)
 
 
 @st.composite
-def sets(draw):
-    field = FIELDS[draw(st.sampled_from(SETTABLE))]
+def sets(draw, names=SETTABLE):
+    field = FIELDS[draw(st.sampled_from(names))]
     mask = draw(st.one_of(st.just(field.full), st.integers(1, field.full)))
     return SetField(field.name, draw(st.integers(0, field.full)) & mask, mask)
+
+
+@st.composite
+def conntracks(draw):
+    commit = draw(st.booleans())
+    writes = sets(("ct_mark", "ct_label")), copies(("ct_mark", "ct_label"))
+    zone = draw(st.sampled_from([{}, {"zone": 9}, {"zone_field": "reg2", "zone_offset": 4}]))
+    table = draw(st.sampled_from([None, *(t.id for t in TABLES)]))
+    return Conntrack(
+        commit=commit,
+        table=table,
+        actions=tuple(draw(st.lists(st.one_of(*writes), max_size=2))) if commit else (),
+        **zone,
+    )
 
 
 actions = st.one_of(
@@ -94,6 +112,7 @@ actions = st.one_of(
     st.builds(Resubmit, st.sampled_from([t.id for t in TABLES])),
     st.builds(Punt, st.binary(min_size=1, max_size=20), st.integers(0, 9), st.integers(1, 500)),
     st.builds(GroupAction, st.integers(1, 100)),
+    st.just(SetField("in_port", 0, FIELDS["in_port"].full)),
 )
 flows = st.builds(
     Flow,
@@ -104,6 +123,19 @@ flows = st.builds(
     st.one_of(st.none(), st.sampled_from([t.id for t in TABLES[3:]])),
     st.integers(0, (1 << 64) - 2),
 )
+
+
+@st.composite
+def tracking(draw):
+    """A flow that matches IP, as Open vSwitch wants of one that tracks."""
+    flow = draw(flows)
+    family = draw(st.sampled_from([0x800, 0x86DD]))
+    return replace(
+        flow, match=match(eth_type=family, ct_state=(0x20, 0x28)), actions=(draw(conntracks()),)
+    )
+
+
+flows = flows | tracking()
 
 
 @given(flows, st.booleans())
@@ -160,4 +192,41 @@ def test_groups_and_meters():
     assert ANY not in (1, 2)
     assert (
         meter_text(Meter(9, 100, 50)) == "meter=9,pktps,burst,band=type=drop,rate=100,burst_size=50"
+    )
+
+
+def test_tracking_reads_like_dump_flows():
+    colour = Copy("eth_dst", "ct_mark", 6, 42, 0)
+    pin = Conntrack(commit=True, zone_field="reg2", table=table("transit").id, actions=(colour,))
+    known = match(eth_type=0x800, ct_state=(0x20, 0x29), ct_mark=(3, 0x3F))
+    flow = Flow(50, 9, known, (SetField("in_port", 0, 0xFFFFFFFF), pin, Conntrack()), None, 1)
+    assert flow_text(flow, named=True) == (
+        "cookie=0x1,table=switch,priority=9,ip,ct_mark=0x3/0x3f,ct_state=-new-rpl+trk"
+        " actions=set_field:0->in_port,"
+        "ct(commit,table=transit,zone=reg2[0..15],exec(move:eth_dst[42..47]->ct_mark[0..5])),ct"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"zone": 0x10000},
+        {"zone": -1},
+        {"zone": 1, "zone_field": "reg2"},
+        {"zone_field": "reg2", "zone_offset": 17},
+        {"zone_field": "nothing"},
+        {"table": 255},
+        {"actions": (SetField("ct_mark", 1, 1),)},
+        {"commit": True, "actions": (SetField("reg1", 1, 1),)},
+    ],
+)
+def test_a_tracking_that_no_bridge_takes_is_no_value(wrong):
+    with pytest.raises(PipelineError):
+        Conntrack(**wrong)
+
+
+def test_how_a_select_group_chooses():
+    group = Group(7, "select", (Bucket((Output(1),), 1),), "dp_hash", 1 << 32)
+    assert group_text(group).startswith(
+        "group_id=7,type=select,selection_method=dp_hash,selection_method_param=4294967296,bucket="
     )

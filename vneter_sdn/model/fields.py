@@ -46,7 +46,7 @@ class Field:
         return (self.bits + 7) // 8
 
 
-ETH_IP, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+ETH_IP, ETH_ARP, ETH_IPV6, ETH_LLDP = 0x0800, 0x0806, 0x86DD, 0x88CC
 PROTO_ICMP, PROTO_TCP, PROTO_UDP, PROTO_ICMPV6 = 1, 6, 17, 58
 _IP = (("eth_type", ETH_IP),)
 _IPV6 = (("eth_type", ETH_IPV6),)
@@ -55,6 +55,8 @@ _ICMP = (*_IP, ("ip_proto", PROTO_ICMP))
 _ICMPV6 = (*_IPV6, ("ip_proto", PROTO_ICMPV6))
 _ND = (*_ICMPV6, ("icmpv6_code", 0))
 _NS, _NA = (*_ND, ("icmpv6_type", 135)), (*_ND, ("icmpv6_type", 136))
+TRACKED = {"new": 1, "est": 2, "rel": 4, "rpl": 8, "inv": 16, "trk": 32, "snat": 64, "dnat": 128}
+"""Bits of ``ct_state`` by the names of ``ovs-fields(7)``."""
 _TCP, _UDP = (("ip_proto", PROTO_TCP),), (("ip_proto", PROTO_UDP),)
 
 _ALL = (
@@ -86,10 +88,15 @@ _ALL = (
     Field("nd_target", 128, OPENFLOW_BASIC, 31, maskable=True, needs=_ND, alias=(NXM_1, 23)),
     Field("nd_sll", 48, OPENFLOW_BASIC, 32, maskable=True, needs=_NS, alias=(NXM_1, 24)),
     Field("nd_tll", 48, OPENFLOW_BASIC, 33, maskable=True, needs=_NA, alias=(NXM_1, 25)),
+    Field("tcp_flags", 12, OPENFLOW_BASIC, 42, maskable=True, needs=_TCP, alias=(NXM_1, 34)),
     Field("tun_id", 64, OPENFLOW_BASIC, 38, maskable=True, alias=(NXM_1, 16)),
     Field("ip_ttl", 8, NXM_1, 29),
     Field("nd_reserved", 32, ERICOXM, 1, needs=_ND),
     Field("nd_options_type", 8, ERICOXM, 2, needs=_ND),
+    Field("ct_state", 32, NXM_1, 105, maskable=True),
+    Field("ct_zone", 16, NXM_1, 106),
+    Field("ct_mark", 32, NXM_1, 107, maskable=True),
+    Field("ct_label", 128, NXM_1, 108, maskable=True),
     *(Field(f"reg{n}", 32, NXM_1, n, maskable=True) for n in range(16)),
 )
 

@@ -61,6 +61,8 @@ CONTROLLER = 0xFFFFFFFD
 LOCAL = 0xFFFFFFFE
 ANY = 0xFFFFFFFF
 """Reserved port numbers (OpenFlow 1.5.1 §7.2.1.2)."""
+NO_TABLE = 255
+"""Table number that means none, or all (OpenFlow 1.5.1 §7.3.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,20 @@ class Punt:
     max_len: int = 256
 
 
+ZONE_BITS = 16
+"""Width of a connection tracking zone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conntrack:
-    """Pass the packet through the connection tracker (NXAST_CT, ``ct(...)`` in ovs-ofctl)."""
+    """Pass the packet through the connection tracker (NXAST_CT, ``ct(...)`` in ovs-ofctl).
+
+    Open vSwitch takes it only in flows that match IPv4 or IPv6, and in buckets.
+
+    Raises:
+        PipelineError: a zone that is none, or something is written without ``commit`` or elsewhere
+            than to the connection's mark and label.
+    """
 
     commit: bool = False
     """Whether the connection is to be remembered."""
@@ -150,6 +163,21 @@ class Conntrack:
     """Table that a tracked copy goes on in; None: the packet goes on here, untracked."""
     actions: tuple[SetField | Copy, ...] = ()
     """What is written to the connection when it is committed (``exec``): ct_mark, ct_label."""
+
+    def __post_init__(self) -> None:
+        if self.zone_field:
+            known = FIELDS.get(self.zone_field)
+            if known is None or not 0 <= self.zone_offset <= known.bits - ZONE_BITS:
+                raise PipelineError(f"no zone at {self.zone_field}[{self.zone_offset}..]")
+        if not 0 <= self.zone < 1 << ZONE_BITS or (self.zone_field and self.zone):
+            raise PipelineError(f"no such zone: {self.zone}")
+        if self.table is not None and not 0 <= self.table < NO_TABLE:
+            raise PipelineError(f"no such table: {self.table}")
+        if self.actions and not self.commit:
+            raise PipelineError("a connection is written to only when it is committed")
+        stray = {a.field if isinstance(a, SetField) else a.target for a in self.actions}
+        if stray - {"ct_mark", "ct_label"}:
+            raise PipelineError(f"not a field of a connection: {', '.join(sorted(stray))}")
 
 
 Action = (
@@ -211,6 +239,11 @@ class Group:
     group: int
     kind: str
     buckets: tuple[Bucket, ...]
+    method: str | None = ""
+    """How a select group chooses: ``dp_hash`` or ``hash``; empty leaves it to Open vSwitch, and
+    None, only when read back, is not known (OpenFlow 1.4 has no word for it)."""
+    method_parameter: int = 0
+    """Of ``dp_hash``: which hash (0 layer 4, 1 symmetric layer 4) in the high half, basis below."""
 
 
 @dataclass(frozen=True, slots=True)

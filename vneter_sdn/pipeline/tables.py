@@ -11,10 +11,13 @@ than on a bridge.
 
                                            advertise
                                               ▲
-    endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► switch ─► route ─┐
-    tunnel ───► classify ─► arrival ◄──────────────────────────────────┐            │
-                              │  └─► deliver ─► output     transit ◄───┴── locator ─┘
-                              └─ (not for this bridge) ─► transit
+    endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► switch ─► route
+                                                                     │  │      │ │
+                                      transit ◄─ pin ◄─ path ◄─ steer◄──┴──────┘ └─► deliver
+                                         ▲  ▲                     │  └─► output
+                                         │  └─────────────────────┘
+    tunnel ─┬─► classify ─► arrival ─────┘ (not for this bridge)
+    wire ───┘                  └─► deliver ─► remember ─► follow ─► output
 """
 
 from __future__ import annotations
@@ -23,16 +26,16 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import (
     Action,
+    Conntrack,
     Copy,
     DecTtl,
     Flow,
     GroupAction,
-    MeterAction,
     Output,
     OutputField,
-    Punt,
     Resubmit,
     SetField,
     match,
@@ -84,6 +87,8 @@ class Table:
             self._refuse("match", matched.keys() - contract.matches)
         for action in actions:
             self._check(action)
+            if isinstance(action, Conntrack) and matched.get("eth_type") not in (ETH_IP, ETH_IPV6):
+                self._refuse("track", {"what it does not match as IP"})
         if goto and goto not in contract.goes_to:
             self._refuse("go to", {goto})
         return Flow(
@@ -121,8 +126,14 @@ class Table:
             case Resubmit(table=number):
                 if BY_ID[number].name not in contract.goes_to:
                     self._refuse("go to", {BY_ID[number].name})
-            case MeterAction() | Punt():
-                pass
+            case Conntrack():
+                self._check_conntrack(action)
+
+    def _check_conntrack(self, action: Conntrack) -> None:
+        for written in action.actions:
+            self._check(written)
+        if action.table is not None and BY_ID[action.table].name not in self.contract.goes_to:
+            self._refuse("go to", {BY_ID[action.table].name})
 
     def _refuse(self, verb: str, stray: Set[str]) -> None:
         raise PipelineError(f"{self.name} may not {verb} {', '.join(sorted(stray))}")
@@ -148,8 +159,8 @@ _CONTRACTS = (
     _contract(
         "classify",
         "Where the packet came from; which network and tenant it is in.",
-        matches="in_port",
-        sets="reg0 reg1 reg2",
+        matches="in_port eth_type",
+        sets="reg0 reg1 reg2 reg4",
         goes_to="spoof_guard arrival",
     ),
     _contract(
@@ -190,21 +201,46 @@ _CONTRACTS = (
         "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint.",
         matches="reg1 eth_dst eth_type",
         sets="reg3 eth_dst",
-        goes_to="route output transit",
+        goes_to="route output steer",
     ),
     _contract(
         "route",
         "L3 between a tenant's networks: longest prefix first, within the tenant only.",
         matches="reg1 reg2 eth_type ip_dst ipv6_src ipv6_dst ip_ttl",
         sets="reg0 reg1 eth_src eth_dst ip_ttl",
-        goes_to="transit deliver",
+        goes_to="steer deliver",
+    ),
+    _contract(
+        "steer",
+        "Which path policy the packet is under; what is under none takes the default tree.",
+        matches="reg1 reg2 reg4 eth_type ip_src ip_dst ipv6_src ipv6_dst ip_proto "
+        "tcp_src tcp_dst udp_src udp_dst",
+        sets="reg5",
+        goes_to="path",
+        miss="transit",
+    ),
+    _contract(
+        "path",
+        "A connection's path, by the colour pinned to it; a new one's, by the policy's shares.",
+        matches="reg5 eth_dst ct_state ct_mark",
+        sets="eth_dst",
+        goes_to="pin transit",
+        outputs=True,
+    ),
+    _contract(
+        "pin",
+        "Remembers the colour chosen for a connection, so that it stays.",
+        matches="eth_type",
+        sets="ct_mark",
+        goes_to="transit",
+        miss="transit",
     ),
     _contract(
         "arrival",
         "Locators of this bridge: what the slot says; all others pass on to transit.",
         matches="eth_dst reg1",
-        sets="reg3 eth_dst",
-        goes_to="deliver output",
+        sets="reg1 reg2 reg3 reg5 eth_dst",
+        goes_to="deliver remember",
         miss="transit",
     ),
     _contract(
@@ -212,13 +248,27 @@ _CONTRACTS = (
         "The last step of a routed packet: the endpoint's MAC and port, by address.",
         matches="reg1 eth_type ip_dst ipv6_dst",
         sets="eth_dst reg3",
-        goes_to="output",
+        goes_to="remember",
+    ),
+    _contract(
+        "remember",
+        "What came by a path of its own is looked up, so that its replies take it too.",
+        matches="reg5 eth_type",
+        goes_to="follow",
+        miss="output",
+    ),
+    _contract(
+        "follow",
+        "Remembers the colour that a connection's own direction came by; replies just pass.",
+        matches="eth_type ct_state",
+        sets="ct_mark",
+        miss="output",
     ),
     _contract(
         "transit",
         "Towards another bridge, by the colour and bridge of the locator alone.",
         matches="eth_dst",
-        sets="tun_id",
+        sets="tun_id in_port eth_dst",
         outputs=True,
     ),
     _contract(

@@ -10,19 +10,21 @@ written (``parse_flow(flow_text(f)) == f``); it understands no other text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.addresses import mac_number, mac_text
-from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, FIELDS
+from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, FIELDS, TRACKED
 from vneter_sdn.model.flow import (
     ANY,
     CONTROLLER,
     IN_PORT,
     LOCAL,
+    ZONE_BITS,
     Action,
     Bucket,
+    Conntrack,
     Copy,
     DecTtl,
     Flow,
@@ -68,7 +70,7 @@ _MEANT = {spelt: name for name, spelt in _SPELT.items()}
 _PORTS = {IN_PORT: "IN_PORT", CONTROLLER: "CONTROLLER", LOCAL: "LOCAL"}
 _PORT_NUMBERS = {name: number for number, name in _PORTS.items()}
 _SUBFIELD = re.compile(r"(\w+)\[(?:(\d+)(?:\.\.(\d+))?)?\]\Z")
-_COMMA = re.compile(r",(?![^()]*\))")
+_STATE_BIT = re.compile(r"([+-])([a-z]+)")
 
 
 def flow_text(flow: Flow, *, named: bool = False) -> str:
@@ -107,6 +109,8 @@ def _term(field: str, value: int, mask: int) -> str:
     spelt = _SPELT.get(field, field)
     if field in ("icmpv6_type", "icmpv6_code"):
         spelt = f"icmp{field[6:]}"
+    if field == "ct_state" and mask < 1 << len(TRACKED):
+        return f"{spelt}={_state_text(value, mask)}"
     if mask == FIELDS[field].full:
         return f"{spelt}={value_text(field, value)}"
     if field in _IPV4 | _IPV6:
@@ -114,6 +118,13 @@ def _term(field: str, value: int, mask: int) -> str:
         if mask == FIELDS[field].full >> length ^ FIELDS[field].full:
             return f"{spelt}={value_text(field, value)}/{length}"
     return f"{spelt}={value_text(field, value)}/{value_text(field, mask)}"
+
+
+def _state_text(value: int, mask: int) -> str:
+    """``+trk-rpl``, in the order of the bits."""
+    return "".join(
+        f"{'+' if value & bit else '-'}{name}" for name, bit in TRACKED.items() if mask & bit
+    )
 
 
 def value_text(field: str, value: int) -> str:
@@ -124,7 +135,9 @@ def value_text(field: str, value: int) -> str:
         return str(IPv4Address(value))
     if field in _IPV6:
         return str(IPv6Address(value))
-    if field in ("in_port", "nd_reserved") or (FIELDS[field].bits <= 16 and field != "eth_type"):
+    if field in ("in_port", "nd_reserved"):
+        return str(value)
+    if FIELDS[field].bits <= 16 and field not in ("eth_type", "tcp_flags"):
         return str(value) if field != "vlan_vid" else f"{value:#06x}"
     return hex(value)
 
@@ -156,12 +169,12 @@ def _action(action: Action, *, named: bool) -> str:
             return f"move:{source}->{_subfield(action.target, action.target_offset, action.bits)}"
         case DecTtl():
             return "dec_ttl"
-        case Resubmit(table=number):
-            return f"resubmit(,{_table(number, named=named)})"
         case MeterAction(meter=meter):
             return f"meter:{meter}"
         case Punt():
             return _punt(action)
+        case Resubmit() | Conntrack():
+            return _elsewhere(action, named=named)
 
 
 def _set_field(action: SetField) -> str:
@@ -169,6 +182,22 @@ def _set_field(action: SetField) -> str:
     value = value_text(action.field, action.value)
     mask = "" if action.mask == field.full else f"/{value_text(action.field, action.mask)}"
     return f"set_field:{value}{mask}->{_SPELT.get(action.field, action.field)}"
+
+
+def _elsewhere(action: Resubmit | Conntrack, *, named: bool) -> str:
+    """What goes on in another table, whose name it may print."""
+    if isinstance(action, Resubmit):
+        return f"resubmit(,{_table(action.table, named=named)})"
+    words = ["commit"] if action.commit else []
+    if action.table is not None:
+        words.append(f"table={_table(action.table, named=named)}")
+    if action.zone_field:
+        words.append(f"zone={_subfield(action.zone_field, action.zone_offset, ZONE_BITS)}")
+    elif action.zone:
+        words.append(f"zone={action.zone}")
+    if action.actions:
+        words.append(f"exec({actions_text(action.actions)})")
+    return f"ct({','.join(words)})" if words else "ct"
 
 
 def _punt(action: Punt) -> str:
@@ -187,6 +216,10 @@ def _subfield(field: str, offset: int, bits: int) -> str:
 def group_text(group: Group) -> str:
     """One group, as ``add-groups`` takes it."""
     words = [f"group_id={group.group}", f"type={group.kind}"]
+    if group.method:
+        words.append(f"selection_method={group.method}")
+        if group.method_parameter:
+            words.append(f"selection_method_param={group.method_parameter}")
     for number, bucket in enumerate(group.buckets):
         words.append(_bucket(number, bucket, group.kind))
     return ",".join(words)
@@ -249,6 +282,9 @@ def _read_term(name: str, text: str) -> dict[str, int | tuple[int, int]]:
         known = {"eth_type": ethertype, "ip_proto": protocol}
         return {field: value for field, value in known.items() if value is not None}
     field = _MEANT.get(name, name)
+    if field == "ct_state" and text[:1] in ("+", "-"):
+        bits = [(sign == "+", TRACKED[bit]) for sign, bit in _STATE_BIT.findall(text)]
+        return {field: (sum(b for held, b in bits if held), sum(b for _, b in bits))}
     value, slash, mask = text.partition("/")
     if not slash:
         return {field: _number(field, value)}
@@ -278,21 +314,30 @@ def _number(field: str, text: str) -> int:
 def _read_actions(text: str) -> tuple[tuple[Action, ...], int | None]:
     if text == "drop":
         return (), None
-    words = _COMMA.split(text)
+    words = list(outermost(text))
     goto = None
     if words[-1].startswith("goto_table:"):
         goto = _table_number(words.pop().partition(":")[2])
     return tuple(_read_action(word) for word in words), goto
 
 
+def outermost(text: str) -> Iterator[str]:
+    """Parts between the commas that stand in no parentheses: ``move(a,b),2`` is two."""
+    depth, start = 0, 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            yield text[start:position]
+            start = position + 1
+    yield text[start:]
+
+
 def _read_action(word: str) -> Action:
     verb, _, rest = word.partition(":")
     if word in _PORT_NUMBERS:
         return Output(_PORT_NUMBERS[word])
-    if word.startswith("resubmit(,"):
-        return Resubmit(_table_number(word[10:-1]))
-    if word.startswith("controller("):
-        return _read_punt(dict(item.split("=") for item in word[11:-1].split(",")))
+    if word == "ct" or word.endswith(")"):
+        return _read_call(*word.removesuffix(")").partition("(")[::2])
     match verb:
         case "output":
             return Output(int(rest)) if rest.isdigit() else OutputField(*_read_subfield(rest))
@@ -309,6 +354,39 @@ def _read_action(word: str) -> Action:
             (one, offset, bits), (other, at, _) = _read_subfield(source), _read_subfield(target)
             return Copy(one, other, bits, offset, at)
     raise PipelineError(f"no such action: {word!r}")
+
+
+def _read_call(name: str, inside: str) -> Action:
+    match name:
+        case "resubmit":
+            return Resubmit(_table_number(inside.removeprefix(",")))
+        case "ct":
+            return _read_conntrack(inside)
+        case "controller":
+            return _read_punt(dict(item.split("=") for item in inside.split(",")))
+    raise PipelineError(f"no such action: {name!r}")
+
+
+def _read_conntrack(text: str) -> Conntrack:
+    options: dict[str, str] = {}
+    actions: tuple[Action, ...] = ()
+    for word in outermost(text):
+        name, _, value = word.partition("=")
+        if word.startswith("exec("):
+            actions, _ = _read_actions(word[5:-1])
+        else:
+            options[name] = value
+    zone, part = options.get("zone", "0"), ("", 0, 0)
+    if not zone.isdigit():
+        zone, part = "0", _read_subfield(zone)
+    return Conntrack(
+        commit="commit" in options,
+        zone=int(zone),
+        zone_field=part[0],
+        zone_offset=part[1],
+        table=_table_number(options["table"]) if "table" in options else None,
+        actions=tuple(action for action in actions if isinstance(action, SetField | Copy)),
+    )
 
 
 def _read_set_field(text: str) -> SetField:

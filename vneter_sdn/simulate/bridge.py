@@ -19,6 +19,7 @@ from vneter_sdn.model.flow import (
     Action,
     BridgeState,
     Bucket,
+    Conntrack,
     Copy,
     DecTtl,
     Flow,
@@ -31,12 +32,16 @@ from vneter_sdn.model.flow import (
     Resubmit,
     SetField,
 )
+from vneter_sdn.simulate.connections import NO_CONNECTIONS, Connections, Written
 from vneter_sdn.simulate.lookup import Datapath
 from vneter_sdn.simulate.packet import Packet
 
 MAX_STEPS = 4096
 MAX_DEPTH = 64
 """Open vSwitch's own limits on lookups and on nested resubmits and groups (ofproto-dpif-xlate)."""
+MAX_RECIRCULATIONS = 6
+"""How often the userspace datapath lets one packet come back from the connection tracker."""
+_UNTRACKED = {"ct_state": 0, "ct_zone": 0, "ct_mark": 0, "ct_label": 0}
 _NEEDS_IP = frozenset({"ip_ttl", "ip_proto", "ip_dscp"})
 _RESERVED_16, _LAST_16 = 0xFF00, 0xFFFF
 """OpenFlow 1.0's reserved ports, which 16-bit registers still use for IN_PORT and the like."""
@@ -83,6 +88,8 @@ class Result(NamedTuple):
     ambiguities: tuple[Ambiguous, ...]
     last: Packet
     """The packet as the last action left it, which ``ofproto/trace`` calls the final flow."""
+    connections: Connections
+    """What the bridge remembers afterwards."""
 
 
 def _all_live(_port: int) -> bool:
@@ -107,6 +114,8 @@ class Surroundings:
     """Which of the live buckets a select group takes; the first by default."""
     within: Callable[[int], bool] = _within
     """Whether a meter lets this packet through."""
+    connections: Connections = NO_CONNECTIONS
+    """What the bridge remembers of earlier packets."""
 
 
 NOTHING_SPECIAL = Surroundings()
@@ -136,7 +145,7 @@ def run(
     Give a `Datapath` when there are many packets: indexing a state is linear in its flows.
     """
     datapath = bridge if isinstance(bridge, Datapath) else Datapath.of(bridge)
-    walk = _Walk(datapath, surroundings, dict(packet))
+    walk = _Walk(datapath, surroundings, dict(packet), surroundings.connections)
     walk.table(0, 0)
     return Result(
         tuple(walk.outputs),
@@ -145,6 +154,7 @@ def run(
         tuple(walk.trail),
         tuple(walk.ambiguities),
         walk.packet,
+        walk.connections,
     )
 
 
@@ -155,7 +165,9 @@ class _Walk:
     datapath: Datapath
     surroundings: Surroundings
     fields: dict[str, int]
+    connections: Connections
     at: int = 0
+    recirculations: int = 0
     outputs: list[Sent] = field(default_factory=list)
     punts: list[Punted] = field(default_factory=list)
     drops: list[Dropped] = field(default_factory=list)
@@ -197,10 +209,8 @@ class _Walk:
 
     def action(self, action: Action, depth: int) -> bool:
         match action:
-            case SetField(field=name, value=value, mask=mask):
-                self.write(name, value, mask)
-            case Copy():
-                self.copy(action)
+            case SetField() | Copy():
+                self.rewrite(action)
             case Output(port=port):
                 self.output(port)
             case OutputField(field=name, offset=offset, bits=bits):
@@ -213,6 +223,8 @@ class _Walk:
                 self.at = here
             case GroupAction(group=number):
                 self.group(number, depth)
+            case Conntrack():
+                self.conntrack(action)
             case DecTtl():
                 return self.decrement()
             case MeterAction(meter=number):
@@ -229,18 +241,60 @@ class _Walk:
         if self.has(name):
             self.fields[name] = self.fields.get(name, 0) & ~mask | value
 
+    def rewrite(self, action: SetField | Copy) -> None:
+        if isinstance(action, SetField):
+            self.write(action.field, action.value, action.mask)
+        elif self.has(action.source):
+            self.copy(action)
+
     def copy(self, move: Copy) -> None:
-        if not self.has(move.source):
-            return
         ones = (1 << move.bits) - 1
         value = self.fields.get(move.source, 0) >> move.source_offset & ones
         self.write(move.target, value << move.target_offset, ones << move.target_offset)
+
+    def conntrack(self, action: Conntrack) -> None:
+        """Track, and go on with a tracked copy in another table; this one stays untracked."""
+        zone = self.fields.get(action.zone_field, 0) >> action.zone_offset & _LAST_16
+        committed = self.written(action.actions) if action.commit else None
+        tracked, self.connections = self.connections.track(
+            self.fields, zone if action.zone_field else action.zone, committed
+        )
+        if action.table is not None:
+            before, here = dict(self.fields), self.at
+            self.fields |= tracked
+            self.recirculate(action.table)
+            self.fields, self.at = before, here
+        self.fields |= _UNTRACKED
+
+    def recirculate(self, table: int) -> None:
+        if self.recirculations == MAX_RECIRCULATIONS:
+            self.drop("limit")
+            return
+        self.recirculations += 1
+        self.table(table, 0)
+        self.recirculations -= 1
+
+    def written(self, actions: Sequence[SetField | Copy]) -> Written:
+        """What a commit writes: the bits its actions set, as they leave them."""
+        before = dict(self.fields)
+        masks = {"ct_mark": 0, "ct_label": 0}
+        for action in actions:
+            self.rewrite(action)
+            if isinstance(action, SetField):
+                masks[action.field] |= action.mask
+            else:
+                masks[action.target] |= ((1 << action.bits) - 1) << action.target_offset
+        values = {name: self.fields.get(name, 0) for name in masks}
+        self.fields = before
+        return Written(values["ct_mark"], masks["ct_mark"], values["ct_label"], masks["ct_label"])
 
     def output(self, port: int) -> None:
         entered = self.fields.get("in_port", 0)
         if port == entered:
             # OpenFlow 1.5.1 §7.2.1.2: back where it came from only if asked for by IN_PORT.
             self.drop("in_port")
+        elif port == IN_PORT and not entered:
+            self.drop("no_port")
         else:
             self.outputs.append(Sent(entered if port == IN_PORT else port, self.packet))
 
@@ -305,7 +359,7 @@ def _as_action_set(actions: Sequence[Action]) -> list[Action]:
     ordered: list[Action] = []
     ordered += [action for action in actions if isinstance(action, DecTtl)][:1]
     ordered += [a for a in actions if isinstance(a, SetField | Copy)]
-    for way_out in (GroupAction, Output, Resubmit):
+    for way_out in (GroupAction, Output, Resubmit, Conntrack):
         ways = [action for action in actions if isinstance(action, way_out)]
         if ways:
             return [*ordered, ways[-1]]

@@ -28,7 +28,8 @@ NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 """ICMPv6 types (RFC 4861 §4.3, §4.4)."""
 VLAN_PRESENT = 0x1000
 """Bit of ``vlan_vid`` that says there is a tag (OpenFlow 1.5.1 §7.2.3.8)."""
-_CARRIED = frozenset({"in_port", "metadata", *(f"reg{n}" for n in range(16))})
+_TRACKED = ("ct_state", "ct_zone", "ct_mark", "ct_label")
+_CARRIED = frozenset({"in_port", "metadata", *_TRACKED, *(f"reg{n}" for n in range(16))})
 
 
 @final
@@ -72,7 +73,7 @@ class Packet(Mapping[str, int]):
 
     @property
     def wire(self) -> Packet:
-        """Without what a bridge adds inside itself (in_port, metadata, registers)."""
+        """Without what a bridge adds inside itself (in_port, metadata, registers, tracking)."""
         return Packet(**{n: v for n, v in self._fields.items() if n not in _CARRIED})
 
     @property
@@ -163,9 +164,10 @@ def echo(ends: Ends, *, ttl: int = 64, reply: bool = False) -> Packet:
     return ip_packet(ends, PROTO_ICMPV6, ttl=ttl).with_(icmpv6_type=129 if reply else 128)
 
 
-def tcp(ends: Ends, source: int, target: int, *, ttl: int = 64) -> Packet:
+def tcp(ends: Ends, source: int, target: int, *, ttl: int = 64, flags: int = 0) -> Packet:
     """A TCP segment between two ports."""
-    return ip_packet(ends, PROTO_TCP, ttl=ttl).with_(tcp_src=source, tcp_dst=target)
+    packet = ip_packet(ends, PROTO_TCP, ttl=ttl)
+    return packet.with_(tcp_src=source, tcp_dst=target, tcp_flags=flags)
 
 
 def udp(ends: Ends, source: int, target: int, *, ttl: int = 64) -> Packet:

@@ -7,6 +7,7 @@ prints (``dl_src``, ``nw_ttl``, ``tp_dst``; see ``ovs-fields(7)``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 
 from vneter_sdn.errors import PipelineError
@@ -20,6 +21,7 @@ from vneter_sdn.model.fields import (
     PROTO_ICMPV6,
     PROTO_TCP,
     PROTO_UDP,
+    TRACKED,
 )
 from vneter_sdn.simulate.packet import VLAN_PRESENT, Packet
 
@@ -49,6 +51,11 @@ _OLD = {
     "nw_proto": "ip_proto",
     "nw_ttl": "ip_ttl",
 }
+_TCP_FLAGS = {
+    name: 1 << bit
+    for bit, name in enumerate(("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns"))
+}
+_FLAGS = {"ct_state": TRACKED, "tcp_flags": _TCP_FLAGS}
 _FIRST = ("in_port", "tun_id", "vlan_vid", "eth_type", "ip_proto", "icmpv6_type", "icmpv6_code")
 """Prerequisites go before what needs them."""
 
@@ -69,6 +76,8 @@ def _term(name: str, value: int) -> str:
         return f"nw_tos={value << 2}"
     if name == "ip_ttl":
         return f"nw_ttl={value}"
+    if name == "ct_state":
+        return f"ct_state={'|'.join(bit for bit, number in TRACKED.items() if value & number)}"
     return f"{name}={_value_text(name, value)}"
 
 
@@ -112,10 +121,22 @@ def _read(name: str, value: str, into: dict[str, int]) -> None:
             into["vlan_vid"] = int(value, 0) | VLAN_PRESENT
         elif name == "nw_tos":
             into["ip_dscp"] = int(value, 0) >> 2
+        elif name in _FLAGS:
+            into[name] = _flags(value, _FLAGS[name])
         elif name in ("tp_src", "tp_dst") or name in FIELDS:
             into[name] = _number(name, value)
     except ValueError as error:
         raise PipelineError(f"{name}: {error}") from None
+
+
+def _flags(value: str, names: Mapping[str, int]) -> int:
+    """``new|trk``, or a number."""
+    if value[0].isdigit():
+        return int(value, 0)
+    words = value.split("|")
+    if not names.keys() >= set(words):
+        raise PipelineError(f"no such flags: {value}")
+    return sum(names[word] for word in words)
 
 
 def _number(name: str, value: str) -> int:
