@@ -302,3 +302,57 @@ def _outcome(world: World, batch: list[Any]) -> Any:
     except IntentError as error:
         return {(problem.object, problem.field, problem.reason) for problem in error.problems}
     return {key for key, stored in admission.objects.items() if stored}
+
+
+# Hosts that OpenFlow alone drives
+
+
+def test_a_host_without_a_database_says_which_datapath_it_is(empty: Any) -> None:
+    assert empty.refused(empty.host("s1", ovsdb=None)) == {("spec.datapathId", "Missing")}
+    empty.apply(empty.host("s1", ovsdb=None, datapathId="0000000000000001"))
+    assert empty.status("Host", "s1")["datapathId"] == "0000000000000001"
+    empty.apply(empty.host("s2", ovsdb=None, datapathId="0000000000000002"))
+    empty.apply(empty.host("h1"))
+    assert empty.status("Host", "h1")["datapathId"] == "7600000000000003"
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"datapathId": "0" * 16}, ("spec.datapathId", "BadDatapathId")),
+        ({"datapathId": "7600000000000001"}, ("spec.datapathId", "ReservedDatapathId")),
+        ({"datapathId": "1"}, ("spec.datapathId", "InvalidValue")),
+        ({"datapathId": "000000000000000A"}, ("spec.datapathId", "InvalidValue")),
+        (
+            {"datapathId": "0" * 15 + "1", "tunnelAddresses": ["192.0.2.1"]},
+            ("spec.tunnelAddresses", "NoTunnels"),
+        ),
+    ],
+)
+def test_datapath_faults(empty: Any, spec: dict[str, Any], problem: tuple[str, str]) -> None:
+    assert problem in empty.refused(empty.host("s1", ovsdb=None, **spec))
+
+
+def test_datapath_ids_are_unique(empty: Any) -> None:
+    one = "0000000000000001"
+    twins = empty.host("s1", datapathId=one), empty.host("s2", ovsdb=None, datapathId=one)
+    assert empty.refused(*twins) == {("spec.datapathId", "DatapathIdInUse")}
+    empty.apply(twins[0])
+    assert empty.refused(twins[1]) == {("spec.datapathId", "DatapathIdInUse")}
+    empty.apply(empty.host("s1"), twins[1])
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_has_not_are_refused(empty: Any, number: float) -> None:
+    found = empty.refused(empty.edit("PathPolicy", "p", constraints={"maxLatencyMs": number}))
+    assert found == {("spec.constraints.maxLatencyMs", "BadNumber")}
+
+
+def test_every_problem_of_a_nested_object_is_told(empty: Any) -> None:
+    constraints = {"maxHops": 0, "minMtu": "x", "regoins": []}
+    found = empty.refused(empty.edit("PathPolicy", "p", constraints=constraints))
+    assert found == {
+        ("spec.constraints.maxHops", "InvalidValue"),
+        ("spec.constraints.minMtu", "WrongType"),
+        ("spec.constraints.regoins", "UnknownField"),
+    }

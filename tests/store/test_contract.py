@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from vneter_sdn.errors import Conflict, IntentError, NotFound, StoreUnavailable
-from vneter_sdn.model.snapshot import Binding, Condition, Status
+from vneter_sdn.model.colours import colour_of
+from vneter_sdn.model.snapshot import Binding, Condition, Pools, Status
 from vneter_sdn.store.port import Edit, Store
 
 
@@ -239,3 +240,80 @@ def test_create_and_replace_mind_what_is_there(store: Store, given: Any) -> None
     store.apply([Edit("create", edit.key, edit.manifest)], author="x")
     with pytest.raises(Conflict):
         store.apply([Edit("create", edit.key, edit.manifest)], author="x")
+
+
+# Colours of routes
+
+
+def colours(store: Store) -> dict[str, tuple[int, bool]]:
+    """Colour of each route, and whether it rests."""
+    held = store.snapshot().allocations.values()
+    return {a.value: (colour_of(a), a.released is not None) for a in held if a.pool == Pools.PATH}
+
+
+def test_colours_are_kept_at_the_same_revision(store: Store, given: Any) -> None:
+    store.apply(given.world(), author="ada")
+    before = store.snapshot()
+    store.colour({"h1>h2": 1, "h1>h3 h3>h2": 2})
+    after = store.snapshot()
+    assert after.revision == before.revision
+    assert colours(store) == {"h1>h2": (1, False), "h1>h3 h3>h2": (2, False)}
+    found = store.wait(before, 5.0)
+    assert found is not None
+    assert found[1].allocations == {(Pools.PATH, "h1>h2"), (Pools.PATH, "h1>h3 h3>h2")}
+    store.colour({"h1>h2": 1}, ["unknown"])
+    assert store.snapshot() is after, "what is so already is not written"
+    assert store.apply([given.endpoint("e2")], author="ada").revision == before.revision + 1
+    assert len(colours(store)) == 2
+
+
+def test_a_route_keeps_its_colour_whatever_is_asked(store: Store) -> None:
+    store.colour({"h1>h2": 1})
+    store.colour({"h1>h2": 7}, ["h1>h2"])
+    assert colours(store) == {"h1>h2": (1, False)}
+    store.colour({}, ["h1>h2"])
+    store.colour({"h1>h2": 9})
+    assert colours(store) == {"h1>h2": (1, False)}, "revived with its old colour"
+
+
+def test_a_released_route_rests_and_is_forgotten(store: Store, clock: Any) -> None:
+    store.colour({"h1>h2": 1, "h1>h3": 2})
+    store.colour({}, ["h1>h2"])
+    released = clock.now
+    clock.now = released + 60
+    store.colour({}, ["h1>h2"])
+    clock.now = released + 119
+    assert store.sweep().revision == 0
+    assert colours(store) == {"h1>h2": (1, True), "h1>h3": (2, False)}
+    clock.now = released + 120
+    store.sweep()
+    assert colours(store) == {"h1>h3": (2, False)}
+    store.colour({"h1>h2": 5})
+    assert colours(store)["h1>h2"] == (5, False)
+
+
+@pytest.mark.parametrize("colour", [0, 64, -1])
+def test_colours_that_no_locator_holds_are_refused(store: Store, colour: int) -> None:
+    with pytest.raises(ValueError, match="colour"):
+        store.colour({"h1>h2": colour})
+    assert not colours(store)
+
+
+def test_colouring_by_many_at_once(store: Store) -> None:
+    def work(number: int) -> None:
+        for step in range(8):
+            store.colour({f"r{step}": number + 1, f"own{number}": 9}, [f"own{number}"] * (step % 2))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = colours(store)
+    assert found.keys() == {f"r{step}" for step in range(8)} | {f"own{n}" for n in range(4)}
+    assert not any(rests for _, rests in found.values())
+
+
+def test_policies_are_numbered(store: Store, given: Any) -> None:
+    store.apply([given.edit("PathPolicy", "fast"), given.edit("PathPolicy", "far")], author="ada")
+    assert sorted(values(store, Pools.POLICY)) == ["1", "2"]

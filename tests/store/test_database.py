@@ -325,3 +325,43 @@ def _create(database: EmbeddedDatabase, document: dict[str, Any], where: Path) -
 
 def test_schema_file_is_current() -> None:
     assert schema.main(["--check"]) == 0
+
+
+def test_a_sweep_forgets_no_route_that_is_revived_meanwhile(connect: Any, clock: Any) -> None:
+    other = connect()
+    other.colour({"h1>h2": 3, "h1>h3": 4})
+    other.colour({}, ["h1>h2", "h1>h3"])
+    clock.now += 200
+
+    def while_judging() -> float:
+        other.colour({"h1>h2": 3})
+        return clock()
+
+    sweeper = connect(wall=while_judging)
+    assert sweeper.sweep().revision == 1
+    settled(sweeper, other)
+    for store in (sweeper, other):
+        held = store.snapshot().allocations
+        assert {place[1] for place in held} == {"h1>h2"}
+        assert held["path", "h1>h2"].released is None
+
+
+def test_clients_that_colour_one_route_agree(connect: Any) -> None:
+    stores = [connect() for _ in range(3)]
+    start = threading.Barrier(len(stores))
+
+    def work(number: int) -> None:
+        start.wait()
+        for step in range(10):
+            stores[number].colour({f"r{step}": number + 1})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(stores))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stores[0].snapshot().revision == 0
+    found = [store.snapshot().allocations for store in stores]
+    for number, held in enumerate(found):
+        assert len(held) == 10, number
+        assert held == found[0]

@@ -88,6 +88,14 @@ def _reindexed(
     return draft.lookup.frozen()
 
 
+def with_colours(
+    snapshot: Snapshot, changes: Mapping[tuple[str, str], Allocation]
+) -> tuple[IndexedSnapshot, Delta]:
+    """The snapshot after routes were coloured or released, at the same revision."""
+    after = taken_in(snapshot, snapshot.revision, {}, changes)
+    return after, Delta(allocations=frozenset(changes))
+
+
 def with_reports(
     snapshot: IndexedSnapshot,
     bindings: Mapping[Key, Binding | None],

@@ -30,6 +30,7 @@ RANGES = {
     Pools.VNI: (1, (1 << 24) - 1),
     Pools.BRIDGE: (1, 0x6FFF),
     Pools.SLOT: (1, (1 << 24) - 1),
+    Pools.POLICY: (1, (1 << 12) - 1),
 }
 """Lowest and highest number of each pool of numbers."""
 _MACS = (0, (1 << 24) - 1)
@@ -142,6 +143,8 @@ def lower_cursors(draft: Draft, places: Iterable[tuple[str, str]]) -> set[tuple[
             touched.update(blocks.reopen(draft, pool, value))
         elif pool.startswith("block/"):
             blocks.lower(draft, pool, value)
+        elif pool == Pools.PATH:
+            continue  # whoever colours chooses; nothing is searched for
         else:
             number = int(value) if pool in RANGES else mac_number(value) ^ _mac_base(pool)
             lowest, highest = RANGES.get(pool, _MACS)

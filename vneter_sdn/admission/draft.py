@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from vneter_sdn.admission.facts import allocation_facts, object_facts, owner_key
 from vneter_sdn.admission.index import Lookup, index_of
 from vneter_sdn.model.kinds import NetworkSpec
-from vneter_sdn.model.snapshot import Allocation, Key, Object, Snapshot
+from vneter_sdn.model.snapshot import Allocation, Key, Object, Pools, Snapshot
 
 NUMBER_DELAY = 60.0
-"""Seconds a released tenant id, VNI, bridge id, slot or MAC address rests before reuse."""
+"""Seconds a released tenant id, VNI, bridge id, slot, policy number or MAC address rests."""
+COLOUR_DELAY = 120.0
+"""Seconds for which a route that is no longer wanted keeps its colour, and its flows."""
 
 
 def rfc3339(now: float) -> str:
@@ -89,7 +91,7 @@ class Draft:
             network = self.network(Key("Network", tenant, name))
             if network is not None:
                 return float(network.reuse_delay_seconds)
-        return NUMBER_DELAY
+        return COLOUR_DELAY if pool == Pools.PATH else NUMBER_DELAY
 
     def rested(self, held: Allocation) -> bool:
         """Whether a released value may be given to somebody else."""

@@ -12,7 +12,7 @@ from vneter_sdn.errors import Problem
 from vneter_sdn.model.datapath import bridge_id
 from vneter_sdn.model.encapsulation import payload_limit
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
-from vneter_sdn.model.snapshot import Key, Object, Pools
+from vneter_sdn.model.snapshot import Key, Object
 
 
 def tunnel_addresses_well_formed(stored: Object, _: Draft) -> Iterator[Problem]:
@@ -57,9 +57,13 @@ def datapath_named(stored: Object, _: Draft) -> Iterator[Problem]:
     """A host without a database says which datapath it is, and ends no tunnel. O(1)."""
     spec: HostSpec = stored.spec
     name = str(stored.key)
-    if spec.datapath_id is not None and int(spec.datapath_id, 16) == 0:
+    number = int(spec.datapath_id or "1", 16)
+    if number == 0:
         text = "is zero, which no bridge has; give the datapath id that its bridge reports"
         yield Problem(name, "spec.datapathId", "BadDatapathId", text)
+    if bridge_id(number) is not None:
+        text = f"{spec.datapath_id} is one of those that are chosen; leave it out, or take another"
+        yield Problem(name, "spec.datapathId", "ReservedDatapathId", text)
     if spec.ovsdb is not None:
         return
     if spec.datapath_id is None:
@@ -74,24 +78,12 @@ def datapath_named(stored: Object, _: Draft) -> Iterator[Problem]:
 
 
 def datapath_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
-    """No two hosts have the same datapath id, be it named or chosen. O(1)."""
+    """No two hosts have the same datapath id. O(1)."""
     text = stored.spec.datapath_id
-    if text is None:
-        return
-    others = draft.lookup.others("datapath", text, stored.key)
-    number = bridge_id(int(text, 16))
-    owner = draft.owner(Pools.BRIDGE, str(number)) if number is not None else None
-    if owner not in {None, stored.key} and _chosen(owner, draft):
-        others = [owner, *others]
+    others = draft.lookup.others("datapath", text, stored.key) if text else ()
     if others:
         advice = f"{text} is already that of {others[0]}; datapath ids are unique fleet-wide"
         yield Problem(str(stored.key), "spec.datapathId", "DatapathIdInUse", advice)
-
-
-def _chosen(host: Key | None, draft: Draft) -> bool:
-    """Whether a host has the datapath id that was chosen for it."""
-    stored = draft.object(host) if host else None
-    return stored is not None and stored.spec.datapath_id is None
 
 
 def link_ends_differ(stored: Object, _: Draft) -> Iterator[Problem]:

@@ -100,6 +100,10 @@ def _host(_: Draft, stored: Object, held: dict[str, str]) -> Fields:
     return {"bridgeId": number, "datapathId": dpid}
 
 
+def _policy(_: Draft, __: Object, held: dict[str, str]) -> Fields:
+    return {"policyId": _number(held, Pools.POLICY)}
+
+
 def _network(draft: Draft, stored: Object, held: dict[str, str]) -> Fields:
     key = stored.key
     blocks = [
@@ -158,6 +162,7 @@ def _endpoint(draft: Draft, stored: Object, held: dict[str, str]) -> Fields:
 _VIEWS: dict[str, Callable[[Draft, Object, dict[str, str]], Fields]] = {
     "Tenant": _tenant,
     "Host": _host,
+    "PathPolicy": _policy,
     "Network": _network,
     "Endpoint": _endpoint,
 }

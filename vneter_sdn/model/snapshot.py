@@ -56,6 +56,11 @@ class Pools:
     SLOT = "slot"
     """Arrival slots of locators, 1..2^24-1, fleet-wide; owner a Network (its routing context)
     or an Endpoint."""
+    POLICY = "policy"
+    """Numbers of path policies, 1..4095; owner ``PathPolicy x``."""
+    PATH = "path"
+    """Routes that have a colour; value is the route's text, in the direction whose source sorts
+    first, and owner ``Colour 5`` (`vneter_sdn.model.colours`)."""
 
     @staticmethod
     def address(network: Key, prefix: str) -> str:
@@ -79,9 +84,9 @@ class Allocation:
 
     pool: str
     value: str
-    """Decimal number, address, MAC or prefix."""
+    """Decimal number, address, MAC, prefix or route."""
     owner: str
-    """``str(Key)`` of the owner."""
+    """``str(Key)`` of the owner; of a route, its colour."""
     released: float | None = None
     """POSIX time at which it was released; it rests until the pool's delay is over."""
 

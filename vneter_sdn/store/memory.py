@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from vneter_sdn.admission.admit import Admission, admit, sweep
-from vneter_sdn.admission.advance import carried_out, with_reports
+from vneter_sdn.admission.advance import carried_out, with_colours, with_reports
 from vneter_sdn.admission.allocation import indexed
+from vneter_sdn.admission.colours import recoloured
 from vneter_sdn.admission.draft import rfc3339
 from vneter_sdn.errors import StoreUnavailable
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
@@ -68,6 +69,15 @@ class MemoryStore:
             admission = sweep(self._history.newest, self._clock())
             self._write(admission)
             return applied(admission, self._history.newest.revision)
+
+    def colour(self, assigned: Mapping[str, int], released: Collection[str] = ()) -> None:
+        """Write which routes have which colour; see `Store.colour`."""
+        with self._changed:
+            self._check()
+            changes = recoloured(self._history.newest, assigned, released, self._clock())
+            if changes:
+                self._history.advance(*with_colours(self._history.newest, changes))
+                self._changed.notify_all()
 
     def bind(self, bound: Sequence[Binding], unbound: Sequence[Key] = ()) -> None:
         """Write where endpoints are; see `Store.bind`."""

@@ -11,8 +11,8 @@ from vneter_sdn.admission.admit import Admission
 from vneter_sdn.admission.advance import carried_out, taken_in, with_reports
 from vneter_sdn.admission.index import IndexedSnapshot
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
-from vneter_sdn.model.snapshot import Binding, Delta, Key, Status
-from vneter_sdn.ovsdb.operations import Operation, by_uuid, delete, insert, update, wait
+from vneter_sdn.model.snapshot import Allocation, Binding, Delta, Key, Pools, Snapshot, Status
+from vneter_sdn.ovsdb.operations import Condition, Operation, by_uuid, delete, insert, update, wait
 from vneter_sdn.ovsdb.protocol import Update, Watched
 from vneter_sdn.ovsdb.replica import Replica
 from vneter_sdn.ovsdb.values import NamedUuid, Row
@@ -76,24 +76,46 @@ class Mirror:
             self.revision, self.generation = _integer(row, "revision"), _integer(row, "generation")
 
     def guarded(self, snapshot: IndexedSnapshot, admission: Admission) -> list[Operation]:
-        """The operations of an admission, which fail unless the store is where it was judged."""
+        """The operations of an admission, which fail still the store is where it was judged."""
         assert self.store is not None
         where = by_uuid(self.store)
         operations = [wait("Store", where, {"revision": snapshot.revision})]
         operations.append(update("Store", where, {"revision": snapshot.revision + 1}))
         operations += self._writes("Object", admission.objects, rows.object_row)
-        operations += self._writes("Allocation", admission.allocations, rows.allocation_row)
+        operations += self._writes(
+            "Allocation",
+            admission.allocations,
+            rows.allocation_row,
+            lambda place: _as_it_rests(snapshot, place),
+        )
         return operations
 
+    def colours(
+        self, snapshot: IndexedSnapshot, changes: Mapping[tuple[str, str], Allocation]
+    ) -> list[Operation]:
+        """The operations that colour routes, which fail if any is no longer as it was seen."""
+        operations: list[Operation] = []
+        for place in changes:
+            row, before = self.places["Allocation"].get(place), snapshot.allocations.get(place)
+            if row is not None and before is not None:
+                seen = {"released": rows.allocation_row(before)["released"]}
+                operations.append(wait("Allocation", by_uuid(row), seen))
+        return [*operations, *self._writes("Allocation", changes, rows.allocation_row)]
+
     def _writes(
-        self, table: str, changes: Mapping[Any, Any], row_of: Callable[[Any], dict[str, Any]]
+        self,
+        table: str,
+        changes: Mapping[Any, Any],
+        row_of: Callable[[Any], dict[str, Any]],
+        still: Callable[[Any], list[Condition]] = lambda _: [],
     ) -> Iterable[Operation]:
+        """Insert, update, and delete rows; these only if they still meet some conditions."""
         places = self.places[table]
         for key, value in changes.items():
             place = places.get(key)
             if value is None:
                 if place is not None:
-                    yield delete(table, by_uuid(place))
+                    yield delete(table, [*by_uuid(place), *still(key)])
             elif place is None:
                 yield insert(table, row_of(value))
             else:
@@ -140,6 +162,12 @@ class Mirror:
             insert(table, row, name),
             update("Object", by_uuid(owner), {column: NamedUuid(name)}),
         ]
+
+
+def _as_it_rests(snapshot: Snapshot, place: tuple[str, str]) -> list[Condition]:
+    """That a route still rests: colouring may have revived it, which changes no revision."""
+    held = snapshot.allocations.get(place) if place[0] == Pools.PATH else None
+    return [("released", "==", rows.allocation_row(held)["released"])] if held else []
 
 
 def _integer(row: Row, column: str) -> int:

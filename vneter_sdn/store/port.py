@@ -6,7 +6,7 @@ One contract suite holds `memory.MemoryStore` and `ovsdb.OvsdbStore` to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -65,6 +65,17 @@ class Store(Protocol):
         """Retry allocations that found their pool exhausted; forget releases that have rested.
 
         Raises the revision when it changed anything, and leaves no trace in the journal.
+        """
+
+    def colour(self, assigned: Mapping[str, int], released: Collection[str] = ()) -> None:
+        """Write which routes have which colour; durable. The revision stays.
+
+        A route that has a colour keeps it, whatever is asked for, so read the answer from the
+        snapshot: `Pools.PATH` (`vneter_sdn.model.colours`). Released ones rest 120 s, then
+        `sweep` forgets them; until then, colouring one revives it with the colour it had.
+
+        Raises:
+            ValueError: a colour is not 1 to 63.
         """
 
     def bind(self, bound: Sequence[Binding], unbound: Sequence[Key] = ()) -> None:
