@@ -103,10 +103,10 @@ class Direction:
         if shape.rate:
             while self._starts and self._starts[0] <= now:
                 self._starts.popleft()
-            if len(self._starts) >= shape.limit:
+            start = max(now, self._free)
+            if start > now and len(self._starts) >= shape.limit:
                 self.count.dropped += 1
                 return None
-            start = max(now, self._free)
             done = self._free = start + size * 8 / shape.rate
             if start > now:
                 self._starts.append(start)
