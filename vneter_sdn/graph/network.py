@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
 from vneter_sdn.graph.topology import Edge, Topology, Vertex
+
+_Made = TypeVar("_Made")
+_REMEMBERED = 64
+"""Things worked out from a graph that are kept with it."""
 
 
 class Graph:
@@ -35,6 +40,7 @@ class Graph:
                 into[edge.target].append(edge)
         self._out = {host: tuple(found) for host, found in out.items()}
         self._into = {host: tuple(found) for host, found in into.items()}
+        self._remembered: dict[Hashable, Any] = {}
 
     def out(self, host: str) -> tuple[Edge, ...]:
         """Usable edges from a host, by name; none for a host that is not there."""
@@ -52,3 +58,11 @@ class Graph:
     def edges(self) -> Mapping[str, Edge]:
         """Every edge by name, usable or not, in the order of names."""
         return MappingProxyType(self._edges)
+
+    def remembered(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        """What `make` makes of this graph, made once: a pure function of the graph and the key."""
+        if key not in self._remembered:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = make()
+        return cast("_Made", self._remembered[key])
