@@ -7,8 +7,8 @@ limit (Li, McCormick, Simchi-Levi, 1990). This is a branch and bound by conflict
 of Xie et al. ("Divide and conquer for fast SRLG disjoint routing", DSN 2018) but for the least sum.
 
 What a path has that another may not share are its *units*: links, hosts between, risk groups. Take
-the best path p within what is still allowed. If a set C of its units leaves nothing else that could
-make a pair better than the best one known, then no path that has all of C can be in such a pair: one
+the best path p within what is still allowed. If what avoids a set C of its units cannot make a
+better pair with p than the best one known, then no path that has all of C is in a better pair: one
 of C must be avoided, which are the branches. C is made as small as it gets by leaving units out one
 by one. Branches come in order of what p weighs; once two of the next p weigh no less than the best
 pair, that pair is proven best. Exact, and says "none" only when there is none, as long as the
