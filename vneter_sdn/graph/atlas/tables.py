@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks as JSON tables: nodes, rows of links under named columns, and demands.
+
+::
+
+    {"nodes": [["A", lon, lat], …], "link_fields": ["src", "dst", "weight", "bw", "delay"],
+     "links": [[0, 1, 1, 9920, 661], …], "demands": [[0, 1, 3580], …]}
+
+Columns may come in any order and lack, rows may be objects, nodes may be names alone, and a node is
+referred to by its index or its name. Links go one way; a network that has none in the opposite
+direction is taken to list each once for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vneter_sdn.errors import IntentError
+from vneter_sdn.graph.atlas.build import Fault, refused
+from vneter_sdn.graph.atlas.form import Demand, Link, Node, Sheet
+from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth
+from vneter_sdn.model.documents import Document
+
+_MEANING = {
+    "source": ("src", "source", "from", "a"),
+    "target": ("dst", "target", "to", "b", "dest", "destination"),
+    "cost": ("weight", "cost", "metric"),
+    "capacity": ("bw", "capacity", "bandwidth"),
+    "microseconds": ("delay", "delay_us", "latency_us"),
+    "milliseconds": ("latency", "delay_ms", "latency_ms"),
+    "mbps": ("value", "demand", "traffic", "bw", "mbps"),
+    "name": ("name", "id", "label"),
+    "x": ("lon", "longitude", "x"),
+    "y": ("lat", "latitude", "y"),
+}
+_LINK_FIELDS = ("src", "dst", "weight", "bw", "delay")
+_DEMAND_FIELDS = ("src", "dst", "value")
+_NODE_FIELDS = ("name", "lon", "lat")
+
+
+def read(document: Document) -> tuple[Sheet, Document, list[str]]:
+    """What such a file says, where, and what is odd about it. O(size).
+
+    Capacity and demands are in Mbit/s, ``delay`` in microseconds; where it lacks and both ends have
+    a place on the earth, it is that of the great circle.
+
+    Raises:
+        IntentError: a list, a row or a reference is wrong; names it.
+    """
+    value = document.value
+    warnings: list[str] = []
+    rows = _rows(document, "nodes", _NODE_FIELDS)
+    labels = {str(index): str(_cell(row, "name") or "") for index, row in enumerate(rows)}
+    names = names_of(labels)
+    places = {index: _place(row) for index, row in zip(labels, rows, strict=True)}
+    earth = all(on_earth(*place) for place in places.values() if place)
+    known = _Names(document, labels, names)
+    links = list(_links(document, known, places if earth else {}, warnings))
+    if links and not {link.ends for link in links} & {link.ends[::-1] for link in links}:
+        warnings.append("no link has one in the opposite direction: each is taken to go both ways")
+        links = [Link(**{**_fields(link), "one_way": False}) for link in links]
+    nodes = {
+        names[index]: Node(label=labels[index], id=index, at=places[index]) for index in labels
+    }
+    sheet = Sheet(
+        name=str(value.get("name") or ""),
+        description=str(value.get("source") or value.get("description") or ""),
+        switches=tuple(names.values()),
+        nodes=nodes,
+        links=tuple(links),
+        demands=tuple(_demands(document, known)),
+    )
+    return sheet, document, warnings
+
+
+class _Names:
+    """Finds a node by what a row calls it."""
+
+    def __init__(
+        self, document: Document, labels: Mapping[str, str], names: Mapping[str, str]
+    ) -> None:
+        self._document, self._names = document, names
+        self._index: dict[str, str] = {}
+        self._twice: set[str] = set()
+        for index, label in labels.items():
+            if label in self._index:
+                self._twice.add(label)
+            self._index.setdefault(label, index)
+
+    def index(self, said: Any, path: str) -> str:
+        if isinstance(said, str) and said in self._twice:
+            message = f"{said!r} is the name of several nodes: refer to them by index"
+            raise refused(self._document, [(path, "Ambiguous", message)])
+        if isinstance(said, str) and said in self._index:
+            return self._index[said]
+        if isinstance(said, float) and said.is_integer():
+            said = int(said)
+        if isinstance(said, int | str) and not isinstance(said, bool) and str(said) in self._names:
+            return str(said)
+        message = f"{said!r} is no index and no name of one of the {len(self._names)} nodes"
+        raise refused(self._document, [(path, "UnknownNode", message)])
+
+    def name(self, index: str) -> str:
+        return self._names[index]
+
+
+Row = Mapping[str, Any]
+
+
+def _rows(document: Document, what: str, fields: Sequence[str]) -> list[Row]:
+    """Rows of a table as mappings from column to value."""
+    listed = document.value.get(what)
+    if what == "links" and listed is None:
+        listed = document.value.get("edges")
+    columns = document.value.get(f"{what.rstrip('s')}_fields", list(fields))
+    if not isinstance(columns, list) or not all(isinstance(one, str) for one in columns):
+        path = f"{what.rstrip('s')}_fields"
+        raise refused(document, [(path, "InvalidValue", "a list of names of columns is wanted")])
+    if not isinstance(listed, list):
+        if listed is None and what == "demands":
+            return []
+        raise refused(document, [(what, "InvalidValue", "a list of rows is wanted")])
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    for index, row in enumerate(listed):
+        if isinstance(row, Mapping):
+            rows.append({str(key).lower(): value for key, value in row.items()})
+        elif isinstance(row, list):
+            rows.append(dict(zip((one.lower() for one in columns), row, strict=False)))
+        elif what == "nodes" and isinstance(row, str | int):
+            rows.append({"name": str(row)})
+        else:
+            faults.append((f"{what}[{index}]", "InvalidValue", f"{row!r} is no row"))
+    if faults:
+        raise refused(document, faults)
+    return rows
+
+
+def _cell(row: Row, meaning: str) -> Any:
+    return next((row[name] for name in _MEANING[meaning] if row.get(name) is not None), None)
+
+
+def _place(row: Row) -> Place | None:
+    x, y = _cell(row, "x"), _cell(row, "y")
+    if isinstance(x, int | float) and isinstance(y, int | float):
+        return float(x), float(y)
+    return None
+
+
+def _links(
+    document: Document,
+    known: _Names,
+    places: Mapping[str, Place | None],
+    warnings: list[str],
+) -> Iterator[Link]:
+    whole = True
+    for number, row in enumerate(_rows(document, "links", _LINK_FIELDS)):
+        path = f"links[{number}]"
+        one = known.index(_cell(row, "source"), path)
+        other = known.index(_cell(row, "target"), path)
+        cost = _number(document, row, "cost", path)
+        cost = 1.0 if cost is None else cost
+        if 0 <= cost < 1 or cost != round(cost):
+            whole = False
+            cost = max(1.0, round(cost))
+        micro = _number(document, row, "microseconds", path)
+        latency = _number(document, row, "milliseconds", path) if micro is None else micro / 1000
+        if latency is None:
+            latency = delay(places.get(one), places.get(other))
+        yield Link(
+            ends=(known.name(one), known.name(other)),
+            capacity=_number(document, row, "capacity", path),
+            latency=latency,
+            cost=int(cost),
+            one_way=True,
+        )
+    if not whole:
+        warnings.append("weights that are no whole numbers of at least 1 were rounded to such")
+
+
+def _demands(document: Document, known: _Names) -> Iterator[Demand]:
+    for number, row in enumerate(_rows(document, "demands", _DEMAND_FIELDS)):
+        path = f"demands[{number}]"
+        mbps = _number(document, row, "mbps", path)
+        if mbps is None:
+            raise refused(document, [(path, "InvalidValue", "it does not say how much")])
+        one = known.index(_cell(row, "source"), path)
+        other = known.index(_cell(row, "target"), path)
+        yield Demand(known.name(one), known.name(other), mbps)
+
+
+def _number(document: Document, row: Row, meaning: str, path: str) -> float | None:
+    value = _cell(row, meaning)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _no_number(document, path, value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise _no_number(document, path, value) from None
+
+
+def _no_number(document: Document, path: str, value: Any) -> IntentError:
+    return refused(document, [(path, "InvalidValue", f"{str(value)[:40]!r} is no number")])
+
+
+def _fields(link: Link) -> dict[str, Any]:
+    return {name: getattr(link, name) for name in link.__struct_fields__}
