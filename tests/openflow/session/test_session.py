@@ -20,6 +20,7 @@ from vneter_sdn.southbound.openflow.events import (
     Answered,
     Closed,
     Confirmed,
+    Counted,
     Identified,
     Opened,
     Reason,
@@ -27,6 +28,7 @@ from vneter_sdn.southbound.openflow.events import (
     Seen,
 )
 from vneter_sdn.southbound.openflow.framing import Framer
+from vneter_sdn.southbound.openflow.multipart import PortCounters
 from vneter_sdn.southbound.openflow.readback import ReadBack
 from vneter_sdn.southbound.openflow.session import CHUNK, Phase, Session, Terms
 
@@ -294,8 +296,32 @@ def test_three_echoes_without_a_word_end_the_session() -> None:
     alive = at(Phase.IDLE)
     for now in range(2, 60, 2):
         assert alive.tick(float(now)) == []
-        [answer] = alive.receive(msg(3, 0), now + 0.5)
-        assert answer == Answered(0.5)
+        [echo] = [body for kind, _, body in sent(alive) if kind == 2]
+        assert alive.receive(msg(3, 0, b"another's"), now + 0.4) == []
+        assert alive.receive(msg(3, 0, echo), now + 0.5) == [Answered(0.5, float(now))]
+        assert alive.receive(msg(3, 0, echo), now + 0.6) == [], "once"
+
+
+def test_ports_are_counted_when_asked_and_the_parts_come_as_one() -> None:
+    session = at(Phase.IDLE)
+    sent(session)
+    session.count_ports(1.0)
+    session.count_ports(1.0)
+    [(_, xid, body)] = [found for found in sent(session) if found[0] == 18]
+    assert body == struct.pack("!HH4xI4x", 4, 0, 0xFFFFFFFF)
+    entry = struct.pack("!H2xIIIQQQQQQQQ", 80, 3, 1, 0, 10, 20, 1000, 2000, 1, 2, 0, 0)
+    other = struct.pack("!H2xIIIQQQQQQQQ", 80, 4, 1, 0, *range(8))
+    assert session.receive(part(xid, 4, entry, more=True), 1.1) == []
+    [counted] = session.receive(part(xid, 4, other), 1.2)
+    assert counted == Counted(
+        (PortCounters(3, 10, 20, 1000, 2000, 1, 2), PortCounters(4, 0, 1, 2, 3, 4, 5))
+    )
+    session.count_ports(2.0)
+    [again] = [found[1] for found in sent(session) if found[0] == 18]
+    assert again != xid
+    assert session.receive(error(again), 2.1) == []
+    session.count_ports(3.0)
+    assert [found for found in sent(session) if found[0] == 18], "a refusal ends the question"
 
 
 def test_a_stall_of_ours_costs_one_echo_and_not_the_session() -> None:

@@ -23,6 +23,7 @@ from vneter_sdn.southbound.openflow import decode, events, rare
 from vneter_sdn.southbound.openflow.connection import Connection
 from vneter_sdn.southbound.openflow.events import Reason
 from vneter_sdn.southbound.openflow.listener import Listener
+from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, PortsCounted
 from vneter_sdn.southbound.openflow.multipart import Port
 from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tally import Complaints, Tally, guarded
@@ -104,6 +105,18 @@ class Bridges(Protocol):
         """Hand every later event to ``deliver``, in order per bridge. It must not block."""
         ...
 
+    def measure(self, deliver: Callable[[Measurement], None]) -> None:
+        """Hand every later measurement to ``deliver``. It must not block."""
+        ...
+
+    def ping(self, dpid: int) -> None:
+        """Send an echo request; `Echoed` follows if the bridge is connected and lives."""
+        ...
+
+    def count_ports(self, dpid: int) -> None:
+        """Ask what every port has carried; `PortsCounted` follows if the bridge is connected."""
+        ...
+
     def desire(self, dpid: int, desired: DesiredBridge) -> None:
         """Want a bridge to hold this, now or whenever it connects."""
         ...
@@ -162,6 +175,7 @@ class OpenFlowBridges:
         self._connections: dict[int, Connection] = {}
         self._listeners: dict[str, Listener] = {}
         self._subscribers: list[Deliver] = []
+        self._measuring: list[Callable[[Measurement], None]] = []
         self._taps: list[Callable[[int, int, bytes], None]] = []
         self._answers: dict[Connection, list[eventlet.event.Event]] = {}
         self._generations: dict[int, int] = {}
@@ -212,6 +226,22 @@ class OpenFlowBridges:
     def subscribe(self, deliver: Deliver) -> None:
         """Hand every later event to ``deliver``, in order per bridge. It must not block."""
         self._subscribers.append(deliver)
+
+    def measure(self, deliver: Callable[[Measurement], None]) -> None:
+        """Hand every later measurement to ``deliver``. It must not block."""
+        self._measuring.append(deliver)
+
+    def ping(self, dpid: int) -> None:
+        """Send an echo request; `Echoed` follows if the bridge is connected and lives."""
+        if dpid in self._connections:
+            self._connections[dpid].session.probe(time.monotonic())
+            self._connections[dpid].wake()
+
+    def count_ports(self, dpid: int) -> None:
+        """Ask what every port has carried; `PortsCounted` follows if the bridge is connected."""
+        if dpid in self._connections:
+            self._connections[dpid].session.count_ports(time.monotonic())
+            self._connections[dpid].wake()
 
     def tap(self, deliver: Callable[[int, int, bytes], None]) -> None:
         """Hand (dpid, version, message) of every validated message of open bridges to apps."""
@@ -271,8 +301,10 @@ class OpenFlowBridges:
         match event:
             case events.Identified():
                 eventlet.spawn(self._admit, door, connection, dpid)
-            case events.Answered(seconds=seconds):
+            case events.Answered(seconds=seconds, sent=sent):
                 self.tally.rtt(seconds)
+                if self._connections.get(dpid) is connection:
+                    self._measured(Echoed(dpid, sent, seconds))
                 for answer in self._answers.pop(connection, []):
                     answer.send(True)
             case events.Closed():
@@ -303,6 +335,8 @@ class OpenFlowBridges:
             case events.PortStatus(reason=reason, port=port, raw=raw):
                 self._announce(PortChanged(dpid, reason, port))
                 self._tapped(connection, raw)
+            case events.Counted(counters=counters):
+                self._measured(PortsCounted(dpid, now, counters))
             case events.Relayed(raw=raw):
                 self._tapped(connection, raw)
 
@@ -387,6 +421,10 @@ class OpenFlowBridges:
     def _announce(self, event: BridgeEvent) -> None:
         for deliver in self._subscribers:
             guarded(self.tally, "subscriber", deliver, event)
+
+    def _measured(self, measurement: Measurement) -> None:
+        for deliver in self._measuring:
+            guarded(self.tally, "measuring", deliver, measurement)
 
     def _tapped(self, connection: Connection, raw: bytes) -> None:
         session = connection.session

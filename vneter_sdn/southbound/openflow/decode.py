@@ -12,7 +12,13 @@ from struct import Struct
 
 from vneter_sdn.model.flow import Flow, Group, Meter
 from vneter_sdn.southbound.openflow import multipart, oxm
-from vneter_sdn.southbound.openflow.multipart import ForeignFlow, ForeignGroup, ForeignMeter, Port
+from vneter_sdn.southbound.openflow.multipart import (
+    ForeignFlow,
+    ForeignGroup,
+    ForeignMeter,
+    Port,
+    PortCounters,
+)
 from vneter_sdn.southbound.openflow.wire import (
     HEADER,
     NICIRA,
@@ -143,14 +149,15 @@ class BundleReply:
     flags: int
 
 
-Item = Flow | ForeignFlow | Group | ForeignGroup | Meter | ForeignMeter | Port
+Item = Flow | ForeignFlow | Group | ForeignGroup | Meter | ForeignMeter | Port | PortCounters
 
 
 @dataclass(frozen=True, slots=True)
 class MultipartReply:
     """One part of a reply; more follow with the same xid when ``more``.
 
-    ``items`` are decoded for flows, groups, meters and ports, and empty for other kinds.
+    ``items`` are decoded for flows, groups, meters, ports and their counters; of other kinds there
+    are none.
     """
 
     xid: int
@@ -323,6 +330,8 @@ def _multipart(data: bytes, xid: int) -> MultipartReply:
         items = tuple(multipart.meters(data, 16))
     elif kind == Multipart.PORT_DESC:
         items = tuple(multipart.ports(data, 16))
+    elif kind == Multipart.PORT_STATS:
+        items = tuple(multipart.counters(data, 16))
     return MultipartReply(xid, kind, bool(flags & 1), items)
 
 

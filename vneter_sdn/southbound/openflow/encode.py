@@ -70,6 +70,7 @@ __all__ = [
     "multipart_request",
     "packet_in_format",
     "packet_out",
+    "port_counters_request",
     "ports_request",
     "role_request",
     "set_async",
@@ -156,6 +157,11 @@ def ports_request(version: int, xid: int) -> bytes:
     """Ask for every port."""
     body = b"" if version == V14 else U32.pack(_ANY) + bytes(4)
     return multipart_request(Multipart.PORT_DESC, version, xid, body)
+
+
+def port_counters_request(version: int, xid: int) -> bytes:
+    """Ask what every port has carried (§7.3.5.7)."""
+    return multipart_request(Multipart.PORT_STATS, version, xid, U32.pack(_ANY) + bytes(4))
 
 
 def miss_send_len(version: int, xid: int, octets: int = 0xFFFF) -> bytes:

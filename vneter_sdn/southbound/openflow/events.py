@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from vneter_sdn.reconcile.plan import Observed, Step
 from vneter_sdn.southbound.openflow import decode
-from vneter_sdn.southbound.openflow.multipart import Port
+from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 
 
 class Reason(StrEnum):
@@ -115,6 +115,15 @@ class Answered:
     """An echo came back."""
 
     seconds: float
+    sent: float = 0.0
+    """When the request was sent, on the session's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What every port has carried, as was asked."""
+
+    counters: tuple[PortCounters, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +144,6 @@ Event = (
     | PortStatus
     | Relayed
     | Answered
+    | Counted
     | Closed
 )

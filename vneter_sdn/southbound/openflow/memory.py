@@ -21,7 +21,8 @@ from vneter_sdn.southbound.openflow.bridges import (
 )
 from vneter_sdn.southbound.openflow.decode import PacketIn
 from vneter_sdn.southbound.openflow.events import Reason
-from vneter_sdn.southbound.openflow.multipart import Port
+from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, PortsCounted
+from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 from vneter_sdn.southbound.openflow.upkeep import DesiredBridge, Report, Upkeep, Wire
 
 MAX_TABLE = 253
@@ -38,6 +39,8 @@ class MemoryBridge(Wire):
         self.refuse: Callable[[Step], tuple[int, int] | None] = lambda step: None
         """A fault to inject: the error for a step."""
         self.ports: tuple[Port, ...] = ()
+        self.counters: dict[int, PortCounters] = {}
+        """What its ports carried, by number."""
         self.sent: list[tuple[bytes, tuple[Action, ...], int]] = []
         self.upkeep: Upkeep | None = None
         self._queue, self._clock = queue, clock
@@ -137,6 +140,7 @@ class MemoryBridges:
         """The clock; `advance` moves it."""
         self._upkeeps: dict[int, Upkeep] = {}
         self._subscribers: list[Deliver] = []
+        self._measuring: list[Callable[[Measurement], None]] = []
         self._queue: deque[Callable[[], None]] = deque()
         self._audit, self._immediate, self._running = audit, immediate, False
 
@@ -145,6 +149,31 @@ class MemoryBridges:
     def subscribe(self, deliver: Deliver) -> None:
         """Hand every later event to ``deliver``."""
         self._subscribers.append(deliver)
+
+    def measure(self, deliver: Callable[[Measurement], None]) -> None:
+        """Hand every later measurement to ``deliver``."""
+        self._measuring.append(deliver)
+
+    def ping(self, dpid: int) -> None:
+        """Send an echo request; `Echoed` follows if the bridge is connected and lives."""
+        if self._connected(dpid):
+            self._queue.append(lambda: self._measured(Echoed(dpid, self.now, 0.0)))
+            self._settle()
+
+    def count_ports(self, dpid: int) -> None:
+        """Ask what every port has carried; `PortsCounted` follows if the bridge is connected."""
+        if self._connected(dpid):
+            counters = tuple(self.bridges[dpid].counters.values())
+            self._queue.append(lambda: self._measured(PortsCounted(dpid, self.now, counters)))
+            self._settle()
+
+    def _connected(self, dpid: int) -> bool:
+        bridge = self.bridges.get(dpid)
+        return bridge is not None and bridge.upkeep is not None
+
+    def _measured(self, measurement: Measurement) -> None:
+        for deliver in self._measuring:
+            deliver(measurement)
 
     def desire(self, dpid: int, desired: DesiredBridge) -> None:
         """Want a bridge to hold this, now or whenever it connects."""

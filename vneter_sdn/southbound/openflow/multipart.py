@@ -21,6 +21,7 @@ from vneter_sdn.southbound.openflow.flowmod import (
     WATCH_GROUP,
     WATCH_PORT,
     WEIGHT,
+    read_method,
 )
 from vneter_sdn.southbound.openflow.wire import U16, U32, V14, need, tlvs
 
@@ -62,7 +63,24 @@ class Port:
     down: bool
     """By administration (config bit 0)."""
     link_down: bool
-    """No link (state bit 0); with BFD, no answer from the other end."""
+    """No link (state bit 0)."""
+    live: bool = False
+    """Works, link and BFD alike (state bit 2); Open vSwitch says so, others need not."""
+    speed: int = 0
+    """Of the link as it is, kbit/s; 0 when not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortCounters:
+    """What a port has carried since it is there."""
+
+    port: int
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+    rx_dropped: int
+    tx_dropped: int
 
 
 class _Matches(dict[bytes, Match]):
@@ -200,27 +218,32 @@ def groups(data: bytes, start: int, version: int) -> Iterator[Group | ForeignGro
         need(length >= 8 and length % 8 == 0 and end <= size, "group length", cursor)
         read = _group_14 if version == V14 else _group_15
         try:
-            yield Group(
-                number, GROUP_KINDS.get(kind, str(kind)), read(data, cursor, end, kind == 1)
-            )
+            buckets, method, parameter = read(data, cursor, end, kind == 1)
+            yield Group(number, GROUP_KINDS.get(kind, str(kind)), buckets, method, parameter)
         except oxm.Unknown:
             yield ForeignGroup(number)
         cursor = end
 
 
-def _group_14(data: bytes, at: int, end: int, select: bool) -> tuple[Bucket, ...]:
+_Choice = tuple[tuple[Bucket, ...], str | None, int]
+"""Buckets, and how one is chosen."""
+
+
+def _group_14(data: bytes, at: int, end: int, select: bool) -> _Choice:
     bounds = tuple(bucket_bounds(data, at + 8, end))
-    return tuple(_bucket_14(data, start, after, select) for start, after in bounds)
+    buckets = tuple(_bucket_14(data, start, after, select) for start, after in bounds)
+    return buckets, None if select else "", 0
 
 
-def _group_15(data: bytes, at: int, end: int, select: bool) -> tuple[Bucket, ...]:
+def _group_15(data: bytes, at: int, end: int, select: bool) -> _Choice:
     need(end - at >= 16, "group length", at)
     buckets = at + 16 + U16.unpack_from(data, at + 8)[0]
     need(buckets <= end, "bucket list length", at)
     bounds = tuple(bucket_bounds(data, at + 16, buckets))
-    if buckets != end:
+    method = read_method(data[buckets:end]) if buckets != end else ("", 0)
+    if method is None:
         raise oxm.Unknown("group properties")
-    return tuple(_bucket_15(data, start, after, select) for start, after in bounds)
+    return tuple(_bucket_15(data, start, after, select) for start, after in bounds), *method
 
 
 _METER = Struct("!HHI")
@@ -270,7 +293,16 @@ def port(data: bytes, at: int, end: int) -> tuple[Port, int]:
     need(length >= _PORT.size and length % 8 == 0 and after <= end, "port length", at)
     text = name.split(b"\0", 1)[0].decode("utf-8", "replace")
     mac_number = int.from_bytes(mac, "big")
-    return Port(number, text, mac_number, bool(config & 1), bool(state & 1)), after
+    flags = bool(config & 1), bool(state & 1), bool(state & 4)
+    return Port(number, text, mac_number, *flags, _speed(data, at + _PORT.size, after)), after
+
+
+def _speed(data: bytes, start: int, end: int) -> int:
+    """Current speed of an Ethernet port (§7.2.1, ``ofp_port_desc_prop_ethernet``)."""
+    for kind, at, after in tlvs(data, start, end):
+        if kind == 0 and after - at >= 32:
+            return int(U32.unpack_from(data, at + 24)[0])
+    return 0
 
 
 def ports(data: bytes, start: int) -> Iterator[Port]:
@@ -283,3 +315,23 @@ def ports(data: bytes, start: int) -> Iterator[Port]:
     while cursor < len(data):
         found, cursor = port(data, cursor, len(data))
         yield found
+
+
+_COUNTERS = Struct("!H2xI8xQQQQQQ")
+_COUNTERS_OCTETS = 80
+
+
+def counters(data: bytes, start: int) -> Iterator[PortCounters]:
+    """The port statistics of one part (§7.3.5.7).
+
+    Raises:
+        DecodeError: a length lies.
+    """
+    cursor, size = start, len(data)
+    while cursor < size:
+        need(size - cursor >= _COUNTERS_OCTETS, "truncated port statistics", cursor)
+        length, port, *counts = _COUNTERS.unpack_from(data, cursor)
+        need(length >= _COUNTERS_OCTETS and length % 8 == 0, "port statistics length", cursor)
+        need(cursor + length <= size, "port statistics length", cursor)
+        yield PortCounters(port, *counts)
+        cursor += length

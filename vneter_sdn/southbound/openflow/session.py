@@ -21,10 +21,12 @@ from vneter_sdn.errors import DecodeError, PipelineError
 from vneter_sdn.model.flow import CONTROLLER, Action
 from vneter_sdn.reconcile.plan import BridgePlan
 from vneter_sdn.southbound.openflow import decode, encode, rare, validate
+from vneter_sdn.southbound.openflow.asking import Count, Echoes
 from vneter_sdn.southbound.openflow.delivery import Delivery
 from vneter_sdn.southbound.openflow.events import (
     Answered,
     Closed,
+    Counted,
     Event,
     Identified,
     Opened,
@@ -36,7 +38,7 @@ from vneter_sdn.southbound.openflow.events import (
 )
 from vneter_sdn.southbound.openflow.framing import Framer
 from vneter_sdn.southbound.openflow.readback import REQUESTS, ReadBack
-from vneter_sdn.southbound.openflow.terms import Phase, Terms
+from vneter_sdn.southbound.openflow.terms import Phase, Terms, too_late_in
 from vneter_sdn.southbound.openflow.wire import V14, V15, Role
 
 __all__ = ["CHUNK", "Phase", "Session", "Terms"]
@@ -46,10 +48,7 @@ CHUNK = 1 << 16
 _TOP_XID = 0x7FFF_FFFF
 _HELLO_FAILED, _INCOMPATIBLE = 0, 0
 _OUT_XID = 0x8000_0000
-
-
 _VALIDATED = {Phase.HELLO: validate.State.HELLO, Phase.FEATURES: validate.State.FEATURES}
-_BEFORE_OPEN = (Phase.HELLO, Phase.FEATURES, Phase.ADMISSION, Phase.ROLE)
 
 
 class Session:
@@ -62,13 +61,14 @@ class Session:
         self.version = 0
         self._framer = Framer()
         self._first = b""
-        self._urgent: deque[bytes] = deque([encode.hello(self._ignored_xid())])
+        self._urgent: deque[bytes] = deque([encode.hello(_OUT_XID)])
         self._waiting = len(self._urgent[0])
         self._bulk: Iterator[bytes] | None = None
         self._xid = 0
         self._deadline: float | None = now + terms.handshake
         self._echo_at = now + terms.echo_interval
-        self._echo_sent: float | None = None
+        self._echoes = Echoes()
+        self._count: Count | None = None
         self._missed = 0
         self._reading: ReadBack | None = None
         self._sending: Delivery | None = None
@@ -104,7 +104,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return []
         if self._deadline is not None and now >= self._deadline:
-            self._end(self._timeout(), f"in phase {self.phase.value}")
+            self._end(too_late_in(self.phase), f"in phase {self.phase.value}")
         elif now >= self._echo_at and self.version:
             self._echo()
         return self._drained()
@@ -171,7 +171,7 @@ class Session:
         """
         if not self.open or self._waiting + len(frame) > self.terms.backlog // 2:
             return False
-        xid = self._ignored_xid()
+        xid = _OUT_XID
         self._out(encode.packet_out(frame, actions, self.version, xid, in_port))
         return True
 
@@ -186,8 +186,14 @@ class Session:
         """Send an echo request at once; `Answered` says that the peer lives."""
         self._now = now
         if self.version and self.phase is not Phase.CLOSED:
-            self._echo_sent = now
-            self._out(encode.echo_request(self.version, self._ignored_xid()))
+            self._ask_for_echo()
+
+    def count_ports(self, now: float) -> None:
+        """Ask what every port has carried, unless that is asked already; `Counted` follows."""
+        self._now = now
+        if self.open and self._count is None:
+            self._count = Count(self._next_xid())
+            self._out(encode.port_counters_request(self.version, self._count.xid))
 
     # -- what comes out -------------------------------------------------------------------------
 
@@ -293,9 +299,9 @@ class Session:
         if reply.role != Role.MASTER:
             self._end(Reason.NOT_MASTER, f"got role {reply.role}")
             return
-        self._out(rare.set_async(self.version, self._ignored_xid()))
-        self._out(encode.packet_in_format(self.version, self._ignored_xid()))
-        self._out(encode.miss_send_len(self.version, self._ignored_xid()))
+        self._out(rare.set_async(self.version, _OUT_XID))
+        self._out(encode.packet_in_format(self.version, _OUT_XID))
+        self._out(encode.miss_send_len(self.version, _OUT_XID))
         self._events.append(Opened(self.dpid, self.version))
         self._read()
 
@@ -315,6 +321,8 @@ class Session:
                 self._end(Reason.READ_BACK_FAILED, f"error ({error.kind}, {error.code})")
         elif self._sending is not None and self._sending.owns(error.xid):
             self._sending.refused(error)
+        elif self._count is not None and self._count.xid == error.xid:
+            self._count = None
         elif self.open:
             self._events.append(Relayed(raw))
 
@@ -322,6 +330,11 @@ class Session:
         if self._reading is not None and self._reading.owns(reply.xid):
             self._reading.take(reply)
             self._read_more()
+        elif self._count is not None and self._count.xid == reply.xid:
+            counters = self._count.take(reply)
+            if counters is not None:
+                self._count = None
+                self._events.append(Counted(counters))
         elif self.open:
             self._events.append(Relayed(raw))
 
@@ -331,10 +344,8 @@ class Session:
         self._out(self._reading.requests())
 
     def _read_more(self) -> None:
-        if self._reading is None:
-            return
         self._deadline = self._now + self.terms.read_back
-        if self._reading.complete:
+        if self._reading is not None and self._reading.complete:
             self._events.append(self._reading.seen())
             self._reading = None
             self._enter(Phase.IDLE, None)
@@ -372,10 +383,14 @@ class Session:
     def _echo_request(self, request: decode.EchoRequest, _raw: bytes) -> None:
         self._out(encode.echo_reply(self.version, request.xid, request.data))
 
-    def _echo_reply(self, _reply: decode.EchoReply, _raw: bytes) -> None:
-        if self._echo_sent is not None:
-            self._events.append(Answered(self._now - self._echo_sent))
-            self._echo_sent = None
+    def _echo_reply(self, reply: decode.EchoReply, _raw: bytes) -> None:
+        sent = self._echoes.answered(reply.data)
+        if sent is not None:
+            self._events.append(Answered(self._now - sent, sent))
+
+    def _ask_for_echo(self) -> None:
+        data = self._echoes.sent(self._now)
+        self._out(encode.echo_request(self.version, _OUT_XID, data))
 
     def _echo(self) -> None:
         """One more echo is due. Misses are counted by ticks, so a stall of ours costs one."""
@@ -384,13 +399,7 @@ class Session:
             self._end(Reason.ECHO_TIMEOUT, f"{self._missed} echo requests without any answer")
             return
         self._missed += 1
-        self._echo_sent = self._now
-        self._out(encode.echo_request(self.version, self._ignored_xid()))
-
-    def _timeout(self) -> Reason:
-        if self.phase in _BEFORE_OPEN:
-            return Reason.HANDSHAKE_TIMEOUT
-        return Reason.READ_BACK_TIMEOUT if self.phase is Phase.READING else Reason.BUNDLE_TIMEOUT
+        self._ask_for_echo()
 
     def _enter(self, phase: Phase, within: float | None) -> None:
         self.phase = phase
@@ -417,9 +426,6 @@ class Session:
         first = self._xid + 1
         self._xid += count
         return first
-
-    def _ignored_xid(self) -> int:
-        return _OUT_XID
 
     def _drained(self) -> list[Event]:
         events, self._events = self._events, []

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from vneter_sdn.southbound.openflow.events import Reason
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -38,3 +40,13 @@ class Phase(Enum):
     IDLE = "idle"
     SENDING = "sending"
     CLOSED = "closed"
+
+
+_BEFORE_OPEN = (Phase.HELLO, Phase.FEATURES, Phase.ADMISSION, Phase.ROLE)
+
+
+def too_late_in(phase: Phase) -> Reason:
+    """Why a session ends whose deadline passed in a phase."""
+    if phase in _BEFORE_OPEN:
+        return Reason.HANDSHAKE_TIMEOUT
+    return Reason.READ_BACK_TIMEOUT if phase is Phase.READING else Reason.BUNDLE_TIMEOUT
