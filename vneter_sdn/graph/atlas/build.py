@@ -238,7 +238,7 @@ def _edge(link: Link, name: str, reverse: str) -> Edge:
         reverse=reverse,
         source=link.ends[0],
         target=link.ends[1],
-        medium=link.medium,
+        medium=link.medium or "wire",
         cost=link.cost,
         latency=link.latency,
         loss=link.loss,

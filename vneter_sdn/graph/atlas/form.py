@@ -48,7 +48,8 @@ class Link(
     ends: tuple[str, str]
     ports: tuple[str, str] | None = None
     """Names of the interfaces at both ends."""
-    medium: Literal["wire", "tunnel"] = "wire"
+    medium: Literal["wire", "tunnel"] | None = None
+    """A graph takes a link that does not say for a wire, a fleet for a tunnel."""
     capacity: float | None = None
     """Mbit/s each way."""
     latency: float | None = None
