@@ -227,7 +227,7 @@ def test_hosts_and_links(world: Any) -> None:
         ("spec.tunnelAddresses[1]", "BadAddress"),
     }
     world.apply(world.edit("Link", "l", source="h1", target="h2"))
-    assert world.refused(world.edit("Link", "m", source="h2", target="h1")) == {("", "LinkExists")}
+    assert world.refused(world.edit("Link", "m", source="h1", target="h2")) == {("", "LinkExists")}
     assert world.refused(world.edit("Link", "m", source="h1", target="h1")) == {
         ("spec.target", "SameEnds")
     }

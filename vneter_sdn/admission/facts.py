@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
 from vneter_sdn.model.encapsulation import payload_limit
-from vneter_sdn.model.kinds import EndpointSpec, HostSpec, LinkSpec, NetworkSpec
+from vneter_sdn.model.kinds import (
+    EndpointSpec,
+    HostSpec,
+    LinkSpec,
+    NetworkSpec,
+    PathPolicySpec,
+    ReservationSpec,
+)
 from vneter_sdn.model.snapshot import Allocation, Key, Object
 
 
@@ -80,6 +87,13 @@ def link_pair(spec: LinkSpec) -> tuple[str, str]:
     return min(spec.source, spec.target), max(spec.source, spec.target)
 
 
+def wire_ends(spec: LinkSpec) -> tuple[tuple[str, str], ...]:
+    """Host and port at each end of a wire that names both; nothing for tunnels."""
+    if spec.medium != "wire" or spec.source_port is None or spec.target_port is None:
+        return ()
+    return (spec.source, spec.source_port), (spec.target, spec.target_port)
+
+
 def references(key: Key, spec: Any) -> tuple[tuple[str, Key], ...]:
     """What an object refers to: (field, key) pairs."""
     if isinstance(spec, NetworkSpec):
@@ -92,7 +106,30 @@ def references(key: Key, spec: Any) -> tuple[tuple[str, Key], ...]:
     if isinstance(spec, EndpointSpec):
         host = (("spec.host", Key("Host", "", spec.host)),) if spec.host else ()
         return (("spec.network", network_of(key, spec)), *host)
+    if isinstance(spec, PathPolicySpec):
+        return tuple(_policy_references(spec))
+    if isinstance(spec, ReservationSpec):
+        return tuple(_reservation_references(spec))
     return ()
+
+
+def _policy_references(spec: PathPolicySpec) -> Iterator[tuple[str, Key]]:
+    for position, name in enumerate(spec.tenants):
+        yield f"spec.tenants[{position}]", Key("Tenant", "", name)
+    for position, path in enumerate(spec.networks):
+        tenant, _, name = path.partition("/")
+        yield f"spec.networks[{position}]", Key("Network", tenant, name)
+    for position, name in enumerate(spec.constraints.waypoints):
+        yield f"spec.constraints.waypoints[{position}]", Key("Host", "", name)
+
+
+def _reservation_references(spec: ReservationSpec) -> Iterator[tuple[str, Key]]:
+    hosts = spec.between == "hosts"
+    yield "spec.tenant", Key("Tenant", "", spec.tenant)
+    for field, name in (("spec.source", spec.source), ("spec.target", spec.target)):
+        yield field, Key("Host", "", name) if hosts else Key("Endpoint", spec.tenant, name)
+    if spec.policy is not None:
+        yield "spec.policy", Key("PathPolicy", "", spec.policy)
 
 
 def object_facts(stored: Object) -> Iterator[Fact]:
@@ -126,7 +163,11 @@ def _host_facts(key: Key, spec: HostSpec) -> Iterator[Fact]:
 
 
 def _link_facts(key: Key, spec: LinkSpec) -> Iterator[Fact]:
-    yield Fact("pair", link_pair(spec), key)
+    yield Fact("pair", (spec.source, spec.target), key)
+    for end in wire_ends(spec):
+        yield Fact("wired", end, key)
+    if spec.mtu is not None:
+        yield Fact("narrow", spec.mtu, key)
     for name in link_pair(spec):
         yield Fact("joins", Key("Host", "", name), key)
     if spec.encapsulation:

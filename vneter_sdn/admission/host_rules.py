@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules on hosts and links, and on what fits through them."""
+"""Rules on hosts, and on what fits through their links."""
 
 from __future__ import annotations
 
@@ -86,33 +86,22 @@ def datapath_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
         yield Problem(str(stored.key), "spec.datapathId", "DatapathIdInUse", advice)
 
 
-def link_ends_differ(stored: Object, _: Draft) -> Iterator[Problem]:
-    """A link joins two hosts. O(1)."""
-    if stored.spec.source == stored.spec.target:
-        text = f"joins {stored.spec.source!r} to itself; name another host"
-        yield Problem(str(stored.key), "spec.target", "SameEnds", text)
-
-
-def link_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
-    """Two hosts are joined by one link object at most. O(1)."""
-    others = draft.lookup.others("pair", link_pair(stored.spec), stored.key)
-    if others:
-        text = f"{others[0]} already joins these hosts; change that one"
-        yield Problem(str(stored.key), "", "LinkExists", text)
-
-
 def network_fits_underlays(stored: Object, draft: Draft) -> Iterator[Problem]:
-    """A network's MTU fits through every tunnel. O(distinct limits + links with a setting)."""
+    """A network's MTU fits through every link. O(distinct limits + links with a setting)."""
     mtu = stored.spec.mtu
     limit = min(draft.lookup.abouts("payload"), default=None)
     if limit is not None and mtu > limit:
         host = draft.lookup.others("payload", limit, None)[0]
-        yield _too_large(stored, "spec.mtu", mtu, limit, f"the tunnels of {host}")
+        yield too_large(stored, "spec.mtu", mtu, limit, f"the tunnels of {host}")
     for encapsulation in draft.lookup.abouts("override"):
         for key, _ in draft.lookup.members("override", encapsulation):
-            limit = _link_limit(key, draft)
+            limit = link_limit(key, draft)
             if limit is not None and mtu > limit:
-                yield _too_large(stored, "spec.mtu", mtu, limit, str(key))
+                yield too_large(stored, "spec.mtu", mtu, limit, str(key))
+    narrowest = min(draft.lookup.abouts("narrow"), default=mtu)
+    if mtu > narrowest:
+        link = draft.lookup.others("narrow", narrowest, None)[0]
+        yield too_large(stored, "spec.mtu", mtu, narrowest, str(link))
 
 
 def host_fits_networks(stored: Object, draft: Draft) -> Iterator[Problem]:
@@ -121,22 +110,31 @@ def host_fits_networks(stored: Object, draft: Draft) -> Iterator[Problem]:
     mtu = max(draft.lookup.abouts("mtu"), default=0)
     limit = payload_limit(spec)
     if limit is not None and mtu > limit:
-        yield _too_large(stored, "spec.underlayMtu", mtu, limit, "its tunnels", draft)
+        yield too_large(stored, "spec.underlayMtu", mtu, limit, "its tunnels", draft)
     for key in draft.lookup.others("joins", stored.key, None):
-        limit = _link_limit(key, draft)
+        limit = link_limit(key, draft)
         if limit is not None and mtu > limit:
-            yield _too_large(stored, "spec.underlayMtu", mtu, limit, str(key), draft)
+            yield too_large(stored, "spec.underlayMtu", mtu, limit, str(key), draft)
 
 
-def link_fits_networks(stored: Object, draft: Draft) -> Iterator[Problem]:
-    """Every network fits through a link that sets its encapsulation. O(distinct MTUs)."""
-    mtu = max(draft.lookup.abouts("mtu"), default=0)
-    limit = _link_limit(stored.key, draft)
-    if limit is not None and mtu > limit:
-        yield _too_large(stored, "spec.encapsulation", mtu, limit, "this link", draft)
+def host_keeps_addresses(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """A host keeps the tunnel addresses that its links name. O(its links)."""
+    own = {canonical(text) for text in stored.spec.tunnel_addresses}
+    for key in draft.lookup.others("joins", stored.key, None):
+        link = draft.object(key)
+        for host, address in _named(link.spec) if link else ():
+            if host == stored.key.name and canonical(address) not in own:
+                text = f"{address} is used by {key}; keep it, or change that first"
+                yield Problem(str(stored.key), "spec.tunnelAddresses", "InUse", text)
 
 
-def _link_limit(key: Key, draft: Draft) -> int | None:
+def _named(spec: LinkSpec) -> Iterator[tuple[str, str]]:
+    for host, address in ((spec.source, spec.source_address), (spec.target, spec.target_address)):
+        if address is not None:
+            yield host, address
+
+
+def link_limit(key: Key, draft: Draft) -> int | None:
     """The largest packet through a link that sets its encapsulation; None otherwise."""
     stored = draft.object(key)
     if stored is None or not isinstance(stored.spec, LinkSpec) or not stored.spec.encapsulation:
@@ -146,12 +144,13 @@ def _link_limit(key: Key, draft: Draft) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _too_large(
+def too_large(
     stored: Object, field: str, mtu: int, limit: int, through: str, draft: Draft | None = None
 ) -> Problem:
+    """The problem of a network, which the draft names, that does not fit through something."""
     whose = f" of {draft.lookup.others('mtu', mtu, None)[0]}" if draft else ""
     text = (
-        f"the MTU {mtu}{whose} does not fit through {through}, which carry at most {limit} bytes "
-        "after encapsulation; lower the MTU, or raise underlayMtu"
+        f"the MTU {mtu}{whose} does not fit through {through}, which take at most {limit} bytes "
+        "of it; lower the MTU, or raise that of the underlay"
     )
     return Problem(str(stored.key), field, "MtuTooLarge", text)

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from vneter_sdn.admission import endpoint_rules, host_rules, network_rules, reference_rules
+from vneter_sdn.admission import (
+    endpoint_rules,
+    host_rules,
+    link_rules,
+    network_rules,
+    path_rules,
+    reference_rules,
+    reservation_rules,
+)
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import Problem
 from vneter_sdn.model.snapshot import Object
@@ -38,19 +46,35 @@ RULES: tuple[Rule, ...] = (
     _rule(endpoint_rules.mac_unicast, "Endpoint", local=True),
     _rule(host_rules.tunnel_addresses_well_formed, "Host", local=True),
     _rule(host_rules.datapath_named, "Host", local=True),
-    _rule(host_rules.link_ends_differ, "Link", local=True),
-    _rule(reference_rules.references_exist, "Network", "Endpoint", "Link"),
+    _rule(link_rules.ends_differ, "Link", local=True),
+    _rule(link_rules.fields_fit_medium, "Link", local=True),
+    _rule(link_rules.addresses_well_formed, "Link", local=True),
+    _rule(path_rules.objective_weighs, "PathPolicy", local=True),
+    _rule(path_rules.ports_in_range, "PathPolicy", local=True),
+    _rule(path_rules.networks_well_formed, "PathPolicy", local=True),
+    _rule(path_rules.constraints_possible, "PathPolicy", local=True),
+    _rule(reservation_rules.ends_differ, "Reservation", local=True),
+    _rule(reservation_rules.window_well_formed, "Reservation", local=True),
+    _rule(
+        reference_rules.references_exist,
+        *("Network", "Endpoint", "Link", "PathPolicy", "Reservation"),
+    ),
     _rule(network_rules.prefixes_disjoint, "Network"),
     _rule(network_rules.prefixes_unused_when_changed, "Network"),
     _rule(network_rules.gateways_free, "Network"),
     _rule(network_rules.vni_unique, "Network"),
     _rule(host_rules.network_fits_underlays, "Network"),
     _rule(host_rules.host_fits_networks, "Host"),
-    _rule(host_rules.link_fits_networks, "Link"),
+    _rule(link_rules.fits_networks, "Link"),
+    _rule(link_rules.fits_underlay, "Link"),
     _rule(host_rules.ovsdb_unique, "Host"),
     _rule(host_rules.datapath_unique, "Host"),
     _rule(host_rules.tunnel_addresses_unique, "Host"),
-    _rule(host_rules.link_unique, "Link"),
+    _rule(host_rules.host_keeps_addresses, "Host"),
+    _rule(link_rules.unique, "Link"),
+    _rule(link_rules.ports_free, "Link"),
+    _rule(link_rules.addresses_of_hosts, "Link"),
+    _rule(link_rules.directions_agree, "Link"),
     _rule(endpoint_rules.addresses_in_network, "Endpoint"),
     _rule(endpoint_rules.addresses_free, "Endpoint"),
     _rule(endpoint_rules.mac_free, "Endpoint"),

@@ -324,7 +324,22 @@ PortRange = Annotated[
         description="tcp, tcp/443, udp/5000-5010.",
     ),
 ]
-Labels = Annotated[dict[str, str], Meta(max_length=32)]
+LabelKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
+        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$(?!\n)",
+        description="As in Kubernetes: an optional DNS prefix and '/', then at most 63 characters.",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$(?!\n)",
+        description="As in Kubernetes: at most 63 letters, digits, '-', '_' and '.'.",
+    ),
+]
+Labels = Annotated[dict[LabelKey, LabelValue], Meta(max_length=32)]
 
 
 class PathPolicySpec(_Spec, frozen=True, kw_only=True):
@@ -499,23 +514,6 @@ KINDS: dict[str, Kind] = {
 }
 """Every kind, in the order in which references point: a kind refers only to those above it,
 save that a Host has no order among Links."""
-
-
-LabelKey = Annotated[
-    str,
-    Meta(
-        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
-        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$(?!\n)",
-        description="As in Kubernetes: an optional DNS prefix and '/', then at most 63 characters.",
-    ),
-]
-LabelValue = Annotated[
-    str,
-    Meta(
-        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$(?!\n)",
-        description="As in Kubernetes: at most 63 letters, digits, '-', '_' and '.'.",
-    ),
-]
 
 
 class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
