@@ -71,17 +71,21 @@ class Terrain:
 
     def _weights(self, graph: Graph, weigh: Weigh) -> list[int]:
         plain = [weigh(edge) for edge in self.edges]
-        detour = sum(plain) + 1  # worth more than any path without anything drained
+        self._detour = sum(plain) + 1  # more than any path without anything drained
         self._hops = 32 * len(self.hosts) + 1  # more than the hops of 32 paths together
         drained = (e.drained + graph.vertices[e.target].drained for e in self.edges)
         return [
-            (count * detour + own) * self._hops + 1
+            (count * self._detour + own) * self._hops + 1
             for own, count in zip(plain, drained, strict=True)
         ]
 
     def merit(self, weight: int) -> int:
         """The part of a path's weight that says how good it is: all but its hops."""
         return weight // self._hops
+
+    def detours(self, weight: int) -> int:
+        """How many drained edges and hosts a path of a weight passes."""
+        return self.merit(weight) // self._detour
 
     def path(self, edges: Collection[int]) -> Path:
         """The path of these edges."""
