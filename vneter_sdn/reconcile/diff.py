@@ -127,9 +127,16 @@ def _numbered(
                 deletes.append(Step(Verb.DELETE, have))
         elif have is None:
             changes.append(Step(Verb.ADD, want))
-        elif want != have:
+        elif want != have and want != _as_known(want, have):
             changes.append(Step(Verb.MODIFY, want))
     return changes, deletes
+
+
+def _as_known(want: T, have: T) -> T:
+    """What is held, with what the bridge could not tell of it taken to be right."""
+    if isinstance(want, Group) and isinstance(have, Group) and have.method is None:
+        return replace(have, method=want.method, method_parameter=want.method_parameter)
+    return have
 
 
 def referred(group: Group) -> frozenset[int]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from vneter_sdn.model import flow as model
-from vneter_sdn.model.fields import FIELDS
+from vneter_sdn.model.fields import FIELDS, TRACKED
 from vneter_sdn.southbound.openflow import encode
 from vneter_sdn.southbound.openflow.sandbox import Sandbox
 from vneter_sdn.southbound.openflow.wire import V14, V15, Type, message
@@ -32,11 +32,13 @@ IP_ONLY = ("ip_dscp", "ip_ttl", "ip_proto")
 PORT_FIELDS = {6: ("tcp_src", "tcp_dst"), 17: ("udp_src", "udp_dst")}
 REGISTERS = tuple(f"reg{n}" for n in range(16))
 ANYWHERE = ("metadata", "eth_dst", "eth_src", "tun_id", *REGISTERS)
+TRACKING = ("ct_state", "ct_zone", "ct_mark", "ct_label")
+CONNECTION = ("ct_mark", "ct_label")
 
 
 def usable(base: dict[str, int]) -> list[str]:
     """Fields that this base allows."""
-    names = ["in_port", "vlan_vid", *ANYWHERE]
+    names = ["in_port", "vlan_vid", *ANYWHERE, *TRACKING]
     kind, protocol = base.get("eth_type"), base.get("ip_proto")
     if kind in (0x0800, 0x86DD):
         names += ["ip_dscp", "ip_ttl", *PORT_FIELDS.get(protocol, ())]
@@ -62,6 +64,9 @@ def value_of(name: str) -> st.SearchStrategy[int | tuple[int, int]]:
     numbers = st.integers(0, field.full)
     if not field.maskable:
         return numbers
+    if name == "ct_state":
+        numbers = st.integers(0, 0xFF).map(lambda v: v & ~TRACKED["inv"])  # never committed
+        return st.builds(lambda v, m: (v & m, m), numbers, st.integers(1, 0xFF))
     masks = st.integers(1, field.full)
     return numbers | st.builds(lambda v, m: (v & m, m), numbers, masks)
 
@@ -78,24 +83,48 @@ def matches(draw):
     return model.match(**base)
 
 
-def set_fields() -> st.SearchStrategy[model.SetField]:
+def set_fields(names: tuple[str, ...] = ANYWHERE) -> st.SearchStrategy[model.SetField]:
     def build(name: str) -> st.SearchStrategy[model.SetField]:
         full = FIELDS[name].full
         masks = st.just(full) | st.integers(1, full)
         return st.builds(lambda v, m: model.SetField(name, v & m, m), st.integers(0, full), masks)
 
-    return st.sampled_from(ANYWHERE).flatmap(build)
+    return st.sampled_from(names).flatmap(build)
+
+
+COPIED = ("reg0", "reg7", "reg15", "eth_src", "eth_dst", "tun_id", "metadata", "ct_mark", "in_port")
+COPIED_TO = tuple(name for name in COPIED if name != "ct_mark")
 
 
 @st.composite
-def copies(draw):
-    names = st.sampled_from(("reg0", "reg7", "reg15", "eth_src", "eth_dst", "tun_id", "metadata"))
-    source, target = draw(names), draw(names)
+def copies(draw, targets=COPIED_TO):
+    source, target = draw(st.sampled_from(COPIED)), draw(st.sampled_from(targets))
     most = min(FIELDS[source].bits, FIELDS[target].bits)
     bits = draw(st.integers(1, most))
     first = draw(st.integers(0, FIELDS[source].bits - bits))
     second = draw(st.integers(0, FIELDS[target].bits - bits))
     return model.Copy(source, target, bits, first, second)
+
+
+@st.composite
+def conntracks(draw):
+    commit = draw(st.booleans())
+    writes = set_fields(CONNECTION) | copies(CONNECTION)
+    field = draw(st.sampled_from(("", "reg2", "ct_zone", "metadata")))
+    most = FIELDS[field].bits - 16 if field else 0
+    return model.Conntrack(
+        commit,
+        draw(st.integers(0, 0xFFFF)) if not field else 0,
+        field,
+        draw(st.integers(0, most)),
+        draw(st.none() | st.integers(0, 253)),
+        tuple(draw(st.lists(writes, max_size=3))) if commit else (),
+    )
+
+
+def in_ports() -> st.SearchStrategy[model.SetField]:
+    full = FIELDS["in_port"].full
+    return st.integers(0, 0xFEFF).map(lambda port: model.SetField("in_port", port, full))
 
 
 def plain_actions() -> st.SearchStrategy[model.Action]:
@@ -105,6 +134,7 @@ def plain_actions() -> st.SearchStrategy[model.Action]:
         st.builds(model.OutputField, st.sampled_from(REGISTERS), st.integers(0, 16)),
         st.builds(model.GroupAction, st.integers(1, 3)),
         set_fields(),
+        in_ports(),
         copies(),
         st.builds(model.Resubmit, st.integers(0, 253)),
         st.builds(
@@ -122,6 +152,7 @@ def flows(draw):
     does = draw(st.lists(plain_actions(), max_size=4))
     if {term.value for term in matched if term.field == "eth_type"} & {0x0800, 0x86DD}:
         does += draw(st.lists(st.just(model.DecTtl()), max_size=1))
+        does += draw(st.lists(conntracks(), max_size=2))
     if draw(st.booleans()):
         does.insert(0, model.MeterAction(draw(st.integers(1, 2))))
     table = draw(st.integers(0, 100))
@@ -135,12 +166,15 @@ def groups(draw):
     kind = draw(st.sampled_from(("all", "select", "indirect", "ff")))
     buckets = []
     for _ in range(1 if kind == "indirect" else draw(st.integers(0, 4))):
-        does = tuple(draw(st.lists(set_fields() | copies(), max_size=2)))
-        out = model.Output(draw(st.integers(1, 4)))
-        weight = draw(st.integers(0, 100)) if kind == "select" else 0
+        does = tuple(draw(st.lists(set_fields() | copies() | in_ports(), max_size=2)))
+        out = draw(st.integers(1, 4).map(model.Output) | conntracks())
+        weight = draw(st.integers(0, 0xFFFF)) if kind == "select" else 0
         watch = draw(st.integers(1, 4)) if kind == "ff" else model.ANY
         buckets.append(model.Bucket((*does, out), weight, watch))
-    return model.Group(draw(st.integers(10, 0xFFFF)), kind, tuple(buckets))
+    method = draw(st.sampled_from(("", "dp_hash", "hash"))) if kind == "select" else ""
+    parameter = draw(st.integers(0, (1 << 33) - 1)) if method == "dp_hash" else 0
+    number = draw(st.integers(10, 0xFFFF))
+    return model.Group(number, kind, tuple(buckets), method, parameter)
 
 
 def meters() -> st.SearchStrategy[model.Meter]:

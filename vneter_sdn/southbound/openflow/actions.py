@@ -14,7 +14,10 @@ from struct import Struct
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.fields import FIELDS
 from vneter_sdn.model.flow import (
+    NO_TABLE,
+    ZONE_BITS,
     Action,
+    Conntrack,
     Copy,
     DecTtl,
     GroupAction,
@@ -33,7 +36,7 @@ OUTPUT, GROUP, DEC_TTL, SET_FIELD, COPY_FIELD, METER, EXPERIMENTER = 0, 22, 24, 
 """Action types (OpenFlow 1.5.1 §7.2.6)."""
 GOTO, APPLY, METER_INSTRUCTION = 1, 4, 6
 """Instruction types; the meter's is 1.4's only."""
-REG_MOVE, RESUBMIT_TABLE, OUTPUT_REG, REG_LOAD2, CONTROLLER2 = 6, 14, 15, 33, 37
+REG_MOVE, RESUBMIT_TABLE, OUTPUT_REG, REG_LOAD2, CT, CONTROLLER2 = 6, 14, 15, 33, 35, 37
 """Subtypes of Nicira's actions."""
 _IN_PORT_16 = 0xFFF8
 _NO_LIMIT = 0xFFFF
@@ -46,6 +49,10 @@ _MOVE = Struct("!HHIHHHH")
 _OUTPUT_REG = Struct("!HHIHH4sH6x")
 _RESUBMIT = Struct("!HHIHHB3x")
 _DEC_TTL = Struct("!HH4x").pack(DEC_TTL, 8)
+_CT = Struct("!HHIHHIHB3xH")
+_CT_COMMIT = 1
+_IN_PORT_NXM = b"\0\0\0\2"
+"""Open vSwitch lets the port a packet came in by be set under the older name only, 16 bits wide."""
 
 
 def _output(action: Output, _version: int) -> bytes:
@@ -80,6 +87,8 @@ _WHOLE = {name: _whole(name) for name in FIELDS}
 
 def _set_field(action: SetField, version: int) -> bytes:
     value, mask = action.value, action.mask
+    if action.field == "in_port":
+        return _set_in_port(action)
     full, head, size, shift = _WHOLE.get(action.field, _NOTHING)
     if mask == full and 0 <= value <= mask:
         return head + (value << shift).to_bytes(size)
@@ -91,6 +100,12 @@ def _set_field(action: SetField, version: int) -> bytes:
         return pad8(_NX.pack(EXPERIMENTER, length, NICIRA, REG_LOAD2) + entry)
     length = 4 + len(entry) + 7 & ~7
     return pad8(TLV.pack(SET_FIELD, length) + entry)
+
+
+def _set_in_port(action: SetField) -> bytes:
+    if action.mask != FIELDS["in_port"].full or not 0 <= action.value <= 0xFFFF:
+        raise PipelineError(f"in_port is set whole and to 16 bits only, not to {action.value:#x}")
+    return pad8(TLV.pack(SET_FIELD, 16) + _IN_PORT_NXM + U16.pack(action.value))
 
 
 def _copy(action: Copy, version: int) -> bytes:
@@ -126,6 +141,21 @@ def _punt(action: Punt, _version: int) -> bytes:
     return _NX.pack(EXPERIMENTER, 10 + len(body), NICIRA, CONTROLLER2) + body
 
 
+def _conntrack(action: Conntrack, version: int) -> bytes:
+    source, zone = bytes(4), action.zone
+    if action.zone_field:
+        source = oxm.header(action.zone_field, nxm=True)
+        zone = action.zone_offset << 6 | ZONE_BITS - 1
+    nested = encode_actions(action.actions, version)
+    return (
+        _CT.pack(
+            EXPERIMENTER, _CT.size + len(nested), NICIRA, CT, _CT_COMMIT if action.commit else 0,
+            int.from_bytes(source), zone, NO_TABLE if action.table is None else action.table, 0,
+        )
+        + nested
+    )  # fmt: skip
+
+
 _ENCODERS: dict[type, Callable[..., bytes]] = {
     Output: _output,
     OutputField: _output_field,
@@ -136,6 +166,7 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
     Resubmit: _resubmit,
     MeterAction: _meter,
     Punt: _punt,
+    Conntrack: _conntrack,
 }
 
 
@@ -187,6 +218,8 @@ def _read_pair(data: bytes) -> int:
 def _read_set_field(data: bytes, start: int = 4) -> Action:
     end = oxm.entry_end(data, start, len(data))
     need(not any(data[end:]) and len(data) - end < 8, "set-field padding", end)
+    if data[start : start + 4] == _IN_PORT_NXM:
+        return SetField("in_port", U16.unpack_from(data, start + 4)[0], FIELDS["in_port"].full)
     terms = oxm.decode_entry(data[start:end])
     if not isinstance(terms, Term):
         raise oxm.Unknown("set-field of a packet register")
@@ -245,6 +278,39 @@ def _read_punt(data: bytes) -> Action:
     return Punt(userdata, meter, max_len)
 
 
+def _read_conntrack(data: bytes) -> Action:
+    need(len(data) >= _CT.size, "conntrack action length")
+    *_, flags, source, zone, table, helper = _CT.unpack_from(data)
+    if flags & ~_CT_COMMIT or helper:
+        raise oxm.Unknown(f"conntrack flags {flags}, helper {helper}")
+    field, offset = "", 0
+    if source:
+        if zone & 0x3F != ZONE_BITS - 1:
+            raise oxm.Unknown("a zone of other than 16 bits")
+        field, offset, zone = _read_name(data, 12), zone >> 6, 0
+    nested = _read_written(data)
+    goes_on = None if table == NO_TABLE else table
+    try:
+        return Conntrack(bool(flags), zone, field, offset, goes_on, nested)
+    except PipelineError as other:
+        raise oxm.Unknown(str(other)) from None
+
+
+def _read_written(data: bytes) -> tuple[SetField | Copy, ...]:
+    """What a conntrack action writes; actions of no other kind, so none that nest."""
+    found: list[SetField | Copy] = []
+    for kind, at, end in tlvs(data, _CT.size, len(data), 8, 8):
+        subtype = U16.unpack_from(data, at + 8)[0] if end - at >= 16 else -1
+        if kind == EXPERIMENTER and subtype not in (REG_MOVE, REG_LOAD2):
+            raise oxm.Unknown("conntrack with address translation, or more")
+        if kind not in (EXPERIMENTER, SET_FIELD, COPY_FIELD):
+            raise oxm.Unknown(f"conntrack with action {kind}")
+        action = _ACTIONS[data[at:end]]
+        if isinstance(action, SetField | Copy):
+            found.append(action)
+    return tuple(found)
+
+
 _READERS: dict[int, Callable[[bytes], Action]] = {
     OUTPUT: _read_output,
     GROUP: lambda data: GroupAction(_read_pair(data)),
@@ -258,6 +324,7 @@ _NX_READERS: dict[int, Callable[[bytes], Action]] = {
     RESUBMIT_TABLE: _read_resubmit,
     OUTPUT_REG: _read_output_reg,
     REG_LOAD2: lambda data: _read_set_field(data, 10),
+    CT: _read_conntrack,
     CONTROLLER2: _read_punt,
 }
 

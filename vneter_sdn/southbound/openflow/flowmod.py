@@ -143,8 +143,33 @@ def _bucket_15(bucket: Bucket, number: int, select: bool) -> bytes:
     return _BUCKET_15.pack(8 + len(data), size, number) + data
 
 
+_METHOD = Struct("!HHII4x16sQ")
+_METHOD_HEAD = 0xFFFF, _METHOD.size, 0x154D, 1
+"""Experimenter property of Netronome's: how a select group chooses (ovs-ofctl(8), 1.5 only)."""
+
+
+def _method(group: Group) -> bytes:
+    if not group.method:
+        return b""
+    name = group.method.encode()
+    if group.kind != "select" or len(name) > 15:
+        raise PipelineError(f"a {group.kind} group does not choose by {group.method}")
+    return _METHOD.pack(*_METHOD_HEAD, name, group.method_parameter)
+
+
+def read_method(data: bytes) -> tuple[str, int] | None:
+    """Method and parameter of a group property, if it is one without fields to hash."""
+    if len(data) != _METHOD.size:
+        return None
+    *head, name, parameter = _METHOD.unpack(data)
+    known = tuple(head) == _METHOD_HEAD
+    return (name.rstrip(b"\0").decode("ascii", "replace"), parameter) if known else None
+
+
 def group_mod(group: Group, command: int, version: int, xid: int) -> bytes:
     """Add, modify or remove a group; bucket ids are positions.
+
+    OpenFlow 1.4 cannot say how a select group chooses: it is left out.
 
     Raises:
         PipelineError: unknown kind, or an action that this version cannot say.
@@ -159,6 +184,7 @@ def group_mod(group: Group, command: int, version: int, xid: int) -> bytes:
         head = _GROUP_14.pack(command, kind, group.group)
     else:
         head = _GROUP_15.pack(command, kind, group.group, len(data), _BUCKET_ALL)
+        data += b"" if command == REMOVE else _method(group)
     return message(Type.GROUP_MOD, version, xid, head + data)
 
 

@@ -10,6 +10,8 @@ from vneter_sdn.southbound.openflow.wire import U16, need, pad8
 
 _CACHED = 1 << 17
 _PACKET_TYPE = (0x8000, 44)
+_ONF_TCP_FLAGS, _ONF = (0xFFFF, 42), b"ONF\0"
+"""What TCP flags were called before OpenFlow 1.5 (ovs-fields(7)), and are in 1.4's replies."""
 
 
 def _header(number: tuple[int, int], octets: int, masked: bool = False) -> bytes:
@@ -152,6 +154,10 @@ def decode_entry(entry: bytes) -> Term | tuple[Term, ...]:
 def _decode_special(number: tuple[int, int], body: bytes, masked: int) -> tuple[Term, ...]:
     if number == _PACKET_TYPE and body == bytes(4):
         return ()  # Ethernet: what every packet here is
+    if number == _ONF_TCP_FLAGS and body[:4] == _ONF and len(body) == 4 + (2 << masked):
+        octets, flags = body[4:], FIELDS["tcp_flags"]
+        mask = int.from_bytes(octets[2:]) & flags.full if masked else flags.full
+        return (Term(flags.name, int.from_bytes(octets[:2]) & mask, mask),) if mask else ()
     if number[0] == PACKET_REGS and number[1] < 8 and len(body) == 8 << masked:
         return _packet_register(number[1], body)
     raise Unknown(f"OXM class {number[0]:#x} field {number[1]}")
