@@ -11,6 +11,7 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,7 +32,8 @@ from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.engine.controller import Controller
-from vneter_sdn.engine.port import Event, Stored
+from vneter_sdn.engine.port import Event, Stored, Tick
+from vneter_sdn.engine.rollout import PATIENCE
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.model.snapshot import Delta, Snapshot
 from vneter_sdn.southbound.openflow.apphost import AppHost
@@ -122,7 +124,7 @@ class Core:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        for task in (self._follow, self._sweep, self._serve_metrics):
+        for task in (self._follow, self._sweep, self._tick, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
             beat(self._settings.run_dir)
@@ -204,6 +206,13 @@ class Core:
         while True:
             eventlet.sleep(self._settings.admission_sweep)
             self._store.sweep()
+
+    def _tick(self) -> None:
+        """Have no bridge wait for another for ever."""
+        while True:
+            eventlet.sleep(PATIENCE / 4)
+            if self._controller.rolling:
+                self._events.put(Tick(time.monotonic()))
 
     def _serve_metrics(self) -> None:
         host, _, port = self._settings.metrics_listen.rpartition(":")

@@ -22,7 +22,7 @@ from vneter_sdn.engine.port import (
 from vneter_sdn.engine.port import Refused as NotHeld
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
-from vneter_sdn.reconcile.plan import Changed, Step, Verb
+from vneter_sdn.reconcile.plan import Step, Verb
 from vneter_sdn.southbound.openflow.bridges import (
     BridgeConnected,
     BridgeDisconnected,
@@ -180,10 +180,9 @@ class Fabric:
 
     def desire_flows(self, host: str, desired: Desired) -> None:
         """What the host's bridge should hold."""
-        changed = None if desired.changed is None else Changed(flows=desired.changed)
         managed = self._hosts[host]
         managed.desired = DesiredBridge(
-            desired.state, desired.revision, changed, epoch=desired.epoch
+            desired.state, desired.revision, desired.changed, epoch=desired.epoch
         )
         self._bridges.desire(managed.dpid, managed.desired)
 

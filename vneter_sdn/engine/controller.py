@@ -21,6 +21,7 @@ from dataclasses import replace
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
 from vneter_sdn.engine.port import (
+    Answer,
     Blocked,
     Channel,
     Confirmed,
@@ -32,6 +33,7 @@ from vneter_sdn.engine.port import (
     Refused,
     Southbound,
     Stored,
+    Tick,
     Tunnels,
 )
 from vneter_sdn.engine.reports import (
@@ -47,6 +49,7 @@ from vneter_sdn.engine.reports import (
     stamp,
     was_ready,
 )
+from vneter_sdn.engine.rollout import Rank, Rollout
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
@@ -84,7 +87,7 @@ class Controller:
         self._snapshot: Snapshot | None = None
         self._seen: Sightings = {}
         self._clock = 0
-        self._epoch = 0
+        self._rollout = Rollout()
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
@@ -107,6 +110,11 @@ class Controller:
         """Hosts that have no bridge id yet."""
 
     @property
+    def rolling(self) -> bool:
+        """Whether bridges are waited for before others are told: send `Tick` now and then."""
+        return self._rollout.busy
+
+    @property
     def views(self) -> Mapping[str, HostView]:
         """What is known of each host."""
         return self._views
@@ -118,7 +126,7 @@ class Controller:
         """
         fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
         fresh._seen, fresh._clock = self._seen, self._clock
-        fresh._epoch, fresh._left_out = self._epoch, self._left_out
+        fresh._rollout, fresh._left_out = Rollout(self._rollout.epoch), self._left_out
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
         fresh._undecided = {i for ports in self._seen.values() for i in ports}
         for host, view in self._views.items():
@@ -136,6 +144,7 @@ class Controller:
         for event in events:
             self._take(event)
         if self._snapshot is not None:
+            self._push(self._snapshot)
             self._bind(self._snapshot)
             self._report(self._snapshot)
 
@@ -151,7 +160,17 @@ class Controller:
                 self._desire(self._compiler.observe_tunnels(host, ofports))
             case Database(host=host, connected=up, reason=reason, message=message):
                 self._see(host, database=up, database_reason=reason, database_message=message)
-            case Channel(host=host, connected=up, version=version, reason=reason, message=message):
+            case Tick(now=now):
+                self._rollout.tick(now)
+            case Channel() | Confirmed() | LeftOut() | Refused() | Blocked():
+                self._take_answer(event)
+
+    def _take_answer(self, event: Answer) -> None:
+        """What became of a bridge, or of what it was told."""
+        host = event.host
+        match event:
+            case Channel(connected=up, version=version, reason=reason, message=message):
+                self._rollout.settled(host)
                 self._see(
                     host,
                     settled=True,
@@ -164,16 +183,15 @@ class Controller:
                     refused_message="",
                 )
                 self._leave_out(host, ())
-            case Confirmed(host=host, epoch=epoch):
+            case Confirmed(epoch=epoch) | LeftOut(epoch=epoch):
+                self._rollout.settled(host, epoch)
                 self._see(host, confirmed=epoch, refused="", refused_message="")
-                self._leave_out(host, ())
-            case LeftOut(host=host, epoch=epoch, culprits=culprits):
-                self._see(host, confirmed=epoch, refused="", refused_message="")
-                self._leave_out(host, culprits)
-            case Blocked(host=host, flows=flows):
-                self._see(host, blocked=flows)
-            case Refused(host=host, reason=reason, message=message):
+                self._leave_out(host, event.culprits if isinstance(event, LeftOut) else ())
+            case Refused(reason=reason, message=message):
+                self._rollout.settled(host)
                 self._see(host, refused=reason, refused_message=message)
+            case Blocked(flows=flows):
+                self._see(host, blocked=flows)
 
     def _see(self, host: str, **changes: object) -> None:
         view = self._views.get(host)
@@ -276,6 +294,7 @@ class Controller:
     def _release(self, host: str) -> None:
         if self._specs.pop(host, None) is not None:
             self._southbound.release(host)
+            self._rollout.forget(host)
             self._leave_out(host, ())
             self._views.pop(host, None)
             self._seen = forget(self._seen, host)
@@ -290,19 +309,27 @@ class Controller:
         if self._snapshot is None:
             return
         hosts = (set(changes) | anew) & set(self._views)
-        if hosts:
-            self._epoch += 1
-        for host in paced(sorted(hosts), self._breathe, 1):
-            self._views[host] = replace(self._views[host], desired=self._epoch)
-            changed = None if host in anew else changes[host] or None
-            state, revision = self._compiler.bridge(host), self._snapshot.revision
-            self._southbound.desire_flows(host, Desired(state, self._epoch, revision, changed))
+        wanted = {
+            host: (self._compiler.bridge(host), None if host in anew else changes[host])
+            for host in paced(sorted(hosts), self._breathe, 1)
+        }
+        for host, epoch in self._rollout.want(wanted, _rank(self._compiler)).items():
+            self._views[host] = replace(self._views[host], desired=epoch)
             self._stale.add(Key("Host", "", host))
         for endpoint in self._compiler.touched():
-            self._touched[endpoint] = self._epoch
+            self._touched[endpoint] = self._rollout.epoch
             self._stale.add(endpoint)
         for host in sorted((self._compiler.rows_changed() | anew) & set(self._views)):
             self._southbound.desire_rows(host, self._compiler.rows(host))
+
+    def _push(self, snapshot: Snapshot) -> None:
+        """Tell bridges what their turn has come for."""
+        for push in paced(self._rollout.due(self._connected), self._breathe, 1):
+            desired = Desired(push.state, push.epoch, snapshot.revision, push.changed)
+            self._southbound.desire_flows(push.host, desired)
+
+    def _connected(self, host: str) -> bool:
+        return self._views[host].channel
 
     def _bind(self, snapshot: Snapshot) -> None:
         wanted = {i: self._interfaces[i] for i in self._undecided if i in self._interfaces}
@@ -368,3 +395,8 @@ class Controller:
         for host in hosts[:NAMED]:
             self._awaiting.setdefault(host, set()).add(key)
         return hosts
+
+
+def _rank(compiler: Compiler) -> Rank:
+    rank: Rank = getattr(compiler, "rank", lambda host, place: 0)
+    return rank

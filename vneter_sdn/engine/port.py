@@ -12,6 +12,7 @@ from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Snapshot
+from vneter_sdn.reconcile.plan import Changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,16 @@ class Blocked:
     flows: tuple[str, ...]
 
 
-Event = Stored | Ports | Tunnels | Database | Channel | Confirmed | Refused | LeftOut | Blocked
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passes: ``now`` in seconds, of a clock that only goes forward."""
+
+    now: float
+
+
+Answer = Channel | Confirmed | Refused | LeftOut | Blocked
+"""What became of a bridge, or of what it was told."""
+Event = Tick | Stored | Ports | Tunnels | Database | Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +132,8 @@ class Desired:
     """Grows with every change of any bridge."""
     revision: int
     """Revision of the store it was compiled from."""
-    changed: frozenset[FlowKey] | None = field(default=None)
-    """Keys of flows that differ from the epoch before; None when that is not known."""
+    changed: Changed | None = field(default=None)
+    """What differs from the epoch before; None when that is not known."""
 
 
 class Southbound(Protocol):
