@@ -317,3 +317,43 @@ def test_colouring_by_many_at_once(store: Store) -> None:
 def test_policies_are_numbered(store: Store, given: Any) -> None:
     store.apply([given.edit("PathPolicy", "fast"), given.edit("PathPolicy", "far")], author="ada")
     assert sorted(values(store, Pools.POLICY)) == ["1", "2"]
+
+
+# Links that are found
+
+
+def test_links_are_reported_without_objects(store: Store, given: Any) -> None:
+    link, endpoint = given.key("Link", "h1-h2"), given.key("Endpoint", "nobody")
+    seen = Status(link, 0, (Condition("Ready", "True", "Up"),), {"state": "up"})
+    store.report([seen, Status(endpoint)])
+    assert store.snapshot().statuses == {link: seen}
+    assert store.snapshot().revision == 0
+    before = store.snapshot()
+    worse = Status(link, 0, (), {"state": "down", "loss": 0.5})
+    store.report([worse])
+    found = store.wait(before, 5.0)
+    assert found is not None
+    assert found[1].statuses == {link}
+    assert store.snapshot().statuses == {link: worse}
+    before = store.snapshot()
+    store.report([worse], [given.key("Link", "unknown"), endpoint])
+    assert store.snapshot() is before
+    store.report([], [link])
+    assert not store.snapshot().statuses
+    store.report([seen])
+    assert store.snapshot().statuses == {link: seen}
+
+
+def test_the_status_of_a_link_goes_with_its_object(store: Store, given: Any) -> None:
+    link = given.key("Link", "h1-h2")
+    hosts = [given.edit("Host", name, ovsdb=f"unix:/run/{name}") for name in ("h1", "h2")]
+    store.report([Status(link, 0, (), {"state": "up"})])
+    declared = given.edit("Link", "h1-h2", source="h1", target="h2")
+    store.apply([*hosts, declared], author="ada")
+    assert store.snapshot().statuses[link].details == {"state": "up"}
+    store.report([Status(link, 1, (), {"state": "down"})], [link])
+    assert store.snapshot().statuses[link].details == {"state": "down"}, "it is declared"
+    store.apply([given.delete("Link", "h1-h2")], author="ada")
+    assert not store.snapshot().statuses
+    store.report([Status(link)])
+    assert set(store.snapshot().statuses) == {link}

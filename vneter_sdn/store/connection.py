@@ -18,7 +18,7 @@ from vneter_sdn.ovsdb.protocol import Result
 from vneter_sdn.ovsdb.transport import Network, TlsFiles
 from vneter_sdn.store import rows
 from vneter_sdn.store.mirror import WATCHED, Mirror
-from vneter_sdn.store.schema import DATABASE, GENERATION
+from vneter_sdn.store.schema import DATABASE, GENERATION, PATH, VERSION
 
 LIMITS = Limits(message=STORE_CAP, deadline=30.0, backlog=1 << 20)
 """A database of our own may take long over a large transaction."""
@@ -124,6 +124,10 @@ def _require_leader(client: Client) -> None:
 def _open(client: Client, breathe: Breathe) -> tuple[Connection, News]:
     _initialise(client)
     first = client.monitor(DATABASE, WATCHED)
+    missing = sorted(WATCHED.keys() - client.watched(DATABASE).keys())
+    if missing:
+        text = f"has an older schema, without {', '.join(missing)}; convert it to {VERSION} with"
+        raise StoreUnavailable(f"{client.remote} {text} `ovsdb-client convert {PATH.name}`")
     mirror = Mirror(client.watched(DATABASE), breathe)
     found = mirror.take(first)
     if mirror.generation > GENERATION:

@@ -83,13 +83,13 @@ class MemoryStore:
         """Write where endpoints are; see `Store.bind`."""
         with self._changed:
             self._check()
-            self._report(bound, unbound, ())
+            self._report(bound, unbound, (), ())
 
-    def report(self, statuses: Sequence[Status]) -> None:
+    def report(self, statuses: Sequence[Status], gone: Collection[Key] = ()) -> None:
         """Write what was observed; see `Store.report`."""
         with self._changed:
             self._check()
-            self._report((), (), statuses)
+            self._report((), (), statuses, gone)
 
     def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:
         """Wait until the state differs; see `Store.wait`."""
@@ -125,10 +125,14 @@ class MemoryStore:
             self._changed.notify_all()
 
     def _report(
-        self, bound: Sequence[Binding], unbound: Sequence[Key], statuses: Sequence[Status]
+        self,
+        bound: Sequence[Binding],
+        unbound: Sequence[Key],
+        statuses: Sequence[Status],
+        gone: Collection[Key],
     ) -> None:
         newest = self._history.newest
-        bindings, changed = news(newest, bound, unbound, statuses)
+        bindings, changed = news(newest, bound, unbound, statuses, gone)
         if bindings or changed:
             delta = Delta(bindings=frozenset(bindings), statuses=frozenset(changed))
             self._history.advance(with_reports(newest, bindings, changed), delta)

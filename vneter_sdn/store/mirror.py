@@ -18,7 +18,8 @@ from vneter_sdn.ovsdb.replica import Replica
 from vneter_sdn.ovsdb.values import NamedUuid, Row
 from vneter_sdn.store import rows
 
-WATCHED: dict[str, None] = dict.fromkeys(("Store", "Object", "Allocation", "Binding", "Status"))
+_TABLES = ("Store", "Object", "Allocation", "Binding", "Status")
+WATCHED: dict[str, None] = dict.fromkeys((*_TABLES, "LinkStatus"))
 """Tables that every client follows; the journal is read when asked for."""
 
 _READ: dict[str, tuple[Callable[[Row], Any], Callable[[Any], Any]]] = {
@@ -26,6 +27,7 @@ _READ: dict[str, tuple[Callable[[Row], Any], Callable[[Any], Any]]] = {
     "Allocation": (rows.allocation_of, lambda held: (held.pool, held.value)),
     "Binding": (rows.binding_of, lambda binding: binding.endpoint),
     "Status": (rows.status_of_row, lambda status: status.key),
+    "LinkStatus": (rows.status_of_row, lambda status: status.key),
 }
 
 
@@ -48,7 +50,8 @@ class Mirror:
         Raises:
             DecodeError: a row that cannot be read, or an update that does not fit.
         """
-        news: dict[str, dict[Any, Any]] = {table: {} for table in _READ}
+        news: dict[str, dict[Any, Any]] = {table: {} for table in _READ if table != "LinkStatus"}
+        news["LinkStatus"] = news["Status"]
         arrived: list[tuple[str, UUID, Row]] = []
         for table, uuid in self._replica.apply(change):
             row = self._replica.table(table).get(uuid)
@@ -57,14 +60,16 @@ class Mirror:
             elif row is not None:
                 arrived.append((table, uuid, row))
             else:
-                key = self._keys.pop(uuid)
-                if self.places[table].get(key) == uuid:
+                key = self._keys.pop(uuid, None)
+                if key is not None and self.places[table].get(key) == uuid:
                     del self.places[table][key]
                     news[table][key] = None
         for table, uuid, row in paced(arrived, self._breathe):
             read, key_of = _READ[table]
             value = read(row)
             key = key_of(value)
+            if table == "Status" and key.kind == "Link":
+                continue  # of a release before 1.1.0, and reported anew elsewhere
             self._keys[uuid] = key
             self.places[table][key] = uuid
             news[table][key] = value
@@ -82,6 +87,11 @@ class Mirror:
         operations = [wait("Store", where, {"revision": snapshot.revision})]
         operations.append(update("Store", where, {"revision": snapshot.revision + 1}))
         operations += self._writes("Object", admission.objects, rows.object_row)
+        operations += [
+            delete("LinkStatus", [("object", "==", str(key))])
+            for key in admission.deleted
+            if key.kind == "Link"
+        ]
         operations += self._writes(
             "Allocation",
             admission.allocations,
@@ -130,8 +140,10 @@ class Mirror:
         operations: list[Operation] = []
         for endpoint, binding in bindings.items():
             operations += self._binding(endpoint, binding)
+        links = {key: status for key, status in statuses.items() if key.kind == "Link"}
+        operations += self._writes("LinkStatus", links, rows.status_row)
         for key, status in statuses.items():
-            if status is not None:
+            if status is not None and key not in links:
                 operations += self._owned("Status", "status", key, rows.status_row(status))
         return operations
 

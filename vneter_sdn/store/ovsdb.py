@@ -42,6 +42,8 @@ from vneter_sdn.store.reports import JOURNAL, applied, journal_text, news
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+News = tuple[dict[Key, Binding | None], dict[Key, Status | None]]
+"""Bindings and statuses to write; None removes."""
 
 _ATTEMPTS = 64
 """Lost races and lost connections that one call bears before it gives up."""
@@ -172,11 +174,17 @@ class OvsdbStore:
 
     def bind(self, bound: Sequence[Binding], unbound: Sequence[Key] = ()) -> None:
         """Write where endpoints are; see `Store.bind`."""
-        self._call(lambda connection: self._report(connection, bound, unbound, ()))
+        self._note(lambda: news(self._history.newest, bound, unbound, ()))
 
-    def report(self, statuses: Sequence[Status]) -> None:
+    def report(self, statuses: Sequence[Status], gone: Collection[Key] = ()) -> None:
         """Write what was observed; see `Store.report`."""
-        self._call(lambda connection: self._report(connection, (), (), statuses))
+        self._note(lambda: news(self._history.newest, (), (), statuses, gone))
+
+    def _note(self, wanted: Callable[[], News]) -> None:
+        def operations(connection: Connection) -> list[Operation]:
+            return connection.mirror.reports(*wanted())
+
+        self._call(lambda connection: self._repeat(connection, operations))
 
     def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:
         """Wait until the state differs; see `Store.wait`."""
@@ -407,19 +415,6 @@ class OvsdbStore:
                 connection.client.close()
                 raise SessionClosed(f"revision {revision} never arrived")
             self._drain(connection, 0.1)
-
-    def _report(
-        self,
-        connection: Connection,
-        bound: Sequence[Binding],
-        unbound: Sequence[Key],
-        statuses: Sequence[Status],
-    ) -> None:
-        def operations(connection: Connection) -> list[Operation]:
-            bindings, changed = news(self._history.newest, bound, unbound, statuses)
-            return connection.mirror.reports(bindings, changed)
-
-        self._repeat(connection, operations)
 
     def _repeat(
         self, connection: Connection, operations: Callable[[Connection], list[Operation]]

@@ -84,10 +84,12 @@ class Store(Protocol):
         Bindings of endpoints that do not exist are dropped. The revision stays.
         """
 
-    def report(self, statuses: Sequence[Status]) -> None:
+    def report(self, statuses: Sequence[Status], gone: Collection[Key] = ()) -> None:
         """Write what the controller observed; statuses of deleted objects are dropped.
 
-        A status replaces the whole one before it. The revision stays.
+        A status replaces the whole one before it. The revision stays. Links are found as well as
+        declared: their statuses need no object, and stay until they are named in ``gone`` (those
+        of links that have an object then go with that only).
         """
 
     def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:

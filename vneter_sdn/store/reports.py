@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from vneter_sdn.admission.admit import Admission
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot, Status
@@ -25,10 +25,12 @@ def news(
     bound: Sequence[Binding],
     unbound: Sequence[Key],
     statuses: Sequence[Status],
+    gone: Collection[Key] = (),
 ) -> tuple[dict[Key, Binding | None], dict[Key, Status | None]]:
     """What to write; None removes.
 
-    Older bindings never replace newer ones, and nothing is kept of objects that are gone.
+    Older bindings never replace newer ones, and nothing is kept of objects that are gone, save
+    links: those that are found have a status and no object.
     """
     bindings: dict[Key, Binding | None] = {key: None for key in unbound if key in snapshot.bindings}
     for binding in bound:
@@ -39,7 +41,13 @@ def news(
     changed: dict[Key, Status | None] = {
         status.key: status
         for status in statuses
-        if status.key in snapshot.objects and snapshot.statuses.get(status.key) != status
+        if (status.key in snapshot.objects or status.key.kind == "Link")
+        and snapshot.statuses.get(status.key) != status
+    }
+    changed |= {
+        key: None
+        for key in gone
+        if key.kind == "Link" and key in snapshot.statuses and key not in snapshot.objects
     }
     return bindings, changed
 

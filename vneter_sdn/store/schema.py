@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from vneter_sdn.ovsdb.schema import Schema
 
 DATABASE = "vneter"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 GENERATION = 1
 """Written to ``Store.generation``; programs refuse a database of a newer generation."""
 PATH = Path(__file__).with_name("vneter.ovsschema")
@@ -110,6 +110,17 @@ TABLES: dict[str, Table] = {
         },
         (("object",),),
         root=False,
+    ),
+    "LinkStatus": Table(
+        "What the controller last reported of a link. Links are found, too, and then no object is "
+        "there for a row to belong to: so these stay until somebody removes them.",
+        {
+            "object": ("string", "`Link h1-h2`."),
+            "observed_revision": ("integer", "Revision of its object, if it has one."),
+            "conditions": ("string", "JSON array of conditions."),
+            "details": ("string", "JSON object: ends, state, measurements."),
+        },
+        (("object",),),
     ),
     "Revision": Table(
         "The journal of intent, one row per transaction that changed objects.",
