@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from vneter_sdn.model.fields import FIELDS
 from vneter_sdn.model.flow import (
     ANY,
     IN_PORT,
+    Conntrack,
     Copy,
     DecTtl,
     GroupAction,
@@ -41,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
 OPENFLOW = ("-O", "OpenFlow15")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _TABLE = re.compile(r"(\btable=|goto_table:|resubmit\(,)([a-z_]+)")
+_HEX_LINE = re.compile(r"^[0-9a-f]{8} (.*)$", re.MULTILINE)
 _DATAPATH_PORT = re.compile(r"^\s+\S+ (\d+)/(\d+): ", re.MULTILINE)
 
 
@@ -48,6 +51,24 @@ def quiet(*command):
     done = subprocess.run(command, timeout=30, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr}"
     return done.stdout
+
+
+def composed(packet):
+    """The bytes of a packet, as ovs-ofctl(8) composes them."""
+    dump = quiet("ovs-ofctl", "compose-packet", packet_text(packet))
+    octets = "".join(line[:49] for line in _HEX_LINE.findall(dump))
+    return bytes.fromhex(octets.replace("-", " "))
+
+
+def frames_of(path):
+    """Frames of a pcap file (draft-ietf-opsawg-pcap §4, §5)."""
+    data, at = path.read_bytes(), 24
+    found = []
+    while at + 16 <= len(data):
+        (length,) = struct.unpack_from("=I", data, at + 8)
+        found.append(data[at + 16 : at + 16 + length])
+        at += 16 + length
+    return found
 
 
 class Control:
@@ -153,6 +174,30 @@ class Bridge:
             int(datapath): int(number) for number, datapath in _DATAPATH_PORT.findall(block)
         }
         assert set(ports) <= set(self.openflow_port.values()), shown
+
+    def record(self):
+        """From now on keep every frame that leaves, for `frame`."""
+        self.sent = {
+            port: self.sandbox.directory / f"{self.name}-{port}.pcap" for port in self.ports
+        }
+        for port, path in self.sent.items():
+            name = f"{self.name}p{port}"
+            self.sandbox.vsctl("set", "Interface", name, f"options:tx_pcap={path}")
+        self.sandbox.control("netdev-dummy/set-admin-state", "up")
+
+    def receive(self, packet):
+        """Let a frame come in by the packet's port."""
+        name = f"{self.name}p{packet['in_port']}"
+        self.sandbox.control("netdev-dummy/receive", name, composed(packet.frame).hex())
+
+    def frame(self, port, number):
+        """The frame of a number that left by a port, awaited."""
+        path = self.sent[port]
+        deadline = time.monotonic() + 20
+        while not path.exists() or len(frames_of(path)) <= number:
+            assert time.monotonic() < deadline, f"nothing came out at {path.name}"
+            time.sleep(0.005)
+        return frames_of(path)[number]
 
     def load(self, state):
         """Replace everything the bridge holds by a state, in words of this module's own."""
@@ -268,16 +313,25 @@ def _action(action):
             return f"move:{source}->{target}".replace("ip_ttl", "nw_ttl")
         case DecTtl():
             return "dec_ttl"
-        case GroupAction(group=group):
-            return f"group:{group}"
+        case GroupAction(group=number) | MeterAction(meter=number):
+            return f"{'group' if isinstance(action, GroupAction) else 'meter'}:{number}"
         case Resubmit(table=table):
             return f"resubmit(,{table})"
-        case MeterAction(meter=meter):
-            return f"meter:{meter}"
+        case Conntrack():
+            return _conntrack(action)
         case Punt(userdata=data, max_len=length):
             octets = ".".join(f"{octet:02x}" for octet in data)
             return f"controller(max_len={length},userdata={octets})"
     raise AssertionError(action)
+
+
+def _conntrack(action):
+    parts = ["commit"] if action.commit else []
+    parts += [f"table={action.table}"] if action.table is not None else []
+    zone = _slice(action.zone_field, action.zone_offset, 16) if action.zone_field else action.zone
+    writes = ",".join(_action(inner) for inner in action.actions)
+    parts += [f"zone={zone}"] + ([f"exec({writes})"] if writes else [])
+    return f"ct({','.join(parts)})"
 
 
 @pytest.fixture(scope="session")
@@ -292,6 +346,6 @@ def sandbox():
 
 
 @pytest.fixture(scope="session")
-def run_quietly():
-    """Run a command that must succeed; its standard output."""
-    return quiet
+def compose():
+    """The bytes of a packet."""
+    return composed

@@ -88,10 +88,11 @@ def test_agrees_on_compiled_bridges(sandbox, name):
 
 
 def _untravelled(plan):
-    """Tables that no packet of a plan can get to."""
+    """Tables that no packet of a plan can get to; without policies, none is steered."""
     four_only = all(":" not in prefix for held in plan.networks.values() for prefix in held)
     single = len(plan.hosts) == 1
-    names = ["advertise"] * four_only + ["arrival", "transit"] * single
+    names = ["path", "pin", "follow", *["advertise"] * four_only]
+    names += ["arrival", "remember", "steer", "transit"] * single
     names += ["deliver"] * (len(plan.networks) == 1)
     return {table(name).id for name in names}
 

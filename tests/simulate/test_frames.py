@@ -4,9 +4,7 @@
 A trace shows what Open vSwitch decides; this shows what it does, checksums included.
 """
 
-import re
 import struct
-import time
 from random import Random
 
 import pytest
@@ -17,7 +15,6 @@ from vneter_sdn.model.fields import ETH_ARP, PROTO_ICMPV6
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.bridge import run
 from vneter_sdn.simulate.lookup import Datapath
-from vneter_sdn.simulate.text import packet_text
 
 NETWORKS = {Key("Network", "red", f"n{n}"): (FOURS[n], SIXES[n]) for n in (0, 1)}
 PLAN = Plan(
@@ -26,25 +23,6 @@ PLAN = Plan(
     tuple(EndpointPlan(n, h, h, None, None) for n in NETWORKS for h in ("h1", "h1", "h2")),
 )
 FRAMES = 60
-_HEX_LINE = re.compile(r"^[0-9a-f]{8} (.*)$", re.MULTILINE)
-
-
-def composed(packet, run_quietly):
-    """The bytes of a packet, as ovs-ofctl(8) composes them."""
-    dump = run_quietly("ovs-ofctl", "compose-packet", packet_text(packet))
-    octets = "".join(line[:49] for line in _HEX_LINE.findall(dump))
-    return bytes.fromhex(octets.replace("-", " "))
-
-
-def frames_of(path):
-    """Frames of a pcap file (draft-ietf-opsawg-pcap §4, §5)."""
-    data, at = path.read_bytes(), 24
-    found = []
-    while at + 16 <= len(data):
-        (length,) = struct.unpack_from("=I", data, at + 8)
-        found.append(data[at + 16 : at + 16 + length])
-        at += 16 + length
-    return found
 
 
 def ones_sum(data):
@@ -77,10 +55,7 @@ def bridge(sandbox):
     made = sandbox.bridge(ports)
     made.load(states["h1"])
     made.datapath, made.vocabulary = Datapath.of(states["h1"]), vocabulary
-    made.sent = {port: sandbox.directory / f"{made.name}-{port}.pcap" for port in ports}
-    for port, path in made.sent.items():
-        sandbox.vsctl("set", "Interface", f"{made.name}p{port}", f"options:tx_pcap={path}")
-    sandbox.control("netdev-dummy/set-admin-state", "up")
+    made.record()
     return made
 
 
@@ -97,23 +72,13 @@ def passing(bridge):
     return chosen.items()
 
 
-def wait_for_frame(path, number):
-    deadline = time.monotonic() + 20
-    while not path.exists() or len(frames_of(path)) <= number:
-        assert time.monotonic() < deadline, f"nothing came out at {path.name}"
-        time.sleep(0.005)
-    return frames_of(path)[number]
-
-
 @pytest.mark.ovs
-def test_frames_leave_as_simulated(bridge, run_quietly):
+def test_frames_leave_as_simulated(bridge, compose):
     counts = dict.fromkeys(bridge.ports, 0)
     advertised = 0
     for packet, (port, left) in passing(bridge):
-        name = f"{bridge.name}p{packet['in_port']}"
-        sent = composed(packet.frame, run_quietly)
-        bridge.sandbox.control("netdev-dummy/receive", name, sent.hex())
-        frame = wait_for_frame(bridge.sent[port], counts[port])
+        bridge.receive(packet)
+        frame = bridge.frame(port, counts[port])
         counts[port] += 1
         expected = left.frame
         if left.get("icmpv6_type") == 136:
@@ -122,6 +87,6 @@ def test_frames_leave_as_simulated(bridge, run_quietly):
             assert icmpv6_sum(frame) == 0xFFFF, packet
             assert frame[58] == left["nd_reserved"] >> 24, packet
             advertised += 1
-        assert comparable(frame) == comparable(composed(expected, run_quietly)), packet
+        assert comparable(frame) == comparable(compose(expected)), packet
     assert advertised
     assert all(counts.values()), counts

@@ -34,13 +34,16 @@ from vneter_sdn.model.fields import (
 
 _NEW, _EST, _RPL, _INV, _TRK = (TRACKED[name] for name in ("new", "est", "rpl", "inv", "trk"))
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = (1 << bit for bit in range(6))
-_ECHO = {(PROTO_ICMP, 8): True, (PROTO_ICMP, 0): False}
-_ECHO |= {(PROTO_ICMPV6, 128): True, (PROTO_ICMPV6, 129): False}
-"""Whether an ICMP type asks, by protocol and type; others belong to no connection."""
+_ECHO = {(PROTO_ICMP, 8): 0, (PROTO_ICMP, 0): 8, (PROTO_ICMPV6, 128): 129, (PROTO_ICMPV6, 129): 128}
+"""The ICMP type of the other direction, by protocol and type; others belong to no connection."""
+_ASKS = {PROTO_ICMP: 8, PROTO_ICMPV6: 128}
 
 
 class Way(NamedTuple):
-    """One direction of a connection in one zone; addresses are of ``eth_type``'s family."""
+    """One direction of a connection in one zone; addresses are of ``eth_type``'s family.
+
+    The ports of ICMP are the types of the two directions.
+    """
 
     zone: int
     eth_type: int
@@ -163,8 +166,10 @@ def way_of(packet: Mapping[str, int], zone: int) -> Way | None:
         name = "tcp" if protocol == PROTO_TCP else "udp"
         ports = packet.get(f"{name}_src", 0), packet.get(f"{name}_dst", 0)
         return way._replace(source_port=ports[0], target_port=ports[1])
-    if protocol in (PROTO_ICMP, PROTO_ICMPV6) and (protocol, _icmp_type(packet)) not in _ECHO:
-        return None
+    if protocol in _ASKS:
+        kind = _icmp_type(packet)
+        answer = _ECHO.get((protocol, kind))
+        return None if answer is None else way._replace(source_port=kind, target_port=answer)
     return way
 
 
@@ -176,8 +181,8 @@ def _icmp_type(packet: Mapping[str, int]) -> int:
 def _starts(packet: Mapping[str, int], flags: int) -> bool:
     """Whether a packet of no known connection may start one."""
     protocol = packet.get("ip_proto", 0)
-    if protocol in (PROTO_ICMP, PROTO_ICMPV6):
-        return _ECHO[protocol, _icmp_type(packet)]
+    if protocol in _ASKS:
+        return _icmp_type(packet) == _ASKS[protocol]
     if protocol != PROTO_TCP or not flags:
         return True
     if flags & _SYN:
