@@ -163,5 +163,10 @@ def test_nothing_to_route_is_no_traffic():
 
 def test_gravity_fills_the_fullest_edge_of_shortest_paths():
     topology = graph([edge(a, b, capacity=10.0) for a, b in ("ab", "ba", "bc", "cb", "de")])
-    plan = engineer(topology, gravity(Arcs(topology), 0.5))
+    plan = engineer(topology, gravity(Arcs(topology), peak=0.5))
     assert plan.utilisation.shortest_path == pytest.approx(0.5)
+
+
+def test_gravity_is_among_those_it_is_asked_for():
+    topology = graph([edge(a, b, capacity=10.0) for a, b in ("ab", "ba", "bc", "cb", "de")])
+    assert {(d.source, d.target) for d in gravity(Arcs(topology), "ac")} == {("a", "c"), ("c", "a")}

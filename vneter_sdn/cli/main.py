@@ -22,6 +22,7 @@ _PARTS = {
     "Declare": ("apply", "delete", "wait"),
     "Look": ("status", "get", "describe", "kinds", "explain"),
     "Prove": ("recompute", "compile"),
+    "Plan": ("te",),
     "Run": ("up", "fleet"),
 }
 """Commands as `--help` groups them; a test says when one is missing."""
@@ -34,6 +35,7 @@ _EXAMPLES = (
     ("vneterctl status", "everything, and what to do about it"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
+    ("vneterctl te --topology FILE", "paths and weights; -o json"),
 )
 _EPILOG = "\n".join(
     [
@@ -229,6 +231,36 @@ def compile_(
     from vneter_sdn.cli import compiling
 
     compiling.compile_files(file, output)
+
+
+@app.command()
+def te(
+    *,
+    topology: Annotated[
+        str, typer.Option("--topology", help="Our YAML, Topology Zoo GML, SNDlib JSON or XML.")
+    ],
+    demands: Annotated[
+        str, typer.Option("--demands", help="File of demands, instead of the topology's own.")
+    ] = "",
+    paths: Annotated[int, typer.Option("-k", "--paths", min=1, max=64, help="Per demand.")] = 4,
+    weights: Annotated[
+        int, typer.Option("--weights", min=1, max=256, help="Sum of the weights of a demand.")
+    ] = 64,
+    previous: Annotated[
+        str, typer.Option("--previous", help="The plan in force, as -o json wrote it.")
+    ] = "",
+    max_moves: Annotated[
+        int | None, typer.Option("--max-moves", min=0, help="Paths that may differ from it.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="text, json, yaml or csv.")
+    ] = "text",
+) -> None:
+    """Plan traffic: paths and weights for a topology file."""
+    from vneter_sdn.cli import engineering
+    from vneter_sdn.graph.engineering import Limits
+
+    engineering.te(topology, demands, Limits(paths, weights, max_moves), previous, output)
 
 
 @app.command()

@@ -6,7 +6,7 @@ Traffic is a fluid here: megabits per second that divide as finely as routing sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,19 +142,25 @@ def _by_target(arcs: Arcs, demands: Sequence[Demand]) -> dict[int, list[tuple[in
     return found
 
 
-def gravity(arcs: Arcs, peak: float = 1.0) -> tuple[Demand, ...]:
+def gravity(arcs: Arcs, among: Collection[str] = (), peak: float = 1.0) -> tuple[Demand, ...]:
     """A matrix for a graph that has none: between all pairs, as the capacities at both ends.
 
     It is scaled so that shortest-path routing fills its fullest edge to ``peak``
     (Roughan, "Simplifying the synthesis of Internet traffic matrices", 2005).
+
+    Args:
+        arcs: the graph.
+        among: the nodes that send and receive; all when empty.
+        peak: utilisation of the fullest edge.
     """
+    wanted = set(among or arcs.nodes)
     mass = np.zeros(len(arcs.nodes))
     np.add.at(mass, arcs.tail, arcs.capacity)
     raw = [
         Demand(one, other, float(mass[n] * mass[m] / (mass.sum() or 1.0)))
         for n, one in enumerate(arcs.nodes)
         for m, other in enumerate(arcs.nodes)
-        if n != m
+        if n != m and one in wanted and other in wanted
     ]
     routable, _ = arcs.routable(raw)
     fullest = arcs.utilisation(shortest_path_loads(arcs, routable, spread=False))

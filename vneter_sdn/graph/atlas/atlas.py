@@ -49,6 +49,13 @@ class Atlas:
         node = self.nodes.get(name)
         return node.label if node and node.label else name
 
+    def known_as(self, name: str) -> str:
+        """What a node is called in answers: its label, as the file has it, where no other has it."""
+        label = self.label(name)
+        everyone = (*self.end_hosts, *self.switches)
+        alike = [node for node in everyone if label in (node, self.label(node))]
+        return label if alike == [name] else name
+
     def find(self, text: str) -> str:
         """The name of the node that a person means: by name, label, id, or a label's slug.
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vneterctl te: plans for topology files, near the bound on real networks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+TRIANGLE = """\
+switches: [a, b, c]
+links:
+  - {ends: [a, b], capacity: 100}
+  - {ends: [a, c], capacity: 100}
+  - {ends: [c, b], capacity: 100}
+"""
+
+
+@pytest.fixture
+def triangle(tmp_path):
+    path = tmp_path / "triangle.yaml"
+    path.write_text(TRIANGLE)
+    return path
+
+
+def demands(tmp_path, text):
+    path = tmp_path / "demands.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", ["abilene", "geant"])
+def test_published_demands_come_within_three_percent_of_the_bound(vneterctl, name):
+    ended = vneterctl("te", "--topology", TOPOLOGIES / f"{name}.yaml", "-o", "json")
+    assert ended.code == 0, ended.err
+    use = json.loads(ended.out)["max_utilisation"]
+    assert use["lp_bound"] <= use["ours"] <= use["lp_bound"] * 1.03
+    assert use["lp_bound"] < use["ecmp"] <= use["shortest_path"]
+
+
+def test_the_document_adds_up(vneterctl, triangle, tmp_path):
+    wanted = demands(tmp_path, "[[a, b, 120], [c, b, 10]]")
+    arguments = ("te", "--topology", triangle, "--demands", wanted, "-o", "json")
+    plan = json.loads(vneterctl(*arguments).out)
+    assert plan["max_utilisation"]["shortest_path"] == pytest.approx(1.2)
+    assert plan["max_utilisation"]["lp_bound"] == pytest.approx(0.65, abs=1e-3)
+    loads = {}
+    for path in plan["paths"]:
+        assert path["mbps"] == pytest.approx(path["demand_mbps"] * path["share"])
+        for ends in zip(path["nodes"], path["nodes"][1:], strict=False):
+            loads[ends] = loads.get(ends, 0) + path["mbps"]
+    assert max(loads.values()) / 100 == pytest.approx(plan["max_utilisation"]["ours"])
+    assert {(link["source"], link["target"]): link["mbps"] for link in plan["links"]} == {
+        (a, b): pytest.approx(loads.get((a, b), 0)) for a in "abc" for b in "abc" if a != b
+    }
+
+
+def test_a_bound_on_moves_is_kept(vneterctl, triangle, tmp_path):
+    first = ("te", "--topology", triangle, "-o", "json", "--demands")
+    plan = tmp_path / "plan.json"
+    plan.write_text(vneterctl(*first, demands(tmp_path, "[[a, b, 10], [c, b, 90]]")).out)
+    later = (*first, demands(tmp_path, "[[a, b, 150]]"), "--previous", plan, "--max-moves")
+    still, moved = (json.loads(vneterctl(*later, n).out) for n in (0, 2))
+    assert (still["moved"], still["max_utilisation"]["ours"]) == (0, pytest.approx(1.5))
+    assert (moved["moved"], moved["max_utilisation"]["ours"]) == (2, pytest.approx(0.75))
+
+
+def test_text_tells_the_bound_and_csv_the_paths(vneterctl, triangle, tmp_path):
+    wanted = demands(tmp_path, "[[a, b, 50]]")
+    ended = vneterctl("te", "--topology", triangle, "--demands", wanted)
+    assert "bound (any routing)   25.0 %" in ended.out
+    written = vneterctl("te", "--topology", triangle, "--demands", wanted, "-o", "csv").out
+    rows = list(csv.DictReader(io.StringIO(written)))
+    assert {row["path"] for row in rows} == {"a > b", "a > c > b"}
+
+
+def test_without_demands_a_gravity_model_is_said_to_be_used(vneterctl, triangle):
+    ended = vneterctl("te", "--topology", triangle)
+    assert ended.code == 0
+    assert "gravity" in ended.err
+
+
+def test_demands_without_a_way_are_named(vneterctl, tmp_path):
+    path = tmp_path / "parts.yaml"
+    path.write_text("switches: [a, b, c]\nlinks: [[a, b]]\ndemands: [[a, c, 1], [a, b, 1]]\n")
+    ended = vneterctl("te", "--topology", path, "-o", "json")
+    assert [d["target"] for d in json.loads(ended.out)["unrouted"]] == ["c"]
+    assert "a to c" in vneterctl("te", "--topology", path).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--demands", "missing.yaml"], 1, "cannot be read"),
+        (["--max-moves", "3"], 2, "--previous"),
+        (["--previous", "missing.json"], 1, "cannot be read"),
+        (["-o", "xml"], 2, "text, json, yaml, csv"),
+        (["-k", "0"], 2, "-k"),
+    ],
+)
+def test_bad_input_is_refused(vneterctl, triangle, arguments, code, message):
+    ended = vneterctl("te", "--topology", triangle, *arguments)
+    assert ended.code == code
+    assert message in ended.err
+    assert not ended.out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"paths": [{"edges": 3}]}', "[" * 100_000])
+def test_what_is_no_plan_is_refused(vneterctl, triangle, tmp_path, text):
+    plan = tmp_path / "plan.json"
+    plan.write_text(text)
+    ended = vneterctl("te", "--topology", triangle, "--previous", plan)
+    assert (ended.code, ended.out) == (1, "")
+    assert "no plan" in ended.err
