@@ -74,7 +74,7 @@ def ways(world, target):
 
 
 @given(graphs())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_following_next_hops_is_best_and_ends_at_the_target(world):
     trees = Trees(world)
     for target in world.vertices:
@@ -92,6 +92,7 @@ def test_following_next_hops_is_best_and_ends_at_the_target(world):
 
 
 @given(graphs())
+@settings(deadline=None)
 def test_of_equally_good_edges_the_first_host_and_then_the_preferred_tunnel_is_taken(world):
     trees = Trees(world)
     for target in world.vertices:
@@ -107,7 +108,7 @@ def test_of_equally_good_edges_the_first_host_and_then_the_preferred_tunnel_is_t
 
 
 @given(graphs(), st.lists(graphs(), max_size=3))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_updated_is_as_from_nothing_and_says_what_changed(first, following):
     before, trees = first, Trees(first)
     for world in following:
@@ -150,7 +151,7 @@ edits = st.lists(
 
 
 @given(graphs(), st.lists(edits, max_size=8))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_edits_one_after_the_other_are_as_from_nothing(world, waves):
     trees, topology = Trees(world), world.topology
     for wave in waves:
@@ -165,6 +166,7 @@ def test_edits_one_after_the_other_are_as_from_nothing(world, waves):
 
 
 @given(graphs(), st.lists(edits, max_size=4))
+@settings(deadline=None)
 def test_settling_a_few_pairs_is_what_starting_from_nothing_would_be(world, waves):
     """The same with small graphs held to the way of large ones."""
     with pytest.MonkeyPatch.context() as patched:
@@ -213,6 +215,7 @@ def test_odd_graphs():
 
 
 @given(st.lists(st.integers(3, 9), min_size=12, max_size=12))
+@settings(deadline=None)
 def test_a_full_mesh_is_not_searched_and_comes_out_the_same(costs):
     pairs = list(itertools.permutations("abcd", 2))
     mesh = [edge(*pair, cost=cost) for pair, cost in zip(pairs, costs, strict=True)]

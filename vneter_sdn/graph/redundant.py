@@ -58,7 +58,7 @@ class Redundant:
                 continue
             if not (allowed is anything or self._allowed(colour, host, allowed)):
                 continue
-            if primary.target == self.target or self._avoids(colour, host, primary.target):
+            if self._avoids(colour, host, primary.target):
                 return colour, first
             lesser = lesser or (colour, first)
         return lesser
