@@ -189,7 +189,7 @@ def _edges(links: Sequence[Link]) -> tuple[Edge, ...]:
     """Two edges per link; a one-way link without its opposite has a disabled one."""
     counts: Counter[frozenset[str]] = Counter()
     edges: list[Edge] = []
-    for forth, back in _paired(links):
+    for forth, back in paired(links):
         rank = counts[frozenset(forth.ends)]
         counts[frozenset(forth.ends)] += 1
         for link, other in ((forth, back), (back, forth)):
@@ -198,8 +198,11 @@ def _edges(links: Sequence[Link]) -> tuple[Edge, ...]:
     return tuple(sorted(edges, key=lambda edge: (edge.source, edge.target, edge.name)))
 
 
-def _paired(links: Sequence[Link]) -> Iterator[tuple[Link, Link]]:
-    """Each link, and how it looks from the other end."""
+def paired(links: Sequence[Link]) -> Iterator[tuple[Link, Link]]:
+    """Each link of a file, and how it looks from the other end.
+
+    A one-way link whose opposite follows is paired with it; without one, its other way is disabled.
+    """
     single: defaultdict[tuple[str, str], deque[int]] = defaultdict(deque)
     partner: dict[int, int] = {}
     for index, link in enumerate(links):

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A place for Mininet of its own: namespaces of mounts, network and processes, and an Open vSwitch.
+
+Mininet wants the system's Open vSwitch in /run/openvswitch, makes its interfaces in the network
+namespace it runs in, and when it fails it kills by name and removes ``*.log`` from /tmp. Here all
+of that is private: nothing of the machine is touched, and when the lab ends the kernel ends every
+process in it and removes every interface.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TOPOS = ROOT / "topologies" / "mininet_topos.py"
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""The one that Debian's Mininet is installed for."""
+
+_START = r"""
+set -eu
+mount -t tmpfs tmpfs /run
+mkdir -p /run/openvswitch /run/netns /run/tmp
+mount --bind /tmp /run/tmp
+mount -t tmpfs tmpfs /tmp
+for path; do
+    mkdir -p "/tmp/$path"
+    mount --bind "/run/tmp/$path" "/tmp/$path"
+done
+umount /run/tmp
+ip link set lo up
+export OVS_RUNDIR=/run/openvswitch
+ovsdb-tool create /run/conf.db /usr/share/openvswitch/vswitch.ovsschema
+ovsdb-server /run/conf.db --remote=punix:/run/openvswitch/db.sock \
+    --pidfile --detach --no-chdir --log-file=/run/ovsdb-server.log >/dev/null 2>&1
+ovs-vsctl --no-wait init
+ovs-vswitchd unix:/run/openvswitch/db.sock \
+    --pidfile --detach --no-chdir --log-file=/run/ovs-vswitchd.log >/dev/null 2>&1
+echo ready
+exec cat
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """Namespaces with an Open vSwitch in them."""
+
+    pid: int
+    """Its first process, as the machine counts."""
+
+    def run(
+        self, command: Sequence[str], timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the lab; what it prints, both streams together, is `stdout`."""
+        return subprocess.run(
+            self.inside(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=ROOT,
+            env=_environment(environment),
+        )
+
+    def start(self, command: Sequence[str], **environment: str) -> subprocess.Popen[str]:
+        """Start a command in the lab, with pipes to its streams; the lab's end ends it too."""
+        return subprocess.Popen(
+            self.inside(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env=_environment(environment),
+        )
+
+    def mn(
+        self, topology: str, *options: str, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``mn`` on a topology of ours: a name and its options, ``file,PATH``."""
+        custom = ["mn", "--custom", str(TOPOS), "--topo", topology]
+        return self.run([*custom, *options], timeout)
+
+    def python(self, script: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a script with Mininet's Python; ``mininet_topos`` and ``vneter_sdn`` are there."""
+        return self.run([SYSTEM_PYTHON, "-c", script], timeout)
+
+    def inside(self, command: Sequence[str]) -> list[str]:
+        """The command as it is to be started from outside."""
+        namespaces = ["--mount", "--net", "--pid", f"--wd={ROOT}"]
+        return ["nsenter", f"--target={self.pid}", *namespaces, "--", *command]
+
+
+@contextmanager
+def lab(*shared: Path) -> Iterator[Lab]:
+    """A lab, for as long as the context lasts.
+
+    Args:
+        shared: directories that are to be the machine's own although they are below /tmp, beside
+            the checkout and the virtualenv: ``tmp_path`` for results, say.
+
+    Raises:
+        RuntimeError: it does not start; says what it printed.
+    """
+    unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    process = subprocess.Popen(
+        [*unshare, "--propagation", "private", "sh", "-c", _START, "lab", *_below_tmp(shared)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=_environment({}),
+    )
+    try:
+        assert process.stdout is not None
+        told = []
+        for line in process.stdout:
+            if line.strip() == "ready":
+                break
+            told.append(line)
+        else:
+            raise RuntimeError(f"the lab does not start: {''.join(told)}")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        yield Lab(int(children.split()[0]))
+    finally:
+        process.kill()  # --kill-child ends the first process inside, and so all of them
+        process.wait(timeout=30)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def _below_tmp(shared: Sequence[Path]) -> list[str]:
+    """What of these is below /tmp, from there."""
+    resolved = [path.resolve() for path in (ROOT, Path(sys.prefix), *shared)]
+    return [str(path.relative_to("/tmp")) for path in resolved if path.is_relative_to("/tmp")]
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **os.environ,
+        "HOME": "/run",
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'topologies'}",
+        "VIRTUAL_ENV": sys.prefix,
+        **more,
+    }
