@@ -9,7 +9,7 @@ import threading
 import pytest
 import yaml
 
-from vneter_sdn.cli import fleet as fleet_cli
+from vneter_sdn.cli import fleet_controller
 from vneter_sdn.cli.main import run
 from vneter_sdn.config import Settings
 from vneter_sdn.northbound.server import Server
@@ -23,8 +23,8 @@ def vneterctl(layout, controller, wire, monkeypatch, capfd):
     """Runs a command line in a fleet of its own; gives exit code, output and what was told."""
     monkeypatch.setenv("VNETER_RUN_DIR", str(layout.run_dir))
     monkeypatch.setenv("VNETER_FLEET_PREFIX", layout.prefix)
-    monkeypatch.setattr(fleet_cli, "_client", lambda server: controller)
-    monkeypatch.setattr(fleet_cli, "_answering", lambda server: controller)
+    monkeypatch.setattr(fleet_controller, "client", lambda server: controller)
+    monkeypatch.setattr(fleet_controller, "answering", lambda server: controller)
     controller.status = lambda: {"hosts": []}
 
     def call(*words):
@@ -105,7 +105,7 @@ def test_status_names_a_dead_daemon_and_up_repairs_it(vneterctl, layout, control
 
 def test_up_waits_for_a_controller_that_is_starting(vneterctl, controller, monkeypatch):
     answers = iter([None, None])
-    monkeypatch.setattr(fleet_cli, "_answering", lambda server: next(answers, controller))
+    monkeypatch.setattr(fleet_controller, "answering", lambda server: next(answers, controller))
     code, _, told = vneterctl("up", "--hosts", "1")
     assert (code, "waiting 5 s for a controller" in told) == (0, True)
     assert "registered 1 hosts" in told
@@ -160,8 +160,27 @@ def test_a_controller_on_a_unix_socket_is_found(tmp_path):
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        assert fleet_cli._answering(f"unix:{path}") is not None
+        assert fleet_controller.answering(f"unix:{path}") is not None
     finally:
         server.stop()
         thread.join(30)
-    assert fleet_cli._answering(f"unix:{path}") is None
+    assert fleet_controller.answering(f"unix:{path}") is None
+
+
+def test_links_are_shown_cut_and_mended(vneterctl, tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text("hosts: [h1, h2]\nlinks: [{ends: [h1, h2], latency: 5, loss: 0.01}]")
+    assert vneterctl("up", "--topology", str(path), "--wires", "--no-register")[0] == 0
+    code, out, _ = vneterctl("link")
+    assert code == 0
+    assert all(word in out for word in ("h1-h2", "wire", "up", "w-h2 - w-h1", "5 ms, 1 % lost"))
+    assert "silent" in vneterctl("link", "h2", "h1", "--silent")[1]
+    assert "silent" in vneterctl("status")[1]
+    code, out, _ = vneterctl("link", "h1-h2", "--down", "-o", "json")
+    assert [one["state"] for one in json.loads(out)] == ["down"]
+    assert "up" in vneterctl("link", "h1-h2", "--up")[1]
+    assert vneterctl("link", "h1", "h2", "--up", "--down")[0] == 2
+    assert vneterctl("link", "--down")[0] == 2
+    assert vneterctl("link", "h1", "h9")[0] == 3
+    code, out, _ = vneterctl("manifests", "--links")
+    assert (code, out.count("kind: Host"), out.count("kind: Link")) == (0, 2, 1)

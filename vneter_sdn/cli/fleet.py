@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from vneter_sdn.cli import fleet_controller as controllers
+from vneter_sdn.cli.fleet_controller import progress
 from vneter_sdn.errors import IntentError, NotFound, VneterError
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ app = typer.Typer(
     "  vneterctl fleet exec red/a -- ip address\n"
     "  vneterctl fleet exec h1 -- ovs-vsctl show\n"
     "  vneterctl fleet probe --tcp 80 --udp 53\n"
+    "  vneterctl fleet link h1 h2 --silent\n"
     "\n\b\n"
     "Several fleets: VNETER_RUN_DIR (/run/vneter) is where one keeps its files,\n"
     "VNETER_FLEET_PREFIX (vn) begins the names of its namespaces.",
@@ -44,8 +47,6 @@ Server = Annotated[
 Tenant = Annotated[str, typer.Option("--tenant", "-t", help="Tenant of the workload.")]
 Register = Annotated[bool, typer.Option(help="Tell the controller, if it answers.")]
 _SERVER = "http://127.0.0.1:8181"
-_PATIENCE = 5.0
-"""Seconds that `up` waits for a controller that may be starting."""
 
 
 def _format(value: str) -> str:
@@ -64,30 +65,36 @@ Ports = Annotated[
 
 @app.command()
 def up(
+    *,
     hosts: Annotated[int, typer.Option(help="How many hosts, h1 to hN.")] = 3,
     nics: Annotated[int, typer.Option(help="NICs per host, each on its own switch.")] = 1,
     topology: Annotated[
-        Path | None, typer.Option(help="Underlay file, instead of --hosts and --nics.")
+        Path | None, typer.Option(help="Topology file, instead of --hosts and --nics.")
     ] = None,
+    wires: Annotated[
+        bool, typer.Option("--wires", help="Links between two hosts join their bridges.")
+    ] = False,
     datapath: Annotated[str, typer.Option(help="netdev, or dummy: no packets.")] = "netdev",
     server: Server = _SERVER,
     register: Register = True,
 ) -> None:
-    """Make the fleet, or finish it, and register its hosts."""
+    """Make the fleet, or finish and mend it, and register its hosts."""
     from vneter_sdn.fleet import topology as underlay
     from vneter_sdn.fleet.lifecycle import bring_up
 
     with _told():
         started = time.monotonic()
         plan = underlay.read_topology(topology) if topology else underlay.star(hosts, nics)
+        if wires:
+            plan = underlay.as_wires(plan)
         try:
-            made = bring_up(_layout(), plan, datapath, _progress)
+            made = bring_up(_layout(), plan, datapath, progress)
         except KeyboardInterrupt:
-            _progress("interrupted: repeat it to finish, or `vneterctl fleet down` to remove it")
+            progress("interrupted: repeat it to finish, or `vneterctl fleet down` to remove it")
             raise
-        _progress(f"{len(made)} hosts are up after {time.monotonic() - started:.1f} s")
+        progress(f"{len(made)} hosts are up after {time.monotonic() - started:.1f} s")
         if register:
-            _register(server, made)
+            controllers.enrol(server, made)
 
 
 @app.command()
@@ -100,54 +107,101 @@ def down(server: Server = _SERVER, register: Register = True) -> None:
     layout = _layout()
     with _told():
         known, workloads = read_hosts(layout), read_workloads(layout)
-        tear_down(layout, _progress)
-        controller = _answering(server) if register and known else None
+        tear_down(layout, progress)
+        controller = controllers.answering(server) if register and known else None
         if controller:
             try:
                 for record in (workload for workload in workloads if workload.declared):
-                    _forget(controller, record.tenant, record.name)
+                    controllers.forget(controller, record.tenant, record.name)
                 deregister(controller, known)
             except IntentError as refused:
-                _progress("the controller still has some of its hosts:")
+                progress("the controller still has some of its hosts:")
                 for problem in refused.problems:
-                    _progress(f"  {problem.object} {problem.message}")
+                    progress(f"  {problem.object} {problem.message}")
             except VneterError as error:
-                _progress(f"the controller still has some of its objects: {error}")
-        _progress("the fleet is down")
+                progress(f"the controller still has some of its objects: {error}")
+        progress("the fleet is down")
 
 
 @app.command()
 def status(output: Output = "table", server: Server = _SERVER) -> None:
-    """Show hosts and workloads; exit code 1 when a daemon lacks."""
+    """Show hosts, workloads and odd links; exit code 1 when a daemon lacks."""
+    from vneter_sdn.fleet.lifecycle import links
     from vneter_sdn.fleet.lifecycle import status as look
-    from vneter_sdn.fleet.report import status_table
+    from vneter_sdn.fleet.report import link_table, status_table
+    from vneter_sdn.fleet.strands import link_status
 
     with _told():
         found = look(_layout())
         if output == "table" and not found:
-            _progress("no fleet is up; `vneterctl fleet up` makes one")
+            progress("no fleet is up; `vneterctl fleet up` makes one")
             return
-        controller = _answering(server) if output == "table" else None
+        odd = [
+            link
+            for link in link_status(_layout(), links(_layout()))
+            if link.kind == "wire" or link.impairment or link.state != "up"
+        ]
+        controller = controllers.answering(server) if output == "table" else None
         told = controller.status()["hosts"] if controller else ()
         seen = {host["name"]: host for host in told}
         _show(output, msgspec.to_builtins(found), lambda: status_table(found, seen))
+        if output == "table" and odd:
+            _show(output, None, lambda: link_table(odd))
         if output == "table" and not controller:
-            _progress(f"no controller is ready at {server}")
-        if not all(host.ready for host in found):
-            _progress("`vneterctl fleet up` repairs what is missing")
+            progress(f"no controller is ready at {server}")
+        broken = any(link.state == "broken" for link in odd)
+        if broken or not all(host.ready for host in found):
+            progress("`vneterctl fleet up` repairs what is missing")
             raise typer.Exit(1)
 
 
 @app.command()
-def manifests() -> None:
+def link(
+    first: Annotated[str, typer.Argument(help="Name of a link, host or switch.")] = "",
+    second: Annotated[str, typer.Argument(help="Host or switch at the other end.")] = "",
+    *,
+    down: Annotated[bool, typer.Option("--down", help="Cut it: both ends see that.")] = False,
+    silent: Annotated[
+        bool, typer.Option("--silent", help="Lose everything: no end sees that.")
+    ] = False,
+    up: Annotated[bool, typer.Option("--up", help="Mend it.")] = False,
+    output: Output = "table",
+) -> None:
+    """Show links, or cut or mend those between two places."""
+    from vneter_sdn.fleet.lifecycle import links
+    from vneter_sdn.fleet.report import link_table
+    from vneter_sdn.fleet.strands import between, link_status, set_state
+
+    wished = [name for name, on in (("down", down), ("silent", silent), ("up", up)) if on]
+    if len(wished) > 1 or (wished and not first):
+        raise typer.BadParameter("one of --down, --silent and --up, and which link")
+    with _told():
+        layout = _layout()
+        chosen = between(links(layout), first, second) if first else links(layout)
+        if wished:
+            set_state(chosen, wished[0])
+        found = link_status(layout, chosen)
+        _show(output, msgspec.to_builtins(found), lambda: link_table(found))
+
+
+@app.command()
+def manifests(
+    links: Annotated[
+        bool, typer.Option("--links", help="Declare the wires too, instead of having them found.")
+    ] = False,
+) -> None:
     """Print the Host objects, for `vneterctl apply -f -`."""
     import yaml
 
-    from vneter_sdn.fleet.controller import host_manifest
-    from vneter_sdn.fleet.records import read_hosts
+    from vneter_sdn.fleet.controller import host_manifest, link_manifest
+    from vneter_sdn.fleet.records import read_fleet, read_hosts
+    from vneter_sdn.fleet.topology import work_out
 
     with _told():
         found = [host_manifest(record) for record in read_hosts(_layout())]
+        fleet = read_fleet(_layout())
+        if links and fleet:
+            found += [link_manifest(wire) for wire in work_out(fleet.topology).wires]
         print(yaml.safe_dump_all(found, sort_keys=False), end="")
 
 
@@ -172,8 +226,8 @@ def attach(
 
     wish = Wish(tenant, name, network, host, tuple(address or ()), mac)
     with _told():
-        made = join(_layout(), _client(server), wish, timeout if wait else None)
-        _progress(f"{made.identity} on {made.host}: {', '.join(made.addresses)} ({made.mac})")
+        made = join(_layout(), controllers.client(server), wish, timeout if wait else None)
+        progress(f"{made.identity} on {made.host}: {', '.join(made.addresses)} ({made.mac})")
 
 
 @app.command()
@@ -190,8 +244,8 @@ def detach(
     with _told():
         layout = _layout()
         record = read_workload(layout, name, tenant)
-        part(layout, record, _answering(server), keep)
-        _progress(f"{record.identity} is gone")
+        part(layout, record, controllers.answering(server), keep)
+        progress(f"{record.identity} is gone")
 
 
 @app.command()
@@ -210,9 +264,9 @@ def move(
     with _told():
         layout = _layout()
         record = read_workload(layout, name, tenant)
-        controller = _client(server) if wait else None
+        controller = controllers.client(server) if wait else None
         moved = shift(layout, record, host, controller, timeout if wait else None)
-        _progress(f"{moved.identity}: {record.host} -> {moved.host}")
+        progress(f"{moved.identity}: {record.host} -> {moved.host}")
 
 
 @app.command(
@@ -283,7 +337,7 @@ def stream(
         try:
             time.sleep(seconds or float(1 << 30))
         except KeyboardInterrupt:
-            _progress("stopping")
+            progress("stopping")
         report = sending.stop()
         document = msgspec.to_builtins(report) | {"lost": report.lost}
         _show(output, document, lambda: stream_line(report))
@@ -302,7 +356,7 @@ def demo(
     from vneter_sdn.fleet.demo import Demo
 
     with _told():
-        shown = Demo(_demo_layout(keep), _client, manifest_dir, hosts=hosts, keep=keep)
+        shown = Demo(_demo_layout(keep), controllers.client, manifest_dir, hosts=hosts, keep=keep)
         raise typer.Exit(0 if shown.play() else 1)
 
 
@@ -320,50 +374,6 @@ def _demo_layout(keep: bool) -> Any:
     return Layout.from_environment(own | dict(os.environ))
 
 
-def _client(server: str) -> Any:
-    from vneter_sdn.northbound.client import Client
-
-    return Client(server, author="fleet")
-
-
-def _answering(server: str) -> Any:
-    """A client of the controller, or None when nobody answers there."""
-    from vneter_sdn.northbound.client import Client
-
-    return _client(server) if Client(server, timeout=2.0).ready() else None
-
-
-def _register(server: str, made: list[Any]) -> None:
-    from vneter_sdn.fleet.controller import register
-
-    controller = _answering(server) or _awaited(server)
-    if controller is None:
-        _progress(f"no controller is ready at {server}; `vneterctl up` starts one, and then")
-        _progress("  vneterctl fleet manifests | vneterctl apply -f -")
-        _progress("or a repeated `vneterctl fleet up` registers the hosts")
-        return
-    register(controller, made)
-    _progress(f"registered {len(made)} hosts at {server}")
-
-
-def _awaited(server: str) -> Any:
-    """A client of the controller, which may just be starting, or None."""
-    _progress(f"waiting {_PATIENCE:.0f} s for a controller at {server} (--no-register does not)")
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        time.sleep(0.1)
-        if controller := _answering(server):
-            return controller
-    return None
-
-
-def _forget(controller: Any, tenant: str, name: str) -> None:
-    try:
-        controller.delete("Endpoint", tenant, name)
-    except NotFound:
-        return
-
-
 def _place(where: str) -> tuple[str, dict[str, str]]:
     """The namespace of a host or workload, and the variables its commands want."""
     from vneter_sdn.fleet.host import environment
@@ -376,10 +386,6 @@ def _place(where: str) -> tuple[str, dict[str, str]]:
         record = read_host(layout, where)
         return record.netns, environment(Path(record.run_dir))
     return read_workload(layout, where).netns, {}
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _show(output: str, document: Any, table: Any) -> None:

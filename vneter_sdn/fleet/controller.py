@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from vneter_sdn.errors import IntentError, NotFound, Problem, SouthboundError
+from vneter_sdn.fleet.layout import digest_of
 from vneter_sdn.fleet.records import HostRecord
+from vneter_sdn.fleet.topology import Wire
 
 API_VERSION = "vneter.io/v1"
+_NAME_MAX = 63
 Manifest = dict[str, Any]
 
 
@@ -37,11 +40,25 @@ def host_manifest(record: HostRecord) -> Manifest:
         "metadata": {"name": record.name},
         "spec": {
             "ovsdb": record.ovsdb,
-            "tunnelAddresses": list(record.addresses),
+            # One that has wires alone is no end of any tunnel.
+            **({"tunnelAddresses": list(record.addresses)} if record.addresses else {}),
             "underlayMtu": record.mtu,
             "datapathType": record.datapath,
         },
     }
+
+
+def link_manifest(wire: Wire) -> Manifest:
+    """The Link object that declares a wire: where it is, and what cannot be measured of it."""
+    (source, target), (port, peer) = wire.ends, wire.ports
+    spec: Manifest = {"source": source, "target": target, "medium": "wire"}
+    spec |= {"sourcePort": port, "targetPort": peer}
+    if wire.impairment and wire.impairment.rate:
+        spec["capacityMbps"] = wire.impairment.rate
+    number = port.partition(".")[2]
+    name = f"{source}-{target}" + (f".{number}" if number else "")
+    metadata = {"name": name if len(name) <= _NAME_MAX else digest_of(name)[:_NAME_MAX]}
+    return {"apiVersion": API_VERSION, "kind": "Link", "metadata": metadata, "spec": spec}
 
 
 def register(controller: Controller, hosts: Sequence[HostRecord]) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host: an ovsdb-server and an ovs-vswitchd in a namespace, and the bridges of its NICs.
 
-The bridge to program, ``br-int``, is the controller's to make.
+The bridge to program, ``br-int``, is the controller's to make, except on hosts that have wires:
+these are ports of it, whether a controller knows the host or not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from vneter_sdn.fleet.topology import Nic, Underlay
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 OVSDB_PID, VSWITCHD_PID = "ovsdb-server.pid", "ovs-vswitchd.pid"
+BRIDGE = "br-int"
+"""The bridge that a controller programs."""
 _DUMMY = ("--enable-dummy=override", "--disable-system")
 
 
@@ -51,9 +54,10 @@ def bring_up_host(layout: Layout, underlay: Underlay, name: str, datapath: str) 
             # Not every kernel lets a veth change this; the checksum is then right all the same.
             run(["ethtool", "-K", nic.interface, "tx", "off"], netns=netns)
     _ensure_ovsdb(layout, name)
-    _vsctl(directory, "--no-wait", *_configuration(name, nics, datapath))
+    ports = [wire.port_of(name) for wire in underlay.wires_of(name)]
+    _vsctl(directory, "--no-wait", *_configuration(name, nics, ports, datapath))
     _ensure_vswitchd(layout, name, datapath)
-    if datapath == "netdev":
+    if datapath == "netdev" and nics:
         _give_addresses(netns, directory, nics, underlay)
     record = HostRecord(
         name=name,
@@ -62,6 +66,7 @@ def bring_up_host(layout: Layout, underlay: Underlay, name: str, datapath: str) 
         addresses=tuple(nic.address.partition("/")[0] for nic in nics),
         mtu=underlay.mtu,
         datapath=datapath,
+        wires=tuple(ports),
     )
     write_record(host_file(layout, name), record)
     return record
@@ -159,7 +164,9 @@ def _start(layout: Layout, name: str, daemon: str, *words: str) -> None:
     )
 
 
-def _configuration(name: str, nics: Sequence[Nic], datapath: str) -> list[str]:
+def _configuration(
+    name: str, nics: Sequence[Nic], wires: Sequence[str], datapath: str
+) -> list[str]:
     words = ["init", "--", "set", "Open_vSwitch", "."]
     words += [f"external_ids:system-id={name}", f"external_ids:hostname={name}"]
     for nic in nics:
@@ -168,6 +175,11 @@ def _configuration(name: str, nics: Sequence[Nic], datapath: str) -> list[str]:
         words += ["fail_mode=standalone"]
         if datapath == "netdev":
             words += ["--", "--may-exist", "add-port", nic.bridge, nic.interface]
+    if wires:
+        words += ["--", "--may-exist", "add-br", BRIDGE]
+        words += ["--", "set", "Bridge", BRIDGE, f"datapath_type={datapath}", "fail_mode=secure"]
+    for port in wires:
+        words += ["--", "--may-exist", "add-port", BRIDGE, port]
     return words
 
 

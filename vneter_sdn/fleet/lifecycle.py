@@ -6,9 +6,10 @@ A fleet is found again from the system itself: namespaces by prefix, files by ru
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import msgspec
 
@@ -24,6 +25,7 @@ from vneter_sdn.fleet.records import (
     read_workloads,
     write_record,
 )
+from vneter_sdn.fleet.strands import Strand, strands
 from vneter_sdn.fleet.system import (
     delete_namespace,
     end_processes,
@@ -52,6 +54,8 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     workloads: tuple[str, ...]
     ready: bool
     """Whether it came up and both daemons run."""
+    wires: tuple[str, ...] = ()
+    """Interfaces on its bridge that are wires to other hosts."""
 
 
 def bring_up(
@@ -84,12 +88,13 @@ def bring_up(
         record = FleetRecord(prefix=layout.prefix, topology=topology, datapath=datapath)
         write_record(fleet_file(layout), record)
         write_template(layout)
-        progress(f"underlay: segments {len(underlay.segments)}, NICs {len(underlay.nics)}")
+        counts = f"segments {len(underlay.segments)}, NICs {len(underlay.nics)}"
+        progress(f"underlay: {counts}, wires {len(underlay.wires)}")
         lay_underlay(layout, underlay)
 
         def one(host: str) -> HostRecord:
             made = bring_up_host(layout, underlay, host, datapath)
-            progress(f"host {host}: {', '.join(made.addresses)}")
+            progress(f"host {host}: {', '.join(made.addresses + made.wires)}")
             return made
 
         with ThreadPoolExecutor(_WORKERS) as pool:
@@ -99,12 +104,22 @@ def bring_up(
 def _check_same(old: FleetRecord | None, topology: Topology, datapath: str) -> None:
     if old is None:
         return
-    known = work_out(old.topology).nics
-    planned = set(work_out(topology).nics)
+    known, planned = set(_fixed(old.topology)), set(_fixed(topology))
     if old.datapath != datapath or old.topology.mtu != topology.mtu:
         raise _refused("", "a fleet with another datapath or MTU is up; `fleet down` first")
     if not planned.issuperset(known):
         raise _refused("", "a fleet with other hosts or wires is up; `fleet down` first")
+
+
+def _fixed(topology: Topology) -> Iterator[tuple[object, ...]]:
+    """What a fleet that is up cannot change: everything but the numbers of its relays."""
+    underlay = work_out(topology)
+    for nic in underlay.nics:
+        yield replace(nic, impairment=None), nic.impairment is None
+    for wire in underlay.wires:
+        yield replace(wire, impairment=None), wire.impairment is None
+    for pair, _ in underlay.impaired:
+        yield (pair,)
 
 
 def status(layout: Layout) -> list[HostStatus]:
@@ -127,9 +142,16 @@ def status(layout: Layout) -> list[HostStatus]:
                 addresses=record.addresses if record else (),
                 workloads=tuple(w.identity for w in workloads if w.host == name),
                 ready=bool(record and ovsdb and vswitchd),
+                wires=record.wires if record else (),
             )
         )
     return found
+
+
+def links(layout: Layout) -> tuple[Strand, ...]:
+    """Every link of the fleet that is up, none when none is."""
+    fleet = read_fleet(layout)
+    return strands(layout, work_out(fleet.topology)) if fleet else ()
 
 
 def tear_down(layout: Layout, progress: Progress = lambda _line: None) -> None:

@@ -34,6 +34,8 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Tunnel addresses, one per NIC, without prefix length."""
     mtu: int
     datapath: str
+    wires: tuple[str, ...] = ()
+    """Interfaces on its bridge that are wires to other hosts."""
 
     @property
     def ovsdb(self) -> str:

@@ -15,7 +15,9 @@ from rich.text import Text
 from vneter_sdn.fleet.expectation import Finding, Question
 from vneter_sdn.fleet.lifecycle import HostStatus
 from vneter_sdn.fleet.probe import ProbeReport
+from vneter_sdn.fleet.strands import LinkStatus
 from vneter_sdn.fleet.stream import StreamReport
+from vneter_sdn.fleet.topology import Impairment
 
 _SIGN = {
     Finding.REACHED: ("●", "green"),
@@ -171,12 +173,36 @@ def status_table(hosts: Sequence[HostStatus], seen: Mapping[str, Mapping[str, An
             host.name,
             Text("run", "green") if host.ready else Text(_lacking(host), "red"),
             host.netns,
-            ", ".join(host.addresses) or "-",
+            ", ".join(host.addresses + host.wires) or "-",
             _told(told),
             tunnels,
             ", ".join(host.workloads) or "-",
         )
     return table
+
+
+def link_table(links: Sequence[LinkStatus]) -> Table:
+    """How links are, and what their relays do."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("LINK", "KIND", "STATE", "INTERFACES", "RELAY"):
+        table.add_column(heading, no_wrap=heading != "RELAY")
+    for link in links:
+        style = {"up": "green", "broken": "red"}.get(link.state, "yellow")
+        interfaces = " - ".join(link.interfaces)
+        table.add_row(
+            link.name, link.kind, Text(link.state, style), interfaces, _does(link.impairment)
+        )
+    return table
+
+
+def _does(impairment: Impairment | None) -> str:
+    if impairment is None:
+        return "-"
+    said = [f"{impairment.delay:g} ms" if impairment.delay else ""]
+    said += [f"± {impairment.jitter:g} ms" if impairment.jitter else ""]
+    said += [f"{impairment.loss * 100:g} % lost" if impairment.loss else ""]
+    said += [f"{impairment.rate:g} Mbit/s" if impairment.rate else ""]
+    return ", ".join(filter(None, said))
 
 
 def _lacking(host: HostStatus) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wires: switches as Linux bridges in one namespace, NICs as veth pairs into the hosts'.
+"""The underlay: switches as Linux bridges in one namespace, links as veth pairs.
 
 Each segment's bridge carries the router's address, and the namespace forwards between them.
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import socket
 
-from vneter_sdn.fleet.layout import Layout, digest_of
+from vneter_sdn.fleet.layout import Layout
+from vneter_sdn.fleet.strands import cable_ends, lay, short, socket_name, start_relays, strands
 from vneter_sdn.fleet.system import add_namespaces, inside, ip_batch, set_sysctls
-from vneter_sdn.fleet.topology import Nic, Segment, Underlay
-
-_INTERFACE_MAX = 15
+from vneter_sdn.fleet.topology import Segment, Underlay
 
 _HOST_SYSCTLS = {
     # OVS reads packets beside the kernel's own IP stack, not instead of it. These keep that stack
@@ -32,7 +31,7 @@ _UNDERLAY_SYSCTLS = {
 
 
 def lay_underlay(layout: Layout, underlay: Underlay) -> None:
-    """Make the namespaces, switches and NICs that are missing.
+    """Make the namespaces, switches, links and relays that are missing.
 
     Raises:
         SouthboundError: the machine refused.
@@ -43,8 +42,10 @@ def lay_underlay(layout: Layout, underlay: Underlay) -> None:
         set_sysctls(_HOST_SYSCTLS, layout.host_netns(host))
     present = interfaces(layout.underlay)
     ip_batch(_switch_lines(underlay, present), layout.underlay)
-    ip_batch(_nic_lines(layout, underlay, present))
+    links = strands(layout, underlay)
+    lay(layout, links, underlay.mtu)
     ip_batch(_join_lines(underlay), layout.underlay)
+    start_relays(layout, links)
 
 
 def interfaces(netns: str) -> set[str]:
@@ -54,21 +55,7 @@ def interfaces(netns: str) -> set[str]:
 
 def switch_name(switch: str) -> str:
     """Name of an underlay switch's Linux bridge."""
-    return _short(f"s-{switch}", "s", switch)
-
-
-def socket_name(nic: Nic) -> str:
-    """Name of the underlay's end of a NIC's veth."""
-    return _short(f"{nic.host}-{nic.interface}", "n", nic.host, nic.interface)
-
-
-def _short(name: str, letter: str, *parts: str) -> str:
-    return name if len(name) <= _INTERFACE_MAX else f"{letter}{digest_of(*parts)[:12]}"
-
-
-def _cable_ends(left: str, right: str) -> tuple[str, str]:
-    digest = digest_of(left, right)[:10]
-    return f"c{digest}a", f"c{digest}b"
+    return short(f"s-{switch}", "s", switch)
 
 
 def _switch_lines(underlay: Underlay, present: set[str]) -> list[str]:
@@ -79,21 +66,7 @@ def _switch_lines(underlay: Underlay, present: set[str]) -> list[str]:
             for switch in segment.switches
             if switch_name(switch) not in present
         ]
-        for left, right in segment.cables:
-            one, two = _cable_ends(left, right)
-            if one not in present:
-                lines.append(f"link add {one} type veth peer name {two}")
     return lines
-
-
-def _nic_lines(layout: Layout, underlay: Underlay, present: set[str]) -> list[str]:
-    # One netlink message makes both ends where they belong: a kill leaves both or none.
-    return [
-        f"link add {nic.interface} netns {layout.host_netns(nic.host)}"
-        f" type veth peer name {socket_name(nic)} netns {layout.underlay}"
-        for nic in underlay.nics
-        if socket_name(nic) not in present
-    ]
 
 
 def _join_lines(underlay: Underlay) -> list[str]:
@@ -104,14 +77,14 @@ def _join_lines(underlay: Underlay) -> list[str]:
     ]
     for segment in underlay.segments:
         for cable in segment.cables:
-            for end, switch in zip(_cable_ends(*cable), cable, strict=True):
+            for end, switch in zip(cable_ends(*cable), cable, strict=True):
                 lines += _plugged(end, switch, underlay.mtu)
         lines += _segment_lines(segment, underlay.mtu)
     return lines
 
 
 def _plugged(end: str, switch: str, mtu: int) -> list[str]:
-    return [f"link set {end} mtu {mtu} master {switch_name(switch)} up"]
+    return [f"link set dev {end} mtu {mtu} master {switch_name(switch)}"]
 
 
 def _segment_lines(segment: Segment, mtu: int) -> list[str]:

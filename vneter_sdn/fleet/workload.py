@@ -20,7 +20,7 @@ from vneter_sdn.fleet.controller import (
     await_attachment,
     await_ready,
 )
-from vneter_sdn.fleet.host import vsctl
+from vneter_sdn.fleet.host import BRIDGE, vsctl
 from vneter_sdn.fleet.layout import Layout, port_name
 from vneter_sdn.fleet.records import (
     HostRecord,
@@ -42,8 +42,6 @@ from vneter_sdn.fleet.system import (
     usable,
 )
 from vneter_sdn.fleet.underlay import interfaces
-
-BRIDGE = "br-int"
 
 _WORKLOAD_SYSCTLS = {
     # A new address must be usable at once, and gateways are set, not solicited.
