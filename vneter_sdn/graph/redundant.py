@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 
 from vneter_sdn.graph.arrays import Arrays
 from vneter_sdn.graph.blocks import Block, Neighbours, blocks, st_order
@@ -92,6 +92,11 @@ class Blocks:
     _of: list[list[Block]] = field(init=False)
     """The blocks of each host."""
     _chosen: dict[tuple[int, int], list[Choice]] = field(init=False, default_factory=dict)
+    """By block and root."""
+    _known: dict[tuple[int, int], list[tuple[int, int, float]]] = field(
+        init=False, default_factory=dict
+    )
+    """By block and host: see `_ways`."""
 
     def __post_init__(self) -> None:
         self._number = {host: place for place, host in enumerate(self.arrays.hosts)}
@@ -131,9 +136,64 @@ class Blocks:
         """Those of the hosts of a block, all ways leading to one of them."""
         found = self._chosen.get((block.number, root))
         if found is None:
-            orientation = _Orientation(self, block, st_order(block, root))
-            found = self._chosen[block.number, root] = orientation.choices()
+            order = st_order(block, root)
+            red = self._red(block, order)
+            blue = self._blue(block, order, red)
+            found = [(host, red[host], blue[host]) for host in order[1:]]
+            self._chosen[block.number, root] = found
         return found
+
+    def _red(self, block: Block, order: Sequence[int]) -> dict[int, int]:
+        """The cheapest way to the root over ever lower places, for every host of a block.
+
+        The last host may not take its only edge to the root, for BLUE has no other there.
+        """
+        root, last = order[0], order[-1]
+        edges, costs = {}, {root: 0.0}
+        for host in order[1:]:
+            cost, edge = self._onward(block, host, costs)
+            if host == last and len(order) > 2 and edge in self._alone(host, root):
+                del costs[root]
+                cost, edge = self._onward(block, host, costs)
+            edges[host], costs[host] = edge, cost
+        return edges
+
+    def _blue(self, block: Block, order: Sequence[int], red: dict[int, int]) -> dict[int, int]:
+        """The same over ever higher places; straight to the root by what RED does not take."""
+        root, edges = order[0], {}
+        costs: dict[int, float] = {}
+        for host in reversed(order[1:]):
+            home = self.between.get((host, root), ())
+            free = [edge for edge in home if edge != red[host]][:1]
+            ways = [(self.weight[edge], edge) for edge in free]
+            if host != order[-1]:
+                ways.append(self._onward(block, host, costs))
+            costs[host], edges[host] = min(ways or [(self.weight[red[host]], red[host])])
+        return edges
+
+    def _onward(self, block: Block, host: int, costs: Mapping[int, float]) -> tuple[float, int]:
+        """The cheapest way over those neighbours whose own costs are known."""
+        best, taken = inf, -1
+        for to, edge, weight in self._ways(block, host):
+            if to in costs:
+                cost = weight + costs[to]
+                if cost < best or (cost == best and edge < taken):
+                    best, taken = cost, edge
+        return best, taken
+
+    def _ways(self, block: Block, host: int) -> list[tuple[int, int, float]]:
+        """Neighbours within a block, the best edge to each, and its weight."""
+        found = self._known.get((block.number, host))
+        if found is None:
+            best = [(to, self.between[host, to][0]) for to in block.neighbours[host]]
+            found = [(to, edge, self.weight[edge]) for to, edge in best]
+            self._known[block.number, host] = found
+        return found
+
+    def _alone(self, host: int, root: int) -> list[int]:
+        """The edge from one host to another if there are no others beside it."""
+        found = self.between.get((host, root), [])
+        return found if len(found) == 1 else []
 
 
 def _between(arrays: Arrays) -> dict[tuple[int, int], list[int]]:
@@ -151,53 +211,3 @@ def _between(arrays: Arrays) -> dict[tuple[int, int], list[int]]:
     for edges in found.values():
         edges.sort(key=lambda number: (arrays.weight[number], number))
     return found
-
-
-class _Orientation:
-    """A block in st-order: who may go where, and what is the cheapest of that."""
-
-    def __init__(self, blocks: Blocks, block: Block, order: Sequence[int]) -> None:
-        self._weight = blocks.weight
-        self._between = blocks.between
-        self._root, *self._others = order
-        place = {host: number for number, host in enumerate(order)}
-        self._lower: dict[int, list[int]] = {host: [] for host in self._others}
-        self._higher: dict[int, list[int]] = {host: [] for host in self._others}
-        for host in self._others:
-            for to in block.neighbours[host]:
-                if to != self._root:
-                    side = self._lower if place[to] < place[host] else self._higher
-                    side[host].append(to)
-
-    def choices(self) -> list[Choice]:
-        """The edges of every host but the root. O(V + E)."""
-        red: dict[int, int] = {}
-        costs: dict[int, float] = {}
-        for host in self._others:
-            home = self._home(host)
-            if len(home) == 1 and not self._higher[host] and self._lower[host]:
-                home = []  # its only way straight to the root is BLUE's only way
-            red[host], costs[host] = self._cheapest(host, self._lower[host], home, costs)
-        blue: dict[int, int] = {}
-        costs = {}
-        for host in reversed(self._others):
-            home = self._home(host)
-            if home != [red[host]] or self._higher[host]:
-                home = [edge for edge in home if edge != red[host]]
-            blue[host], costs[host] = self._cheapest(host, self._higher[host], home, costs)
-        return [(host, red[host], blue[host]) for host in self._others]
-
-    def _home(self, host: int) -> list[int]:
-        """Edges that lead straight to the root; both colours may, if not by the same one."""
-        return self._between.get((host, self._root), [])
-
-    def _cheapest(
-        self, host: int, onward: list[int], home: list[int], costs: Mapping[int, float]
-    ) -> tuple[int, float]:
-        """The edge of the cheapest way on, and what that costs."""
-        ways = [(self._weight[edge], edge) for edge in home[:1]]
-        for to in onward:
-            edge = self._between[host, to][0]
-            ways.append((self._weight[edge] + costs[to], edge))
-        cost, edge = min(ways)
-        return edge, cost
