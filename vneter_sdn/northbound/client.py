@@ -138,6 +138,10 @@ class Client:
         items: Sequence[dict[str, Any]] = self._json("GET", "/v1/revisions", query=query)["items"]
         return items
 
+    def topology(self) -> dict[str, Any]:
+        """The graph as it is; `graph.atlas.exchange.topology_of` reads it."""
+        return self._json("GET", "/v1/topology")
+
     def snapshot(self) -> dict[str, Any]:
         """Everything stored; `exports.snapshot_from` reads it."""
         return self._json("GET", "/v1/snapshot")
