@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from vneter_sdn.compile.bridges import digest
 from vneter_sdn.compile.facts import everything
 from vneter_sdn.compile.network import Compiler, compile_snapshot
-from vneter_sdn.compile.queries import tunnel_name
 from vneter_sdn.errors import IntentError, NotFound
+from vneter_sdn.graph.topology import tunnel_port as tunnel_name
 from vneter_sdn.model.kinds import API_VERSION
 from vneter_sdn.model.snapshot import Binding, Key
 from vneter_sdn.store.memory import MemoryStore

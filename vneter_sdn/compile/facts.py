@@ -3,10 +3,16 @@
 
 | relation | key | value |
 |---|---|---|
-| ``Host``, ``Link``, ``Tenant``, ``Network``, ``Endpoint`` | `Key` | the spec |
-| ``Allocation`` | (pool, value) | owner, as text; released ones are absent |
+| ``Host``, ``Link``, ``Tenant``, ``Network``, ``Endpoint``, ``PathPolicy`` | `Key` | the spec |
+| ``Allocation`` | (pool, value) | owner, as text; released ones are absent, but for paths |
+| ``Labels`` | `Key` of the endpoint | sorted (name, value) pairs; absent when there are none |
 | ``Binding`` | `Key` of the endpoint | (host, ofport, sequence) |
-| ``TunnelPorts`` | host | ofport that the switch gave each tunnel port, by name |
+| ``Ports`` | host | ofport that the switch gave each interface, by name |
+| ``TunnelPorts`` | host | the same of tunnel ports alone |
+| ``Observation`` | name of the edge | what was seen of it |
+| ``Guessing`` | "" | True offline: ports nobody has seen are numbered by their names |
+
+A path that was released rests for a while; its flows stay meanwhile, so here it counts as held.
 
 Specs are facts whole: what only some queries use of them is told apart by early cut-off.
 """
@@ -17,10 +23,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vneter_sdn.compile.query import Fact, Index
+from vneter_sdn.graph.route import hosts, parse
+from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.kinds import EndpointSpec, NetworkSpec
-from vneter_sdn.model.snapshot import Delta, Key, Snapshot
+from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot
 
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
+LABELS, PORTS, OBSERVATION, GUESSING = "Labels", "Ports", "Observation", "Guessing"
 BLOCK_POOL = "block/"
 
 
@@ -41,6 +50,15 @@ def _block_pool(key: tuple[str, str], owner: str) -> Iterable[str]:
         yield key[0]
 
 
+def _path_ends(key: tuple[str, str], owner: str) -> Iterable[str]:
+    passed = hosts(parse(key[1])) if key[0] == Pools.PATH else ()
+    return {passed[0], passed[-1]} if passed else ()
+
+
+def _labelled(key: Key, labels: tuple[tuple[str, str], ...]) -> Iterable[tuple[str, str]]:
+    return labels
+
+
 def _bound_host(key: Key, bound: tuple[str, int, int]) -> Iterable[str]:
     yield bound[0]
 
@@ -53,6 +71,8 @@ ENDPOINTS_OF_NETWORK = Index("endpoints of network", "Endpoint", _network_of)
 NETWORKS_OF_TENANT = Index("networks of tenant", "Network", _tenant_of)
 ALLOCATIONS_OF = Index("allocations of owner", ALLOCATION, _owner)
 BLOCKS_OF_POOL = Index("blocks of pool", ALLOCATION, _block_pool)
+PATHS_AT = Index("paths that end at host", ALLOCATION, _path_ends)
+LABELLED = Index("endpoints with label", LABELS, _labelled)
 BOUND_ON = Index("endpoints bound on host", BINDING, _bound_host)
 BOUND_AT = Index("endpoints bound at port", BINDING, _bound_port)
 INDEXES = (
@@ -60,6 +80,8 @@ INDEXES = (
     NETWORKS_OF_TENANT,
     ALLOCATIONS_OF,
     BLOCKS_OF_POOL,
+    PATHS_AT,
+    LABELLED,
     BOUND_ON,
     BOUND_AT,
 )
@@ -80,9 +102,14 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
     for key in delta.objects:
         stored = snapshot.objects.get(key)
         found[Fact(key.kind, key)] = None if stored is None else stored.spec
+        if key.kind == "Endpoint":
+            labels = stored.labels if stored else {}
+            found[Fact(LABELS, key)] = tuple(sorted(labels.items())) or None
     for place in delta.allocations:
         allocation = snapshot.allocations.get(place)
-        held = allocation is not None and allocation.released is None
+        held = allocation is not None and (
+            allocation.released is None or allocation.pool == Pools.PATH
+        )
         found[Fact(ALLOCATION, place)] = allocation.owner if allocation and held else None
     for endpoint in delta.bindings:
         binding = snapshot.bindings.get(endpoint)
@@ -97,3 +124,15 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
 def tunnel_facts(host: str, ofports: Mapping[str, int]) -> dict[Fact, Mapping[str, int] | None]:
     """The fact that follows from the tunnel ports of one host: name -> ofport."""
     return {Fact(TUNNEL_PORTS, host): dict(ofports) or None}
+
+
+def port_facts(host: str, ofports: Mapping[str, int]) -> dict[Fact, Mapping[str, int] | None]:
+    """The fact that follows from the interfaces of one host's bridge: name -> ofport."""
+    return {Fact(PORTS, host): dict(ofports) or None}
+
+
+def link_facts(
+    observations: Mapping[str, Observation | None],
+) -> dict[Fact, Observation | None]:
+    """The facts that follow from what was seen of links, by name of the edge."""
+    return {Fact(OBSERVATION, edge): seen for edge, seen in observations.items()}

@@ -8,34 +8,40 @@ Both always agree (``tests/compile`` proves it on random edits), for everything 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from vneter_sdn.compile import order
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.facts import (
+    ALLOCATION,
     BOUND_ON,
+    GUESSING,
     INDEXES,
     everything,
     facts,
+    link_facts,
+    port_facts,
     tunnel_facts,
 )
 from vneter_sdn.compile.features import FEATURES
-from vneter_sdn.compile.queries import (
-    bridge_of,
-    host_key,
-    place,
-    tenant_presence,
-    tunnels,
-)
+from vneter_sdn.compile.links import bridges, edges_of, interfaces, tunnels
+from vneter_sdn.compile.policies import Choice, chosen, wanted
+from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
+from vneter_sdn.compile.ways import tree_distances, ways
 from vneter_sdn.errors import PipelineError
+from vneter_sdn.graph.colours import assign
+from vneter_sdn.graph.route import Route, parse, text
+from vneter_sdn.graph.topology import Observation
+from vneter_sdn.model.colours import colour_of, coloured
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.pace import Breathe, on_and_on
 from vneter_sdn.model.rows import HostRows
-from vneter_sdn.model.snapshot import Delta, Key, Snapshot
+from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot
 from vneter_sdn.pipeline.tables import table_names
 
 ADVERTISED = "Advertised"
@@ -75,9 +81,27 @@ def controller_target(spec: HostSpec, advertised: str) -> str:
     return advertised
 
 
+class Fleet(NamedTuple):
+    """What is asked of the compiler besides the state of bridges."""
+
+    wanted: frozenset[Route]
+    hosts: Mapping[int, str]
+    """Name of the host of each bridge id."""
+
+
+@query
+def fleet(view: View, _: str) -> Fleet:
+    """The one value of its kind."""
+    numbers = view.ask(bridges, None)
+    return Fleet(view.ask(wanted, None), {bridge: host for host, bridge in numbers.items()})
+
+
 def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, Any], str]]:
     """The outputs by kind of subject, and the name of each unit."""
-    outputs: dict[str, tuple[Query[Any, Any], ...]] = {"Host": (host_rows,)}
+    outputs: dict[str, tuple[Query[Any, Any], ...]] = {
+        "Host": (host_rows,),
+        ADVERTISED: (fleet,),
+    }
     names: dict[Query[Any, Any], str] = {}
     for feature in FEATURES:
         for kind, unit in feature.units().items():
@@ -104,6 +128,7 @@ class Compiler:
         self._bridges = Bridges(breathe)
         self._touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
+        self._distances: dict[tuple[str, int], Mapping[str, int]] = {}
 
     def take(self, snapshot: Snapshot, delta: Delta) -> dict[str, frozenset[FlowKey]]:
         """Take in what changed in the store; returns the keys of flows that changed, by host.
@@ -122,8 +147,19 @@ class Compiler:
         """Take in the OpenFlow ports that a host gave its tunnels, by name of the port."""
         return _keys(self.update(tunnel_facts(host, ofports)))
 
+    def observe_ports(self, host: str, ofports: Mapping[str, int]) -> dict[str, frozenset[FlowKey]]:
+        """Take in the OpenFlow ports of a host's bridge, by name of the interface."""
+        return _keys(self.update(port_facts(host, ofports)))
+
+    def observe_links(
+        self, observations: Mapping[str, Observation | None]
+    ) -> dict[str, frozenset[FlowKey]]:
+        """Take in what was seen of links, by name of the edge; None forgets one."""
+        return _keys(self.update(link_facts(observations)))
+
     def update(self, changes: Mapping[Any, Any]) -> dict[str, BridgeDelta]:
         """Take in facts (None deletes); returns what changed, by host."""
+        self._distances.clear()
         changed = self._database.update(changes)
         units = {
             Unit(_NAMES[asked], cast("Key", key)): (before or (), after or ())
@@ -157,6 +193,39 @@ class Compiler:
         if rows is None:
             raise PipelineError(f"Host {host} has no bridge id")
         return rows
+
+    def edges(self, host: str) -> Mapping[str, str]:
+        """Names of the edges out of a host, by name of their interface there."""
+        return dict(interfaces(self._database.value(edges_of, host) or ()))
+
+    def wanted_paths(self) -> frozenset[Route]:
+        """Every path that some policy wants, in the direction whose source sorts first.
+
+        Those that have no colour yet carry nothing. Colours are kept by the store
+        (`model.snapshot.Pools.PATH`) and come back as allocations.
+        """
+        return self._fleet.wanted
+
+    def chosen_paths(self, policy: Key, source: str, target: str) -> Choice | None:
+        """What a policy wants from one host to another; None when it is not about these."""
+        return self._database.value(chosen, (policy, source, target))
+
+    def rank(self, host: str, place: Hashable) -> int:
+        """When a change at a place may be made, see `order.rank`: the lower, the earlier."""
+        return order.rank(host, place, self._distances_of)
+
+    def _distances_of(self, bridge: int, colour: int) -> Mapping[str, int]:
+        target = self._fleet.hosts.get(bridge, "")
+        found = self._distances.get((target, colour))
+        if found is None:
+            found = tree_distances(self._database.value(ways, target) or {}, target, colour)
+            self._distances[target, colour] = found
+        return found
+
+    @property
+    def _fleet(self) -> Fleet:
+        found = self._database.value(fleet, "")
+        return found or Fleet(frozenset(), {})
 
     def hosts(self) -> tuple[str, ...]:
         """Hosts whose bridge should hold something, sorted."""
@@ -210,10 +279,21 @@ def _keys(deltas: Mapping[str, BridgeDelta]) -> dict[str, frozenset[FlowKey]]:
     }
 
 
+class Observed(NamedTuple):
+    """What was seen of a fleet, by host or by name of the edge."""
+
+    tunnels: Mapping[str, Mapping[str, int]] = {}
+    """OpenFlow port of each tunnel port."""
+    ports: Mapping[str, Mapping[str, int]] = {}
+    """OpenFlow port of each interface."""
+    links: Mapping[str, Observation | None] = {}
+
+
 def compile_snapshot(
     snapshot: Snapshot,
     ofports: Mapping[str, Mapping[str, int]] | None = None,
     advertised: str = "",
+    seen: Observed | None = None,
 ) -> Compiler:
     """Compile a whole snapshot from nothing: the oracle of every incremental answer.
 
@@ -221,10 +301,29 @@ def compile_snapshot(
         snapshot: the store.
         ofports: by host, OpenFlow port of each tunnel port, as observed.
         advertised: OpenFlow target for remote hosts.
+        seen: what else was observed.
     """
     compiler = Compiler(advertised)
     found = facts(snapshot, everything(snapshot))
-    for host, ports in (ofports or {}).items():
+    seen = seen or Observed()
+    for host, ports in {**seen.tunnels, **(ofports or {})}.items():
         found |= tunnel_facts(host, ports)
-    compiler.update(found)
+    for host, ports in seen.ports.items():
+        found |= port_facts(host, ports)
+    compiler.update(found | link_facts(seen.links))
+    return compiler
+
+
+def compile_alone(snapshot: Snapshot) -> Compiler:
+    """Compile a snapshot that no fleet stands behind.
+
+    Interfaces nobody has seen are taken to have the number that their name ends in, as ``eth2`` or
+    ``s1-eth2``, and paths without a colour get one.
+    """
+    compiler = Compiler()
+    compiler.update({Fact(GUESSING, ""): True, **facts(snapshot, everything(snapshot))})
+    kept = {parse(v): colour_of(a) for (p, v), a in snapshot.allocations.items() if p == Pools.PATH}
+    for route, colour in assign(kept, compiler.wanted_paths()).items():
+        place_ = (Pools.PATH, text(route))
+        compiler.update({Fact(ALLOCATION, place_): coloured(text(route), colour).owner})
     return compiler

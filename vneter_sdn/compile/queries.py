@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What features read: objects with their allocations, where things are, the graph.
+"""What features read: objects with their allocations, and where things are.
 
 Declared bottom up, for a query may ask only those above it. None stands for an object that does not
 exist or has not been given all its numbers yet; nothing is compiled for it.
@@ -7,10 +7,7 @@ exist or has not been given all its numbers yet; nothing is compiled for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 
 from vneter_sdn.compile.facts import (
@@ -21,15 +18,10 @@ from vneter_sdn.compile.facts import (
     BOUND_AT,
     ENDPOINTS_OF_NETWORK,
     NETWORKS_OF_TENANT,
-    TUNNEL_PORTS,
 )
 from vneter_sdn.compile.query import View, query
-from vneter_sdn.graph.paths import Paths
-from vneter_sdn.graph.topology import Edge, Topology, topology, vertex
 from vneter_sdn.model.addresses import IPAddress, IPNetwork, link_local, mac_number
-from vneter_sdn.model.rows import TunnelPort
 from vneter_sdn.model.snapshot import Key, Pools
-from vneter_sdn.pipeline.locator import tunnel_ofport
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,75 +185,3 @@ def blocks(view: View, network: Key) -> tuple[Block, ...]:
             owner = view.get(ALLOCATION, place_) or "-"
             found.append(Block(ip_network(place_[1]), owner.removeprefix("Host ")))
     return tuple(sorted(found, key=lambda b: (b.prefix.version, b.prefix)))
-
-
-@query
-def the_topology(view: View, _: None) -> Topology:
-    """The graph of all hosts that have a bridge id."""
-    vertices = []
-    for key in view.keys("Host"):
-        bridge = view.ask(bridge_of, key.name)
-        if bridge is not None:
-            vertices.append(vertex(key.name, bridge, view.get("Host", key)))
-    links = {key.name: view.get("Link", key) for key in view.keys("Link")}
-    return topology(vertices, links)
-
-
-@query
-def bridges(view: View, _: None) -> Mapping[str, int]:
-    """Bridge id of every host of the graph: one read, for those that look at many."""
-    return {vertex.host: vertex.bridge for vertex in view.ask(the_topology, None).vertices}
-
-
-@query
-def adjacency(view: View, _: None) -> Mapping[str, Sequence[Edge]]:
-    """Edges out of each host whose tunnel is wanted: those not disabled in both directions."""
-    edges = view.ask(the_topology, None).edges
-    disabled = {(edge.source, edge.target) for edge in edges if edge.disabled}
-    out: dict[str, list[Edge]] = {}
-    for edge in edges:
-        if not (edge.disabled and (edge.target, edge.source) in disabled):
-            out.setdefault(edge.source, []).append(edge)
-    return out
-
-
-@query
-def tunnels(view: View, host: str) -> tuple[TunnelPort, ...]:
-    """The tunnel ports a host should have, by peer."""
-    numbers = view.ask(bridges, None)
-    return tuple(
-        TunnelPort(
-            tunnel_name(edge.target),
-            edge.encapsulation,
-            edge.local_ip,
-            edge.remote_ip,
-            tunnel_ofport(numbers[edge.target]),
-            edge.target,
-        )
-        for edge in view.ask(adjacency, None).get(host, ())
-    )
-
-
-@lru_cache(maxsize=65536)
-def tunnel_name(peer: str) -> str:
-    """Name of the tunnel port to a peer: 14 bytes, within the 15 that Linux allows."""
-    return "vn" + blake2b(peer.encode(), digest_size=6).hexdigest()
-
-
-@query
-def tunnel_ports(view: View, host: str) -> Mapping[str, int]:
-    """OpenFlow port of the tunnel to each peer: as observed, else as requested."""
-    seen: Mapping[str, int] = view.get(TUNNEL_PORTS, host) or {}
-    return {t.peer: seen.get(t.name, t.ofport) for t in view.ask(tunnels, host)}
-
-
-@query
-def paths(view: View, _: None) -> Paths:
-    """The cheapest paths of the graph."""
-    return Paths(view.ask(the_topology, None))
-
-
-@query
-def hops(view: View, target: str) -> Mapping[str, str]:
-    """Next host on the way to a target, from every host that can reach it."""
-    return view.ask(paths, None).next_hops(target)

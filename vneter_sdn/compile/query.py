@@ -165,6 +165,15 @@ class View:
         self._record(memo)
         return cast("V", memo.value)
 
+    @property
+    def before(self) -> Any:
+        """What this query answered when it last ran, or None.
+
+        For one that brings that up to date quicker than it starts anew; its answer must not depend
+        on it.
+        """
+        return None if self._memo.value is _MISSING else self._memo.value
+
     def _record(self, cell: _Cell) -> None:
         self._memo.reads[cell] = None
         cell.readers[self._memo] = None
@@ -357,7 +366,7 @@ class Database:
         for cell in held:
             if cell not in memo.reads:
                 self._forget(cell, memo)
-        if before is _MISSING or before != after:
+        if before is _MISSING or (before is not after and before != after):
             if memo.pinned:
                 self._note(memo)
             memo.value = after

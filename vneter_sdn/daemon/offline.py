@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vneter_sdn.compile.network import Compiler, compile_snapshot
+from vneter_sdn.compile.network import Compiler, compile_alone
 from vneter_sdn.compile.offline import BridgeFiles, render
 from vneter_sdn.errors import IntentError, PipelineError, Problem
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot
@@ -51,7 +51,7 @@ def compile_manifests(documents: Sequence[Any]) -> OfflineResult:
     store.apply(edits, author="offline")
     store.bind(_bindings(store.snapshot()))
     snapshot = store.snapshot()
-    compiler = compile_snapshot(snapshot)
+    compiler = compile_alone(snapshot)
     if compiler.clashes:
         raise PipelineError("; ".join(str(clash) for clash in compiler.clashes))
     return OfflineResult(snapshot, compiler, {h: render(compiler, h) for h in compiler.hosts()})

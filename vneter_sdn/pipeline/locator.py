@@ -18,11 +18,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 COLOURS = 1 << 6
+DEFAULT = 0
+"""The tree of least cost: what everything follows that no path policy is about."""
+FIRST, LAST = 1, 59
+"""Colours that are given to paths, as `graph.colours` says."""
+RED, BLUE = 62, 63
+"""Trees that a packet is moved to where its next link is down; the last leads on from the other."""
+COLOUR_BITS = 6
+COLOUR_OFFSET = 42
+"""Where in an address the colour is."""
 MAX_BRIDGE = 0x6FFF
 """Bridge ids double as tunnel port numbers above `TUNNEL_PORT_BASE`, so they end below 2^15."""
 MAX_SLOT = (1 << 24) - 1
 BRIDGE_MASK = 0xFFFFFF_000000
 """Mask of colour and bridge."""
+COLOUR_MASK = 0xFC << 40
+"""Mask of the colour alone."""
 ANY_COLOUR_MASK = 0x03FFFF_FFFFFF
 """Mask of all but the colour."""
 TUNNEL_PORT_BASE = 0x8000

@@ -16,6 +16,19 @@ EXPIRED = 2000
 UNROUTABLE = 2100
 """Packets that may not leave their network."""
 
+POLICY_BASE = 1000
+"""Path policies: the base plus four times the rank, so that flows of one never meet another's."""
+
+
+def steer(rank: int, step: int) -> int:
+    """Priority of a flow of the path policy that comes ``rank``-th, the least wanted first.
+
+    Args:
+        rank: 0..4094.
+        step: 0..3, within the policy.
+    """
+    return POLICY_BASE + 4 * rank + step
+
 
 def route(prefix_length: int, endpoint: bool = False) -> int:
     """Priority of a route; an endpoint's own route goes before any block."""

@@ -7,6 +7,8 @@
           +--------+--------------+------------------+
           | reason | gateway MAC  | gateway address  |   4 octets (IPv4) or 16 (IPv6)
           +--------+--------------+------------------+
+
+A discovery frame (LLDP) says all there is in itself: its user data is the reason alone.
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.pipeline.reserved import METERS
 
 PUNT_METER = METERS.start
-"""Limits what a bridge may punt, all reasons together."""
+"""Limits what a bridge may punt, discovery frames apart."""
 PUNT_RATE, PUNT_BURST = 100, 100
 """Packets per second, and packets at once."""
-TTL_EXPIRED = 1
+LLDP_METER = METERS.start + 1
+"""Limits the discovery frames a bridge may punt, so that a flood of them silences nothing else."""
+LLDP_RATE, LLDP_BURST = 400, 400
+"""Packets per second, and packets at once."""
+LLDP_LENGTH = 512
+"""Octets of a discovery frame that are punted; ours are shorter."""
+TTL_EXPIRED, LLDP = 1, 2
 _LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
 
 
@@ -39,12 +47,23 @@ class TtlExpired:
         return bytes([TTL_EXPIRED]) + self.gateway_mac.to_bytes(6, "big") + self.gateway.packed
 
 
-def decode(userdata: bytes) -> TtlExpired:
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """An LLDP frame (IEEE 802.1AB) from a port that is no endpoint's."""
+
+    def encode(self) -> bytes:
+        """The user data."""
+        return bytes([LLDP])
+
+
+def decode(userdata: bytes) -> TtlExpired | Discovery:
     """Read user data.
 
     Raises:
-        DecodeError: it is not what `TtlExpired.encode` writes.
+        DecodeError: it is not what an ``encode`` here writes.
     """
+    if userdata == bytes([LLDP]):
+        return Discovery()
     if not userdata or userdata[0] != TTL_EXPIRED:
         raise DecodeError("unknown reason of a punt")
     if len(userdata) not in _LENGTHS:

@@ -66,14 +66,25 @@ class Source(IntEnum):
 
     ENDPOINT = 1
     TUNNEL = 2
+    WIRE = 3
 
 
-SOURCE = RegisterField("source", 0, 0, 3, "where the packet came in: 1 endpoint, 2 tunnel")
+SOURCE = RegisterField("source", 0, 0, 3, "where the packet came in: 1 endpoint, 2 tunnel, 3 wire")
 ROUTED = RegisterField("routed", 0, 4, 4, "1 once the packet crossed from one network to another")
 NETWORK = RegisterField(
-    "network", 1, 0, 23, "VNI of the network the packet is in; the destination's once routed"
+    "network",
+    1,
+    0,
+    23,
+    "VNI of the network the packet is in; the destination's once routed; 0 for "
+    "a packet that came by a wire",
 )
 TENANT = RegisterField("tenant", 2, 0, 19, "tenant id; no lookup by address is made without it")
 OUT_PORT = RegisterField("out_port", 3, 0, 15, "OpenFlow port the packet will leave by")
+ORIGIN = RegisterField(
+    "origin", 4, 0, 23, "VNI of the network the packet started in, on its bridge"
+)
+POLICY = RegisterField("policy", 5, 0, 11, "number of the path policy the packet is under; 0 none")
+COLOUR = RegisterField("colour", 5, 12, 17, "colour of the tree the packet came by; 0 the default")
 
-REGISTERS = (SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT)
+REGISTERS = (SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT, ORIGIN, POLICY, COLOUR)

@@ -3,11 +3,51 @@
 
 Open vSwitch 3.1 takes any group up to 0xffffff00. It announces 0x40000 meters on the userspace
 datapath and accepts higher numbers too; ours stay below what is announced.
+
+A group's number follows from what it is for alone, so nothing has to remember it::
+
+    0x7600_0000 | colour (6) | bridge (15)     next hop of a tree, and its repair
+    0x7800_0000 | policy (12) | bridge (15)    shares of a path policy towards a bridge
 """
 
 from __future__ import annotations
 
-GROUPS = range(0x7600_0000, 0x7700_0000)
+from typing import NamedTuple
+
+GROUPS = range(0x7600_0000, 0x8000_0000)
 """Group numbers this package allocates, and the only ones it ever changes or deletes."""
 METERS = range(0x3_0000, 0x4_0000)
 """Meter numbers this package allocates, and the only ones it ever changes or deletes."""
+TREES, SHARES = 0x7600_0000, 0x7800_0000
+"""First numbers of the two kinds of group."""
+_BRIDGE_BITS = 15
+_BRIDGE = (1 << _BRIDGE_BITS) - 1
+
+
+class Use(NamedTuple):
+    """What a group is for."""
+
+    first: int
+    """`TREES` or `SHARES`."""
+    number: int
+    """The colour of a tree, or the number of a path policy."""
+    bridge: int
+    """Which bridge it leads to."""
+
+
+def tree_group(colour: int, bridge: int) -> int:
+    """The group of the next hop of a tree towards a bridge."""
+    return TREES | colour << _BRIDGE_BITS | bridge
+
+
+def share_group(policy: int, bridge: int) -> int:
+    """The group of a path policy's shares towards a bridge."""
+    return SHARES | policy << _BRIDGE_BITS | bridge
+
+
+def use_of(group: int) -> Use | None:
+    """What a group is for; None when its number is not ours."""
+    if group not in GROUPS:
+        return None
+    first = SHARES if group >= SHARES else TREES
+    return Use(first, (group - first) >> _BRIDGE_BITS, group & _BRIDGE)

@@ -29,7 +29,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
             "ip_dst" if four else "ipv6_dst": int(address),
         }
         last = (setting("eth_dst", here.mac), OUT_PORT.load(at.ofport))
-        yield on(at.host, write("deliver", NORMAL, matched, *last, goto="output"))
+        yield on(at.host, write("deliver", NORMAL, matched, *last, goto="remember"))
 
 
 FEATURE = Feature("deliver", 9, "hands routed packets to endpoints", {"Endpoint": endpoint})

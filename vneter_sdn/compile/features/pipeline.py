@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every bridge holds whoever is on it: the misses of all tables, and the meter of punts."""
+"""What every bridge holds whoever is on it: the misses of all tables, and the meters of punts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from vneter_sdn.compile.queries import bridge_of
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.flow import Meter
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.punts import PUNT_BURST, PUNT_METER, PUNT_RATE
+from vneter_sdn.pipeline.punts import (
+    LLDP_BURST,
+    LLDP_METER,
+    LLDP_RATE,
+    PUNT_BURST,
+    PUNT_METER,
+    PUNT_RATE,
+)
 from vneter_sdn.pipeline.tables import TABLES
 
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
-    """One miss per table, and the meter."""
+    """One miss per table, and the meters."""
     if view.ask(bridge_of, host.name) is not None:
         misses = tuple(table.miss(write.cookie) for table in TABLES)
-        meter = Meter(PUNT_METER, PUNT_RATE, PUNT_BURST)
-        yield Part(frozenset([host.name]), misses, (), (meter,))
+        meters = (
+            Meter(PUNT_METER, PUNT_RATE, PUNT_BURST),
+            Meter(LLDP_METER, LLDP_RATE, LLDP_BURST),
+        )
+        yield Part(frozenset([host.name]), misses, (), meters)
 
 
-FEATURE = Feature("pipeline", 1, "misses of all tables, and the meter of punts", {"Host": bridge})
+FEATURE = Feature("pipeline", 1, "misses of all tables, and the meters of punts", {"Host": bridge})

@@ -29,7 +29,7 @@ from vneter_sdn.model.addresses import IPNetwork
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import Action, DecTtl, Flow, Punt
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.locator import Locator
+from vneter_sdn.pipeline.locator import DEFAULT, Locator
 from vneter_sdn.pipeline.priorities import EXPIRED, UNROUTABLE, route
 from vneter_sdn.pipeline.punts import PUNT_METER, TtlExpired
 from vneter_sdn.pipeline.registers import NETWORK, ROUTED, TENANT
@@ -82,9 +82,9 @@ def _remote(
 ) -> Flow:
     bridge = view.ask(bridge_of, host)
     assert bridge is not None  # whoever is present on a host was found through its bridge
-    there = setting("eth_dst", Locator(0, bridge, to.slot).mac)
+    there = setting("eth_dst", Locator(DEFAULT, bridge, to.slot).mac)
     priority = route(prefix.prefixlen, endpoint)
-    return write("route", priority, _to(to, prefix), *_crossing(to), there, goto="transit")
+    return write("route", priority, _to(to, prefix), *_crossing(to), there, goto="steer")
 
 
 def _to(to: Segment, prefix: IPNetwork) -> Matched:

@@ -22,12 +22,11 @@ from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.queries import Station, bridge_of, place, segment, station
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, PROTO_ICMPV6
+from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, ETH_LLDP, PROTO_ICMPV6
 from vneter_sdn.model.flow import Flow
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.priorities import EXCEPTION, FINAL, HIGH, LOW, NORMAL, OVERRIDE
 
-ETH_LLDP = 0x88CC
 VLAN_PRESENT = 0x1000
 CONTROL_FRAMES = (0x0180C2_000000, 0xFFFFFF_000000)
 """IEEE 802.1Q §8.6.3: destinations that bridges keep to one link, and their neighbours."""

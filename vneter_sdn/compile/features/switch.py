@@ -11,7 +11,7 @@ from vneter_sdn.compile.queries import bridge_of, place, presence, segment, stat
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.locator import Locator
+from vneter_sdn.pipeline.locator import DEFAULT, Locator
 from vneter_sdn.pipeline.priorities import NORMAL
 from vneter_sdn.pipeline.registers import NETWORK, OUT_PORT
 
@@ -39,9 +39,9 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
         return
     matched: Matched = {"reg1": NETWORK.match(network.vni), "eth_dst": here.mac}
     yield on(at.host, write("switch", NORMAL, matched, OUT_PORT.load(at.ofport), goto="output"))
-    there = setting("eth_dst", Locator(0, bridge, here.slot).mac)
+    there = setting("eth_dst", Locator(DEFAULT, bridge, here.slot).mac)
     others = view.ask(presence, here.network) - {at.host}
-    yield on(others, write("switch", NORMAL, matched, there, goto="transit"))
+    yield on(others, write("switch", NORMAL, matched, there, goto="steer"))
 
 
 FEATURE = Feature(

@@ -1,34 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Towards another bridge: one flow per colour and bridge, whatever lives there."""
+"""Towards another bridge: one flow per colour and bridge, whatever lives there.
+
+Where there is another way, the flow leads to a fast-failover group (OpenFlow 1.5.1 §5.10.1) that
+watches the port of the next edge. When that goes down the packet gets the colour of a repair tree
+and leaves by that tree's first edge, with nobody being asked. RED leads on to BLUE, BLUE nowhere:
+a packet changes trees twice at most, so it cannot circle.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
-from vneter_sdn.compile.queries import bridge_of, hops, tunnel_ports
+from vneter_sdn.compile.features.neighbour import setting
+from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer
+from vneter_sdn.compile.links import bridges, edge_ports
 from vneter_sdn.compile.query import View
-from vneter_sdn.model.flow import Output
+from vneter_sdn.compile.ways import Way, ways
+from vneter_sdn.model.flow import Bucket, Flow, Group, GroupAction, Output, SetField
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.locator import BRIDGE_MASK, Locator
+from vneter_sdn.pipeline.locator import BRIDGE_MASK, COLOUR_MASK, Locator
 from vneter_sdn.pipeline.priorities import NORMAL
 from vneter_sdn.pipeline.registers import NETWORK
+from vneter_sdn.pipeline.reserved import tree_group
+
+
+class _Ports(NamedTuple):
+    """A way, by the ports of one bridge: 0 where there is none."""
+
+    port: int
+    colour: int
+    repair: int
 
 
 def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """The way to one bridge, on every other that can reach it."""
-    bridge = view.ask(bridge_of, host.name)
+    bridge = view.ask(bridges, None).get(host.name)
     if bridge is None:
         return
-    matched: Matched = {"eth_dst": (Locator(0, bridge, 0).mac, BRIDGE_MASK)}
-    sources: dict[int, list[str]] = {}
-    for source, following in view.ask(hops, host.name).items():
-        port = view.ask(tunnel_ports, source).get(following)
-        if port is not None:
-            sources.setdefault(port, []).append(source)
-    for port, found in sorted(sources.items()):
-        onward = (NETWORK.copy_to("tun_id"), Output(port))
-        yield on(found, write("transit", NORMAL, matched, *onward))
+    for colour, tree in sorted(view.ask(ways, host.name).items()):
+        sources: dict[_Ports, list[str]] = {}
+        for source, way in tree.items():
+            ports = _ports(way, view.ask(edge_ports, source))
+            if ports is not None:
+                sources.setdefault(ports, []).append(source)
+        for ports, found in sorted(sources.items()):
+            flow, groups = _onward(colour, bridge, ports, write)
+            yield Part(frozenset(found), (flow,), groups)
+
+
+def _ports(way: Way, known: Mapping[str, int]) -> _Ports | None:
+    port, repair = known.get(way.edge, 0), known.get(way.repair, 0)
+    if not port and not repair:
+        return None
+    return _Ports(port, way.colour if repair else 0, repair)
+
+
+def _onward(
+    colour: int, bridge: int, ports: _Ports, write: Writer
+) -> tuple[Flow, tuple[Group, ...]]:
+    matched: Matched = {"eth_dst": (Locator(colour, bridge, 0).mac, BRIDGE_MASK)}
+    tunnelled = NETWORK.copy_to("tun_id")
+    if not ports.repair:
+        return write("transit", NORMAL, matched, tunnelled, Output(ports.port)), ()
+    # A repair may lead back to where the packet came from, which only a packet from nowhere may.
+    anew = setting("in_port", 0)
+    moved = SetField("eth_dst", Locator(ports.colour, 0, 0).mac & COLOUR_MASK, COLOUR_MASK)
+    repaired = Bucket((moved, Output(ports.repair)), watch_port=ports.repair)
+    first = (Bucket((Output(ports.port),), watch_port=ports.port),) if ports.port else ()
+    group = Group(tree_group(colour, bridge), "ff", (*first, repaired))
+    flow = write("transit", NORMAL, matched, tunnelled, anew, GroupAction(group.group))
+    return flow, (group,)
 
 
 FEATURE = Feature("transit", 10, "towards other bridges, by locator", {"Host": target})
