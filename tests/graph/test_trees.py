@@ -131,6 +131,34 @@ def assert_step(step, world, old):
         assert step.changed.get(target, frozenset()) == differ
 
 
+def repairs(trees):
+    return {target: trees.redundant(target) for target in trees.standing.vertices}
+
+
+@given(graphs(), graphs(), graphs(), st.booleans())
+@settings(deadline=None)
+def test_repairs_go_by_the_standing_graph(first, second, standing, apart):
+    trees = Trees(first, standing if apart else None)
+    before = repairs(trees)
+    after = trees.updated(second, standing if apart else None).trees
+    assert repairs(after) == repairs(Trees(standing if apart else second))
+    assert all(after.redundant(t) is before[t] for t in standing.vertices if apart)
+
+
+def test_repairs_stay_the_same_value_while_nothing_they_go_by_changes():
+    line = [*both("ab"), *both("bc"), *both("ca")]
+    trees = Trees(graph(*line, hosts="abc"))
+    before = repairs(trees)
+    same = trees.updated(graph(*line, hosts="abc")).trees
+    assert all(same.redundant(target) is before[target] for target in "abc")
+    slower = [replace(e, latency=1.0) if e.name == "a>b" else e for e in line]
+    after = same.updated(graph(*slower, hosts="abc")).trees
+    assert repairs(after) == repairs(Trees(graph(*slower, hosts="abc"))) != before
+    dearer = [replace(e, cost=9) if e.name == "a>b" else e for e in slower]
+    again = after.updated(graph(*dearer, hosts="abc")).trees
+    assert repairs(again) == repairs(Trees(graph(*dearer, hosts="abc")))
+
+
 edits = st.lists(
     st.tuples(
         st.integers(0, 200),

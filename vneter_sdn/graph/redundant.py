@@ -17,6 +17,7 @@ Only edges count that are usable both ways.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from math import inf, isfinite
 
@@ -39,6 +40,10 @@ class Redundant:
     red: Mapping[str, Edge]
     """By host: the edge it takes."""
     blue: Mapping[str, Edge]
+    _known: dict[tuple[str, str], tuple[int, Edge] | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """By host and name of the edge that fails: the repair when everything is allowed."""
 
     def path(self, colour: int, host: str) -> Iterator[Edge]:
         """The edges from a host to the target; none when it has no way. Colour is RED or BLUE."""
@@ -51,6 +56,16 @@ class Redundant:
         self, host: str, primary: Edge, allowed: Callable[[Edge], bool] = anything
     ) -> tuple[int, Edge] | None:
         """See `trees.Trees.repair`. O(length of the paths), squared where not all is allowed."""
+        if allowed is not anything:
+            return self._repair(host, primary, allowed)
+        asked = host, primary.name
+        if asked not in self._known:
+            self._known[asked] = self._repair(host, primary, allowed)
+        return self._known[asked]
+
+    def _repair(
+        self, host: str, primary: Edge, allowed: Callable[[Edge], bool]
+    ) -> tuple[int, Edge] | None:
         lesser = None
         for colour, tree in ((RED, self.red), (BLUE, self.blue)):
             first = tree.get(host)
@@ -109,6 +124,12 @@ class Blocks:
         for block in blocks(neighbours):
             for member in block.neighbours:
                 self._of[member].append(block)
+
+    def renewed(self, arrays: Arrays) -> Blocks:
+        """The same parts of a graph with the same hosts, names of edges and weights."""
+        found = copy(self)
+        found.arrays = arrays
+        return found
 
     def towards(self, target: str) -> Redundant:
         """The trees towards a host; empty for one that is not there."""
