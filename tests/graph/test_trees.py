@@ -242,14 +242,16 @@ def test_odd_graphs():
     assert hops(free, "a") == {"b": "b>a", "c": "c>b"}
 
 
-@given(st.lists(st.integers(3, 9), min_size=12, max_size=12))
+@given(st.lists(st.sampled_from([3, 3, 4, 6, 6, 7, 9]), min_size=12, max_size=12))
 @settings(deadline=None)
-def test_a_full_mesh_is_not_searched_and_comes_out_the_same(costs):
+def test_a_full_mesh_comes_out_the_same_searched_or_not(costs):
     pairs = list(itertools.permutations("abcd", 2))
     mesh = [edge(*pair, cost=cost) for pair, cost in zip(pairs, costs, strict=True)]
-    quick = Trees(graph(*mesh, hosts="abcd"))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(distances, "_direct", None)
-        patched.setattr(distances, "_DENSE", 1000)
-        slow = Trees(graph(*mesh, hosts="abcd"))
-        assert all(hops(quick, target) == hops(slow, target) for target in "abcd")
+    found = []
+    for patch in ({"_MOST": 1, "_searched": None}, {"_DENSE": 1000, "_direct": None}):
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in patch.items():
+                patched.setattr(distances, name, value)
+            trees = Trees(graph(*mesh, hosts="abcd"))
+            found.append({target: hops(trees, target) for target in "abcd"})
+    assert found[0] == found[1]
