@@ -43,7 +43,20 @@ def _map(placed: Mapping[str, Point]) -> dict[str, Point]:
         return dict(placed)
     middle = sum(y for _, y in placed.values()) / len(placed)
     shrink = max(0.1, math.cos(math.radians(middle)))
-    return {name: (x * shrink, y) for name, (x, y) in placed.items()}
+    names = sorted(placed)
+    across = _spread([placed[name][0] * shrink for name in names])
+    up = _spread([placed[name][1] for name in names])
+    return dict(zip(names, zip(across, up, strict=True), strict=True))
+
+
+def _spread(values: Sequence[float]) -> list[float]:
+    """Half where they are and half where they rank: order stays, crowds part, gaps shrink."""
+    least, most = min(values), max(values)
+    ranks = {value: rank for rank, value in enumerate(sorted(set(values)))}
+    if len(ranks) < 2:
+        return list(values)
+    step = (most - least) / (len(ranks) - 1)
+    return [(value + least + ranks[value] * step) / 2 for value in values]
 
 
 def _beside(
@@ -86,7 +99,7 @@ def _apart(points: Mapping[str, Point], step: float) -> dict[str, Point]:
 
 
 def _layers(atlas: Atlas, neighbours: Mapping[str, Sequence[str]]) -> dict[str, Point] | None:
-    """Layers by the distance from hosts; None when two of one layer are linked, or none is far."""
+    """Layers by the distance from hosts; None when many of one layer are linked, or none is far."""
     level = dict.fromkeys(atlas.end_hosts, 0)
     edge, depth = list(level), 0
     while edge:
@@ -95,7 +108,13 @@ def _layers(atlas: Atlas, neighbours: Mapping[str, Sequence[str]]) -> dict[str, 
         level.update(dict.fromkeys(edge, depth))
     if len(level) < len(neighbours) or depth < 3:
         return None
-    if any(level[name] == level[near] for name in neighbours for near in neighbours[name]):
+    beside = [
+        (name, near)
+        for name in neighbours
+        for near in neighbours[name]
+        if level[name] == level[near]
+    ]
+    if len(beside) * 10 > sum(map(len, neighbours.values())):
         return None
     rows: defaultdict[int, list[str]] = defaultdict(list)
     for name in (*atlas.end_hosts, *atlas.switches):
@@ -107,6 +126,8 @@ def _layers(atlas: Atlas, neighbours: Mapping[str, Sequence[str]]) -> dict[str, 
         gap = width / len(row)
         for index, name in enumerate(row):
             points[name] = ((index + 0.5) * gap, number * width / 6)
+        if any(abs(row.index(a) - row.index(b)) > 1 for a, b in beside if a in row and b in row):
+            return None
     return points
 
 

@@ -16,6 +16,8 @@ _WIDTH, _MARGIN, _LEGEND = 1200.0, 90.0, 34.0
 _LEAST_HEIGHT, _MOST_HEIGHT = 320.0, 900.0
 _LABELLED = 80
 """Links up to which each has its capacity and latency beside it; all have them as a tooltip."""
+_ROOM = 90
+"""Pixels a link has to be long for that."""
 _UNKNOWN = "#8b93a1"
 _COLOURS = ((0.5, "#2e9e5b"), (0.75, "#d9a514"), (0.9, "#e06c1f"), (math.inf, "#c8262c"))
 """Utilisation below which a link has a colour."""
@@ -100,7 +102,7 @@ def _links(atlas: Atlas, points: Mapping[str, Point]) -> Iterator[str]:
             f"<title>{escape(_tooltip(line))}</title></path>"
         )
         facts = " · ".join(filter(None, (capacity(edge), latency(edge))))
-        if facts and len(drawn) <= _LABELLED:
+        if facts and len(drawn) <= _LABELLED and across >= _ROOM:
             yield f'<text class="fact" x="{x:.1f}" y="{y - 3:.1f}">{escape(facts)}</text>'
 
 
