@@ -36,6 +36,20 @@ def test_compile_for_people(capsys):
     assert [len(line.split()) for line in lines] == [7] * 5
 
 
+def test_graph_as_json(capsys):
+    assert rows_of(capsys, "graph", "--json", "--nodes", "45") == [
+        f"graph/{shape}/45/{what}"
+        for shape in ("wan", "fat-tree")
+        for what in (
+            "one-link",
+            "one-link-worst",
+            "one-link-networkx-sampled",
+            "one-link-anew",
+            "anew-networkx-sampled",
+        )
+    ]
+
+
 @pytest.mark.fleet
 def test_system_as_json(capsys):
     if os.geteuid():
