@@ -135,6 +135,12 @@ def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> li
         if edit.key in draft.objects:
             continue
         current = draft.snapshot.objects.get(edit.key)
+        if edit.verb == "delete" and current is None and _is_found(draft, edit.key):
+            text = "was found, not declared, so there is nothing to delete; to keep paths off it, "
+            text += "apply a Link of this name with disabled: true"
+            problems.append(Problem(str(edit.key), "", "NotDeclared", text))
+            draft.broken.add(edit.key)
+            continue
         _precondition(edit, current)
         if edit.verb == "delete":
             draft.put(edit.key, None)
@@ -153,6 +159,11 @@ def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> li
             draft.put(edit.key, _stamped(draft, given, current))
             touched.append(edit.key)
     return touched
+
+
+def _is_found(draft: Draft, key: Key) -> bool:
+    """Whether this is a link that has a status and no object."""
+    return key.kind == "Link" and key in draft.snapshot.statuses
 
 
 def _precondition(edit: Change, current: Object | None) -> None:

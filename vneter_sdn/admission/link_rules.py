@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
-from itertools import product
+
+import msgspec
 
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import canonical, wire_ends
 from vneter_sdn.admission.host_rules import link_limit, too_large
 from vneter_sdn.errors import Problem
+from vneter_sdn.graph.topology import edge_of, vertex
 from vneter_sdn.model.encapsulation import payload_limit
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
 from vneter_sdn.model.snapshot import Key, Object
@@ -79,9 +81,10 @@ def addresses_of_hosts(stored: Object, draft: Draft) -> Iterator[Problem]:
 def unique(stored: Object, draft: Draft) -> Iterator[Problem]:
     """Each direction of a tunnel or wire has one link object at most. O(links of the pair)."""
     spec: LinkSpec = stored.spec
+    place = _place(draft, spec)
     for key in draft.lookup.others("pair", (spec.source, spec.target), stored.key):
         other = draft.object(key)
-        if other is not None and _place(draft, other.spec) == _place(draft, spec):
+        if other is not None and _place(draft, other.spec) == place:
             text = f"{key} already describes this {spec.medium} in this direction; change that one"
             yield Problem(str(stored.key), "", "LinkExists", text)
             return
@@ -107,7 +110,7 @@ def directions_agree(stored: Object, draft: Draft) -> Iterator[Problem]:
         theirs = other.spec.encapsulation if other else None
         if not theirs or not spec.encapsulation or theirs == spec.encapsulation:
             continue
-        if other and _place(draft, other.spec)[::-1] == _place(draft, spec):
+        if other and edge_asked(draft, _turned(other.spec)) == edge_asked(draft, spec):
             text = f"{key}, the other direction, is {theirs}; the two ends of a tunnel agree"
             yield Problem(str(stored.key), "spec.encapsulation", "EncapsulationDiffers", text)
 
@@ -140,20 +143,31 @@ def _host(draft: Draft, name: str) -> HostSpec | None:
     return stored.spec if stored else None
 
 
-def _place(draft: Draft, spec: LinkSpec) -> tuple[object, object]:
-    """What tells a link from others between the same hosts: the ends, at the source and target."""
-    if spec.medium == "wire":
-        return spec.source_port, spec.target_port
-    pairs = product(
-        _addresses(draft, spec.source, spec.source_address),
-        _addresses(draft, spec.target, spec.target_address),
-    )
-    return next((pair for pair in pairs if len({":" in end for end in pair}) == 1), ("", ""))
-
-
-def _addresses(draft: Draft, host: str, given: str | None) -> list[str]:
-    """The tunnel address that is given, else all of the host, the preferred first."""
-    found = _host(draft, host)
-    return [
-        canonical(text) for text in ([given] if given else found.tunnel_addresses if found else ())
+def edge_asked(draft: Draft, spec: LinkSpec) -> str | None:
+    """Name of the edge that a link is about; None when there is none."""
+    ends = [
+        vertex(name, 0, host) for name in (spec.source, spec.target) if (host := _host(draft, name))
     ]
+    try:
+        return edge_of(spec, *ends) if len(ends) == 2 else None
+    except ValueError:  # a malformed address, which another rule reports
+        return None
+
+
+def _place(draft: Draft, spec: LinkSpec) -> object:
+    """What tells a link from others between its hosts: its edge, or else how it is written."""
+    written = spec.medium, spec.source_address, spec.target_address
+    return edge_asked(draft, spec) or written
+
+
+def _turned(spec: LinkSpec) -> LinkSpec:
+    """The same link, described from its other end."""
+    return msgspec.structs.replace(
+        spec,
+        source=spec.target,
+        target=spec.source,
+        source_port=spec.target_port,
+        target_port=spec.source_port,
+        source_address=spec.target_address,
+        target_address=spec.source_address,
+    )

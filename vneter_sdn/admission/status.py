@@ -20,21 +20,42 @@ Fields = dict[str, Any]
 def status_of(snapshot: Snapshot, key: Key) -> Fields:
     """The status of an object as plain JSON values; empty when there is no such object.
 
+    Links that were found have one without being declared.
+
     O(size of the answer) for an `IndexedSnapshot`, which is what stores hand out.
     """
     stored = snapshot.objects.get(key)
     if stored is None:
-        return {}
+        return _found(snapshot, key)
     draft = Draft(snapshot, 0.0)
     held = allocation.held_by(draft, str(key))
     reported = snapshot.statuses.get(key)
     fields: Fields = dict(reported.details) if reported else {}
+    if key.kind == "Link":
+        fields.setdefault("origin", "declared")
     view = _VIEWS.get(key.kind)
     if view is not None:
         fields.update(view(draft, stored, held))
     fields["observedRevision"] = reported.observed_revision if reported else 0
     fields["conditions"] = [_json(condition) for condition in conditions_of(snapshot, key)]
     return fields
+
+
+def _found(snapshot: Snapshot, key: Key) -> Fields:
+    """The status of a link that was found and not declared: what was reported, and no more."""
+    reported = snapshot.statuses.get(key) if key.kind == "Link" else None
+    if reported is None:
+        return {}
+    told = [_json(condition) for condition in reported.conditions]
+    if not any(condition.type == "Ready" for condition in reported.conditions):
+        told = [_json(Condition("Ready", "Unknown", "Pending", "not yet reported")), *told]
+    return {**reported.details, "observedRevision": 0, "conditions": told}
+
+
+def found_links(snapshot: Snapshot) -> list[Key]:
+    """Links that were found and not declared, sorted. O(statuses)."""
+    found = (key for key in snapshot.statuses if key.kind == "Link")
+    return sorted(key for key in found if key not in snapshot.objects)
 
 
 def conditions_of(snapshot: Snapshot, key: Key) -> tuple[Condition, ...]:

@@ -74,6 +74,8 @@ def cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return ",".join(f"{name}={cell(one)}" for name, one in value.items()) or "-"
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
     return "-" if value is None or value == "" else str(value)
 
 
@@ -108,7 +110,11 @@ def prose(item: Manifest) -> str:
     ]
     if metadata.get("created"):
         lines.append(f"  created: {metadata['created']} ({age(metadata['created'])} ago)")
-    lines.append(f"  last changed in revision {metadata.get('revision', 0)}")
+    lines.append(
+        f"  last changed in revision {metadata['revision']}"
+        if metadata.get("revision")
+        else "  found, not declared: what it could be declared as is below"
+    )
     lines += ["", "Asked for:", *_nested(item["spec"])]
     status = dict(item.get("status", {}))
     conditions = status.pop("conditions", ())

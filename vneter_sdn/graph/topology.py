@@ -353,6 +353,27 @@ def _meant(link: LinkSpec, one: Vertex, other: Vertex, usual: list[Ranks]) -> Ra
     return next(((i, j) for i in near for j in far if family[i] == there[j]), None)
 
 
+def edge_of(link: LinkSpec, one: Vertex, other: Vertex) -> str | None:
+    """Name of the edge that a link is about, from its source to its target.
+
+    None when there is no such edge: addresses that do not fit, a wire without both ports.
+
+    Args:
+        link: from ``one`` to ``other``.
+        one: the host at its source.
+        other: the host at its target.
+    """
+    if link.medium == "wire":
+        if link.source_port is None or link.target_port is None:
+            return None
+        return wire_edge(one.host, link.source_port, other.host, link.target_port)
+    usual = _usual_of(one, other, {v.host: _families(v) for v in (one, other)})
+    meant = _meant(link, one, other, usual)
+    if meant is None:
+        return None
+    return tunnel_edge(one.host, other.host, (0, 0) if meant == usual[0] else meant)
+
+
 def _ranks(at: Vertex, address: str | None) -> list[int]:
     """Ranks of an address of a host; of all when none is named."""
     if address is None:

@@ -454,7 +454,7 @@ KINDS: dict[str, Kind] = {
                 ("USED", "status.utilisation"),
             ),
             (
-                ("CAPACITY", "spec.capacityMbps"),
+                ("CAPACITY", "status.capacityMbps"),
                 ("PORTS", "status.ports"),
                 ("ORIGIN", "status.origin"),
             ),

@@ -16,6 +16,7 @@ import msgspec
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind
+from vneter_sdn.model.links import found_link
 from vneter_sdn.model.snapshot import Key, Object
 from vneter_sdn.store.port import Applied, Edit
 
@@ -66,6 +67,21 @@ def manifest_of(stored: Object, status: Mapping[str, Any] | None = None) -> dict
     if status is not None:
         manifest["status"] = dict(status)
     return manifest
+
+
+def found_manifest(key: Key, status: Mapping[str, Any]) -> dict[str, Any]:
+    """A link that was found and not declared, as people read it.
+
+    Its spec is the one that would declare it: applied as it is, it changes nothing that counts.
+    """
+    spec = found_link(status)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": key.kind,
+        "metadata": {"name": key.name},
+        "spec": spec_values(spec) if spec else {},
+        "status": dict(status),
+    }
 
 
 def spec_values(spec: Any) -> dict[str, Any]:

@@ -97,6 +97,8 @@ _FIXED = (
     ),
     Route("GET", "/v1/status", "status", "Counts per kind, hosts, and what is not ready.",
           answer="Summary"),
+    Route("GET", "/v1/topology", "topology", "The graph: hosts, and links in each direction.",
+          answer="Topology"),
     Route("GET", "/v1/snapshot", "snapshot", "Everything stored, at one instant.",
           answer="Snapshot"),
     Route("GET", "/openapi.json", "openapi", "This description."),

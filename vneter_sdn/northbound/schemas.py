@@ -149,6 +149,59 @@ class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
     not_ready_omitted: Annotated[int, Meta(description="How many more there are.")]
 
 
+class TopologyVertex(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A host's bridge in the graph."""
+
+    host: str
+    bridge: Annotated[int, Meta(description="Bridge id.")]
+    addresses: Annotated[list[str], Meta(description="Of tunnels, the preferred first.")]
+    encapsulation: str
+    site: str
+    region: str
+    tags: list[str]
+    drained: bool
+
+
+class TopologyEdge(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One direction of a link. What is not known is null."""
+
+    name: Annotated[str, Meta(description="h1>h2, h1#1>h2#1, s1:eth1>s2:eth2.")]
+    reverse: Annotated[str, Meta(description="Name of the edge the other way.")]
+    link: Annotated[str, Meta(description="Name of the link, both directions, when not declared.")]
+    source: str
+    target: str
+    medium: Annotated[str, Meta(description="tunnel or wire.")]
+    cost: int
+    latency: Annotated[float | None, Meta(description="One way, in milliseconds.")]
+    loss: Annotated[float, Meta(description="0 to 1.")]
+    loss_declared: Annotated[bool, Meta(description="Whether loss is declared, not measured.")]
+    capacity: Annotated[float | None, Meta(description="Mbit/s.")]
+    reserved: Annotated[float, Meta(description="Mbit/s that reservations hold.")]
+    residual: Annotated[float | None, Meta(description="Mbit/s that reservations leave.")]
+    utilisation: Annotated[float | None, Meta(description="Share of the capacity, 0 to 1.")]
+    price: Annotated[float, Meta(description="Per gigabyte.")]
+    mtu: int | None
+    encrypted: bool
+    tags: list[str]
+    risks: Annotated[list[str], Meta(description="Shared-risk groups.")]
+    encapsulation: str
+    local_ip: str
+    remote_ip: str
+    port: Annotated[str, Meta(description="Interface at the source.")]
+    disabled: bool
+    drained: bool
+    up: bool
+    usable: Annotated[bool, Meta(description="Up and not disabled.")]
+
+
+class Topology(Struct, frozen=True, kw_only=True):
+    """The graph that paths are computed on."""
+
+    revision: int
+    vertices: list[TopologyVertex]
+    edges: list[TopologyEdge]
+
+
 class Health(Struct, frozen=True, kw_only=True):
     """Whether the server can do its work."""
 
@@ -160,6 +213,7 @@ class Health(Struct, frozen=True, kw_only=True):
 _ENVELOPES = (
     Metadata, Reference, Apply, Applied, Condition, FieldProblem, ProblemDetails,
     Revision, RevisionList, Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
+    TopologyVertex, TopologyEdge, Topology,
 )  # fmt: skip
 
 

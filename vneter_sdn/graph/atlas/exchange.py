@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -44,7 +45,7 @@ def topology_of(document: Mapping[str, Any], source: str = "topology") -> Topolo
 
 
 def _json(part: Vertex | Edge) -> dict[str, Any]:
-    return {_camel(one.name): _plain(getattr(part, one.name)) for one in fields(part)}
+    return {key: _plain(getattr(part, name)) for name, key in _names(type(part)).items()}
 
 
 def _plain(value: Any) -> Any:
@@ -52,8 +53,14 @@ def _plain(value: Any) -> Any:
 
 
 def _part(kind: type[_Part], said: Mapping[str, Any]) -> _Part:
-    known = {one.name: _camel(one.name) for one in fields(kind)}
+    known = _names(kind)
     return msgspec.convert({name: said[key] for name, key in known.items() if key in said}, kind)
+
+
+@cache
+def _names(kind: type[Vertex] | type[Edge]) -> Mapping[str, str]:
+    """How JSON names each attribute."""
+    return {one.name: _camel(one.name) for one in fields(kind)}
 
 
 def _camel(name: str) -> str:

@@ -47,6 +47,7 @@ def create_app(store: Store, settings: Settings, *, core_alive: CoreAlive = _unk
         "list": objects.list, "listAll": objects.list, "create": objects.create,
         "get": objects.get, "put": objects.put, "delete": objects.delete, "apply": objects.apply,
         "revisions": service.revisions, "status": service.status, "snapshot": service.snapshot,
+        "topology": service.topology,
         "openapi": service.openapi, "healthz": service.healthz, "readyz": service.readyz,
         "metrics": service.metrics,
     }  # fmt: skip

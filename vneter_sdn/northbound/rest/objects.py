@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from flask import Response
 
-from vneter_sdn.admission.status import status_of
+from vneter_sdn.admission.status import found_links, status_of
 from vneter_sdn.errors import IntentError, NotFound, Problem
 from vneter_sdn.model.kinds import API_VERSION, Kind
 from vneter_sdn.model.snapshot import Key, Snapshot
@@ -39,13 +39,16 @@ class Objects:
         kind = _kind(route)
         selector = parse_selector(requests.query(route).get("labelSelector", ""))
         snapshot = self._store.snapshot()
-        items = [
-            resources.manifest_of(stored, status_of(snapshot, key))
-            for key, stored in sorted(snapshot.objects.items())
+        keys = [
+            key
+            for key, stored in snapshot.objects.items()
             if key.kind == kind.name
             and (not tenant or key.tenant == tenant)
             and selector.selects(stored.labels)
         ]
+        if kind.name == "Link" and selector.selects({}):
+            keys += found_links(snapshot)
+        items = [_manifest(snapshot, key) for key in sorted(keys)]
         return json_answer(
             {
                 "apiVersion": API_VERSION,
@@ -213,10 +216,12 @@ def _placed(
 
 
 def _manifest(snapshot: Snapshot, key: Key) -> dict[str, Any]:
-    stored = snapshot.objects.get(key)
-    if stored is None:
-        raise NotFound(f"there is no {key}")
-    return resources.manifest_of(stored, status_of(snapshot, key))
+    stored, status = snapshot.objects.get(key), status_of(snapshot, key)
+    if stored is not None:
+        return resources.manifest_of(stored, status)
+    if status:
+        return resources.found_manifest(key, status)
+    raise NotFound(f"there is no {key}")
 
 
 def _kind(route: Route) -> Kind:

@@ -11,7 +11,7 @@ from flask import Response
 
 from vneter_sdn import __version__
 from vneter_sdn.errors import Problem, StoreUnavailable
-from vneter_sdn.northbound import openapi
+from vneter_sdn.northbound import openapi, topology
 from vneter_sdn.northbound.exports import export
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
@@ -30,6 +30,7 @@ class Service:
 
     def __init__(self, store: Store, metrics: Metrics, core_alive: CoreAlive) -> None:
         self._store, self._metrics, self._core_alive = store, metrics, core_alive
+        self._topology = topology.View()
 
     def revisions(self, route: Route) -> Response:
         """The journal, newest first."""
@@ -56,6 +57,11 @@ class Service:
                 **summary,
             }
         )
+
+    def topology(self, route: Route) -> Response:
+        """The graph."""
+        requests.query(route)
+        return json_answer(self._topology.of(self._store.snapshot()))
 
     def snapshot(self, route: Route) -> Response:
         """Everything stored."""
