@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,7 +44,7 @@ def topology_of(document: Mapping[str, Any], source: str = "topology") -> Topolo
 
 
 def _json(part: Vertex | Edge) -> dict[str, Any]:
-    return {key: _plain(getattr(part, name)) for name, key in _names(type(part)).items()}
+    return {key: _plain(getattr(part, name)) for name, key in _NAMES[type(part)].items()}
 
 
 def _plain(value: Any) -> Any:
@@ -53,15 +52,15 @@ def _plain(value: Any) -> Any:
 
 
 def _part(kind: type[_Part], said: Mapping[str, Any]) -> _Part:
-    known = _names(kind)
+    known = _NAMES[kind]
     return msgspec.convert({name: said[key] for name, key in known.items() if key in said}, kind)
-
-
-@cache
-def _names(kind: type[Vertex] | type[Edge]) -> Mapping[str, str]:
-    """How JSON names each attribute."""
-    return {one.name: _camel(one.name) for one in fields(kind)}
 
 
 def _camel(name: str) -> str:
     return _HUMP.sub(lambda match: match[1].upper(), name)
+
+
+_NAMES: dict[type[Any], dict[str, str]] = {
+    kind: {one.name: _camel(one.name) for one in fields(kind)} for kind in (Vertex, Edge)
+}
+"""How JSON names each attribute."""
