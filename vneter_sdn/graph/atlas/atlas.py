@@ -50,7 +50,7 @@ class Atlas:
         return node.label if node and node.label else name
 
     def known_as(self, name: str) -> str:
-        """What a node is called in answers: its label, as the file has it, where no other has it."""
+        """What a node is called in answers: its label, where no other node has it."""
         label = self.label(name)
         everyone = (*self.end_hosts, *self.switches)
         alike = [node for node in everyone if label in (node, self.label(node))]
@@ -71,7 +71,7 @@ class Atlas:
             [name for name in everyone if self.label(name) == text],
             [name for name in everyone if name in self.nodes and self.nodes[name].id == text],
             [name for name in everyone if self.label(name).casefold() == said],
-            [name for name in everyone if name == slug(text)],
+            [name for name in everyone if slug(text) in {name, slug(self.label(name))} - {""}],
         ):
             if len(called) > 1:
                 message = f"is the label of {', '.join(called)}: use one of these names"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -134,8 +133,15 @@ def _flow(value: Any) -> str:
         return _decimal(value)
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-        return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
+        return value if plain else f'"{"".join(map(_escaped, value))}"'
     return str(value)
+
+
+def _escaped(letter: str) -> str:
+    """A character between double quotes, as every YAML reads it."""
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() else f"\\U{ord(letter):08X}"
 
 
 def _decimal(number: float) -> str:
