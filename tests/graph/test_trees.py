@@ -217,6 +217,19 @@ def test_what_did_not_change_is_the_same_value():
     assert again.trees.next_hops("a") is before["a"]
 
 
+@pytest.mark.parametrize("cheaper", [{"a>b"}, {"b>d"}, {"b>x"}, {"x>d"}])
+def test_a_way_that_becomes_as_good_and_is_preferred_is_taken(cheaper):
+    """Beside the edge that changed, behind it and far behind it."""
+    ways = [*both("ab"), *both("bx"), *both("xd"), *both("ac"), *both("cd", cost=2)]
+    ways += both("bd", cost=2 if cheaper == {"b>d"} else 9)
+    dear = cheaper | ({"b>x"} if cheaper == {"b>d"} else set())
+    before = [replace(e, cost=e.cost + 1) if e.name in dear else e for e in ways]
+    after = [replace(e, cost=e.cost + 1) if e.name in dear - cheaper else e for e in ways]
+    trees = Trees(graph(*before, hosts="abcdx"))
+    assert hops(trees, "d")["a"] == "a>c"
+    assert hops(trees.updated(graph(*after, hosts="abcdx")).trees, "d")["a"] == "a>b"
+
+
 def test_what_is_drained_is_used_where_there_is_no_other_way():
     ring = [*both("ab"), *both("bc"), *both("cd", cost=90), *both("ad", cost=90)]
     assert hops(Trees(graph(*ring, hosts="abcd")), "c") == {"a": "a>b", "b": "b>c", "d": "d>c"}
