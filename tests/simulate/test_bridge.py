@@ -12,6 +12,7 @@ from vneter_sdn.model.flow import (
     IN_PORT,
     BridgeState,
     Bucket,
+    Conntrack,
     DecTtl,
     Flow,
     Group,
@@ -183,3 +184,57 @@ def test_lookup_agrees_with_reading_every_flow(seed):
         top = max((f.priority for f in hits), default=0)
         found = datapath.matching(0, fields)
         assert set(found) == {f for f in hits if f.priority == top}
+
+
+def test_fast_failover_sees_only_what_a_bucket_watches():
+    """A bucket whose own port is down but not watched is taken, and its packet lost."""
+    surroundings = Surroundings(live=lambda port: port != 2)
+    buckets = (Bucket((Output(2),), watch_port=5), Bucket((Output(3),), watch_port=3))
+    assert ports(in_group("ff", *buckets, surroundings=surroundings)) == [2, 9]
+
+
+@pytest.mark.parametrize(("dead", "expected"), [((), 2), ((5,), 2), ((5, 6), 3), ((5, 6, 3), None)])
+def test_fast_failover_watches_groups_through_their_buckets(dead, expected):
+    inner = Group(2, "ff", (Bucket((Output(2),), watch_port=5), Bucket((Output(2),), watch_port=6)))
+    outer = Group(
+        1, "ff", (Bucket((GroupAction(2),), watch_group=2), Bucket((Output(3),), watch_port=3))
+    )
+    state = bridge(Flow(0, 1, (), (GroupAction(1),)), groups=(outer, inner))
+    result = run(state, PING, Surroundings(live=lambda port: port not in dead))
+    assert ports(result) == ([expected] if expected else [])
+    assert reasons(result) == ([] if expected else ["group"])
+
+
+def test_groups_that_watch_each_other_are_dead():
+    groups = (
+        Group(1, "ff", (Bucket((Output(2),), watch_group=2),)),
+        Group(2, "ff", (Bucket((Output(3),), watch_group=1),)),
+    )
+    state = bridge(Flow(0, 1, (), (GroupAction(1),)), groups=groups)
+    assert reasons(run(state, PING)) == ["group"]
+
+
+def test_a_packet_goes_back_where_it_came_from_once_its_port_is_forgotten():
+    port = PING["in_port"]
+    zero = SetField("in_port", 0, 0xFFFFFFFF)
+    assert reasons(run(bridge(Flow(0, 1, (), (Output(port),))), PING)) == ["in_port"]
+    assert ports(run(bridge(Flow(0, 1, (), (zero, Output(port)))), PING)) == [port]
+    assert reasons(run(bridge(Flow(0, 1, (), (zero, Output(IN_PORT)))), PING)) == ["no_port"]
+
+
+def test_a_packet_that_is_tracked_for_ever_stops():
+    again = Flow(0, 1, match(eth_type=0x800), (Conntrack(table=0),))
+    result = run(bridge(again), PING)
+    assert reasons(result) == ["limit"]
+    assert len(result.trail) == 7
+
+
+def test_tracking_shows_only_in_the_table_it_goes_on_in():
+    track = Flow(0, 1, match(eth_type=0x800), (Conntrack(commit=True, zone=5, table=1), Output(2)))
+    state = bridge(track, Flow(1, 1, match(ct_zone=5, ct_state=(0x21, 0x21)), (Output(3),)))
+    result = run(state, PING)
+    assert ports(result) == [3, 2]
+    assert result.outputs[0].packet["ct_zone"] == 5
+    assert not {"ct_zone", "ct_state"} & result.last.keys()
+    assert result.connections.held
+    assert not Surroundings().connections.held

@@ -282,5 +282,5 @@ def _translated(host: str, event: BridgeEvent) -> Event | None:
 
 def _error(culprit: Culprit) -> str:
     what = f" {culprit.what}" if culprit.what else ""
-    step = Step(Verb.ADD, culprit.flow)
+    step = Step(Verb.ADD, culprit.thing)
     return f"OpenFlow error ({culprit.kind}, {culprit.code}){what} for {step}"

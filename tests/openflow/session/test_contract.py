@@ -338,3 +338,97 @@ def test_more_culprits_than_there_is_room_for_are_a_plain_refusal(world) -> None
     one.bridges.desire(DPID, DesiredBridge(BridgeState.of([*many[:ROOM], owned(100, 100)]), 2))
     assert len(one.until(Quarantined).culprits) == ROOM
     assert one.held() == 1
+
+
+def failover(number: int, *buckets: Bucket) -> Group:
+    return Group(number, "ff", buckets or (Bucket((Output(1),), watch_port=1),))
+
+
+def test_who_needs_a_group_that_is_refused_keeps_nobody_else_from_theirs(world) -> None:
+    one = world()
+    unwatched = failover(G, Bucket((Output(1),)))
+    leads_to_it = failover(G + 1, Bucket((GroupAction(G),), watch_port=1))
+    good = failover(G + 2)
+    flows = [
+        owned(1, 1, GroupAction(G)), owned(2, 1), owned(3, 2, GroupAction(G + 1)),
+        owned(4, 3, GroupAction(G + 2)), owned(5, 4),
+    ]  # fmt: skip
+    wanted = BridgeState.of(flows, [unwatched, leads_to_it, good])
+    one.bridges.desire(DPID, DesiredBridge(wanted, 1))
+    one.connect()
+    left = one.until(Quarantined)
+    assert [(c.flow, c.through, c.kind, c.code) for c in left.culprits] == [
+        (flows[0], unwatched, 6, 1), (flows[2], unwatched, 6, 1)
+    ]  # fmt: skip
+    held = one.bridges.observed(DPID)
+    assert set(held.flows.values()) == {flows[3], flows[4]}
+    assert held.groups == {good.group: good}
+    mended = BridgeState.of(flows, [failover(G), leads_to_it, good])
+    one.bridges.desire(DPID, DesiredBridge(mended, 2, Changed()))
+    assert one.until(InSync).revision == 2
+    assert one.held() == 5
+    assert set(one.bridges.observed(DPID).groups) == {G, G + 1, G + 2}
+
+
+def test_a_group_under_flows_that_are_left_out_stays(world) -> None:
+    """Deleting it would delete the flows that use it, and they are to stay as they were."""
+    one = world()
+    before = BridgeState.of([owned(1, 1, GroupAction(G)), owned(2, 2)], [failover(G)])
+    one.bridges.desire(DPID, DesiredBridge(before, 1))
+    one.connect()
+    one.until(InSync)
+    refused = owned(1, 1, GroupAction(G + 9))
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([refused, owned(3, 2)]), 2))
+    one.until(Quarantined)
+    held = one.bridges.observed(DPID)
+    assert set(held.flows.values()) == {owned(1, 1, GroupAction(G)), owned(3, 2)}
+    assert set(held.groups) == {G}
+    assert one.held() == 2
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([owned(3, 2)]), 3))
+    one.until(InSync, 2)
+    assert one.held() == 1
+    assert not one.bridges.observed(DPID).groups
+
+
+def test_a_group_that_cannot_change_stays_with_those_who_use_it(world) -> None:
+    one = world()
+    flows = [owned(1, 1, GroupAction(G)), owned(2, 2)]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of(flows, [failover(G)]), 1))
+    one.connect()
+    one.until(InSync)
+    changed = [*flows, owned(3, 1), owned(4, 2)]
+    bad = Group(G, "all", (Bucket((Output(1),), watch_port=1),))
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of(changed, [bad]), 2))
+    left = one.until(Quarantined)
+    assert [(c.through, c.kind, c.code) for c in left.culprits] == [(bad, 6, 6)]
+    held = one.bridges.observed(DPID)
+    assert set(held.flows.values()) == {*flows, owned(4, 2)}
+    assert held.groups == {G: failover(G)}
+
+
+def test_who_needs_a_meter_that_is_refused_keeps_nobody_else_from_theirs(world) -> None:
+    one = world()
+    flows = [owned(1, 1, MeterAction(M), Output(1)), owned(2, 2, MeterAction(M + 1)), owned(3, 3)]
+    meters = [Meter(M, 0, 5), Meter(M + 1, 50, 5)]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of(flows, [], meters), 1))
+    one.connect()
+    left = one.until(Quarantined)
+    assert [(c.flow, c.through, c.kind, c.code) for c in left.culprits] == [
+        (flows[0], meters[0], 12, 6)
+    ]
+    assert one.held() == 2
+    assert set(one.bridges.observed(DPID).meters) == {M + 1}
+    mended = BridgeState.of(flows, [], [Meter(M, 10, 5), meters[1]])
+    one.bridges.desire(DPID, DesiredBridge(mended, 2, Changed()))
+    one.until(InSync)
+    assert one.held() == 3
+
+
+def test_a_refused_group_that_nobody_needs_is_a_plain_refusal(world) -> None:
+    one = world()
+    orphan = failover(G, Bucket((Output(1),)))
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of([owned(1, 1)], [orphan]), 1))
+    one.connect()
+    refusal = one.until(Refused)
+    assert (refusal.kind, refusal.code, refusal.going_on) == (6, 1, False)
+    assert one.held() == 0

@@ -7,7 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from vneter_sdn.errors import BundleRejected
-from vneter_sdn.model.flow import CONTROLLER, Action, Flow, Group, GroupAction, Meter, MeterAction
+from vneter_sdn.model.flow import (
+    ANY,
+    CONTROLLER,
+    Action,
+    Flow,
+    Group,
+    GroupAction,
+    Meter,
+    MeterAction,
+)
 from vneter_sdn.reconcile.apply import apply
 from vneter_sdn.reconcile.diff import referred
 from vneter_sdn.reconcile.plan import BridgePlan, Observed, Step, Verb
@@ -109,13 +118,27 @@ def _judge(step: Step, groups: set[int], meters: set[int]) -> None:
                 raise BundleRejected(6, 0, "group exists")
             if step.verb is Verb.MODIFY and number not in groups:
                 raise BundleRejected(6, 8, "no such group")
-            if step.verb is not Verb.DELETE and not referred(group) <= groups | {number}:
-                raise BundleRejected(6, 8, "bucket refers to a missing group")
+            if step.verb is not Verb.DELETE:
+                _check_group(group, groups)
             (groups.discard if step.verb is Verb.DELETE else groups.add)(number)
         case Meter(meter=number):
             if step.verb is Verb.ADD and number in meters:
                 raise BundleRejected(12, 1, "meter exists")
+            if step.verb is not Verb.DELETE and not step.thing.rate:
+                raise BundleRejected(12, 6, "meter without a rate")
             (meters.discard if step.verb is Verb.DELETE else meters.add)(number)
+
+
+def _check_group(group: Group, groups: set[int]) -> None:
+    """As Open vSwitch 3.1 does, which takes buckets that refer to missing groups; we never do."""
+    watching = [b.watch_port != ANY or b.watch_group != ANY for b in group.buckets]
+    if group.kind in ("all", "indirect") and any(watching):
+        raise BundleRejected(6, 6, f"{group.kind} group with a watch")
+    weighed = group.kind != "select" and any(bucket.weight for bucket in group.buckets)
+    if weighed or (group.kind == "ff" and not all(watching)):
+        raise BundleRejected(6, 1, "bucket not of this kind of group")
+    if not referred(group) <= groups | {group.group}:
+        raise BundleRejected(6, 8, "bucket refers to a missing group")
 
 
 def _check(flow: Flow, groups: Iterable[int], meters: Iterable[int]) -> None:

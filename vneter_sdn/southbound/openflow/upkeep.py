@@ -178,8 +178,9 @@ class Upkeep:
         if desired.changed is None or self.desired is None:
             return True
         states = (self.desired.state, desired.state)
-        keys = desired.changed.flows
-        return self._quarantine.concerns(s.flows.get(key) for s in states for key in keys)
+        changed = desired.changed | _numbered(*states)
+        flows = (s.flows.get(key) for s in states for key in changed.flows)
+        return self._quarantine.concerns(flows, changed)
 
     def remember(self, revision: int, suspect: bool) -> None:
         """Take over what an earlier life of this process knew, for the shrink guard."""
@@ -227,7 +228,7 @@ class Upkeep:
             self._release_at = now + wait
         wait = round(max(0.0, self._release_at - now), 3)
         self.doing = Doing.RESTING
-        others_can = self._quarantine.take(step, refusal, what)
+        others_can = self._quarantine.take(step, refusal, what, self._sent.state)
         if not others_can:
             self._release()
             self._retry_at = now + wait
@@ -303,7 +304,7 @@ class Upkeep:
             )
             return
         self._report_blocked(plan, None if whole else pending)
-        plan = self._quarantine.sift(plan)
+        plan = self._quarantine.sift(plan, observed)
         held = None
         if not desired.forced:
             held = guard(plan, observed, desired.revision, self.revision, self.suspect)
