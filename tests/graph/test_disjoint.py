@@ -40,7 +40,7 @@ def most(every, kind, count):
     return []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(found=graphs(most_hosts=5, most_links=9), objective=objectives, hosts=st.booleans())
 def test_flow_gives_the_most_disjoint_paths_of_least_sum(found, objective, hosts):
     kind = "node" if hosts else "link"
@@ -59,7 +59,7 @@ def test_flow_gives_the_most_disjoint_paths_of_least_sum(found, objective, hosts
             )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(found=graphs(most_hosts=5, most_links=9), kind=kinds, objective=objectives, data=st.data())
 def test_branching_gives_the_pair_of_least_sum(found, kind, objective, data):
     asked = data.draw(constraints(most_hosts=5))

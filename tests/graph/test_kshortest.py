@@ -47,7 +47,7 @@ def listed(land, journey, effort=None):
     return [land.path(edges) for _, edges in paths(land, journey, effort or Effort())]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(found=graphs(), objective=objectives, asked=constraints())
 def test_gives_exactly_the_paths_there_are_in_order(found, objective, asked):
     land = terrain(found, objective, asked)

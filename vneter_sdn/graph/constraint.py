@@ -45,12 +45,13 @@ class Limit:
 
 
 def limits(constraints: PathConstraints) -> tuple[Limit, ...]:
-    """The limits on sums that constraints set."""
+    """The limits on sums that constraints set; that all may be lost is no limit."""
+    loss = constraints.max_loss
     every = (
         Limit("maxLatencyMs", "latency", _most(constraints.max_latency_ms), " ms"),
         Limit("maxHops", "hops", _most(constraints.max_hops), " hops"),
         Limit("maxPricePerGb", "price", _most(constraints.max_price_per_gb), " per GB"),
-        Limit("maxLoss", "loss", _most(constraints.max_loss), ""),
+        Limit("maxLoss", "loss", _most(loss if loss is not None and loss < 1 else None), ""),
     )
     return tuple(limit for limit in every if limit.most < inf)
 

@@ -30,6 +30,7 @@ Kind = Literal["link", "node", "risk"]
 Unit = tuple[str, str]
 """What may not be shared: (``link``, name), (``node``, host) or (``risk``, group)."""
 Pair = tuple[Found, Found]
+_WORDS = {"link": "link", "node": "host", "risk": "risk group"}
 
 
 class Units:
@@ -56,6 +57,16 @@ class Units:
             between = heads - {trip.target, *trip.stops}
             found |= {("node", self._terrain.hosts[host]) for host in between}
         return tuple(sorted(found))
+
+    def told(self, units: Collection[Unit], edges: Collection[int]) -> list[str]:
+        """Units of a path for people, links by their names in its direction."""
+        along = {
+            own: e.name for n in edges for e in [self._terrain.edges[n]] for own in self._own(e)
+        }
+        return [
+            f"{_WORDS[kind]} {along[kind, name] if kind == 'link' else name}"
+            for kind, name in units
+        ]
 
     def edges(self, units: Collection[Unit]) -> set[int]:
         """The edges that have any of these units."""

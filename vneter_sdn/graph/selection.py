@@ -129,9 +129,7 @@ def _lacking(land: Terrain, asked: Trip, spec: PathPolicySpec, found: Found) -> 
         for unit in units.of(found[1], asked)
         if best(land, asked.without(units.edges([unit])), Effort(EFFORT)) is None
     ]
-    words = {"link": "link", "node": "host", "risk": "risk group"}
-    every = [f"{words[kind]} {name}" for kind, name in crossed]
-    why = f": every way crosses {listing(every)}" if every else ""
+    why = f": every way crosses {listing(units.told(crossed, found[1]))}" if crossed else ""
     return f"no {spec.disjoint}-disjoint backup{why}"
 
 

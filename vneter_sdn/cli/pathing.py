@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl path``: which paths a policy takes, edge by edge, and why the others lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from dataclasses import replace as evolve
+from functools import cached_property
+from pathlib import Path as File
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from vneter_sdn.cli.path_report import document, told
+from vneter_sdn.cli.rendering import structured
+from vneter_sdn.cli.terminal import REFUSED, Answer, Usage
+from vneter_sdn.errors import NotFound
+from vneter_sdn.graph.atlas import Atlas, read_atlas
+from vneter_sdn.graph.atlas.exchange import topology_of
+from vneter_sdn.graph.explain import runners_up
+from vneter_sdn.graph.network import Graph
+from vneter_sdn.graph.objective import QUANTITIES
+from vneter_sdn.graph.selection import select
+from vneter_sdn.graph.topology import Topology
+from vneter_sdn.model.kinds import Objective, PathPolicySpec
+
+FORMATS = ("text", "json", "yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    source: str
+    target: str
+    policy: str = ""
+    """Name of a PathPolicy, or a file with one; none when empty."""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the policy that the command line sets."""
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of its constraints that the command line sets."""
+    most: int = 5
+    """Runners-up."""
+
+
+class Place(Protocol):
+    """Where the graph is from."""
+
+    def graph(self, source: str, target: str) -> Graph:
+        """What paths between two hosts may use."""
+
+    def host(self, name: str) -> str:
+        """The host that a person means.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def label(self, host: str) -> str:
+        """What people call a host."""
+
+
+class Offline:
+    """A topology file."""
+
+    def __init__(self, file: str) -> None:
+        """Of a file in any form that `atlas.read_atlas` reads."""
+        self._file = file
+
+    @cached_property
+    def _atlas(self) -> Atlas:
+        return read_atlas(File(self._file))
+
+    def graph(self, source: str, target: str) -> Graph:
+        """The topology; end hosts carry nobody else's traffic.
+
+        In a file that gives links a latency, those without one have none, as in Mininet.
+        """
+        whole, ends = self._atlas.topology, {source, target}
+        aside = set(self._atlas.end_hosts) - ends if self._atlas.switches else set()
+        edges = [e for e in whole.edges if aside.isdisjoint((e.source, e.target))]
+        if any(edge.latency is not None for edge in whole.edges):
+            edges = [e if e.latency is not None else evolve(e, latency=0.0) for e in edges]
+        vertices = (vertex for vertex in whole.vertices if vertex.host not in aside)
+        return Graph(Topology(tuple(vertices), tuple(edges)))
+
+    def host(self, name: str) -> str:
+        """By name, label or id."""
+        return self._atlas.find(name)
+
+    def label(self, host: str) -> str:
+        """Of the file."""
+        return self._atlas.label(host)
+
+
+class Online:
+    """The graph of a running controller."""
+
+    def __init__(self, server: str) -> None:
+        """Behind a REST server."""
+        from vneter_sdn.cli.targets import connect
+
+        self._client = connect(server)
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return Graph(topology_of(self._client.topology()))
+
+    def graph(self, source: str, target: str) -> Graph:
+        """As the controller sees it now."""
+        return self._graph
+
+    def host(self, name: str) -> str:
+        """A host, or where an endpoint is."""
+        tenant, slash, endpoint = name.partition("/")
+        if not slash:
+            if name not in self._graph.vertices:
+                raise NotFound(f"there is no host {name} in the graph")
+            return name
+        found = self._client.get("Endpoint", tenant, endpoint)
+        host = found.get("status", {}).get("host") or found["spec"].get("host")
+        if not host:
+            raise NotFound(f"endpoint {name} is on no host yet")
+        return str(host)
+
+    def label(self, host: str) -> str:
+        """Its name."""
+        return host
+
+
+def choices(objective: str, paths: int | None, disjoint: str, sharing: str) -> dict[str, Any]:
+    """Fields of a policy from the words of a command line.
+
+    Raises:
+        Usage: a word is none of those there are.
+    """
+    found: dict[str, Any] = {}
+    if objective:
+        found["objective"] = objective_of(objective)
+    if paths is not None:
+        found["paths"] = paths
+    for name, word in (("disjoint", disjoint), ("sharing", sharing)):
+        if word:
+            known = _words(name)
+            if word not in known:
+                raise Usage(f"no --{name} {word!r}", f"one of {', '.join(known)}")
+            found[name] = word
+    return found
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """The words that a field of a policy may be."""
+    fields = msgspec.inspect.type_info(PathPolicySpec)
+    assert isinstance(fields, msgspec.inspect.StructType)
+    (kind,) = (one.type for one in fields.fields if one.name == name)
+    plain = kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+    assert isinstance(plain, msgspec.inspect.LiteralType)
+    return tuple(str(value) for value in plain.values)
+
+
+def objective_of(text: str) -> Objective | str:
+    """``latency``, or ``latency=1,price=0.5``.
+
+    Raises:
+        Usage: it is neither.
+    """
+    if text in QUANTITIES:
+        return text
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        word, _, number = part.strip().partition("=")
+        try:
+            weights[word] = float(number)
+        except ValueError:
+            weights[word] = -1.0
+        if word not in QUANTITIES or not 0 <= weights[word] < float("inf"):
+            known = ", ".join(QUANTITIES)
+            raise Usage(f"no objective {text!r}", f"one of {known}; or weights: latency=1,price=2")
+    return Objective(**weights)
+
+
+def answer(question: Question, place: Place, output: str, server: str) -> None:
+    """Print the paths, or why there are none.
+
+    Raises:
+        Answer: exit code 1 when no path satisfies what is asked.
+        NotFound: there is no such host, endpoint or policy.
+        IntentError: a file is not acceptable.
+        Usage: there is no such format.
+    """
+    if output not in FORMATS:
+        raise Usage(f"no output format {output!r}", f"one of {', '.join(FORMATS)}")
+    source, target = place.host(question.source), place.host(question.target)
+    if source == target:
+        raise Usage(f"{question.source} and {question.target} are one host", "name two")
+    spec = _spec(question, place, server)
+    graph = place.graph(source, target)
+    found = select(graph, source, target, spec)
+    lost = runners_up(graph, (source, target), spec, found, question.most)
+    if output == "text":
+        print("\n".join(told((source, target), spec, found, lost)))
+    else:
+        print(structured(document((source, target), spec, found, lost, place.label), output))
+    if found.refusal is not None:
+        hint = "relax what is named, or choose another policy" if found.refusal.nearest else ""
+        raise Answer(REFUSED, found.refusal.message, hint)
+
+
+def _spec(question: Question, place: Place, server: str) -> PathPolicySpec:
+    """The policy with what the command line sets."""
+    base = _policy(question.policy, server) if question.policy else PathPolicySpec()
+    asked = dict(question.constraints)
+    if "waypoints" in asked:
+        asked["waypoints"] = tuple(place.host(name) for name in asked["waypoints"])
+    return replace(base, constraints=replace(base.constraints, **asked), **question.choices)
+
+
+def _policy(name: str, server: str) -> PathPolicySpec:
+    """The spec of a policy in a file, or of the server's of that name."""
+    from vneter_sdn.cli.objects import read
+
+    if os.path.exists(name):
+        found = [one.value for one in read([name]) if isinstance(one.value, dict)]
+        manifest = next((one for one in found if one.get("kind") == "PathPolicy"), None)
+        if manifest is None:
+            raise NotFound(f"{name} holds no PathPolicy")
+    else:
+        from vneter_sdn.cli.targets import connect
+
+        manifest = connect(server).get("PathPolicy", "", name)
+    try:
+        return msgspec.convert(manifest.get("spec") or {}, PathPolicySpec)
+    except msgspec.ValidationError as error:
+        raise Usage(f"PathPolicy {name}: {error}", "`vneterctl explain pathpolicy`") from None
