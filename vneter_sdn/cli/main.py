@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import vneter_sdn
+from vneter_sdn.cli import path_command
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 from vneter_sdn.config import Settings
 
@@ -22,7 +23,7 @@ _PARTS = {
     "Declare": ("apply", "delete", "wait"),
     "Look": ("status", "get", "describe", "kinds", "explain"),
     "Prove": ("recompute", "compile"),
-    "Plan": ("te",),
+    "Plan": ("path", "te"),
     "Run": ("up", "fleet"),
 }
 """Commands as `--help` groups them; a test says when one is missing."""
@@ -35,6 +36,7 @@ _EXAMPLES = (
     ("vneterctl status", "everything, and what to do about it"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
+    ("vneterctl path red/web1 red/db1", "edge by edge; --topology: offline"),
     ("vneterctl te --topology FILE", "paths and weights; -o json"),
 )
 _EPILOG = "\n".join(
@@ -231,6 +233,9 @@ def compile_(
     from vneter_sdn.cli import compiling
 
     compiling.compile_files(file, output)
+
+
+app.command(epilog=path_command.EPILOG)(path_command.path)
 
 
 @app.command()
