@@ -6,7 +6,14 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from vneter_sdn.model.addresses import mac_text
-from vneter_sdn.model.kinds import EndpointSpec, HostSpec, LinkSpec, NetworkSpec, TenantSpec
+from vneter_sdn.model.kinds import (
+    EndpointSpec,
+    HostSpec,
+    LinkSpec,
+    NetworkSpec,
+    PathPolicySpec,
+    TenantSpec,
+)
 from vneter_sdn.model.snapshot import Allocation, Binding, Key, Object, Pools, Snapshot
 
 
@@ -17,8 +24,8 @@ class Intent:
         self.objects, self.allocations, self.bindings = {}, {}, {}
         self.counter = 0
 
-    def put(self, key, spec):
-        self.objects[key] = Object(key=key, spec=spec)
+    def put(self, key, spec, labels=None):
+        self.objects[key] = Object(key=key, spec=spec, labels=labels or {})
 
     def hold(self, pool, value, owner):
         self.allocations[pool, str(value)] = Allocation(pool, str(value), str(owner))
@@ -35,6 +42,23 @@ class Intent:
 
     def link(self, name, **spec):
         self.put(Key("Link", "", name), LinkSpec(**spec))
+
+    def wire(self, source, source_port, target, target_port, **spec):
+        """A wire between two interfaces, by their numbers."""
+        ends = {"source_port": f"eth{source_port}", "target_port": f"eth{target_port}"}
+        name = f"{source}-{source_port}-{target}-{target_port}"
+        self.link(name, medium="wire", source=source, target=target, **ends, **spec)
+
+    def policy(self, name, number, **spec):
+        key = Key("PathPolicy", "", name)
+        self.put(key, PathPolicySpec(**spec))
+        self.hold(Pools.POLICY, number, key)
+
+    def path(self, colour, *edges, released=None):
+        """A colour that a path has."""
+        value = " ".join(edges)
+        held = Allocation(Pools.PATH, value, f"Colour {colour}", released)
+        self.allocations[Pools.PATH, value] = held
 
     def tenant(self, name, number):
         key = Key("Tenant", "", name)
@@ -57,10 +81,12 @@ class Intent:
             )
             self.hold(Pools.block(key, within), block, f"Host {host}" if host != "-" else "-")
 
-    def endpoint(self, tenant, name, network, *addresses, host=None, port=None, mac=None):
+    def endpoint(
+        self, tenant, name, network, *addresses, host=None, port=None, mac=None, labels=None
+    ):
         key = Key("Endpoint", tenant, name)
         at = Key("Network", tenant, network)
-        self.put(key, EndpointSpec(network=network, host=host))
+        self.put(key, EndpointSpec(network=network, host=host), labels)
         number = self.number()
         self.hold(Pools.SLOT, number, key)
         self.hold(Pools.mac(at), mac or mac_text(0x0200_0001_0000 | number), key)
