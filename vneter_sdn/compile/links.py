@@ -7,7 +7,7 @@ as far as somebody goes by it: a latency that changed runs nothing that looks at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from re import compile as pattern
@@ -173,8 +173,3 @@ def seen(view: View, fields: frozenset[str]) -> Mapping[str, Observation]:
 def graph(view: View, fields: frozenset[str]) -> Graph:
     """The graph as those see it who go by some of `MEASURED` quantities."""
     return Graph(observed(view.ask(declared, None), view.ask(seen, fields)))
-
-
-def interfaces(edges: tuple[Edge, ...]) -> Iterator[tuple[str, str]]:
-    """Interface and name of each edge."""
-    return ((edge.port, edge.name) for edge in edges)

@@ -26,7 +26,7 @@ from vneter_sdn.compile.facts import (
     tunnel_facts,
 )
 from vneter_sdn.compile.features import FEATURES
-from vneter_sdn.compile.links import bridges, edges_of, interfaces, tunnels
+from vneter_sdn.compile.links import bridges, edge_ports, edges_of, tunnels
 from vneter_sdn.compile.policies import Choice, chosen, wanted
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
@@ -34,7 +34,7 @@ from vneter_sdn.compile.ways import tree_distances, ways
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.graph.colours import assign
 from vneter_sdn.graph.route import Route, parse, text
-from vneter_sdn.graph.topology import Observation
+from vneter_sdn.graph.topology import Edge, Observation
 from vneter_sdn.model.colours import colour_of, coloured
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import BridgeState, FlowKey
@@ -194,9 +194,13 @@ class Compiler:
             raise PipelineError(f"Host {host} has no bridge id")
         return rows
 
-    def edges(self, host: str) -> Mapping[str, str]:
-        """Names of the edges out of a host, by name of their interface there."""
-        return dict(interfaces(self._database.value(edges_of, host) or ()))
+    def links(self, host: str) -> tuple[Edge, ...]:
+        """Edges out of a host that are to exist, as declared: `Edge.port` is the interface."""
+        return self._database.value(edges_of, host) or ()
+
+    def ports(self, host: str) -> Mapping[str, int]:
+        """OpenFlow port of those edges out of a host whose port is known, by name of the edge."""
+        return self._database.value(edge_ports, host) or {}
 
     def wanted_paths(self) -> frozenset[Route]:
         """Every path that some policy wants, in the direction whose source sorts first.
