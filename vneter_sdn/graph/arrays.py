@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
+from operator import is_not
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +34,14 @@ class Arrays:
     hosts: tuple[str, ...]
     edges: tuple[Edge, ...]
     """Usable or not, sorted by source and preference."""
+    names: tuple[str, ...]
+    """Of the edges."""
     source: Numbers
     target: Numbers
     weight: Weights
     """Of each edge; infinite when it is not usable."""
+    drained: Weights
+    """Of each host: what passing it adds, which is in the weight of the edges that lead there."""
     leaving: Numbers
     """Edges from host n are those from ``leaving[n]`` to ``leaving[n + 1] - 1``."""
     entering: Numbers
@@ -84,12 +92,15 @@ def arrays(graph: Graph) -> Arrays:
     source = np.array([number[e.source] for e in edges], dtype=np.int64)
     target = np.array([number[e.target] for e in edges], dtype=np.int64)
     by_target = np.argsort(target, kind="stable")
+    drained = _drained(graph.vertices.values())
     return Arrays(
         hosts=hosts,
         edges=edges,
+        names=tuple(edge.name for edge in edges),
         source=source,
         target=target,
-        weight=_weights(edges, target, tuple(graph.vertices.values())),
+        weight=_weights(edges, drained[target]),
+        drained=drained,
         leaving=np.searchsorted(source, np.arange(len(hosts) + 1)),
         entering=np.searchsorted(target[by_target], np.arange(len(hosts) + 1)),
         by_target=by_target,
@@ -97,25 +108,43 @@ def arrays(graph: Graph) -> Arrays:
 
 
 def refreshed(known: Arrays, graph: Graph) -> Arrays:
-    """`arrays(graph)`, sooner when it has the hosts and names of edges that ``known`` has."""
-    edges = graph.edges
-    same = len(edges) == len(known.edges) and tuple(graph.vertices) == known.hosts
-    if not same or any(edge.name not in edges for edge in known.edges):
+    """`arrays(graph)`, sooner when it has the hosts and edges that ``known`` has.
+
+    O(V + E), a few steps for each edge that is the same value and more for each other.
+    """
+    vertices = tuple(graph.vertices.values())
+    found = tuple(map(graph.edges.get, known.names))
+    if len(graph.edges) != len(found) or tuple(graph.vertices) != known.hosts or None in found:
         return arrays(graph)
-    found = tuple(edges[edge.name] for edge in known.edges)
-    ends = (
-        (new.source, new.target) == (old.source, old.target)
-        for new, old in zip(found, known.edges, strict=True)
-    )
-    if not all(ends):
+    edges = cast("tuple[Edge, ...]", found)
+    other = changed(known.edges, edges)
+    if any(_ends(edges[number]) != _ends(known.edges[number]) for number in other):
         return arrays(graph)
-    weight = _weights(found, known.target, tuple(graph.vertices.values()))
-    return replace(known, edges=found, weight=weight)
+    drained = _drained(vertices)
+    if not np.array_equal(drained, known.drained):
+        other = list(range(len(edges)))
+    weight = known.weight.copy()
+    numbers = np.array(other, dtype=np.int64)
+    weight[numbers] = _weights([edges[number] for number in other], drained[known.target[numbers]])
+    return replace(known, edges=edges, weight=weight, drained=drained)
 
 
-def _weights(edges: tuple[Edge, ...], target: Numbers, vertices: tuple[Vertex, ...]) -> Weights:
-    cost = np.array([max(1, edge.cost) for edge in edges], dtype=np.float64)
-    weight = cost + DRAINED * np.array([edge.drained for edge in edges], dtype=np.float64)
-    weight += DRAINED * np.array([v.drained for v in vertices], dtype=np.float64)[target]
-    weight[np.array([not edge.usable for edge in edges], dtype=np.bool_)] = np.inf
-    return weight
+def changed(before: tuple[Edge, ...], after: tuple[Edge, ...]) -> list[int]:
+    """Places at which two tuples of the same length hold another value, which may be equal."""
+    return list(compress(range(len(before)), map(is_not, before, after)))
+
+
+def _ends(edge: Edge) -> tuple[str, str]:
+    return edge.source, edge.target
+
+
+def _drained(vertices: Iterable[Vertex]) -> Weights:
+    return np.array([DRAINED * v.drained for v in vertices], dtype=np.float64)
+
+
+def _weights(edges: Sequence[Edge], far: Weights) -> Weights:
+    """Weights of edges, of which some lead to hosts that add to it."""
+    weight = [
+        max(1, edge.cost) + DRAINED * edge.drained if edge.usable else np.inf for edge in edges
+    ]
+    return np.array(weight, dtype=np.float64) + far

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from vneter_sdn.graph.arrays import Arrays, Numbers, arrays, refreshed
+from vneter_sdn.graph.arrays import Arrays, Numbers, arrays, changed, refreshed
 from vneter_sdn.graph.distances import NOWHERE, Hops, Tables, carried, fresh, update
 from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.redundant import Blocks, Redundant, anything
@@ -109,11 +109,11 @@ class Trees:
             self._tables = None
             trees._tables = _followed(before, after, Tables(tables.distance, hop.copy()))
         trees._hop = trees._tables.hop
-        changed = _differences((before, hop), (after, trees._hop))
-        kept = self._next.keys() - changed.keys() - _affected(before, after, trees._hop)
+        differ = _differences((before, hop), (after, trees._hop))
+        kept = self._next.keys() - differ.keys() - _affected(before, after, trees._hop)
         trees._next = {target: self._next[target] for target in kept}
         self._pass_on(trees)
-        return Step(trees, changed)
+        return Step(trees, differ)
 
     def _pass_on(self, trees: Trees) -> None:
         """Give to later trees what holds for their repairs too."""
@@ -214,8 +214,8 @@ def _affected(before: Arrays, after: Arrays, hop: Hops) -> set[str]:
     """Targets whose trees have an edge that is another value now; all, if hosts came or went."""
     if not after.like(before):
         return set(before.hosts)
-    pairs = enumerate(zip(before.edges, after.edges, strict=True))
-    other = [number for number, (old, new) in pairs if old is not new and old != new]
+    pairs = ((n, before.edges[n], after.edges[n]) for n in changed(before.edges, after.edges))
+    other = [number for number, old, new in pairs if old != new]
     found: set[int] = set()
     for number in other:
         found.update(np.flatnonzero(hop[:, after.source[number]] == number).tolist())
