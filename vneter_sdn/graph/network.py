@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
@@ -27,10 +28,7 @@ class Graph:
         self.vertices: Mapping[str, Vertex] = MappingProxyType(
             {v.host: v for v in sorted(topology.vertices, key=lambda v: v.host)}
         )
-        edges: dict[str, Edge] = {}
-        for edge in sorted(topology.edges, key=lambda e: (e.name, e.source, e.target)):
-            edges.setdefault(edge.name, edge)
-        self._edges = edges
+        edges = self._edges = _by_name(topology.edges)
         out: dict[str, list[Edge]] = {host: [] for host in self.vertices}
         into: dict[str, list[Edge]] = {host: [] for host in self.vertices}
         for edge in edges.values():
@@ -66,3 +64,14 @@ class Graph:
                 self._remembered.clear()
             self._remembered[key] = make()
         return cast("_Made", self._remembered[key])
+
+
+def _by_name(edges: tuple[Edge, ...]) -> dict[str, Edge]:
+    """Edges in the order of names; of several of one name the one whose ends sort first."""
+    found = {edge.name: edge for edge in sorted(edges, key=attrgetter("name"))}
+    if len(found) < len(edges):
+        ends = attrgetter("name", "source", "target")
+        ordered = sorted(edges, key=ends)
+        found = {edge.name: edge for edge in reversed(ordered)}
+        return dict(sorted(found.items()))
+    return found
