@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 
 from vneter_sdn.compile.bridges import digest
 from vneter_sdn.compile.facts import everything
-from vneter_sdn.compile.network import Compiler, compile_snapshot
+from vneter_sdn.compile.network import Compiler, Observed, compile_snapshot
 from vneter_sdn.errors import IntentError, NotFound
+from vneter_sdn.graph.colours import assign
+from vneter_sdn.graph.route import parse, text
+from vneter_sdn.graph.topology import Observation
 from vneter_sdn.graph.topology import tunnel_port as tunnel_name
+from vneter_sdn.model.colours import colour_of
 from vneter_sdn.model.kinds import API_VERSION
-from vneter_sdn.model.snapshot import Binding, Key
+from vneter_sdn.model.snapshot import Binding, Key, Pools
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 
@@ -23,9 +27,9 @@ ENDPOINTS = ("a", "b", "c")
 PREFIXES = (["10.0.0.0/24"], ["10.0.1.0/24", "fd00:1::/64"], ["fd00::/64"])
 
 
-def edit(kind, name, spec, tenant=None):
+def edit(kind, name, spec, tenant=None, labels=None):
     key = Key(kind, tenant or "", name)
-    metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
+    metadata = {"name": name, "labels": labels or {}} | ({"tenant": tenant} if tenant else {})
     manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
     return ("edit", Edit("apply", key, manifest))
 
@@ -47,7 +51,23 @@ def network(tenant, name, prefixes):
 
 
 def endpoint(tenant, name, of, at):
-    return edit("Endpoint", name, {"network": of} | ({"host": at} if at else {}), tenant)
+    labels = {"role": "client" if name == "a" else "server"} if at != "h3" else {}
+    return edit("Endpoint", name, {"network": of} | ({"host": at} if at else {}), tenant, labels)
+
+
+def wire(source, target, number, encrypted):
+    spec = {"medium": "wire", "sourcePort": f"eth{number}", "targetPort": f"eth{number + 2}"}
+    ends = {"source": source, "target": target, "encrypted": encrypted}
+    return edit("Link", f"wire-{source}-{target}", spec | ends)
+
+
+def policy(name, tenants, paths, constraints, more):
+    spec = {"tenants": tenants, "paths": paths, "constraints": constraints} | more
+    return edit("PathPolicy", name, spec)
+
+
+def seen(up, latency):
+    return Observation(up=up, latency=latency)
 
 
 def delete(kind, tenant, name):
@@ -55,6 +75,16 @@ def delete(kind, tenant, name):
 
 
 one = st.sampled_from
+EDGES = ("h1>h2", "h2>h1", "h2>h3", "h1:eth1>h2:eth3", "h2:eth1>h3:eth3")
+POLICIES = ("p", "q")
+LIMITS = ({}, {"encrypted": True}, {"maxHops": 1})
+ABOUT = (
+    {},
+    {"networks": ["red/web"]},
+    {"ports": ["tcp/80-90"], "priority": 7},
+    {"sourceLabels": {"role": "client"}, "targetLabels": {"role": "server"}},
+    {"objective": "latency"},
+)
 steps = st.one_of(
     st.builds(host, one(HOSTS), st.integers(0, 1), one(("geneve", "vxlan"))),
     st.builds(link, one(HOSTS), one(HOSTS), st.integers(1, 3), st.booleans()),
@@ -65,11 +95,33 @@ steps = st.one_of(
     st.tuples(st.just("bind"), one(TENANTS), one(ENDPOINTS), one(HOSTS), st.integers(1, 3)),
     st.tuples(st.just("unbind"), one(TENANTS), one(ENDPOINTS)),
     st.tuples(st.just("ofports"), one(HOSTS), st.dictionaries(one(HOSTS), st.integers(1, 9))),
+    st.builds(wire, one(HOSTS), one(HOSTS), st.integers(1, 2), st.booleans()),
+    st.builds(
+        policy, one(POLICIES), one(([], ["red"])), st.integers(1, 3), one(LIMITS), one(ABOUT)
+    ),
+    st.builds(
+        policy, one(POLICIES), one(([], ["red"])), st.integers(1, 3), one(LIMITS), one(ABOUT)
+    ),
+    st.tuples(st.just("colour")),
+    st.tuples(st.just("colour")),
+    st.tuples(st.just("sweep")),
+    st.tuples(
+        st.just("links"),
+        st.dictionaries(
+            one(EDGES), st.none() | st.builds(seen, st.booleans(), one((None, 1.0, 9.0)))
+        ),
+    ),
+    st.tuples(
+        st.just("ports"),
+        one(HOSTS),
+        st.dictionaries(one(("eth1", "eth2", "eth3", "eth4")), st.integers(1, 9)),
+    ),
+    st.builds(delete, st.just("PathPolicy"), st.just(""), one(POLICIES)),
     st.builds(delete, st.just("Endpoint"), one(TENANTS), one(ENDPOINTS)),
     st.builds(delete, st.just("Network"), one(TENANTS), one(NETWORKS)),
     st.builds(delete, st.just("Tenant"), st.just(""), one(TENANTS)),
     st.builds(delete, st.just("Host"), st.just(""), one(HOSTS)),
-    st.builds(delete, st.just("Link"), st.just(""), one(("h1-h2", "h2-h1", "h1-h3"))),
+    st.builds(delete, st.just("Link"), st.just(""), one(("h1-h2", "h2-h1", "wire-h1-h2"))),
 )
 START = [
     *(host(name, 1, "geneve") for name in HOSTS),
@@ -81,6 +133,11 @@ START = [
     ),
     *(endpoint("red", name, "web", at) for name, at in zip(ENDPOINTS, HOSTS, strict=True)),
     *(("bind", "red", name, at, 1) for name, at in zip(ENDPOINTS, HOSTS, strict=True)),
+    wire("h1", "h2", 1, True),
+    ("ports", "h1", {"eth1": 5}),
+    ("ports", "h2", {"eth3": 6}),
+    policy("p", ["red"], 2, {}, {}),
+    ("colour",),
 ]
 
 
@@ -94,7 +151,7 @@ class Play:
         self.snapshot = self.store.snapshot()
         self.compiler.take(self.snapshot, everything(self.snapshot))
         self.sequence = 0
-        self.ofports = {}
+        self.ofports, self.ports, self.links = {}, {}, {}
 
     def step(self, step):
         self.now += 10
@@ -124,10 +181,35 @@ class Play:
             case ("ofports", at, ports):
                 self.ofports[at] = {tunnel_name(peer): port for peer, port in ports.items()}
                 return self.compiler.observe_tunnels(at, self.ofports[at])
+            case ("ports", at, ports):
+                self.ports[at] = ports
+                return self.compiler.observe_ports(at, ports)
+            case ("links", observations):
+                self.links |= observations
+                return self.compiler.observe_links(observations)
+            case ("colour",):
+                self._colour()
+            case ("sweep",):
+                self.now += 200
+                self.store.sweep()
         return {}
 
+    def _colour(self):
+        """What the engine does: new paths get a colour, those not wanted any more are released."""
+        wanted = self.compiler.wanted_paths()
+        held = {
+            parse(value): colour_of(allocation)
+            for (pool, value), allocation in self.snapshot.allocations.items()
+            if pool == Pools.PATH
+        }
+        given = {text(route): colour for route, colour in assign(held, wanted).items()}
+        again = {text(route): colour for route, colour in held.items() if route in wanted}
+        self.store.colour(given | again, [text(route) for route in held if route not in wanted])
+
     def check(self):
-        fresh = compile_snapshot(self.snapshot, self.ofports, "ssl:192.0.2.99:6653")
+        seen = Observed(ports=self.ports, links=self.links)
+        fresh = compile_snapshot(self.snapshot, self.ofports, "ssl:192.0.2.99:6653", seen)
+        assert self.compiler.wanted_paths() == fresh.wanted_paths()
         assert self.compiler.hosts() == fresh.hosts()
         for name in fresh.hosts():
             assert self.compiler.bridge(name) == fresh.bridge(name)
@@ -165,11 +247,13 @@ def test_nothing_is_left_when_everything_is_deleted():
     empty = play.compiler.size
     for step in START:
         play.step(step)
-    first = ("Endpoint", "Network")
+    first = ("Endpoint", "Link", "Network", "PathPolicy")
     for key in sorted(play.snapshot.objects, key=lambda k: (k.kind not in first, k)):
         play.step(("edit", Edit("delete", key)))
     play.now += 1000
     play.store.sweep()
+    for step in (("colour",), ("sweep",), ("ports", "h1", {}), ("ports", "h2", {})):
+        play.step(step)
     play.step(("unbind", "red", "a"))
     play.check()
     assert play.compiler.hosts() == ()

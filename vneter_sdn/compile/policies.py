@@ -61,6 +61,8 @@ class Scope:
 @query
 def policy_number(view: View, policy: Key) -> int | None:
     """The number of a policy; None while it has none."""
+    if view.get(_POLICY, policy) is None:
+        return None
     owned: tuple[tuple[str, str], ...] = view.ask(holdings, str(policy))
     held = dict(owned)
     return int(held[Pools.POLICY]) if Pools.POLICY in held else None
@@ -93,7 +95,9 @@ def everywhere(view: View, _: None) -> frozenset[str]:
 @query
 def scopes(view: View, policy: Key) -> tuple[Scope, ...]:
     """The tenants that a policy names, or whose networks it names; none when it names none."""
-    spec: PathPolicySpec = view.get(_POLICY, policy)
+    spec: PathPolicySpec | None = view.get(_POLICY, policy)
+    if spec is None:
+        return ()
     networks: dict[str, list[Key]] = {}
     for path in spec.networks:
         tenant, _, name = path.partition("/")
@@ -123,7 +127,9 @@ def labelled(view: View, labels: tuple[tuple[str, str], ...]) -> frozenset[Key]:
 @query
 def ends(view: View, policy: Key) -> tuple[frozenset[Key] | None, frozenset[Key] | None]:
     """Endpoints at the source and at the target of a policy; None where any will do."""
-    spec: PathPolicySpec = view.get(_POLICY, policy)
+    spec: PathPolicySpec | None = view.get(_POLICY, policy)
+    if spec is None:
+        return None, None
     return _meant(view, spec, spec.source_labels), _meant(view, spec, spec.target_labels)
 
 
@@ -138,8 +144,8 @@ def _meant(view: View, spec: PathPolicySpec, labels: Mapping[str, str]) -> froze
 @query
 def pairs(view: View, policy: Key) -> frozenset[Pair]:
     """Between which hosts a policy is about some traffic, in both directions."""
-    spec: PathPolicySpec = view.get(_POLICY, policy)
-    if view.ask(policy_number, policy) is None:
+    spec: PathPolicySpec | None = view.get(_POLICY, policy)
+    if spec is None or view.ask(policy_number, policy) is None:
         return frozenset()
     sources, targets = view.ask(ends, policy)
     found: set[Pair] = set()
@@ -206,7 +212,9 @@ class Choice(NamedTuple):
 def chosen(view: View, asked: tuple[Key, str, str]) -> Choice:
     """The paths that a policy wants from one host to another."""
     policy, source, target = asked
-    spec: PathPolicySpec = view.get(_POLICY, policy)
+    spec: PathPolicySpec | None = view.get(_POLICY, policy)
+    if spec is None:
+        return Choice((), "")
     found = select(view.ask(graph, measured(spec)), source, target, spec)
     if found.refusal is not None:
         return Choice((), found.refusal.message)
@@ -303,7 +311,9 @@ def allowing(every: Iterable[PathConstraints], known: Mapping[str, Vertex], targ
 def shares(view: View, asked: tuple[Key, str, str]) -> Shares:
     """What a policy has for one host towards another."""
     policy, source, target = asked
-    spec: PathPolicySpec = view.get(_POLICY, policy)
+    spec: PathPolicySpec | None = view.get(_POLICY, policy)
+    if spec is None:
+        return Shares((), False, ())
     colours = view.ask(held_from, (source, target))
     routes = view.ask(chosen, asked).routes
     found = [(colours[route], weight) for route, weight in routes if route in colours]
