@@ -143,6 +143,7 @@ _BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("switches: [A]", "net.yaml:1", "put other text in its label"),
         ("switches: [a]\nlinks: [[a, x]]", "net.yaml:2", "'x' is neither a host nor a switch"),
         ("switches: [a]\nnodes: {x: {label: X}}", "net.yaml:2", "list it among them"),
+        ("switches: [a]\nnodes: {a: {at: [0, 1e10]}}", "net.yaml:2", "beyond 1e+09"),
         ("switches: [a]\ndemands: [[a, x, 1]]", "net.yaml:2", "'x' is neither"),
         ("switches: [a, b]\ndemands: [[a, b, -1]]", "net.yaml:2", "is -1 Mbit/s"),
         ("switches: [a]\nprefixes: {b: 10.0.0.0/8}", "net.yaml:2", "'b' is no switch"),

@@ -10,7 +10,11 @@ from dataclasses import dataclass, replace
 from vneter_sdn.graph.atlas import Atlas
 from vneter_sdn.graph.topology import Edge
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufffe\\uffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def rate(mbps: float) -> str:
 
 def shown(text: str) -> str:
     """Text without what a terminal or an XML reader would take for a command."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).replace("\n", " ").replace("\t", " ")
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
 
 
 def dot(atlas: Atlas) -> str:

@@ -62,6 +62,8 @@ def svg(atlas: Atlas) -> str:
 
 def _fitted(points: Mapping[str, Point]) -> tuple[dict[str, Point], float]:
     """Points in pixels, y downward, and the height of the picture."""
+    if not points:
+        return {}, _LEAST_HEIGHT
     left, right = min(x for x, _ in points.values()), max(x for x, _ in points.values())
     low, high = min(y for _, y in points.values()), max(y for _, y in points.values())
     inner = _WIDTH - 2 * _MARGIN

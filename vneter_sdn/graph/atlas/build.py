@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 _PORT = re.compile(r"[!-~]{1,15}")
 _MOST_SHOWN = 20
 _LARGEST_COST = 0xFFFFFF
+_FARTHEST = 1e9
 
 
 def build(sheet: Sheet, document: Document, warnings: Sequence[str] = ()) -> Atlas:
@@ -105,8 +105,8 @@ def _bad_nodes(sheet: Sheet) -> Iterator[Fault]:
         if name not in seen:
             message = f"{name!r} is neither a host nor a switch: list it among them"
             yield f"nodes.{name}", "UnknownNode", message
-        if node.at and not all(map(math.isfinite, node.at)):
-            yield f"nodes.{name}.at", "InvalidValue", "a coordinate is no finite number"
+        if node.at and not all(abs(number) <= _FARTHEST for number in node.at):
+            yield f"nodes.{name}.at", "InvalidValue", f"a coordinate is beyond {_FARTHEST:g}"
     for name in sheet.prefixes:
         if name not in sheet.switches:
             yield f"prefixes.{name}", "UnknownNode", f"{name!r} is no switch"

@@ -48,7 +48,9 @@ def _json(part: Vertex | Edge) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else value
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _part(kind: type[_Part], said: Mapping[str, Any]) -> _Part:

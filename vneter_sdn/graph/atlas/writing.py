@@ -48,6 +48,8 @@ def atlas_of(topology: Topology, name: str = "live") -> Atlas:
 
     Edges that do not work are disabled. Utilisation and reservations are left out.
     """
+    if not topology.vertices:
+        return Atlas(name, topology)
     ordered = sorted(topology.vertices, key=lambda vertex: vertex.bridge)
     nodes = {
         vertex.host: Node(
