@@ -237,3 +237,13 @@ def test_a_plan_reads_as_text() -> None:
     ]
     assert plan.tally() == {"add flow": 1}
     assert isinstance(plan, BridgePlan)
+
+
+def test_what_a_bridge_cannot_tell_of_a_group_is_taken_to_be_right() -> None:
+    """OpenFlow 1.4 does not say how a select group chooses."""
+    want = Group(G, "select", (Bucket((Output(1),), 1),), "dp_hash", 5)
+    untold = replace(want, method=None, method_parameter=0)
+    assert not diff(BridgeState.of([], [want]), Observed(groups={G: untold}))
+    for have in (replace(untold, method=""), replace(untold, buckets=())):
+        plan = diff(BridgeState.of([], [want]), Observed(groups={G: have}))
+        assert [step.thing for step in plan] == [want]
