@@ -13,6 +13,7 @@ from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Snapshot
 from vneter_sdn.reconcile.plan import Changed
+from vneter_sdn.telemetry.survey import Sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,11 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class LinksDue:
+    """What was seen of links since the last of these is to be reported now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passes: ``now`` in seconds, of a clock that only goes forward."""
 
@@ -120,7 +126,7 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Event = Tick | Stored | Ports | Tunnels | Database | Answer
+Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | LinksDue
 
 
 @dataclass(frozen=True, slots=True)

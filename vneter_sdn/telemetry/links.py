@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of each link, from single measurements; tells what changed. No clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vneter_sdn.graph.topology import Observation
+from vneter_sdn.telemetry.damping import Damping
+from vneter_sdn.telemetry.smoothing import Latency, Load, Loss, utilisation
+
+
+@dataclass(frozen=True, slots=True)
+class PortSeen:
+    """What a bridge says of one of its ports."""
+
+    ofport: int
+    up: bool
+    mac: int = 0
+    speed_mbps: float = 0.0
+    """0 when not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Which link it is, in one direction."""
+
+    name: str
+    source: str
+    target: str
+    medium: str
+    """``wire`` or ``tunnel``."""
+    port: str
+    """Name of the interface at the source."""
+    target_port: str = ""
+    """At the target; empty where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSeen:
+    """One link in one direction, as it is to be used and reported."""
+
+    edge: Edge
+    observation: Observation
+    state: str
+    """``up``; ``down``; ``damped``, flapping and left out; ``unknown``, not seen to fail."""
+    flaps: int = 0
+    """How often it went down in this life of the controller."""
+
+
+@dataclass(slots=True)
+class _Record:
+    edge: Edge
+    works: bool | None = None
+    """None while nothing says."""
+    damping: Damping = field(default_factory=Damping)
+    latency: Latency = field(default_factory=Latency)
+    loss: Loss = field(default_factory=Loss)
+    load: Load = field(default_factory=Load)
+    speed: float | None = None
+    shown_load: float | None = None
+    flaps: int = 0
+    told: LinkSeen | None = None
+
+
+class Links:
+    """Every link that was seen, by the name of its edge."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, _Record] = {}
+        self._stale: set[str] = set()
+        self._damped: set[str] = set()
+        self._declared: Mapping[str, float] = {}
+        self._gone: set[str] = set()
+
+    def works(self, edge: Edge, works: bool | None, now: float) -> None:
+        """A link is seen to work, to have failed, or nothing says."""
+        record = self._records.get(edge.name)
+        if record is None or record.edge != edge:
+            record = self._records[edge.name] = _Record(edge)
+            self._gone.discard(edge.name)
+        elif record.works == works:
+            return
+        elif works is False:
+            record.damping = record.damping.failed(now)
+            record.flaps += 1
+            if record.damping.suppressed_at(now):
+                self._damped.add(edge.name)
+        record.works = works
+        self._stale.add(edge.name)
+
+    def forget(self, name: str) -> None:
+        """A link is no more."""
+        if self._records.pop(name, None) is not None:
+            self._gone.add(name)
+            self._stale.discard(name)
+            self._damped.discard(name)
+
+    def delayed(self, name: str, seconds: float) -> None:
+        """A probe took so long over a link."""
+        record = self._records.get(name)
+        if record is not None:
+            record.latency = record.latency.taken(seconds * 1e3)
+            self._stale.add(name)
+
+    def judged(self, name: str, arrived: bool) -> None:
+        """A probe over a link arrived, or did not."""
+        record = self._records.get(name)
+        if record is not None:
+            record.loss = record.loss.taken(arrived)
+            self._stale.add(name)
+
+    def carried(self, name: str, at: float, octets: int) -> None:
+        """The counter of octets sent into a link."""
+        record = self._records.get(name)
+        if record is not None:
+            record.load = record.load.taken(at, octets)
+            self._stale.add(name)
+
+    def speed(self, name: str, mbps: float | None) -> None:
+        """The speed that a link's port reports; None when it reports none."""
+        record = self._records.get(name)
+        if record is not None and record.speed != mbps:
+            record.speed = mbps
+            self._stale.add(name)
+
+    def declare(self, capacities: Mapping[str, float]) -> None:
+        """Declared capacities in Mbit/s, by edge; they go before the speed of ports."""
+        changed = {n for n in self._records if self._declared.get(n) != capacities.get(n)}
+        self._declared = capacities
+        self._stale |= changed
+
+    def changes(self, now: float) -> dict[str, LinkSeen | None]:
+        """What is different since the last call, by edge; None for links that are no more."""
+        for name in [n for n in self._damped if not self._records[n].damping.suppressed_at(now)]:
+            self._damped.discard(name)
+            self._stale.add(name)
+        found: dict[str, LinkSeen | None] = dict.fromkeys(sorted(self._gone))
+        for name in sorted(self._stale):
+            record = self._records[name]
+            seen = self._seen(record, now)
+            if seen != record.told:
+                record.told = found[name] = seen
+        self._gone.clear()
+        self._stale.clear()
+        return found
+
+    def _seen(self, record: _Record, now: float) -> LinkSeen:
+        name = record.edge.name
+        capacity = self._declared.get(name) or record.speed
+        record.shown_load = utilisation(record.load.level, capacity, record.shown_load)
+        damped = record.damping.suppressed_at(now)
+        observation = Observation(
+            up=record.works is not False and not damped,
+            latency=record.latency.shown,
+            loss=record.loss.shown,
+            utilisation=record.shown_load,
+            capacity=record.speed,
+        )
+        return LinkSeen(record.edge, observation, _state(record.works, damped), record.flaps)
+
+
+def _state(works: bool | None, damped: bool) -> str:
+    if damped:
+        return "damped"
+    return "unknown" if works is None else "up" if works else "down"

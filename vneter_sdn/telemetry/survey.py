@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is seen of ports and links, in the words of hosts and interfaces. No sockets or clocks.
+
+::
+
+    ports, changes of ports ─► Ports      ─► PortsSeen
+    probes, echoes          ─► Discovery  ─► WireFound, WireLost
+    delays, losses, BFD,
+    counters of ports       ─► Links      ─► LinksSeen
+
+It lives apart from the engine: what it takes in costs the same however long a compilation takes,
+and the engine hears only of what changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vneter_sdn.graph.topology import wire_edge
+from vneter_sdn.southbound.openflow.discovery import (
+    Delayed,
+    Discovery,
+    Finding,
+    Judged,
+    Purpose,
+    Send,
+    WireDown,
+    WireUp,
+)
+from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
+from vneter_sdn.southbound.openflow.ports import Ports
+from vneter_sdn.southbound.openflow.probes import Place, Refusal
+from vneter_sdn.telemetry.links import Edge, Links, LinkSeen, PortSeen
+
+
+@dataclass(frozen=True, slots=True)
+class PortsSeen:
+    """Every port of a host's bridge, by name of its interface."""
+
+    host: str
+    ports: Mapping[str, PortSeen]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class End:
+    """An interface of a host's bridge."""
+
+    host: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireFound:
+    """Two interfaces are joined by a wire; ``one`` sorts before ``other``."""
+
+    one: End
+    other: End
+
+
+@dataclass(frozen=True, slots=True)
+class WireLost:
+    """They are not any more, as far as can be seen; ``why`` is a word for people."""
+
+    one: End
+    other: End
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinksSeen:
+    """Links of which something changed, by edge; None for those that are no more."""
+
+    links: Mapping[str, LinkSeen | None]
+
+
+Sighting = PortsSeen | WireFound | WireLost | LinksSeen
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEnd:
+    """A tunnel port of ours."""
+
+    edge: str
+    """Name of the edge that it is the beginning of."""
+    peer: str
+    """Host at the other end."""
+    up: bool | None
+    """What BFD says; None while it says nothing."""
+
+
+@dataclass(slots=True)
+class _Bridge:
+    host: str
+    database: bool
+    """Whether a database says what its ports are for; else any may be a wire's."""
+    told: bool = False
+    """Whether it has said so."""
+    ports: Ports = field(default_factory=Ports)
+    purposes: Mapping[str, Purpose] = field(default_factory=dict)
+    """By interface."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Of its ports, as discovery knows them."""
+    tunnels: Mapping[str, TunnelEnd] = field(default_factory=dict)
+    shown: Mapping[str, PortSeen] | None = None
+
+
+class Survey:
+    """Takes in what bridges and databases say; hands on what follows.
+
+    Args:
+        discovery: finds wires.
+        tell: takes every sighting; must not block.
+    """
+
+    def __init__(self, discovery: Discovery, tell: Callable[[Sighting], None]) -> None:
+        self._discovery, self._tell = discovery, tell
+        self._links = Links()
+        self._bridges: dict[int, _Bridge] = {}
+        self._dpids: dict[str, int] = {}
+        self._edges: dict[Place, Edge] = {}
+        """By the port they begin at: wires that were found, and tunnels."""
+        self.refusals: Counter[Refusal] = Counter()
+        """Discovery frames that were not believed, by reason."""
+
+    # -- hosts ----------------------------------------------------------------------------------
+
+    def manage(self, host: str, dpid: int, database: bool) -> None:
+        """A host's bridge, under the datapath id it has now.
+
+        Args:
+            host: its name.
+            dpid: of its bridge.
+            database: whether a database will say what its ports are for. Nothing is probed before
+                that; without one, every port may be a wire's.
+        """
+        if self._dpids.get(host) == dpid:
+            return
+        self.release(host)
+        self._dpids[host] = dpid
+        self._bridges[dpid] = _Bridge(host, database, told=not database)
+
+    def release(self, host: str, now: float = 0.0) -> None:
+        """A host is no more."""
+        dpid = self._dpids.pop(host, None)
+        if dpid is None:
+            return
+        self._take(self._discovery.forget(dpid), now)
+        del self._bridges[dpid]
+        for place, edge in list(self._edges.items()):
+            if host in (edge.source, edge.target):
+                self._links.forget(self._edges.pop(place).name)
+
+    def declare(self, capacities: Mapping[str, float]) -> None:
+        """Declared capacities, Mbit/s, by edge."""
+        self._links.declare(capacities)
+
+    def connected(self, dpid: int, ports: Iterable[Port], now: float) -> None:
+        """A bridge connected, and has these ports."""
+        bridge = self._bridges.get(dpid)
+        if bridge is not None:
+            self._discovery.connected(dpid, True)
+            bridge.ports = Ports(ports)
+            self._ports_changed(dpid, bridge, now)
+
+    def disconnected(self, dpid: int) -> None:
+        """A bridge's channel is gone; what is known of its wires stands."""
+        if dpid in self._bridges:
+            self._discovery.connected(dpid, False)
+
+    def port_changed(self, dpid: int, reason: int, port: Port, now: float) -> None:
+        """A port came, went or changed."""
+        bridge = self._bridges.get(dpid)
+        if bridge is not None and bridge.ports.change(reason, port):
+            self._ports_changed(dpid, bridge, now)
+
+    def interfaces(self, host: str, purposes: Mapping[str, Purpose], now: float) -> None:
+        """What a host's interfaces are for, as its database says.
+
+        Those not named are for others; of a host without a database, they may be wires' all the
+        same.
+        """
+        dpid = self._dpids.get(host)
+        if dpid is not None:
+            bridge = self._bridges[dpid]
+            bridge.told, bridge.purposes = True, dict(purposes)
+            self._ports_changed(dpid, bridge, now)
+
+    def tunnels(self, host: str, tunnels: Mapping[str, TunnelEnd], now: float) -> None:
+        """The tunnel ports of a host, by interface."""
+        dpid = self._dpids.get(host)
+        if dpid is None:
+            return
+        bridge = self._bridges[dpid]
+        before, bridge.tunnels = bridge.tunnels, dict(tunnels)
+        left = {end.edge for end in before.values()} - {end.edge for end in tunnels.values()}
+        for name in left:
+            self._links.forget(name)
+        for port, end in tunnels.items():
+            self._links.works(Edge(end.edge, host, end.peer, "tunnel", port), end.up, now)
+        self._ports_changed(dpid, bridge, now)
+
+    # -- measurements ---------------------------------------------------------------------------
+
+    def echoed(self, dpid: int, sent: float, seconds: float) -> None:
+        """A bridge answered an echo request."""
+        self._discovery.answered(dpid, sent, seconds)
+
+    def counted(self, dpid: int, at: float, counters: Iterable[PortCounters]) -> None:
+        """What the ports of a bridge have carried."""
+        for one in counters:
+            edge = self._edges.get(Place(dpid, one.port))
+            if edge is not None:
+                self._links.carried(edge.name, at, one.tx_bytes)
+
+    def arrived(self, dpid: int, port: int, frame: bytes, now: float) -> Refusal | None:
+        """A discovery frame came in; why it is not believed, or None."""
+        refusal = self._discovery.arrived(Place(dpid, port), frame, now)
+        if refusal is not None:
+            self.refusals[refusal] += 1
+        return refusal
+
+    def tick(self, now: float, send: Send) -> None:
+        """Let time pass: probes are sent and judged, and what changed of links is told."""
+        self._take(self._discovery.tick(now, send), now)
+        self._tell_links(now)
+
+    def bridges(self) -> tuple[int, ...]:
+        """Datapath ids of the bridges surveyed."""
+        return tuple(self._bridges)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _ports_changed(self, dpid: int, bridge: _Bridge, now: float) -> None:
+        shown = {
+            port.name: PortSeen(
+                port.number, bridge.ports.up(port.number), port.mac, port.speed / 1000
+            )
+            for port in bridge.ports
+        }
+        if shown != bridge.shown:
+            bridge.shown = shown
+            self._tell(PortsSeen(bridge.host, shown))
+        for name, end in bridge.tunnels.items():
+            if name in shown:
+                tunnel = Edge(end.edge, bridge.host, end.peer, "tunnel", name)
+                self._edges[Place(dpid, shown[name].ofport)] = tunnel
+        self._rediscover(dpid, bridge, now)
+        for number, port in bridge.ports.by_number.items():
+            edge = self._edges.get(Place(dpid, number))
+            if edge is not None:
+                self._links.speed(edge.name, port.speed / 1000 or None)
+        self._tell_links(now)
+
+    def _rediscover(self, dpid: int, bridge: _Bridge, now: float) -> None:
+        """Tell discovery of the ports; one that has another name now is another port."""
+        purposes = _purposes(bridge)
+        names = {number: bridge.ports.by_number[number].name for number in purposes}
+        kept = {n: p for n, p in purposes.items() if bridge.names.get(n, names[n]) == names[n]}
+        if len(kept) < len(purposes):
+            self._take(self._discovery.ports(dpid, kept, now), now)
+        bridge.names = names
+        self._take(self._discovery.ports(dpid, purposes, now), now)
+
+    def _tell_links(self, now: float) -> None:
+        changes = self._links.changes(now)
+        if changes:
+            self._tell(LinksSeen(changes))
+
+    def _take(self, findings: Iterable[Finding], now: float) -> None:
+        for finding in findings:
+            match finding:
+                case WireUp(one=one, other=other):
+                    self._wire_up(one, other, now)
+                case WireDown(one=one, other=other, why=why):
+                    self._wire_down(one, other, why, now)
+                case Delayed(source=source, target=target, seconds=seconds):
+                    edge = self._edge(source, target)
+                    if edge is not None:
+                        self._links.delayed(edge.name, seconds)
+                case Judged(source=source, target=target, arrived=arrived):
+                    edge = self._edge(source, target)
+                    if edge is not None:
+                        self._links.judged(edge.name, arrived)
+
+    def _edge(self, source: Place, target: Place) -> Edge | None:
+        """The edge that a probe went over, if it went where that edge goes."""
+        edge, far = self._edges.get(source), self._bridges.get(target.dpid)
+        return edge if edge and far and far.host == edge.target else None
+
+    def _wire_up(self, one: Place, other: Place, now: float) -> None:
+        ends = self._end(one), self._end(other)
+        if ends[0] is None or ends[1] is None:
+            return
+        for place, near, far in ((one, ends[0], ends[1]), (other, ends[1], ends[0])):
+            name = wire_edge(near.host, near.port, far.host, far.port)
+            edge = Edge(name, near.host, far.host, "wire", near.port, far.port)
+            self._edges[place] = edge
+            self._links.works(edge, True, now)
+            speed = self._bridges[place.dpid].ports.by_number[place.port].speed
+            self._links.speed(name, speed / 1000 or None)
+        self._tell(WireFound(min(ends[0], ends[1]), max(ends[0], ends[1])))
+
+    def _wire_down(self, one: Place, other: Place, why: str, now: float) -> None:
+        found = [self._edges.get(place) for place in (one, other)]
+        for edge in found:
+            if edge is not None and edge.medium == "wire":
+                self._links.works(edge, False, now)
+        edge = found[0]
+        if edge is not None:
+            ends = (End(edge.source, edge.port), End(edge.target, edge.target_port))
+            self._tell(WireLost(min(ends), max(ends), why))
+
+    def _end(self, place: Place) -> End | None:
+        bridge = self._bridges.get(place.dpid)
+        port = bridge.ports.by_number.get(place.port) if bridge else None
+        return End(bridge.host, port.name) if bridge and port else None
+
+
+def _purposes(bridge: _Bridge) -> dict[int, Purpose]:
+    """What is known of the ports that are up; none of a bridge before somebody says what is what.
+
+    A tunnel port is probed whatever BFD says of it: who does not speak BFD may work all the same.
+    """
+    if not bridge.told:
+        return {}
+    otherwise = Purpose.OTHER if bridge.database else Purpose.WIRE
+    found = {}
+    for port in bridge.ports:
+        purpose = bridge.purposes.get(port.name, otherwise)
+        if port.name in bridge.tunnels:
+            purpose = Purpose.TUNNEL
+        up = bridge.ports.up(port.number)
+        if up or (purpose is Purpose.TUNNEL and not port.down and not port.link_down):
+            found[port.number] = purpose
+    return found
