@@ -91,6 +91,10 @@ class Redundant:
         return True
 
 
+NOWHERE = -1
+"""In place of an edge."""
+Ways = dict[int, list[tuple[float, int, int]]]
+"""By host: the weight of the best edge to each neighbour, the edge, and the neighbour."""
 Choice = tuple[int, int, int]
 """A host, and the edges it takes in RED and in BLUE."""
 
@@ -108,10 +112,8 @@ class Blocks:
     """The blocks of each host."""
     _chosen: dict[tuple[int, int], list[Choice]] = field(init=False, default_factory=dict)
     """By block and root."""
-    _known: dict[tuple[int, int], list[tuple[int, int, float]]] = field(
-        init=False, default_factory=dict
-    )
-    """By block and host: see `_ways`."""
+    _known: dict[int, tuple[float, Ways]] = field(init=False, default_factory=dict)
+    """By block: see `_ways`."""
 
     def __post_init__(self) -> None:
         self._number = {host: place for place, host in enumerate(self.arrays.hosts)}
@@ -169,52 +171,62 @@ class Blocks:
 
         The last host may not take its only edge to the root, for BLUE has no other there.
         """
-        root, last = order[0], order[-1]
-        edges, costs = {}, {root: 0.0}
+        edges: dict[int, int] = {}
+        costs: dict[int, float] = {}
         for host in order[1:]:
-            cost, edge = self._onward(block, host, costs)
-            if host == last and len(order) > 2 and edge in self._alone(host, root):
-                del costs[root]
-                cost, edge = self._onward(block, host, costs)
-            edges[host], costs[host] = edge, cost
+            home = self._home(host, order[0])
+            if host == order[-1] and len(home) == 1 and len(order) > 2:
+                home = []
+            costs[host], edges[host] = self._cheapest(block, host, costs, home)
         return edges
 
     def _blue(self, block: Block, order: Sequence[int], red: dict[int, int]) -> dict[int, int]:
         """The same over ever higher places; straight to the root by what RED does not take."""
-        root, edges = order[0], {}
+        edges: dict[int, int] = {}
         costs: dict[int, float] = {}
         for host in reversed(order[1:]):
-            home = self.between.get((host, root), ())
-            free = [edge for edge in home if edge != red[host]][:1]
-            ways = [(self.weight[edge], edge) for edge in free]
-            if host != order[-1]:
-                ways.append(self._onward(block, host, costs))
-            costs[host], edges[host] = min(ways or [(self.weight[red[host]], red[host])])
+            home = self._home(host, order[0])
+            free = [edge for edge in home if edge != red[host]]
+            costs[host], edges[host] = self._cheapest(block, host, costs, free)
+            if edges[host] == NOWHERE:  # two hosts and a single edge
+                costs[host], edges[host] = self._cheapest(block, host, costs, home)
         return edges
 
-    def _onward(self, block: Block, host: int, costs: Mapping[int, float]) -> tuple[float, int]:
-        """The cheapest way over those neighbours whose own costs are known."""
-        best, taken = inf, -1
-        for to, edge, weight in self._ways(block, host):
-            if to in costs:
-                cost = weight + costs[to]
-                if cost < best or (cost == best and edge < taken):
-                    best, taken = cost, edge
+    def _home(self, host: int, root: int) -> list[int]:
+        """Edges that lead straight to the root, the best first."""
+        return self.between.get((host, root), [])
+
+    def _cheapest(
+        self, block: Block, host: int, costs: Mapping[int, float], home: list[int]
+    ) -> tuple[float, int]:
+        """The cheapest way over neighbours whose own costs are known, or straight home.
+
+        Those costs are no less than the lightest edge, so not every neighbour need be looked at.
+        """
+        best, taken = (self.weight[home[0]], home[0]) if home else (inf, NOWHERE)
+        least, ways = self._ways(block)
+        for weight, edge, to in ways[host]:
+            if (weight + least, edge) > (best, taken):
+                break
+            if to in costs and (weight + costs[to], edge) < (best, taken):
+                best, taken = weight + costs[to], edge
         return best, taken
 
-    def _ways(self, block: Block, host: int) -> list[tuple[int, int, float]]:
-        """Neighbours within a block, the best edge to each, and its weight."""
-        found = self._known.get((block.number, host))
-        if found is None:
-            best = [(to, self.between[host, to][0]) for to in block.neighbours[host]]
-            found = [(to, edge, self.weight[edge]) for to, edge in best]
-            self._known[block.number, host] = found
-        return found
-
-    def _alone(self, host: int, root: int) -> list[int]:
-        """The edge from one host to another if there are no others beside it."""
-        found = self.between.get((host, root), [])
-        return found if len(found) == 1 else []
+    def _ways(self, block: Block) -> tuple[float, Ways]:
+        """The lightest weight in a block, and the ways on from each host, the lightest first."""
+        known = self._known.get(block.number)
+        if known is None:
+            ways = {
+                host: sorted(
+                    (self.weight[edge], edge, to)
+                    for to in others
+                    for edge in self.between[host, to][:1]
+                )
+                for host, others in block.neighbours.items()
+            }
+            lightest = min(found[0][0] for found in ways.values())
+            known = self._known[block.number] = lightest, ways
+        return known
 
 
 def _between(arrays: Arrays) -> dict[tuple[int, int], list[int]]:
