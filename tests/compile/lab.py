@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from vneter_sdn.pipeline.text import flow_text, meter_text
+from vneter_sdn.pipeline.text import flow_text, group_text, meter_text
 
 
 class Lab:
@@ -94,6 +94,9 @@ class Lab:
         target = f"unix:{self.directory}/br.mgmt"
         for meter in state.meters.values():
             self.run("ovs-ofctl", "-O", "OpenFlow15", "add-meter", target, meter_text(meter))
+        groups = self.directory / "groups"
+        groups.write_text("".join(group_text(group) + "\n" for group in state.groups.values()))
+        self.run("ovs-ofctl", "-O", "OpenFlow15", "add-groups", target, str(groups))
         flows = self.directory / "flows"
         flows.write_text("".join(flow_text(flow) + "\n" for flow in state.flows.values()))
         self.run(*control, "replace-flows", target, str(flows))

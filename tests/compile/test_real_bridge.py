@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from intent import Intent
 
 from vneter_sdn.compile.network import compile_snapshot
+from vneter_sdn.daemon.offline import compile_manifests
 
 pytestmark = pytest.mark.fleet
 
@@ -96,3 +100,20 @@ def test_an_endpoint_cannot_speak_for_another(one_host):
         said = one_host.within("1", "ping", "-c1", "-W1", "-I", own, to, check=False)
         assert "100% packet loss" in said
         ping(one_host, 1, to, "-I", own.replace("9", "2"))
+
+
+SCENARIOS = Path(__file__).parents[2] / "flows" / "scenarios"
+
+
+@pytest.mark.parametrize("name", ["leaf-spine", "multi-path", "repair"])
+def test_a_real_bridge_takes_everything_at_once(lab, name):
+    texts = [(SCENARIOS / name / file).read_text() for file in ("topology.yaml", "intent.yaml")]
+    found = compile_manifests([one for text in texts for one in yaml.safe_load_all(text)]).compiler
+    host = found.hosts()[0]
+    state = found.bridge(host)
+    lab.load(state)
+    control = ["ovs-ofctl", "-O", "OpenFlow15"]
+    target = f"unix:{lab.directory}/br.mgmt"
+    assert lab.run(*control, "dump-flows", target).count("cookie=0x76") == len(state.flows)
+    assert lab.run(*control, "dump-groups", target).count("group_id=") == len(state.groups) > 0
+    assert lab.run(*control, "dump-meters", target).count("meter=") == len(state.meters)
