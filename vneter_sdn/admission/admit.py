@@ -15,12 +15,13 @@ from typing import Any, Protocol
 import msgspec
 
 from vneter_sdn.admission import allocation
-from vneter_sdn.admission.draft import Draft, rfc3339
+from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.index import Index
 from vneter_sdn.admission.manifest import Malformed, parse
 from vneter_sdn.admission.reference_rules import unreferenced
 from vneter_sdn.admission.rules import check
 from vneter_sdn.errors import Conflict, IntentError, NotFound, Problem
+from vneter_sdn.model.instants import rfc3339
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Allocation, Key, Object, Snapshot
 

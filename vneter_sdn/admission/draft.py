@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from vneter_sdn.admission.facts import allocation_facts, object_facts, owner_key
 from vneter_sdn.admission.index import Lookup, index_of
 from vneter_sdn.model.kinds import NetworkSpec
@@ -14,11 +12,6 @@ NUMBER_DELAY = 60.0
 """Seconds a released tenant id, VNI, bridge id, slot, policy number or MAC address rests."""
 COLOUR_DELAY = 120.0
 """Seconds for which a route that is no longer wanted keeps its colour, and its flows."""
-
-
-def rfc3339(now: float) -> str:
-    """A POSIX time as RFC 3339, UTC, to the millisecond."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Draft:

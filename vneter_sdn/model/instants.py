@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 _FORM = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
@@ -20,3 +20,12 @@ def posix(text: str) -> float:
     if not _FORM.fullmatch(text):
         raise ValueError(f"{text!r} is no date and time with a zone")
     return datetime.fromisoformat(text.upper()).timestamp()
+
+
+def rfc3339(seconds: float) -> str:
+    """POSIX seconds as an instant, UTC, to the millisecond.
+
+    Raises:
+        ValueError, OverflowError: the year is not 1 to 9999.
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

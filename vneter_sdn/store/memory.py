@@ -11,8 +11,8 @@ from vneter_sdn.admission.admit import Admission, admit, sweep
 from vneter_sdn.admission.advance import carried_out, with_colours, with_reports
 from vneter_sdn.admission.allocation import indexed
 from vneter_sdn.admission.colours import recoloured
-from vneter_sdn.admission.draft import rfc3339
 from vneter_sdn.errors import StoreUnavailable
+from vneter_sdn.model.instants import rfc3339
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.store.history import History
 from vneter_sdn.store.port import Applied, Edit

@@ -25,8 +25,8 @@ from uuid import uuid4
 from vneter_sdn.admission.admit import Admission, admit, sweep
 from vneter_sdn.admission.allocation import indexed
 from vneter_sdn.admission.colours import recoloured
-from vneter_sdn.admission.draft import rfc3339
 from vneter_sdn.errors import OvsdbError, SessionClosed, StoreUnavailable, VneterError
+from vneter_sdn.model.instants import rfc3339
 from vneter_sdn.model.pace import Breathe, on_and_on
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.ovsdb.client import PLAIN
