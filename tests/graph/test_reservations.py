@@ -74,6 +74,14 @@ def test_a_refusal_names_the_full_edge_what_is_free_and_when_it_would_fit():
     assert "does not fit later either" in forever.message
 
 
+def test_both_directions_have_to_have_room():
+    both = edge("a", "b", capacity=100.0), edge("b", "a", capacity=20.0)
+    net = Graph(Topology((Vertex("a", 1), Vertex("b", 2)), both))
+    refused = only(admit(net, [book(rate=30)], 0))
+    assert (refused.reason, refused.edge, refused.free) == ("Full", "b>a", 20)
+    assert only(admit(net, [book(rate=20)], 0)).admitted
+
+
 def test_windows_that_only_touch_do_not_meet():
     bookings = [book("one", rate=70, start=0, end=50), book("two", rate=70, start=50, end=60)]
     assert all(one.admitted for one in admit(graph({("a", "b"): 100.0}), bookings, 0).values())
