@@ -206,10 +206,13 @@ class Blocks:
         best, taken = (self.weight[home[0]], home[0]) if home else (inf, NOWHERE)
         least, ways = self._ways(block)
         for weight, edge, to in ways[host]:
-            if (weight + least, edge) > (best, taken):
+            if weight + least > best:
                 break
-            if to in costs and (weight + costs[to], edge) < (best, taken):
-                best, taken = weight + costs[to], edge
+            beyond = costs.get(to)
+            if beyond is not None:
+                cost = weight + beyond
+                if cost < best or (cost == best and edge < taken):
+                    best, taken = cost, edge
         return best, taken
 
     def _ways(self, block: Block) -> tuple[float, Ways]:
