@@ -100,3 +100,14 @@ def test_an_option_that_makes_no_sense_is_refused_in_words(lab):
         ended = lab.mn(f"single,{option}", *SILENT, "--test", "none")
         assert ended.returncode != 0
         assert option in ended.stdout
+
+
+def test_what_is_missing_is_said_with_what_to_do(lab):
+    lab.run(["sh", "-c", "mkdir /run/bare; cp -r topologies vneter_sdn /run/bare"])
+    ended = lab.run(
+        ["/usr/bin/python3", "-c", "import mininet_topos"],
+        PYTHONPATH="/run/bare/topologies",
+        VIRTUAL_ENV="",
+    )
+    assert ended.returncode == 1
+    assert "Run scripts/setup in /run/bare, or set VIRTUAL_ENV." in ended.stdout
