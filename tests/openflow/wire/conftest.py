@@ -201,11 +201,16 @@ FLOW = model.Flow(
     3,
     9,
     model.match(eth_type=0x0800, ip_dst=(0x0A000000, 0xFF000000), reg3=5),
-    (model.SetField("eth_dst", 5, FIELDS["eth_dst"].full), model.Punt(b"why!!"), model.Output(2)),
+    (
+        model.SetField("eth_dst", 5, FIELDS["eth_dst"].full),
+        model.Punt(b"why!!"),
+        model.Conntrack(True, 0, "reg2", 0, 5, (model.Copy("eth_dst", "ct_mark", 6, 42),)),
+        model.Output(2),
+    ),
     7,
     0x76 << 56,
 )
-GROUP = model.Group(5, "select", (model.Bucket((model.Output(1),), 3, 1),) * 2)
+GROUP = model.Group(5, "select", (model.Bucket((model.Output(1),), 3, 1),) * 2, "dp_hash", 1)
 PORT = pack("!IH2x6s2x16sII", 3, 40, b"\2\0\0\0\0\1", b"p3", 0, 1)
 STATS = bytes.fromhex("0000001080020008") + bytes(8)
 
@@ -228,7 +233,7 @@ def samples() -> list[tuple[int, bytes]]:
             flow = head + matched + STATS + does
             removed = pack("!BBHHHQ", 3, 0, 9, 0, 0, 1) + matched + STATS
             body = encode.group_mod(GROUP, 0, version, 1)[24:]
-            group = pack("!HBxIH6x", 16 + len(body), 1, 5, len(body)) + body
+            group = pack("!HBxIH6x", 16 + len(body), 1, 5, len(body) - 40) + body
         meter = encode.meter_mod(model.Meter(5, 10, 3), 0, version, 1)[16:]
         packet_in = pack("!IHBBQ", 0xFFFFFFFF, 60, 1, 3, 1) + matched + bytes(2) + b"x" * 60
         packet_in_2 = pack("!II", 0x2320, 30) + pack("!HH60s", 0, 64, b"x" * 60)
