@@ -40,31 +40,32 @@ def edges(fabric, *passed):
 
 
 def choices(fabric, number=5, source="h1", bridge=4):
+    """Some of the hash values that the group of a policy deals out, evenly."""
     group = fabric.compiler.bridge(source).groups[share_group(number, bridge)]
-    return sum(bucket.weight for bucket in group.buckets)
+    return range(0, sum(bucket.weight for bucket in group.buckets), 16)
 
 
 def test_new_connections_are_spread_and_each_keeps_its_path():
     fabric = Fabric.of(diamond())
     total = choices(fabric)
-    ways = [fabric.way(1, 4, 1000 + n, choice=n) for n in range(total)]
-    assert set(ways) == {UPPER, LOWER}
-    for n, way in enumerate(ways):
-        assert fabric.way(1, 4, 1000 + n, flags=ACK, choice=n + 1) == way
+    ways = {n: fabric.way(1, 4, 1000 + n, choice=n) for n in total}
+    assert set(ways.values()) == {UPPER, LOWER}
+    for n, way in ways.items():
+        assert fabric.way(1, 4, 1000 + n, flags=ACK, choice=n + 128) == way
 
 
 def test_replies_return_by_the_path_of_the_connection():
     fabric = Fabric.of(diamond())
-    for n in range(choices(fabric)):
+    for n in choices(fabric):
         way = fabric.way(1, 4, 1000 + n, choice=n)
-        for choice in (0, 1):
+        for choice in (0, 255):
             back = fabric.way(4, 1, 80, 1000 + n, flags=SYN_ACK, choice=choice)
             assert back == way[::-1]
 
 
 def test_whoever_answers_can_begin_as_well():
     fabric = Fabric.of(diamond())
-    ways = {fabric.way(4, 1, 2000 + n, choice=n) for n in range(choices(fabric, 5, "h4", 1))}
+    ways = {fabric.way(4, 1, 2000 + n, choice=n) for n in choices(fabric, 5, "h4", 1)}
     assert ways == {UPPER[::-1], LOWER[::-1]}
 
 
@@ -74,7 +75,7 @@ def test_weights_are_those_of_the_selection():
         key = Key("Link", "", name)
         intent.put(key, replace_spec(intent.objects[key].spec, cost=3))
     fabric = Fabric.of(intent)
-    taken = [fabric.way(1, 4, 1000 + n, choice=n) for n in range(choices(fabric))]
+    taken = [fabric.way(1, 4, 1000 + n, choice=n) for n in choices(fabric)]
     assert taken.count(UPPER) == 3 * taken.count(LOWER) > 0
 
 
@@ -92,13 +93,13 @@ def test_reweighting_moves_no_connection():
     intent = diamond()
     fabric = Fabric.of(intent)
     intent.allocations |= colours_of(fabric.compiler)
-    ways = [fabric.way(1, 4, 1000 + n, choice=n) for n in range(choices(fabric))]
-    for n in range(len(ways)):
+    ways = {n: fabric.way(1, 4, 1000 + n, choice=n) for n in choices(fabric)}
+    for n in ways:
         fabric.way(4, 1, 80, 1000 + n, flags=SYN_ACK)
     intent.policy("spread", 5, tenants=("red",), **TWO | {"paths": 1})
     fabric.take(compile_alone(intent.snapshot()))
-    assert choices(fabric) == 1
-    for n, way in enumerate(ways):
+    assert len(choices(fabric)) == 1
+    for n, way in ways.items():
         assert fabric.way(1, 4, 1000 + n, flags=ACK) == way
         assert fabric.way(4, 1, 80, 1000 + n, flags=ACK) == way[::-1]
 
@@ -107,7 +108,7 @@ def test_a_path_at_rest_carries_what_is_pinned_to_it_and_nothing_new():
     intent = diamond()
     fabric = Fabric.of(intent)
     intent.allocations |= colours_of(fabric.compiler)
-    assert fabric.way(1, 4, choice=0) != fabric.way(1, 4, 1001, choice=1)
+    assert fabric.way(1, 4, choice=0) != fabric.way(1, 4, 1001, choice=255)
     intent.policy("spread", 5, tenants=("red",), **TWO | {"paths": 1})
     (kept,) = {
         r for r in compile_alone(intent.snapshot()).wanted_paths() if passes(r, UPPER, LOWER)
@@ -117,7 +118,7 @@ def test_a_path_at_rest_carries_what_is_pinned_to_it_and_nothing_new():
     intent.allocations[place] = replace(intent.allocations[place], released=1.0)
     fabric.take(compile_alone(intent.snapshot()))
     new = hosts(kept)
-    assert {fabric.way(1, 4, 3000 + n, choice=n) for n in range(2)} == {new}
+    assert {fabric.way(1, 4, 3000 + n, choice=n) for n in (0, 255)} == {new}
     pinned = {fabric.way(1, 4, flags=ACK), fabric.way(1, 4, 1001, flags=ACK)}
     assert pinned == {UPPER, LOWER}
     del intent.allocations[place]
@@ -157,7 +158,7 @@ def test_every_single_failure_is_repaired_on_every_path():
     fabric = Fabric.of(diamond())
     for edge in fabric.edges():
         fabric.kill(edge.name)
-        for choice in range(choices(fabric)):
+        for choice in choices(fabric):
             fabric.connections = {}
             assert fabric.way(1, 4, choice=choice)
             assert fabric.way(4, 1, 80, 1000, flags=SYN_ACK, choice=choice)
@@ -209,7 +210,7 @@ def test_a_connection_does_not_stay_on_a_path_that_its_policy_came_to_forbid():
     fabric = Fabric.of(intent)
     intent.allocations |= colours_of(fabric.compiler)
     fabric.way(1, 4, choice=0)
-    fabric.way(1, 4, 1001, choice=1)
+    fabric.way(1, 4, 1001, choice=255)
     for name in ("h1-11-h3-10", "h3-11-h4-11"):
         key = Key("Link", "", name)
         intent.put(key, replace_spec(intent.objects[key].spec, encrypted=True))
@@ -255,7 +256,7 @@ def test_the_policy_of_the_highest_priority_wins():
     intent.policy("web", 9, priority=3, networks=("red/web",), **TWO)
     intent.policy("last", 8, priority=1, **TWO | {"paths": 1})
     fabric = Fabric.of(intent)
-    assert {fabric.way(1, 4, 1000 + n, choice=n) for n in range(choices(fabric, 9))} == {
+    assert {fabric.way(1, 4, 1000 + n, choice=n) for n in choices(fabric, 9)} == {
         UPPER,
         LOWER,
     }

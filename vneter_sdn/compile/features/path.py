@@ -30,6 +30,8 @@ from vneter_sdn.pipeline.locator import BRIDGE_MASK, COLOUR_MASK, COLOURS, DEFAU
 from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, LOW, NORMAL, OVERRIDE
 from vneter_sdn.pipeline.registers import POLICY
 from vneter_sdn.pipeline.reserved import share_group
+from vneter_sdn.pipeline.shares import METHOD, Share
+from vneter_sdn.pipeline.shares import shares as dealt
 from vneter_sdn.pipeline.tables import table
 
 _KNOWN = (TRACKED["trk"], TRACKED["trk"] | TRACKED["inv"])
@@ -87,8 +89,11 @@ def _groups(way: _Way) -> tuple[Group, ...]:
     if not way.shares.colours:
         return ()
     pin = Resubmit(table("pin").id)
-    buckets = tuple(Bucket((_take(c), pin), weight=w) for c, w in way.shares.colours)
-    return (Group(share_group(way.number, way.bridge), "select", buckets),)
+    actions = [(_take(colour), pin) for colour, _ in way.shares.colours]
+    weights = [weight for _, weight in way.shares.colours]
+    given = dealt(weights) if len(weights) > 1 else (Share(0, 1),)
+    buckets = tuple(Bucket(actions[which], weight=weight) for which, weight in given)
+    return (Group(share_group(way.number, way.bridge), "select", buckets, METHOD),)
 
 
 def _flows(way: _Way, write: Writer) -> Iterator[Flow]:
