@@ -20,7 +20,7 @@ from vneter_sdn.config import Settings
 
 _DEFAULTS = Settings()
 _PARTS = {
-    "Declare": ("apply", "delete", "wait"),
+    "Declare": ("apply", "delete", "wait", "drain"),
     "Look": ("status", "get", "describe", "kinds", "explain"),
     "Prove": ("recompute", "compile"),
     "Plan": ("path", "te"),
@@ -33,6 +33,7 @@ _EXAMPLES = (
     ("vneterctl apply -f topologies/demo", "a file, a directory, or - for stdin"),
     ("vneterctl get endpoints -t red -o wide", "-o json, yaml, name; -l app=web"),
     ("vneterctl wait endpoint red/web1", "--for=Ready is what it waits for"),
+    ("vneterctl drain link h1-h2", "until nothing uses it; --undo"),
     ("vneterctl status", "everything, and what to do about it"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
@@ -179,6 +180,23 @@ def wait(
     client = targets.connect(server)
     keys = objects.selected(client, kind, name, tenant, selector, everything)
     objects.wait(client, keys, condition, timeout)
+
+
+@app.command()
+def drain(
+    what: Annotated[str, typer.Argument(help="link or bridge.")],
+    name: Annotated[str, typer.Argument(help="Of the link, or of the bridge's host.")],
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Use it again.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until nothing uses it.")] = True,
+    timeout: Annotated[str, typer.Option("--timeout", help="90, 90s, 5m or 1h.")] = "60s",
+    server: Server = _SERVER,
+) -> None:
+    """Take a link or bridge out of use; say when it is empty."""
+    from vneter_sdn.cli import draining, targets
+
+    limit = targets.seconds(timeout)
+    draining.drain(targets.connect(server), what, name, undo=undo, timeout=limit if wait else None)
 
 
 @app.command()
