@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import vneter_sdn
-from vneter_sdn.cli import path_command
+from vneter_sdn.cli import path_command, running
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 from vneter_sdn.config import Settings
 
@@ -24,7 +24,7 @@ _PARTS = {
     "Look": ("status", "get", "describe", "kinds", "explain"),
     "Prove": ("recompute", "compile"),
     "Plan": ("path", "te"),
-    "Run": ("up", "fleet"),
+    "Run": ("up", "fleet", "run"),
 }
 """Commands as `--help` groups them; a test says when one is missing."""
 _EXAMPLES = (
@@ -368,6 +368,9 @@ def fleet(context: typer.Context) -> None:
     )
     if isinstance(code, int) and code:
         raise typer.Exit(code)
+
+
+app.command(cls=running.WithRest, epilog=running.EPILOG)(running.run)
 
 
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
