@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -250,6 +251,20 @@ def test_what_is_written_reads_the_same(made):
     again = atlas(atlas_text(made), "x.yaml")
     assert again == replace(made, warnings=again.warnings)
     assert atlas_text(again) == atlas_text(made)
+
+
+@pytest.mark.parametrize(
+    "word", ["no", "Yes", "on", "true", "NULL", "nan", "1e3", "0x10", "~", "12:30"]
+)
+def test_words_that_yaml_takes_for_else_stay_words(word):
+    made = atlas(json.dumps({"name": word, "switches": ["no"], "nodes": {"no": {"label": word}}}))
+    text = atlas_text(made)
+    assert yaml.safe_load(text) == {
+        "name": word,
+        "switches": ["no"],
+        "nodes": {"no": {"label": word}},
+    }
+    assert atlas(text) == made
 
 
 @settings(max_examples=60, deadline=None)

@@ -21,7 +21,7 @@ from vneter_sdn.config import Settings
 _DEFAULTS = Settings()
 _PARTS = {
     "Declare": ("apply", "delete", "wait", "drain"),
-    "Look": ("status", "get", "describe", "kinds", "explain"),
+    "Look": ("status", "topology", "get", "describe", "kinds", "explain"),
     "Prove": ("recompute", "compile"),
     "Plan": ("path", "te"),
     "Run": ("up", "fleet", "run"),
@@ -35,6 +35,7 @@ _EXAMPLES = (
     ("vneterctl wait endpoint red/web1", "--for=Ready is what it waits for"),
     ("vneterctl drain link h1-h2", "until nothing uses it; --undo"),
     ("vneterctl status", "everything, and what to do about it"),
+    ("vneterctl topology -o svg", "the graph; --topology FILE draws or converts"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
     ("vneterctl path red/web1 red/db1", "edge by edge; --topology: offline"),
@@ -208,6 +209,23 @@ def status(
     from vneter_sdn.cli import summary, targets
 
     summary.status(targets.connect(server), output)
+
+
+@app.command()
+def topology(
+    file: Annotated[
+        str,
+        typer.Option("--topology", metavar="FILE", help="YAML, GML, JSON or XML; - for stdin."),
+    ] = "",
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="text, wide, json, yaml, dot or svg.")
+    ] = "text",
+    server: Server = _SERVER,
+) -> None:
+    """Show, draw or convert the graph, or a topology file."""
+    from vneter_sdn.cli import targets, topologies
+
+    topologies.show(lambda: targets.connect(server), file, output)
 
 
 @app.command()
