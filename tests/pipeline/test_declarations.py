@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vneter_sdn.errors import DecodeError, PipelineError
-from vneter_sdn.model.flow import Copy, DecTtl, Output, Resubmit, SetField
+from vneter_sdn.model.flow import Conntrack, Copy, DecTtl, Output, Resubmit, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.cookies import Cookie, is_ours, object_bits
 from vneter_sdn.pipeline.locator import (
@@ -25,7 +25,7 @@ from vneter_sdn.pipeline.punts import PUNT_METER, TtlExpired, decode
 from vneter_sdn.pipeline.reference import dot, render
 from vneter_sdn.pipeline.registers import REGISTERS, TENANT
 from vneter_sdn.pipeline.reserved import METERS
-from vneter_sdn.pipeline.tables import TABLES, table, table_names
+from vneter_sdn.pipeline.tables import TABLES, Contract, Table, table, table_names
 
 bridges, slots = st.integers(1, MAX_BRIDGE), st.integers(0, MAX_SLOT)
 locators = st.builds(Locator, st.integers(0, COLOURS - 1), bridges, slots)
@@ -110,3 +110,38 @@ def test_every_table_is_in_the_reference_and_the_picture():
         assert f"`{one.name}`" in render()
         assert f" {one.name} [label=" in dot()
         assert table_names()[one.id] == one.name
+
+
+TRACKER = Table(
+    5,
+    Contract(
+        "tracker",
+        "",
+        frozenset({"eth_type", "ct_state"}),
+        frozenset({"ct_mark"}),
+        frozenset({TABLES[-1].name}),
+    ),
+)
+MARK = SetField("ct_mark", 1, 0xFFFFFFFF)
+
+
+def test_a_table_tracks_what_open_vswitch_lets_it():
+    pin = Conntrack(commit=True, table=TABLES[-1].id, actions=(MARK,))
+    assert TRACKER.flow(1, {"eth_type": 0x800}, pin).actions == (pin,)
+    assert TRACKER.flow(1, {"eth_type": 0x86DD, "ct_state": (0x20, 0x30)}, pin)
+    assert TRACKER.flow(1, {"eth_type": 0x800, "ct_state": (0x30, 0x30)}, Conntrack())
+
+
+@pytest.mark.parametrize(
+    ("matched", "action"),
+    [
+        ({}, Conntrack()),
+        ({"eth_type": 0x806}, Conntrack()),
+        ({"eth_type": 0x800}, Conntrack(table=TABLES[0].id)),
+        ({"eth_type": 0x800}, Conntrack(commit=True, actions=(SetField("ct_label", 1, 1),))),
+        ({"eth_type": 0x800, "ct_state": (0x30, 0x30)}, Conntrack(commit=True)),
+    ],
+)
+def test_a_table_refuses_other_tracking(matched, action):
+    with pytest.raises(PipelineError, match="tracker may not"):
+        TRACKER.flow(1, matched, action)

@@ -14,15 +14,15 @@ def test_every_value_is_dealt_and_nobody_goes_without(weights):
     dealt = shares(weights)
     assert sum(share.weight for share in dealt) == VALUES
     assert min(share.weight for share in dealt) == 1 or len(weights) == VALUES
-    assert [share.index for share in dealt[: len(weights)]] == list(range(len(weights)))
+    assert [share.position for share in dealt[: len(weights)]] == list(range(len(weights)))
     assert len(dealt) <= len(weights) + 1
 
 
 @given(st.lists(st.integers(10, 100), min_size=1, max_size=8))
 def test_shares_are_nearest_to_what_was_asked(weights):
     held = [0] * len(weights)
-    for index, weight in shares(weights):
-        held[index] += weight
+    for position, weight in shares(weights):
+        held[position] += weight
     for weight, got in zip(weights, held, strict=True):
         assert abs(got - weight * VALUES / sum(weights)) < 1
 

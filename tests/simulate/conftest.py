@@ -193,11 +193,15 @@ class Bridge:
     def frame(self, port, number):
         """The frame of a number that left by a port, awaited."""
         path = self.sent[port]
-        deadline = time.monotonic() + 20
-        while not path.exists() or len(frames_of(path)) <= number:
-            assert time.monotonic() < deadline, f"nothing came out at {path.name}"
-            time.sleep(0.005)
+        self.until(lambda: path.exists() and len(frames_of(path)) > number)
         return frames_of(path)[number]
+
+    def until(self, condition):
+        """Wait for what a frame brings about."""
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, f"{self.name} passes nothing on"
+            time.sleep(0.005)
 
     def load(self, state):
         """Replace everything the bridge holds by a state, in words of this module's own."""
@@ -343,6 +347,12 @@ def sandbox():
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def run_quietly():
+    """Run a command that must succeed; its standard output."""
+    return quiet
 
 
 @pytest.fixture(scope="session")

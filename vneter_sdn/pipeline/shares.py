@@ -28,7 +28,8 @@ VALUES = 256
 class Share(NamedTuple):
     """Hash values for one of the things weighed; it may have several."""
 
-    index: int
+    position: int
+    """Of the weight it is for."""
     weight: int
 
 
@@ -53,8 +54,8 @@ def shares(weights: Sequence[int]) -> tuple[Share, ...]:
         chosen = max(able, key=lambda n: (step * owed[n], -n))
         dealt[chosen] += step
         owed[chosen] -= step
-    found = [Share(index, weight) for index, weight in enumerate(dealt)]
+    found = [Share(position, weight) for position, weight in enumerate(dealt)]
     if 1 not in dealt:
-        index, weight = found[-1]
-        found[-1:] = [Share(index, weight - 1), Share(index, 1)]
+        position, weight = found[-1]
+        found[-1:] = [Share(position, weight - 1), Share(position, 1)]
     return tuple(found)

@@ -26,7 +26,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from vneter_sdn.errors import PipelineError
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, TRACKED
 from vneter_sdn.model.flow import (
     Action,
     Conntrack,
@@ -34,6 +34,7 @@ from vneter_sdn.model.flow import (
     DecTtl,
     Flow,
     GroupAction,
+    Match,
     Output,
     OutputField,
     Resubmit,
@@ -87,8 +88,8 @@ class Table:
             self._refuse("match", matched.keys() - contract.matches)
         for action in actions:
             self._check(action)
-            if isinstance(action, Conntrack) and matched.get("eth_type") not in (ETH_IP, ETH_IPV6):
-                self._refuse("track", {"what it does not match as IP"})
+            if isinstance(action, Conntrack):
+                self._check_tracked(action, match(**matched))
         if goto and goto not in contract.goes_to:
             self._refuse("go to", {goto})
         return Flow(
@@ -134,6 +135,14 @@ class Table:
             self._check(written)
         if action.table is not None and BY_ID[action.table].name not in self.contract.goes_to:
             self._refuse("go to", {BY_ID[action.table].name})
+
+    def _check_tracked(self, action: Conntrack, matched: Match) -> None:
+        """What Open vSwitch asks of a flow that tracks (OFPBAC_MATCH_INCONSISTENT otherwise)."""
+        values = {term.field: term.value for term in matched}
+        if values.get("eth_type") not in (ETH_IP, ETH_IPV6):
+            self._refuse("track", {"what it does not match as IP"})
+        if action.commit and values.get("ct_state", 0) & TRACKED["inv"]:
+            self._refuse("commit", {"what it matches as invalid"})
 
     def _refuse(self, verb: str, stray: Set[str]) -> None:
         raise PipelineError(f"{self.name} may not {verb} {', '.join(sorted(stray))}")
