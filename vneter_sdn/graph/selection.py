@@ -25,7 +25,7 @@ from vneter_sdn.model.kinds import Objective, PathPolicySpec
 __all__ = ["Refusal", "Relaxation", "Selection", "Share", "select", "value"]
 
 EFFORT = 200_000
-"""Labels that one selection may search: a second or two."""
+"""Labels that one selection may search: a few seconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
