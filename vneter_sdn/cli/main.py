@@ -35,7 +35,7 @@ _EXAMPLES = (
     ("vneterctl wait endpoint red/web1", "--for=Ready is what it waits for"),
     ("vneterctl drain link h1-h2", "until nothing uses it; --undo"),
     ("vneterctl status", "everything, and what to do about it"),
-    ("vneterctl topology -o svg", "the graph; --topology FILE draws or converts"),
+    ("vneterctl topology -o svg", "a picture; --topology FILE: offline"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
     ("vneterctl path red/web1 red/db1", "edge by edge; --topology: offline"),
