@@ -103,3 +103,13 @@ def test_ten_megabytes_of_manifests(vneterctl, server, store, tmp_path):
     assert ended.code == 1
     assert "8388608" in ended.err
     assert store.snapshot().revision == 0
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.Inf", "NaN"])
+def test_numbers_that_are_none_are_refused(server, store, vneterctl, number):
+    text = "{apiVersion: vneter.io/v1, kind: Link, metadata: {name: x}, "
+    text += f"spec: {{source: a, target: b, latencyMs: {number}}}}}"
+    done = vneterctl("apply", "-f", "-", stdin=text.encode())
+    assert done.code == 1
+    assert "spec.latencyMs" in done.err
+    assert not store.snapshot().objects

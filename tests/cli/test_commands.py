@@ -173,6 +173,9 @@ def test_kinds_and_explain(vneterctl):
     assert "integer 1..16777215" in field
     assert vneterctl("explain", "net.vni").out == field
     assert vneterctl("explain", "net.colour").code == 2
+    within = vneterctl("explain", "pathpolicy.constraints").out
+    assert "spec.constraints.maxHops  <integer 1..64>" in within
+    assert "spec.objective.cost  <number 0..1000000000>" in vneterctl("explain", "pp.objective").out
 
 
 @pytest.mark.parametrize(

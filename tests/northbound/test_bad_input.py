@@ -166,3 +166,13 @@ def test_a_bad_selector_is_refused(rest):
 def test_a_bad_author_is_refused(rest, author):
     asked = rest.post("/v1/apply", json={}, headers={"X-Vneter-Author": author})
     assert _errors(asked, status=400)[0]["field"] == "X-Vneter-Author"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(rest, store, given, number):
+    spec = '{"tenant": "red", "between": "hosts", "source": "s1", "target": "s2", "rateMbps": %s}'
+    body = f'{{"metadata": {{"name": "x"}}, "spec": {spec % number}}}'
+    answer = rest.post("/v1/reservations", data=body, content_type=_JSON)
+    assert answer.status_code in {400, 422}
+    assert answer.json["errors"]
+    assert store.snapshot() == given

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from inspect import cleandoc
 
 from vneter_sdn.cli.targets import kind_named, known_kinds
 from vneter_sdn.cli.terminal import Usage, columns, paint
@@ -33,7 +34,7 @@ def explain(subject: str) -> None:
         rows = _chosen(rows, path, kind.name)
     else:
         print(paint(kind.name, "bold"))
-        print(f"  {kind.spec.__doc__}\n")
+        print(f"{textwrap.indent(cleandoc(kind.spec.__doc__ or ''), '  ')}\n")
     for row in rows:
         print("\n".join(_lines(row)))
 

@@ -36,12 +36,23 @@ def _rows(schema: dict[str, Any], prefix: str) -> Iterator[FieldRow]:
     required = schema.get("required", ())
     for name, field in schema["properties"].items():
         default = "required" if name in required else _default(field)
-        parts = [_phrase(field), field.get("description", "")]
-        yield FieldRow(f"{prefix}.{name}", parts[0], default, parts[1])
+        path = f"{prefix}.{name}"
+        yield FieldRow(path, _phrase(field), default, field.get("description", ""))
+        for part in _within(field):
+            yield from _rows(part, path)
+
+
+def _within(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """The schemas of the objects with fields of their own that a field may be."""
+    options = [field, *field.get("anyOf", ()), *field.get("allOf", ())]
+    named = [one["$ref"].rpartition("/")[2] for one in options if "$ref" in one]
+    return [components()[name] for name in named]
 
 
 def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
+    if _within(field) and isinstance(value, dict):
+        return ""  # that of each field is told below
     return "" if value is None or (hasattr(value, "__len__") and not value) else json.dumps(value)
 
 
@@ -50,6 +61,8 @@ def _phrase(field: dict[str, Any]) -> str:
         return " | ".join(str(value) for value in field["enum"])
     if "anyOf" in field:
         return " | ".join(_phrase(one) for one in field["anyOf"] if one.get("type") != "null")
+    if "$ref" in field or "allOf" in field:
+        return "object"
     kind: str = field.get("type", "any")
     if kind == "array":
         return f"array of {_phrase(field.get('items', {}))}{_count(field)}"
@@ -57,7 +70,14 @@ def _phrase(field: dict[str, Any]) -> str:
         values = field.get("additionalProperties")
         return f"map to {_phrase(values)}" if isinstance(values, dict) else "object"
     low, high = field.get("minimum"), field.get("maximum")
-    return f"{kind} {low}..{high}" if low is not None and high is not None else kind
+    if "exclusiveMinimum" in field and high is not None:
+        return f"{kind} above {_number(field['exclusiveMinimum'])}, up to {_number(high)}"
+    bounded = low is not None and high is not None
+    return f"{kind} {_number(low)}..{_number(high)}" if bounded else kind
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _count(field: dict[str, Any]) -> str:

@@ -86,7 +86,16 @@ def found_manifest(key: Key, status: Mapping[str, Any]) -> dict[str, Any]:
 
 def spec_values(spec: Any) -> dict[str, Any]:
     """A spec Struct as plain JSON values, defaults filled in, without fields that are absent."""
-    return {name: value for name, value in msgspec.to_builtins(spec).items() if value is not None}
+    return _present(msgspec.to_builtins(spec))
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are not None, within values as well."""
+    return {
+        name: _present(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def object_of(manifest: Mapping[str, Any]) -> Object:
