@@ -56,14 +56,19 @@ class Lab:
     def run(
         self, command: Sequence[str], timeout: float = 120, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the lab; what it prints, both streams together, is `stdout`."""
+        """Run a command in the lab; what it prints, both streams together, is `stdout`.
+
+        After ``timeout`` seconds it is interrupted as by a user, so that ``mn`` cleans up; the
+        return code is 124 then.
+        """
+        limit = ["timeout", "--signal=INT", "--kill-after=20", str(timeout)]
         return subprocess.run(
-            self.inside(command),
+            self.inside([*limit, *command]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
+            timeout=timeout + 40,
             check=False,
             cwd=ROOT,
             env=_environment(environment),
