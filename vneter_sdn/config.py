@@ -35,5 +35,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
     echo_interval: float = 2.0
     """Seconds between echo requests to a silent bridge; three missed ones close the session."""
+    discovery: bool = True
+    """Look for wires between bridges by LLDP, and measure links with the same probes."""
+    probe_interval: float = 1.0
+    """Seconds between two probes of a port; three lost ones in a row take a wire down."""
+    bfd_interval_ms: int = 30
+    """Milliseconds between BFD packets on tunnels, each way; three missed take one down."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -80,7 +80,7 @@ def test_makes_everything_as_ovs_vsctl_sees_it(database, host):
         '{key=flow, local_ip="192.0.2.1", remote_ip="192.0.2.2"}'
     )
     assert get("Interface", "t2", "ofport_request") == str(0x8002)
-    assert get("Interface", "t2", "bfd") == '{enable="true", min_rx="300", min_tx="300"}'
+    assert get("Interface", "t2", "bfd") == '{enable="true", min_rx="30", min_tx="30"}'
     assert get("Port", "t2", "external_ids") == '{vneter-owner="true", vneter-peer=h2}'
     names = database.vsctl("--bare", "--columns=name", "list", "Flow_Table").split()
     assert sorted(names) == ["classify", "output"]

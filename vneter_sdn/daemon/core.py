@@ -21,6 +21,7 @@ import eventlet.green.threading
 import eventlet.queue
 import eventlet.wsgi
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from vneter_sdn_apps.discovery import Discovery
 from vneter_sdn_apps.icmp_errors import IcmpErrors
 
 from vneter_sdn.compile.network import Compiler
@@ -31,6 +32,7 @@ from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.sessions import GREEN, opener
+from vneter_sdn.daemon.watch import Watch
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.port import Event, Stored, Tick
 from vneter_sdn.engine.rollout import PATIENCE
@@ -42,7 +44,7 @@ from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
-from vneter_sdn.telemetry.metrics import OpenFlowCollector
+from vneter_sdn.telemetry.metrics import DiscoveryCollector, OpenFlowCollector
 
 _log = logging.getLogger(__name__)
 COLLECTION = (50_000, 20, 20)
@@ -105,17 +107,21 @@ class Core:
         self._highwater = Highwater(
             mark_file(settings.state_dir), store.snapshot().revision, eventlet.spawn_after
         )
+        self._watch = Watch(self._bridges, settings, self._events.put)
         self._fabric = Fabric(
             self._bridges,
             opener(settings),
             self._events.put,
             eventlet.spawn_after,
             self._highwater,
+            self._watch,
         )
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
+        self._apps.start(Discovery, session=self._watch)
         self._registry = CollectorRegistry()
         self._registry.register(OpenFlowCollector(self._bridges.tally))
+        self._registry.register(DiscoveryCollector(self._watch.refusals))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
@@ -124,7 +130,7 @@ class Core:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        for task in (self._follow, self._sweep, self._tick, self._serve_metrics):
+        for task in (self._follow, self._sweep, self._tick, self._watch.run, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
             beat(self._settings.run_dir)
@@ -194,11 +200,13 @@ class Core:
         """Tell the engine of every change in the store."""
         if self._told is None:
             self._told = self._store.snapshot()
+            self._watch.stored(self._told, None)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
             if changed is not None:
                 self._told, delta = changed
+                self._watch.stored(self._told, delta.objects)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:

@@ -10,14 +10,18 @@ from typing import Any
 
 from vneter_sdn.compile.network import controller_target
 from vneter_sdn.daemon.highwater import Highwater
+from vneter_sdn.daemon.sessions import Deliver, Interfaces
+from vneter_sdn.daemon.watch import Watch
 from vneter_sdn.engine.port import (
     Blocked,
     Channel,
+    Claimed,
     Confirmed,
     Database,
     Desired,
     Event,
     LeftOut,
+    Tunnels,
 )
 from vneter_sdn.engine.port import Refused as NotHeld
 from vneter_sdn.model.kinds import HostSpec
@@ -30,6 +34,7 @@ from vneter_sdn.southbound.openflow.bridges import (
     OpenFlowBridges,
     PeerRefused,
 )
+from vneter_sdn.southbound.openflow.events import Reason
 from vneter_sdn.southbound.openflow.quarantine import Culprit
 from vneter_sdn.southbound.openflow.upkeep import Blocked as FlowsBlocked
 from vneter_sdn.southbound.openflow.upkeep import (
@@ -44,6 +49,8 @@ _log = logging.getLogger(__name__)
 _VERSIONS = {5: "OpenFlow14", 6: "OpenFlow15"}
 
 
+CLAIMED = 60.0
+"""Seconds after its last claim that a second bridge of one datapath id is reported."""
 GRACE = 10.0
 """Seconds that a bridge has to connect before it is reported away."""
 
@@ -58,6 +65,8 @@ class _Managed:
     session: Any
     door: str = ""
     heard: bool = False
+    claims: int = 0
+    """How often somebody else claimed its datapath id."""
     desired: DesiredBridge | None = None
     rows: HostRows | None = None
     doubted: bool = False
@@ -70,10 +79,11 @@ class Fabric:
     def __init__(
         self,
         bridges: OpenFlowBridges,
-        open_session: Callable[[str, HostSpec, Callable[[Event], None]], Any],
+        open_session: Callable[[str, HostSpec, Deliver], Any],
         deliver: Callable[[Event], None],
         later: Callable[[float, Callable[[], None]], Any],
         highwater: Highwater,
+        watch: Watch,
     ) -> None:
         """Start with no host.
 
@@ -83,8 +93,9 @@ class Fabric:
             deliver: takes every event; must not block.
             later: calls a function after so many seconds.
             highwater: what bridges confirmed, for the shrink guard of this life and the next.
+            watch: told of every host, and of what its database says of interfaces.
         """
-        self._highwater = highwater
+        self._highwater, self._watch = highwater, watch
         self._later = later
         self._bridges = bridges
         self._open_session = open_session
@@ -105,6 +116,7 @@ class Fabric:
         managed = _Managed(spec, dpid, dpid, self._open_session(host, spec, self._told))
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
+        self._watch.manage(host, dpid, database=spec.ovsdb is not None)
         managed.doubted = self._highwater.mark.suspect
         self._remember(dpid)
         self._open_door(host)
@@ -119,8 +131,13 @@ class Fabric:
             message = f"the bridge did not connect within {GRACE:.0f} s"
             self._deliver(Channel(host, False, "", "Connecting", message))
 
-    def _told(self, event: Event) -> None:
+    def _told(self, event: Event | Interfaces) -> None:
         """What a session says. A local host that answers has a directory to put a socket in."""
+        if isinstance(event, Interfaces):
+            self._watch.interfaces(event.host, event.purposes)
+            return
+        if isinstance(event, Tunnels):
+            self._watch.tunnels(event.host, event.tunnels)
         if isinstance(event, Database) and event.connected and event.host in self._hosts:
             if event.dpid is not None:
                 self._recognise(event.host, event.dpid)
@@ -138,6 +155,7 @@ class Fabric:
         self._by_dpid.pop(managed.dpid, None)
         managed.dpid = dpid
         self._by_dpid[dpid] = host
+        self._watch.manage(host, dpid, database=managed.spec.ovsdb is not None)
         self._remember(dpid)
         if managed.desired is not None:
             self._bridges.desire(dpid, replace(managed.desired, changed=None))
@@ -162,6 +180,7 @@ class Fabric:
         if managed is None:
             return
         managed.session.close()
+        self._watch.release(host)
         self._by_dpid.pop(managed.dpid, None)
         self._bridges.forget(managed.dpid)
         self._close_door(managed)
@@ -216,11 +235,29 @@ class Fabric:
             or self._by_dpid.get(event.dpid)
             or (None if event.dpid else self._at(event.peer.partition(":")[2]))
         )
-        if host is None or self._bridges.observed(self._hosts[host].dpid) is not None:
+        if host is None:
+            return
+        if event.reason is Reason.DUPLICATE_DATAPATH:
+            self._claimed(host, event)
+        if self._bridges.observed(self._hosts[host].dpid) is not None:
             return
         self._hosts[host].heard = True
         message = f"{event.peer} was refused: {event.message}"
         self._deliver(Channel(host, False, "", str(event.reason), message))
+
+    def _claimed(self, host: str, event: PeerRefused) -> None:
+        """Report who else claims a bridge's datapath id, until nobody has for a while."""
+        managed = self._hosts[host]
+        managed.claims += 1
+        claims = managed.claims
+        message = f"{event.peer} claims it too and is refused: {event.message}"
+        self._deliver(Claimed(host, message))
+
+        def over() -> None:
+            if self._hosts.get(host) is managed and managed.claims == claims:
+                self._deliver(Claimed(host, ""))
+
+        self._later(CLAIMED, over)
 
     def _at(self, address: str) -> str | None:
         """The host at an address, which is all that is known of who failed at TLS."""

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import eventlet
 import eventlet.green.select
@@ -16,9 +17,20 @@ from vneter_sdn.engine.port import Database, Event, Ports, Tunnel, Tunnels
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.ovsdb.transport import Network
-from vneter_sdn.southbound.ovsdb.observe import ObservedPort, ObservedTunnel
+from vneter_sdn.southbound.openflow.discovery import Purpose
+from vneter_sdn.southbound.ovsdb.observe import ObservedInterfaces, ObservedPort, ObservedTunnel
 from vneter_sdn.southbound.ovsdb.session import HostSession, HostState, Listener, Runtime
 
+
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """What the interfaces of a host's bridge are for, tunnels apart."""
+
+    host: str
+    purposes: Mapping[str, Purpose]
+
+
+Deliver = Callable[[Event | Interfaces], None]
 GREEN = Network(eventlet.green.socket, eventlet.green.select.select)
 """Sockets and select that give way to other greenthreads."""
 
@@ -35,13 +47,16 @@ class Absent:
 
 def opener(
     settings: Settings,
-) -> Callable[[str, HostSpec, Callable[[Event], None]], HostSession | Absent]:
+) -> Callable[[str, HostSpec, Deliver], HostSession | Absent]:
     """A function that opens the session of a host and delivers what it says as events."""
-    runtime = Runtime(spawn=eventlet.spawn, network=GREEN, tls=tls_files(settings))
+    runtime = Runtime(
+        spawn=eventlet.spawn,
+        network=GREEN,
+        tls=tls_files(settings),
+        bfd_interval=settings.bfd_interval_ms,
+    )
 
-    def open_session(
-        host: str, spec: HostSpec, deliver: Callable[[Event], None]
-    ) -> HostSession | Absent:
+    def open_session(host: str, spec: HostSpec, deliver: Deliver) -> HostSession | Absent:
         if spec.ovsdb is None:
             return Absent()
         session = HostSession(host, spec.ovsdb, spec.bridge, _listener(deliver), runtime)
@@ -51,17 +66,21 @@ def opener(
     return open_session
 
 
-def _listener(deliver: Callable[[Event], None]) -> Listener:
+def _listener(deliver: Deliver) -> Listener:
     def on_ports(host: str, ports: tuple[ObservedPort, ...]) -> None:
         seen = tuple(Port(p.interface_id, p.interface, p.ofport) for p in ports)
         deliver(Ports(host, seen))
 
     def on_tunnels(host: str, tunnels: tuple[ObservedTunnel, ...]) -> None:
-        seen = {t.name: Tunnel(t.ofport, t.bfd, t.fault, t.peer) for t in tunnels}
+        seen = {t.name: Tunnel(t.ofport, t.bfd, t.fault, t.peer, t.flaps) for t in tunnels}
         deliver(Tunnels(host, seen))
 
     def on_state(host: str, state: HostState) -> None:
         dpid = state.facts.dpid if state.facts else None
         deliver(Database(host, state.connected, state.reason, state.message, dpid))
 
-    return Listener(on_ports, on_tunnels, on_state)
+    def on_interfaces(host: str, seen: ObservedInterfaces) -> None:
+        purposes = dict.fromkeys(seen.plain, Purpose.WIRE)
+        deliver(Interfaces(host, purposes | dict.fromkeys(seen.endpoints, Purpose.ENDPOINT)))
+
+    return Listener(on_ports, on_tunnels, on_state, on_interfaces)

@@ -43,6 +43,15 @@ class Tunnel:
     fault: str = ""
     peer: str = ""
     """Host at the other end."""
+    flaps: int = 0
+    """How often BFD changed its mind; 0 while it has never been up."""
+
+    @property
+    def works(self) -> bool | None:
+        """What BFD says; None while it has never been up, for then it says nothing."""
+        if self.state == "up":
+            return True
+        return False if self.state in ("down", "init") and self.flaps else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,15 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """Somebody else claims the datapath id of a host's bridge, and is not let in."""
+
+    host: str
+    message: str
+    """Who, and why not; empty once nobody does any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinksDue:
     """What was seen of links since the last of these is to be reported now."""
 
@@ -126,7 +144,7 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | LinksDue
+Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | LinksDue | Claimed
 
 
 @dataclass(frozen=True, slots=True)

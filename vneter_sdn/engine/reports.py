@@ -39,6 +39,8 @@ class HostView:
     """Places of our flows that somebody else's hold."""
     left_out: Mapping[Key, str] = field(default_factory=dict)
     """Objects whose flows the bridge refuses, and its error."""
+    claimed: str = ""
+    """Who else claims the datapath id of its bridge, and what became of that."""
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
 
     @property
@@ -63,7 +65,10 @@ def condition(kind: str, holds: bool, reason: str, message: str = "") -> Conditi
 
 
 def host_conditions(view: HostView) -> tuple[Condition, ...]:
-    """DatabaseConnected (of those that have one), OpenFlowConnected, InSync and Ready of a host."""
+    """Ready, DatabaseConnected (of those that have one), OpenFlowConnected and InSync of a host.
+
+    DatapathUnique, too, while it is not.
+    """
     database = condition(
         "DatabaseConnected",
         view.database,
@@ -84,7 +89,8 @@ def host_conditions(view: HostView) -> tuple[Condition, ...]:
         if broken
         else condition("Ready", True, "InSync")
     )
-    return ready, *parts
+    claimed = condition("DatapathUnique", False, "DuplicateDatapath", view.claimed)
+    return (ready, *parts, *((claimed,) if view.claimed else ()))
 
 
 def _sync_reason(view: HostView) -> tuple[str, str]:

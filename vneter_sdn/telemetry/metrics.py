@@ -7,7 +7,7 @@ somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from vneter_sdn.southbound.openflow.probes import Refusal
 from vneter_sdn.southbound.openflow.tally import RTT_BOUNDS, Tally
 
 COUNTERS = {
@@ -76,3 +77,19 @@ class OpenFlowCollector(Collector):
             buckets=buckets,
             sum_value=self._tally.rtt_sum,
         )
+
+
+class DiscoveryCollector(Collector):
+    """Exposes how many discovery frames were not believed, by reason."""
+
+    def __init__(self, refusals: Mapping[Refusal, int]) -> None:
+        self._refusals = refusals
+
+    def collect(self) -> Iterator[Metric]:
+        """One counter, with every reason there is."""
+        family = CounterMetricFamily(
+            "vneter_discovery_refused", "Discovery frames not believed.", labels=["reason"]
+        )
+        for reason in Refusal:
+            family.add_metric([str(reason)], self._refusals.get(reason, 0))
+        yield family

@@ -34,6 +34,9 @@ from vneter_sdn.southbound.openflow.ports import Ports
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
 from vneter_sdn.telemetry.links import Edge, Links, LinkSeen, PortSeen
 
+GRACE = 5.0
+"""Seconds that a wire found in an earlier life has to be found again."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortsSeen:
@@ -121,6 +124,10 @@ class Survey:
         self._dpids: dict[str, int] = {}
         self._edges: dict[Place, Edge] = {}
         """By the port they begin at: wires that were found, and tunnels."""
+        self._expected: dict[tuple[End, End], tuple[bool, float | None]] = {}
+        """Whether we found it once, and since when both ends could be looked at."""
+        self._seen: set[str] = set()
+        """Edges of wires that were found in this life."""
         self.refusals: Counter[Refusal] = Counter()
         """Discovery frames that were not believed, by reason."""
 
@@ -155,6 +162,47 @@ class Survey:
     def declare(self, capacities: Mapping[str, float]) -> None:
         """Declared capacities, Mbit/s, by edge."""
         self._links.declare(capacities)
+
+    def expect(self, wires: Mapping[tuple[End, End], bool]) -> None:
+        """Wires that there should be, the end that sorts first first, and whether we found them.
+
+        One that we once found and do not see `GRACE` seconds after both ends are connected and
+        up is down. One that somebody declared is down only while a port of it is.
+        """
+        for edge in (e for w in self._expected.keys() - wires.keys() for e in _edges(*w)):
+            self._links.forget(edge.name)
+        self._expected = {
+            wire: (found, self._expected.get(wire, (found, None))[1])
+            for wire, found in wires.items()
+        }
+
+    def _look_for_expected(self, now: float, *, probing: bool) -> None:
+        """Judge wires that should be there and were not seen in this life."""
+        for wire, (found, since) in list(self._expected.items()):
+            if any(edge.name in self._seen for edge in _edges(*wire)):
+                del self._expected[wire]
+                continue
+            states = [self._port_works(end) for end in wire]
+            if False in states:
+                self._set(wire, False, now)
+                self._expected[wire] = (found, None)
+            elif None not in states:
+                begun = now if since is None else since
+                self._expected[wire] = (found, begun)
+                lost = found and probing and now - begun >= GRACE
+                self._set(wire, False if lost else None, now)
+
+    def _port_works(self, end: End) -> bool | None:
+        """Whether a port is there and up; None while nobody says."""
+        bridge = self._bridges.get(self._dpids.get(end.host, -1))
+        if bridge is None or bridge.shown is None or not bridge.told:
+            return None
+        port = bridge.shown.get(end.port)
+        return port is not None and port.up
+
+    def _set(self, wire: tuple[End, End], works: bool | None, now: float) -> None:
+        for edge in _edges(*wire):
+            self._links.works(edge, works, now)
 
     def connected(self, dpid: int, ports: Iterable[Port], now: float) -> None:
         """A bridge connected, and has these ports."""
@@ -221,9 +269,14 @@ class Survey:
             self.refusals[refusal] += 1
         return refusal
 
-    def tick(self, now: float, send: Send) -> None:
-        """Let time pass: probes are sent and judged, and what changed of links is told."""
-        self._take(self._discovery.tick(now, send), now)
+    def tick(self, now: float, send: Send | None) -> None:
+        """Let time pass: probes are sent and judged, and what changed of links is told.
+
+        Without ``send`` nothing is probed, and nothing held against links that are not seen.
+        """
+        if send is not None:
+            self._take(self._discovery.tick(now, send), now)
+        self._look_for_expected(now, probing=send is not None)
         self._tell_links(now)
 
     def bridges(self) -> tuple[int, ...]:
@@ -293,13 +346,12 @@ class Survey:
         ends = self._end(one), self._end(other)
         if ends[0] is None or ends[1] is None:
             return
-        for place, near, far in ((one, ends[0], ends[1]), (other, ends[1], ends[0])):
-            name = wire_edge(near.host, near.port, far.host, far.port)
-            edge = Edge(name, near.host, far.host, "wire", near.port, far.port)
+        for place, edge in zip((one, other), _edges(ends[0], ends[1]), strict=True):
             self._edges[place] = edge
+            self._seen.add(edge.name)
             self._links.works(edge, True, now)
             speed = self._bridges[place.dpid].ports.by_number[place.port].speed
-            self._links.speed(name, speed / 1000 or None)
+            self._links.speed(edge.name, speed / 1000 or None)
         self._tell(WireFound(min(ends[0], ends[1]), max(ends[0], ends[1])))
 
     def _wire_down(self, one: Place, other: Place, why: str, now: float) -> None:
@@ -316,6 +368,28 @@ class Survey:
         bridge = self._bridges.get(place.dpid)
         port = bridge.ports.by_number.get(place.port) if bridge else None
         return End(bridge.host, port.name) if bridge and port else None
+
+
+def _edges(one: End, other: End) -> tuple[Edge, Edge]:
+    """Both directions of a wire."""
+    return (
+        Edge(
+            wire_edge(one.host, one.port, other.host, other.port),
+            one.host,
+            other.host,
+            "wire",
+            one.port,
+            other.port,
+        ),
+        Edge(
+            wire_edge(other.host, other.port, one.host, one.port),
+            other.host,
+            one.host,
+            "wire",
+            other.port,
+            one.port,
+        ),
+    )
 
 
 def _purposes(bridge: _Bridge) -> dict[int, Purpose]:

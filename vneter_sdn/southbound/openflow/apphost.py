@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -158,7 +159,10 @@ class AppHost:
 
 
 def _packet_in(datapath: HostedDatapath, packet: decode.PacketIn) -> Any:
-    """The event of a punted packet; ``msg.userdata`` is what its Punt action carried."""
+    """The event of a punted packet; ``msg.userdata`` is what its Punt action carried.
+
+    ``msg.arrived`` is when it came, on the monotonic clock.
+    """
     parser = datapath.ofproto_parser
     msg = parser.OFPPacketIn(
         datapath,
@@ -170,5 +174,5 @@ def _packet_in(datapath: HostedDatapath, packet: decode.PacketIn) -> Any:
         match=parser.OFPMatch(in_port=packet.in_port),
         data=packet.data,
     )
-    msg.userdata = packet.userdata
+    msg.userdata, msg.arrived = packet.userdata, time.monotonic()
     return ofp_event.ofp_msg_to_ev(msg)

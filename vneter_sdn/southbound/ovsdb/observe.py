@@ -41,6 +41,18 @@ class ObservedTunnel:
     """``up``, ``down`` or ``unknown``."""
     fault: str
     """Why it does not work (Interface ``error``, else the BFD diagnostic), or empty."""
+    flaps: int = 0
+    """How often BFD changed its mind; 0 while it has never been up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedInterfaces:
+    """What the interfaces of a bridge are for, by name, ours for tunnels apart."""
+
+    endpoints: frozenset[str] = frozenset()
+    """They carry an ``iface-id``."""
+    plain: frozenset[str] = frozenset()
+    """A wire may begin there: ports of the machine, veth or patch ports, without an iface-id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,22 @@ def endpoint_ports(replica: Replica, bridge: str) -> tuple[ObservedPort, ...]:
 def tunnels(replica: Replica, bridge: str) -> tuple[ObservedTunnel, ...]:
     """Our tunnel ports, sorted by name."""
     return tuple(sorted(_tunnel(row) for row in _interfaces(replica, bridge) if is_tunnel(row)))
+
+
+_PLAIN = frozenset({"", "system", "netdev", "dpdk", "afxdp", "dummy", "patch", "tap"})
+"""Interface types of ports that a cable may be in (vswitchd.conf.db(5))."""
+
+
+def interfaces(replica: Replica, bridge: str) -> ObservedInterfaces:
+    """What the interfaces of a bridge are for, as far as the database says."""
+    endpoints, plain = set(), set()
+    for row in _interfaces(replica, bridge):
+        name = str(row["name"])
+        if mapping(row, "external_ids").get("iface-id"):
+            endpoints.add(name)
+        elif row.get("type") in _PLAIN and name != bridge and not is_tunnel(row):
+            plain.add(name)
+    return ObservedInterfaces(frozenset(endpoints), frozenset(plain))
 
 
 def facts(replica: Replica, bridge: str) -> HostFacts:
@@ -109,7 +137,12 @@ def _tunnel(row: Row) -> ObservedTunnel:
         state,
         only(row, "link_state", "unknown"),
         "" if fault == "No Diagnostic" else fault,
+        _count(status.get("flap_count", "")),
     )
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def _hexadecimal(text: str) -> int | None:

@@ -31,7 +31,7 @@ from vneter_sdn.southbound.ovsdb.watched import (
 )
 
 PROTOCOLS = frozenset({"OpenFlow14", "OpenFlow15"})
-BFD_INTERVAL = "300"
+BFD_INTERVAL = 30
 """Milliseconds between BFD packets, each way; three missed take a tunnel down."""
 _OWNED = {OWNER_KEY: OURS}
 
@@ -53,6 +53,7 @@ class _Draft:
     """Operations of one transaction, and the changes of the bridge row they add up to."""
 
     keep_tunnels: bool = False
+    bfd_interval: int = BFD_INTERVAL
     guards: list[Operation] = field(default_factory=list)
     changes: list[Operation] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
@@ -83,18 +84,24 @@ class _Draft:
         self.add.setdefault(column, []).extend(items)
 
 
-def plan(desired: HostRows, observed: Replica, keep_tunnels: bool = False) -> Plan:
+def plan(
+    desired: HostRows,
+    observed: Replica,
+    keep_tunnels: bool = False,
+    bfd_interval: int = BFD_INTERVAL,
+) -> Plan:
     """Operations that give the host the desired rows; none when it has them.
 
     Args:
         desired: of the whole host.
         observed: the host's database, with the columns of `watched.WATCHED`.
         keep_tunnels: those of ours that are not desired stay; the intent may lack them by mistake.
+        bfd_interval: milliseconds between BFD packets on tunnels, each way.
 
     Raises:
         SouthboundError: the database was never initialised (``ovs-vsctl init``).
     """
-    draft = _Draft(keep_tunnels)
+    draft = _Draft(keep_tunnels, bfd_interval)
     for uuid, row in observed.table("Bridge").items():
         if row["name"] != desired.bridge:
             _strip(draft, observed, uuid, row)
@@ -222,7 +229,11 @@ def _foreign_names(observed: Replica) -> set[Any]:
 
 def _create_tunnel(draft: _Draft, tunnel: TunnelPort, index: int) -> None:
     ids = {**_OWNED, PEER_KEY: tunnel.peer}
-    row = {"name": tunnel.name, "external_ids": ids, **_interface_columns(tunnel)}
+    row = {
+        "name": tunnel.name,
+        "external_ids": ids,
+        **_interface_columns(tunnel, draft.bfd_interval),
+    }
     interface = draft.insert("Interface", row, f"interface{index}")
     port = {"name": tunnel.name, "interfaces": interface, "external_ids": ids}
     draft.reference("ports", draft.insert("Port", port, f"port{index}"))
@@ -239,14 +250,15 @@ def _amend_tunnel(
         return
     ((interface, row),) = interfaces
     there = mapping(row, "external_ids")
-    wanted = {**_interface_columns(tunnel), "external_ids": {**there, **ids}}
+    columns = _interface_columns(tunnel, draft.bfd_interval)
+    wanted = {**columns, "external_ids": {**there, **ids}}
     draft.correct("Interface", interface, row, wanted)
 
 
-def _interface_columns(tunnel: TunnelPort) -> dict[str, Any]:
+def _interface_columns(tunnel: TunnelPort, bfd_interval: int) -> dict[str, Any]:
     """Interface columns of a tunnel; the VNI is set by flows (vswitchd.conf.db(5), ``key``)."""
     options = {"remote_ip": tunnel.remote_ip, "local_ip": tunnel.local_ip, "key": "flow"}
-    bfd = {"enable": "true", "min_rx": BFD_INTERVAL, "min_tx": BFD_INTERVAL}
+    bfd = {"enable": "true", "min_rx": str(bfd_interval), "min_tx": str(bfd_interval)}
     return {
         "type": tunnel.encapsulation,
         "options": {name: value for name, value in options.items() if value},

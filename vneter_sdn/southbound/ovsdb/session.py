@@ -23,7 +23,7 @@ from vneter_sdn.ovsdb.client import LIMITS, PLAIN, Client, Limits
 from vneter_sdn.ovsdb.replica import Replica
 from vneter_sdn.ovsdb.transport import Network, TlsFiles
 from vneter_sdn.southbound.ovsdb import observe
-from vneter_sdn.southbound.ovsdb.plan import Plan, plan
+from vneter_sdn.southbound.ovsdb.plan import BFD_INTERVAL, Plan, plan
 from vneter_sdn.southbound.ovsdb.watched import DATABASE, WATCHED
 
 _LOG = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Listener:
     on_ports: Callable[[str, tuple[observe.ObservedPort, ...]], None]
     on_tunnels: Callable[[str, tuple[observe.ObservedTunnel, ...]], None]
     on_state: Callable[[str, HostState], None]
+    on_interfaces: Callable[[str, observe.ObservedInterfaces], None] = lambda host, seen: None
 
 
 def spawn_thread(run: Callable[[], None]) -> None:
@@ -75,6 +76,8 @@ class Runtime:
     limits: Limits = LIMITS
     chance: Callable[[], float] = field(default=random.random)
     """A number from 0 to 1, for jitter."""
+    bfd_interval: int = BFD_INTERVAL
+    """Milliseconds between BFD packets on tunnels."""
 
 
 THREADS = Runtime()
@@ -187,6 +190,8 @@ class HostSession:
                     replica.apply(update)
 
     def _observe(self, replica: Replica) -> None:
+        seen = observe.interfaces(replica, self.bridge)
+        self._tell("interfaces", self._listener.on_interfaces, seen)
         self._tell("ports", self._listener.on_ports, observe.endpoint_ports(replica, self.bridge))
         self._tell("tunnels", self._listener.on_tunnels, observe.tunnels(replica, self.bridge))
 
@@ -203,7 +208,7 @@ class HostSession:
             self._say(HostState(True, "Waiting", "no desired rows yet", facts))
             return None
         try:
-            todo = plan(desired, replica, self._keep_tunnels)
+            todo = plan(desired, replica, self._keep_tunnels, self._runtime.bfd_interval)
         except SouthboundError as error:
             self._say(HostState(True, "RowsRefused", str(error), facts))
             return None
