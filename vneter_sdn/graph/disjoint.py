@@ -12,11 +12,15 @@ in two with a single unit between. O(n E log V) for n paths; exact, the number a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from vneter_sdn.graph.constrained import Found
 from vneter_sdn.graph.terrain import UNREACHABLE, Terrain
+
+_INSIDE = -1
+"""Stands for the way through a host, where an edge is expected."""
+_Step = tuple[int, int, int]
+"""A way on in the residual network: to which node, by which edge, at which weight."""
 
 
 def disjoint(
@@ -27,103 +31,100 @@ def disjoint(
     Their number is the largest possible up to `count`, their total weight the least possible for
     that number; the best comes first. Limits and way points are not looked at.
     """
-    flow = _Flow(_Residual.of(terrain, source, target, hosts=hosts))
+    flow = _Flow(terrain, source, target, hosts=hosts)
     for _ in range(count):
         if not flow.augment():
             break
-    return tuple(sorted(_split(terrain, source, target, flow.used())))
-
-
-@dataclass(frozen=True, slots=True)
-class _Residual:
-    """A network of unit capacities: arcs in twos, each followed by its opposite."""
-
-    source: int
-    target: int
-    head: list[int]
-    weight: list[int]
-    edge: list[int]
-    """Edge of the terrain, -1 for the inside of a host."""
-    out: list[list[int]]
-
-    @classmethod
-    def of(cls, terrain: Terrain, source: int, target: int, *, hosts: bool) -> _Residual:
-        """Of a terrain; with `hosts`, host n is entered at n and left at n + V."""
-        count = len(terrain.hosts)
-        shift = count if hosts else 0
-        made = cls(source + shift, target, [], [], [], [[] for _ in range(count + shift)])
-        ends = (source, target)
-        if hosts:
-            for host in range(count):
-                if host not in ends and host not in terrain.barred:
-                    made.add(host, host + shift, 0, -1)
-        for number, weight in enumerate(terrain.weight):
-            tail, head = terrain.tail[number], terrain.head[number]
-            barred = not terrain.barred.isdisjoint({tail, head} - {source, target})
-            if head != source and tail != target and not barred:
-                made.add(tail + shift, head, weight, number)
-        return made
-
-    def add(self, tail: int, head: int, weight: int, edge: int) -> None:
-        """An arc and its opposite."""
-        for start, end, adds in ((tail, head, weight), (head, tail, -weight)):
-            self.out[start].append(len(self.head))
-            self.head.append(end)
-            self.weight.append(adds)
-            self.edge.append(edge)
+    return tuple(sorted(_split(terrain, source, target, set(flow.into))))
 
 
 class _Flow:
-    """Units that were sent so far, at the least weight."""
+    """Units that were sent so far, at the least weight, and the residual network they leave.
 
-    def __init__(self, network: _Residual) -> None:
-        self._network = network
-        self._open = [number % 2 == 0 for number in range(len(network.head))]
-        self._potential = [0] * len(network.out)
+    Node n is host n; with ``hosts``, where it is entered, and node n + V where it is left. The
+    residual network is never written down: it is the terrain, and what is sent the other way.
+    Potentials start as the distances to the target, so that a search hardly strays.
+    """
+
+    def __init__(self, terrain: Terrain, source: int, target: int, *, hosts: bool) -> None:
+        self._terrain, self._target = terrain, target
+        self._ends = frozenset((source, target))
+        self._shift = len(terrain.hosts) if hosts else 0
+        self._source = source + self._shift
+        self._distance = terrain.distances(target)[0]
+        self._potential = [-far for far in self._distance] * (2 if hosts else 1)
+        self.into: dict[int, int] = {}
+        """Edges that carry a unit, with the host they lead to."""
+        self._passed: set[int] = set()
 
     def augment(self) -> bool:
         """Send one unit more; whether there was a way."""
-        network = self._network
         far, came = self._search()
-        if network.target not in came:
+        if self._target not in came:
             return False
-        end = far[network.target]
-        for node, distance in enumerate(far):
-            self._potential[node] += min(distance, end)
-        node = network.target
-        while node != network.source:
-            arc = came[node]
-            self._open[arc], self._open[arc ^ 1] = False, True
-            node = network.head[arc ^ 1]
+        end = far[self._target]
+        for node, distance in far.items():
+            self._potential[node] += min(0, distance - end)
+        node = self._target
+        while node != self._source:
+            before, edge = came[node]
+            if edge != _INSIDE and edge in self.into:
+                del self.into[edge]
+            elif edge != _INSIDE:
+                self.into[edge] = self._terrain.head[edge]
+            node = before
+        self._passed = set(self.into.values())
         return True
 
-    def _search(self) -> tuple[list[int], dict[int, int]]:
-        """Dijkstra by reduced weights, as far as the target; by which arc each node was reached."""
-        network, potential = self._network, self._potential
-        far = [UNREACHABLE] * len(network.out)
-        far[network.source] = 0
-        came: dict[int, int] = {}
-        queue = [(0, network.source)]
+    def _search(self) -> tuple[dict[int, int], dict[int, tuple[int, int]]]:
+        """Dijkstra by reduced weights, as far as the target; from where each node was reached."""
+        potential = self._potential
+        far, came = {self._source: 0}, dict[int, tuple[int, int]]()
+        queue = [(0, self._source)]
         while queue:
             distance, node = heappop(queue)
-            if node == network.target:
+            if node == self._target:
                 break
             if distance > far[node]:
                 continue
             base = distance + potential[node]
-            for arc in network.out[node]:
-                head = network.head[arc]
-                through = base + network.weight[arc] - potential[head]
-                if self._open[arc] and through < far[head]:
-                    far[head], came[head] = through, arc
-                    heappush(queue, (through, head))
+            for beyond, edge, weight in self._onward(node):
+                through = base + weight - potential[beyond]
+                if through < far.get(beyond, UNREACHABLE):
+                    far[beyond], came[beyond] = through, (node, edge)
+                    heappush(queue, (through, beyond))
         return far, came
 
-    def used(self) -> set[int]:
-        """Edges of the terrain that carry a unit."""
-        edges = self._network.edge
-        arcs = range(0, len(edges), 2)
-        return {edges[arc] for arc in arcs if not self._open[arc] and edges[arc] >= 0}
+    def _onward(self, node: int) -> Iterator[_Step]:
+        if not self._shift:
+            yield from self._forth(node)
+            yield from self._back(node)
+        elif node >= self._shift:
+            host = node - self._shift
+            yield from self._forth(host)
+            if host in self._passed:
+                yield host, _INSIDE, 0
+        elif node in self._passed:
+            yield from self._back(node)
+        else:
+            yield node + self._shift, _INSIDE, 0
+
+    def _forth(self, host: int) -> Iterator[_Step]:
+        """Over edges that carry nothing yet."""
+        terrain = self._terrain
+        for edge in terrain.out[host]:
+            head = terrain.head[edge]
+            useless = self._distance[head] >= UNREACHABLE or head + self._shift == self._source
+            if edge in self.into or useless or (head in terrain.barred and head not in self._ends):
+                continue
+            yield head, edge, terrain.weight[edge]
+
+    def _back(self, host: int) -> Iterator[_Step]:
+        """Against edges that carry a unit."""
+        terrain = self._terrain
+        for edge in terrain.into[host] if host in self._passed else ():
+            if edge in self.into:
+                yield terrain.tail[edge] + self._shift, edge, -terrain.weight[edge]
 
 
 def _split(terrain: Terrain, source: int, target: int, used: set[int]) -> Iterator[Found]:

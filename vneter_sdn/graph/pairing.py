@@ -23,7 +23,7 @@ from heapq import heappop, heappush
 from typing import Literal
 
 from vneter_sdn.graph.constrained import Effort, Found, Trip, best
-from vneter_sdn.graph.terrain import UNREACHABLE, Terrain
+from vneter_sdn.graph.terrain import UNREACHABLE, Terrain, link_of
 from vneter_sdn.graph.topology import Edge
 
 Kind = Literal["link", "node", "risk"]
@@ -34,17 +34,13 @@ _WORDS = {"link": "link", "node": "host", "risk": "risk group"}
 
 
 class Units:
-    """Who has which units: made once for a terrain, O(E)."""
+    """Who has which units of a terrain."""
 
     def __init__(self, terrain: Terrain, kind: Kind) -> None:
         self._terrain, self._kind = terrain, kind
-        self._edges: dict[Unit, set[int]] = {}
-        for number, edge in enumerate(terrain.edges):
-            for unit in self._own(edge):
-                self._edges.setdefault(unit, set()).add(number)
 
     def _own(self, edge: Edge) -> list[Unit]:
-        found = [("link", min(edge.name, edge.reverse))]
+        found = [("link", link_of(edge))]
         if self._kind == "risk":
             found += [("risk", risk) for risk in edge.risks]
         return found
@@ -71,11 +67,12 @@ class Units:
     def edges(self, units: Collection[Unit]) -> set[int]:
         """The edges that have any of these units."""
         found: set[int] = set()
-        for unit in units:
-            if unit[0] == "node":
-                found.update(self._terrain.into[self._terrain.number[unit[1]]])
+        for kind, name in units:
+            if kind == "node":
+                found.update(self._terrain.into[self._terrain.number[name]])
             else:
-                found |= self._edges.get(unit, set())
+                having = self._terrain.links if kind == "link" else self._terrain.risks
+                found.update(having[name])
         return found
 
 

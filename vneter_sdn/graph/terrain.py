@@ -8,7 +8,8 @@ little of the objective, few hops. It is never 0, so no shortest path holds a lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
 from heapq import heappop, heappush
 
 from vneter_sdn.graph.constraint import edge_faults, host_faults, limits
@@ -79,6 +80,17 @@ class Terrain:
             for own, count in zip(plain, drained, strict=True)
         ]
 
+    @cached_property
+    def links(self) -> Mapping[str, tuple[int, ...]]:
+        """The edges of each link, one or two, by what `link_of` calls it."""
+        return _grouped((link_of(edge), number) for number, edge in enumerate(self.edges))
+
+    @cached_property
+    def risks(self) -> Mapping[str, tuple[int, ...]]:
+        """The edges of each shared-risk group."""
+        every = enumerate(self.edges)
+        return _grouped((risk, number) for number, edge in every for risk in edge.risks)
+
     def merit(self, weight: int) -> int:
         """The part of a path's weight that says how good it is: all but its hops."""
         return weight // self._hops
@@ -129,6 +141,18 @@ class Terrain:
                     best[tail] = through
                     heappush(queue, (through, tail))
         return best
+
+
+def link_of(edge: Edge) -> str:
+    """What both directions of a link are called together."""
+    return min(edge.name, edge.reverse)
+
+
+def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {}
+    for name, number in pairs:
+        found.setdefault(name, []).append(number)
+    return {name: tuple(numbers) for name, numbers in found.items()}
 
 
 def terrain(graph: Graph, objective: Objective | str, constraints: PathConstraints) -> Terrain:
