@@ -89,7 +89,9 @@ def read_demands(path: Path, atlas: Atlas) -> tuple[Demand, ...]:
     ]
     if faults:
         raise refused(document, faults)
-    return tuple(Demand(atlas.find(one.source), atlas.find(one.target), one.mbps) for one in told)
+    called = dict.fromkeys(end for one in told for end in (one.source, one.target))
+    found = {text: atlas.find(text) for text in called}
+    return tuple(Demand(found[one.source], found[one.target], one.mbps) for one in told)
 
 
 def _content(path: Path) -> bytes:
