@@ -184,3 +184,42 @@ def test_what_says_nothing_does_no_harm(found, store):
     store.report([Status(key(f"odd{n}"), 0, (), details) for n, details in enumerate(odd)])
     assert set(edges(found)) >= {"h1>h2", "h2>h1"}
     assert found.get("/v1/links/odd0").json["spec"] == {}
+
+
+def test_a_link_declared_under_another_name_is_not_listed_twice(found, store):
+    wan = manifest("Link", "wan", source="h2", target="h1", cost=4)
+    assert found.post("/v1/links", json=wan).status_code == 201
+    items = {item["metadata"]["name"]: item for item in found.get("/v1/links").json["items"]}
+    assert set(items) == {"wan", "h1.eth1-h2.eth2"}
+    status = items["wan"]["status"]
+    assert (status["state"], status["latencyMs"], status["origin"]) == ("up", 1.25, "declared")
+    up = Condition("Up", "True", "Up")
+    store.report([Status(key("h1-h2"), 0, (UP, up), TUNNEL), Status(key("wan"), 2, (UP,), {})])
+    told = found.get("/v1/links/wan").json["status"]["conditions"]
+    assert [(one["type"], one["status"]) for one in told] == [
+        ("Ready", "True"),
+        ("Allocated", "True"),
+        ("Up", "True"),
+    ]
+    assert found.get("/v1/links/h1-h2").status_code == 200
+
+
+def test_a_tunnel_between_other_addresses_declares_itself(found, store):
+    hosts = [
+        {**one, "spec": {**one["spec"], "tunnelAddresses": [f"192.0.2.{n}", f"198.51.100.{n}"]}}
+        for n, one in enumerate(HOSTS, 1)
+    ]
+    assert found.post("/v1/apply", json={"objects": hosts}).status_code == 200
+    store.report([Status(key("h1-h2.1.1"), 0, (UP,), {**TUNNEL, "edge": "h1#1>h2#1"})])
+    second = found.get("/v1/links/h1-h2.1.1").json
+    ends = {"sourceAddress": "198.51.100.1", "targetAddress": "198.51.100.2"}
+    assert {name: second["spec"].get(name) for name in ends} == ends
+    second["spec"]["cost"] = 9
+    assert found.put("/v1/links/h1-h2.1.1", json=second).status_code == 201
+    after = edges(found)
+    assert (after["h1#1>h2#1"]["cost"], after["h1>h2"]["cost"]) == (9, 1)
+
+
+def test_links_that_flap_are_left_out(found, store):
+    store.report([Status(key("h1-h2"), 0, (), TUNNEL | {"state": "damped"})])
+    assert not edges(found)["h1>h2"]["up"]

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from typing import Any
 
 from vneter_sdn.admission import allocation
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import interface_id, network_of, prefixes_of
+from vneter_sdn.admission.link_rules import edge_asked
 from vneter_sdn.admission.needs import Need, gateways_of
 from vneter_sdn.model.datapath import datapath_of
+from vneter_sdn.model.links import link_name, ranks
 from vneter_sdn.model.snapshot import Condition, Key, Object, Pools, Snapshot
 
 Fields = dict[str, Any]
@@ -32,6 +34,9 @@ def status_of(snapshot: Snapshot, key: Key) -> Fields:
     reported = snapshot.statuses.get(key)
     fields: Fields = dict(reported.details) if reported else {}
     if key.kind == "Link":
+        seen = snapshot.statuses.get(seen_as(draft, stored))
+        if seen is not None and seen is not reported:
+            fields |= {**seen.details, "origin": "declared"}
         fields.setdefault("origin", "declared")
     view = _VIEWS.get(key.kind)
     if view is not None:
@@ -49,13 +54,37 @@ def _found(snapshot: Snapshot, key: Key) -> Fields:
     told = [_json(condition) for condition in reported.conditions]
     if not any(condition.type == "Ready" for condition in reported.conditions):
         told = [_json(Condition("Ready", "Unknown", "Pending", "not yet reported")), *told]
-    return {**reported.details, "observedRevision": 0, "conditions": told}
+    ends = _addresses(snapshot, reported.details)
+    return {**reported.details, **ends, "observedRevision": 0, "conditions": told}
+
+
+def _addresses(snapshot: Snapshot, details: Mapping[str, Any]) -> Fields:
+    """The addresses of a tunnel other than the first between its hosts: what declares it."""
+    which = ranks(str(details.get("edge", "")))
+    found: Fields = {}
+    for end, rank in zip(("source", "target"), which or (), strict=False):
+        host = snapshot.objects.get(Key("Host", "", str(details.get(end))))
+        addresses = host.spec.tunnel_addresses if host else ()
+        if rank < len(addresses):
+            found[f"{end}Address"] = addresses[rank]
+    return found
 
 
 def found_links(snapshot: Snapshot) -> list[Key]:
-    """Links that were found and not declared, sorted. O(statuses)."""
-    found = (key for key in snapshot.statuses if key.kind == "Link")
-    return sorted(key for key in found if key not in snapshot.objects)
+    """Links that were found and not declared, sorted; declared ones under whatever name.
+
+    O(statuses + links).
+    """
+    draft = Draft(snapshot, 0.0)
+    links = [key for key, _ in draft.lookup.members("kind", "Link")]
+    declared = {seen_as(draft, snapshot.objects[key]) for key in links} | set(links)
+    return sorted(k for k in snapshot.statuses if k.kind == "Link" and k not in declared)
+
+
+def seen_as(draft: Draft, stored: Object) -> Key:
+    """The key under which a declared link is reported: the name that it would have if found."""
+    edge = edge_asked(draft, stored.spec)
+    return Key("Link", "", link_name(edge)) if edge else stored.key
 
 
 def conditions_of(snapshot: Snapshot, key: Key) -> tuple[Condition, ...]:
@@ -66,6 +95,9 @@ def conditions_of(snapshot: Snapshot, key: Key) -> tuple[Condition, ...]:
     """
     reported = snapshot.statuses.get(key)
     others = {condition.type: condition for condition in (reported.conditions if reported else ())}
+    if key.kind == "Link" and key in snapshot.objects:
+        seen = snapshot.statuses.get(seen_as(Draft(snapshot, 0.0), snapshot.objects[key]))
+        others = {c.type: c for c in (seen.conditions if seen else ())} | others
     allocated = allocation_conditions(snapshot, key)
     ready = others.pop("Ready", Condition("Ready", "Unknown", "Pending", "not yet reported"))
     others.pop("Allocated", None)

@@ -41,6 +41,14 @@ def link_name(edge: str) -> str:
     return named if named and fits else _with_digest(">".join(map(_text, (near, far))))
 
 
+def ranks(edge: str) -> tuple[int, int] | None:
+    """Of a tunnel ``h1#1>h2#0``: which address at each end, (1, 0); None for all others."""
+    found = _EDGE.fullmatch(edge)
+    if found is None or found[2] is None or found[5] is None:
+        return None
+    return int(found[2]), int(found[5])
+
+
 _End = tuple[str | Any, ...]
 
 

@@ -133,7 +133,7 @@ def _observation(details: Mapping[str, Any]) -> Observation:
         return float(value) if isinstance(value, int | float) else None
 
     return Observation(
-        details.get("state") not in ("down", "damped"),
+        details.get("state") not in {"down", "damped"},
         number("latencyMs"),
         number("loss"),
         number("utilisation"),
