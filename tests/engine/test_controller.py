@@ -81,6 +81,11 @@ class World:
     def confirm(self, *hosts):
         self.hear(*(Confirmed(host, self.southbound.flows[host].epoch) for host in hosts))
 
+    def roll(self):
+        """Confirm wave after wave until every bridge was told everything."""
+        while self.controller.rolling:
+            self.confirm(*self.southbound.flows)
+
     def condition(self, key, kind="Ready"):
         status = self.store.snapshot().statuses.get(key)
         found = {c.type: (c.status, c.reason) for c in status.conditions} if status else {}
@@ -149,6 +154,7 @@ def test_what_is_desired_is_what_a_fresh_computation_has(world):
     world.apply(edit("Endpoint", "sql", "red", network="db"))
     world.hear(shown("h2", "red/app", "red/sql"))
     world.apply(delete("Endpoint", "app", "red"))
+    world.roll()
     ofports = {"h1": dict.fromkeys(tunnel_names(world, "h1"), 40000)}
     fresh = compile_snapshot(world.store.snapshot(), ofports)
     for host in ("h1", "h2"):
@@ -179,6 +185,7 @@ def test_a_restarted_controller_desires_the_same(world):
 def test_a_renewed_controller_keeps_what_hosts_said(world):
     world.hear(shown("h1", "red/web"), shown("h2"))
     world.hear(Tunnels("h1", {name: Tunnel(40000) for name in tunnel_names(world, "h1")}))
+    world.roll()
     before = world.southbound.flows["h1"].state
     world.controller = world.controller.renewed(Compiler())
     world.known = None
@@ -253,6 +260,7 @@ def five(world):
         world.hear(Database(f"h{n}", True), Channel(f"h{n}", True, "OpenFlow15"))
     world.apply(*(edit("Endpoint", f"app{n}", "red", network="web") for n in numbers))
     world.hear(*(shown(f"h{n}", f"red/app{n}") for n in numbers))
+    world.roll()
     world.confirm(*(f"h{n}" for n in numbers))
     assert all(world.condition(app(n)) == ("True", "Confirmed") for n in numbers)
     return world

@@ -199,3 +199,22 @@ def test_who_is_gone_is_forgotten():
     rollout.forget("a")
     rollout.forget("b")
     assert [p.host for p in rollout.due(lambda _: True)] == ["c"]
+
+
+def test_nothing_new_plans_nothing_anew():
+    rollout = told()
+    want(rollout, 1)
+    epoch = rollout.epoch
+    assert rollout.want({}, flat) == {}
+    assert rollout.epoch == epoch
+
+
+def test_who_knows_nothing_is_told_at_once():
+    rollout = told()
+    want(rollout, 1)
+    assert [p.host for p in rollout.due(lambda _: True)] == ["a"]
+    rollout.want({"z": (state(flow(TREE, 0)), None)}, flat)
+    assert [(p.host, p.changed) for p in rollout.due(lambda _: True)] == [("z", None)]
+    rollout.tick(1.0)
+    rollout.tick(1.0 + PATIENCE)
+    assert [p.host for p in rollout.due(lambda _: True)] == ["b", "c"]

@@ -20,15 +20,19 @@ from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
+from vneter_sdn.engine.colouring import Colours
+from vneter_sdn.engine.links import Links, write
 from vneter_sdn.engine.port import (
     Answer,
     Blocked,
     Channel,
+    Claimed,
     Confirmed,
     Database,
     Desired,
     Event,
     LeftOut,
+    LinksDue,
     Ports,
     Refused,
     Southbound,
@@ -49,12 +53,13 @@ from vneter_sdn.engine.reports import (
     stamp,
     was_ready,
 )
-from vneter_sdn.engine.rollout import Rank, Rollout
+from vneter_sdn.engine.rollout import Rollout
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
+from vneter_sdn.telemetry.survey import LinksSeen, PortsSeen, Sighting, WireFound, WireLost
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +92,7 @@ class Controller:
         self._snapshot: Snapshot | None = None
         self._seen: Sightings = {}
         self._clock = 0
-        self._rollout = Rollout()
+        self._rollout, self._colours = Rollout(), Colours()
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
@@ -106,6 +111,9 @@ class Controller:
         """Objects that bridges refuse flows of: by host, the error."""
         self._reported: dict[Key, Status] = {}
         """What was written last, which the snapshot may not show yet."""
+        self._links, self._links_due = Links(), False
+        self._ports: dict[str, Mapping[str, int]] = {}
+        """By host: OpenFlow port of each interface of its bridge."""
         self._unnumbered: set[Key] = set()
         """Hosts that have no bridge id yet."""
 
@@ -132,6 +140,10 @@ class Controller:
         for host, view in self._views.items():
             ofports = {n: t.ofport for n, t in view.tunnels.items() if t.ofport > 0}
             compiler.observe_tunnels(host, ofports)
+        fresh._links, fresh._ports = self._links, self._ports
+        for host, ports in self._ports.items():
+            compiler.observe_ports(host, ports)
+        compiler.observe_links(self._links.observations())
         return fresh
 
     def handle(self, events: Sequence[Event]) -> None:
@@ -144,7 +156,9 @@ class Controller:
         for event in events:
             self._take(event)
         if self._snapshot is not None:
+            self._colour()
             self._push(self._snapshot)
+            write(self._links, self._store, self._snapshot)
             self._bind(self._snapshot)
             self._report(self._snapshot)
 
@@ -160,10 +174,29 @@ class Controller:
                 self._desire(self._compiler.observe_tunnels(host, ofports))
             case Database(host=host, connected=up, reason=reason, message=message):
                 self._see(host, database=up, database_reason=reason, database_message=message)
+            case Claimed(host=host, message=message):
+                self._see(host, claimed=message)
+            case PortsSeen() | LinksSeen() | WireFound() | WireLost() | LinksDue():
+                self._take_sighting(event)
             case Tick(now=now):
                 self._rollout.tick(now)
             case Channel() | Confirmed() | LeftOut() | Refused() | Blocked():
                 self._take_answer(event)
+
+    def _take_sighting(self, event: Sighting | LinksDue) -> None:
+        """What is seen of ports and links."""
+        match event:
+            case PortsSeen(host=host, ports=seen):
+                self._ports[host] = {name: port.ofport for name, port in seen.items()}
+                self._desire(self._compiler.observe_ports(host, self._ports[host]))
+            case LinksSeen():
+                self._desire(self._compiler.observe_links(self._links.take(event)))
+            case WireFound():
+                self._links.found(event)
+            case WireLost():
+                self._links.lost(event)
+            case LinksDue():
+                self._links_due = True
 
     def _take_answer(self, event: Answer) -> None:
         """What became of a bridge, or of what it was told."""
@@ -241,6 +274,8 @@ class Controller:
                 frozenset(snapshot.statuses),
             )
         self._index(snapshot, delta.objects)
+        self._colours.take(snapshot, delta)
+        self._links.index(snapshot, delta.objects)
         found = (snapshot.bindings.get(endpoint) for endpoint in delta.bindings)
         self._sequence = max(self._sequence, *(b.sequence for b in found if b), 0)
         self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
@@ -298,6 +333,7 @@ class Controller:
             self._leave_out(host, ())
             self._views.pop(host, None)
             self._seen = forget(self._seen, host)
+            self._ports.pop(host, None)
             self._stale |= self._compiler.bound_on(host) | self._awaiting.pop(host, set())
 
     # What follows from it
@@ -313,7 +349,7 @@ class Controller:
             host: (self._compiler.bridge(host), None if host in anew else changes[host])
             for host in paced(sorted(hosts), self._breathe, 1)
         }
-        for host, epoch in self._rollout.want(wanted, _rank(self._compiler)).items():
+        for host, epoch in self._rollout.want(wanted, self._compiler.rank).items():
             self._views[host] = replace(self._views[host], desired=epoch)
             self._stale.add(Key("Host", "", host))
         for endpoint in self._compiler.touched():
@@ -327,6 +363,12 @@ class Controller:
         for push in paced(self._rollout.due(self._connected), self._breathe, 1):
             desired = Desired(push.state, push.epoch, snapshot.revision, push.changed)
             self._southbound.desire_flows(push.host, desired)
+
+    def _colour(self) -> None:
+        """Have routes coloured that policies want, and others give their colours back."""
+        decision = self._colours.decide(self._compiler.wanted_paths())
+        if decision is not None:
+            self._store.colour(decision.assigned, decision.released)
 
     def _connected(self, host: str) -> bool:
         return self._views[host].channel
@@ -343,7 +385,9 @@ class Controller:
     def _report(self, snapshot: Snapshot) -> None:
         now = self._now()
         reports = []
-        stale = sorted(key for key in self._stale if key in snapshot.objects)
+        if self._links_due:
+            self._stale |= self._links.due()
+        stale = sorted(key for key in self._stale if key in snapshot.objects or key.kind == "Link")
         for key in paced(stale, self._breathe):
             before = self._reported.get(key) or snapshot.statuses.get(key)
             status = self._status(snapshot, key, before)
@@ -352,16 +396,22 @@ class Controller:
             stamped = stamp(status, before, now)
             if stamped != before:
                 reports.append(stamped)
-        if reports:
-            self._store.report(reports)
+        gone = self._links.gone if self._links_due else frozenset()
+        if reports or gone:
+            self._store.report(reports, gone)
             self._reported.update({report.key: report for report in reports})
+            self._links.withdrawn(gone)
         self._stale.clear()
+        self._links_due = False
 
     def _status(self, snapshot: Snapshot, key: Key, before: Status | None) -> Status | None:
         """What to report of an object; None for nothing new.
 
         After a restart, what was reported stands until its host has had time to connect.
         """
+        if key.kind == "Link":
+            seen = self._links.status(snapshot, key, before)
+            return seen and replace(seen, conditions=self._refusals(key, seen.conditions))
         revision = snapshot.objects[key].revision
         if key.kind == "Host":
             view = self._views.get(key.name)
@@ -395,8 +445,3 @@ class Controller:
         for host in hosts[:NAMED]:
             self._awaiting.setdefault(host, set()).add(key)
         return hosts
-
-
-def _rank(compiler: Compiler) -> Rank:
-    rank: Rank = getattr(compiler, "rank", lambda host, place: 0)
-    return rank

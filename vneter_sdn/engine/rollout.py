@@ -66,17 +66,19 @@ def waves(
         changed: where the two may differ.
         rank: of each place.
     """
-    ranked: dict[int, dict[str, Changed]] = {}
+    ranked: dict[int, dict[str, list[Hashable]]] = {}
     for host, places in changed.items():
         for place in _places(places):
             level = rank(host, place)
             if _item(wanted[host], place) is None:
                 level = _UNUSED if level >= LAST else _UNLED
-            found = ranked.setdefault(level, {})
-            found[host] = found.get(host, Changed()) | _single(place)
+            ranked.setdefault(level, {}).setdefault(host, []).append(place)
     if not any(0 < level < LAST for level in ranked):
         return (dict(changed),) if changed else ()
-    return tuple(ranked[level] for level in sorted(ranked))
+    return tuple(
+        {host: _together(places) for host, places in ranked[level].items()}
+        for level in sorted(ranked)
+    )
 
 
 def _places(changed: Changed) -> Iterator[Hashable]:
@@ -85,15 +87,16 @@ def _places(changed: Changed) -> Iterator[Hashable]:
     yield from (("meter", number) for number in changed.meters)
 
 
-def _single(place: Hashable) -> Changed:
-    match place:
-        case FlowKey():
-            return Changed(flows=frozenset([place]))
-        case ("group", int(number)):
-            return Changed(groups=frozenset([number]))
-        case ("meter", int(number)):
-            return Changed(meters=frozenset([number]))
-    raise AssertionError(place)
+def _together(places: Iterable[Hashable]) -> Changed:
+    flows: list[FlowKey] = []
+    numbers: dict[str, list[int]] = {"group": [], "meter": []}
+    for place in places:
+        match place:
+            case FlowKey():
+                flows.append(place)
+            case (str(kind), int(number)):
+                numbers[kind].append(number)
+    return Changed(frozenset(flows), frozenset(numbers["group"]), frozenset(numbers["meter"]))
 
 
 def _item(state: BridgeState, place: Hashable) -> object:
@@ -145,6 +148,8 @@ class Rollout:
         self._wanted: dict[str, BridgeState] = {}
         self._left: dict[str, Changed] = {}
         """Where hosts differ yet from what is wanted."""
+        self._at_once: dict[str, int] = {}
+        """Hosts that were told nothing yet, and when they are."""
         self._waves: list[tuple[int, _Wave]] = []
         self._waiting: dict[str, int] = {}
         self._since: float | None = None
@@ -162,6 +167,8 @@ class Rollout:
         Returns:
             By host, the epoch at which it will hold all that is wanted.
         """
+        if not wanted:
+            return {}
         for host, (state, flows) in wanted.items():
             told = self._told.get(host)
             if flows is None or told is None:
@@ -172,11 +179,12 @@ class Rollout:
                 left = self._left.get(host, Changed())
                 self._left[host] = left | differing(told, state, flows)
                 self._wanted[host] = state
-        anew = {h: Changed() for h in wanted if h not in self._told}
-        planned = [*([anew] if anew else []), *self._planned(rank)]
-        self._waves = [(self.epoch + n, wave) for n, wave in enumerate(planned, 1)]
-        self.epoch += len(planned)
-        return {host: epoch for epoch, wave in self._waves for host in wave}
+        self._at_once |= {h: self.epoch + 1 for h in wanted if h not in self._told}
+        planned = self._planned(rank)
+        self._waves = [(self.epoch + n, wave) for n, wave in enumerate(planned, 2)]
+        self.epoch += 1 + len(planned)
+        by_wave = {host: epoch for epoch, wave in self._waves for host in wave}
+        return self._at_once | by_wave
 
     def _planned(self, rank: Rank) -> tuple[_Wave, ...]:
         wanted = {host: self._wanted[host] for host in self._left}
@@ -184,11 +192,14 @@ class Rollout:
         return waves(told, wanted, self._left, rank)
 
     def due(self, connected: Callable[[str], bool]) -> Iterator[Push]:
-        """What is to be sent now: the next wave, once nobody is waited for.
+        """What is to be sent now: to who knows nothing; the next wave, once nobody is waited for.
 
         Hosts that are not connected are told, and not waited for: what they hold, they get from the
         wanted state when they come back.
         """
+        at_once, self._at_once = self._at_once, {}
+        for host, epoch in sorted(at_once.items()):
+            yield self._push(host, Changed(), epoch)
         while self._waves and not self._waiting:
             epoch, wave = self._waves.pop(0)
             self._since = None
@@ -222,6 +233,7 @@ class Rollout:
         self._told.pop(host, None)
         self._wanted.pop(host, None)
         self._left.pop(host, None)
+        self._at_once.pop(host, None)
         self._waves = [
             (epoch, {h: c for h, c in wave.items() if h != host}) for epoch, wave in self._waves
         ]
