@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from vneter_sdn.errors import SouthboundError
 from vneter_sdn.fleet.host import vsctl
 from vneter_sdn.fleet.layout import Layout, digest_of
 from vneter_sdn.fleet.lifecycle import bring_up, tear_down
-from vneter_sdn.fleet.system import add_namespaces, ip_batch, run, set_sysctls
+from vneter_sdn.fleet.system import add_namespaces, inside, ip_batch, run, set_sysctls
 from vneter_sdn.fleet.topology import star
 
 os.environ["OSKEN_HUB_TYPE"] = "eventlet"
@@ -123,6 +124,33 @@ class Lab:
         return run(
             ["ovs-ofctl", "-O", "OpenFlow13", command, target, *rest], env={"OVS_RUNDIR": directory}
         )
+
+    def drop(self, bridge: int) -> None:
+        """Have a bridge leave its controller."""
+        vsctl(self.ovs, "del-controller", f"s{bridge}")
+
+    def send(self, name: str, frame: bytes) -> None:
+        """Have a workload send a frame."""
+
+        def emit() -> None:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+                raw.bind(("eth0", 0))
+                raw.send(frame)
+
+        inside(f"{self._layout.prefix}-w-{name}", emit)
+
+    def speak(self, data: bytes) -> None:
+        """Say something to the program as a switch, and listen for a while."""
+
+        def talk() -> None:
+            with socket.create_connection(("127.0.0.1", 6653), 5) as sock:
+                sock.sendall(data)
+                sock.settimeout(0.5)
+                with suppress(OSError):
+                    while sock.recv(4096):
+                        pass
+
+        inside(self.netns, talk)
 
     def curl(self, path: str, *words: str) -> str:
         """The answer of the program's REST server."""
