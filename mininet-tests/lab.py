@@ -24,15 +24,23 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 _START = r"""
 set -eu
-mount -t tmpfs tmpfs /run
-mkdir -p /run/openvswitch /run/netns /run/tmp
-mount --bind /tmp /run/tmp
-mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /mnt
+number=0
 for path; do
-    mkdir -p "/tmp/$path"
-    mount --bind "/run/tmp/$path" "/tmp/$path"
+    mkdir "/mnt/$number"
+    mount --bind "$path" "/mnt/$number"
+    number=$((number + 1))
 done
-umount /run/tmp
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+number=0
+for path; do
+    mkdir -p "$path"
+    mount --move "/mnt/$number" "$path"
+    number=$((number + 1))
+done
+umount /mnt
+mkdir -p /run/openvswitch /run/netns
 ip link set lo up
 export OVS_RUNDIR=/run/openvswitch
 ovsdb-tool create /run/conf.db /usr/share/openvswitch/vswitch.ovsschema
@@ -108,15 +116,15 @@ def lab(*shared: Path) -> Iterator[Lab]:
     """A lab, for as long as the context lasts.
 
     Args:
-        shared: directories that are to be the machine's own although they are below /tmp, beside
-            the checkout and the virtualenv: ``tmp_path`` for results, say.
+        shared: directories that are to be the machine's own although they are below /tmp or /run,
+            beside the checkout and the virtualenv: ``tmp_path`` for results, say.
 
     Raises:
         RuntimeError: it does not start; says what it printed.
     """
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
     process = subprocess.Popen(
-        [*unshare, "--propagation", "private", "sh", "-c", _START, "lab", *_below_tmp(shared)],
+        [*unshare, "--propagation", "private", "sh", "-c", _START, "lab", *_hidden(shared)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -142,10 +150,11 @@ def lab(*shared: Path) -> Iterator[Lab]:
                 stream.close()
 
 
-def _below_tmp(shared: Sequence[Path]) -> list[str]:
-    """What of these is below /tmp, from there."""
+def _hidden(shared: Sequence[Path]) -> list[str]:
+    """What of these is below /tmp or /run, which a lab has for itself."""
     resolved = [path.resolve() for path in (ROOT, Path(sys.prefix), *shared)]
-    return [str(path.relative_to("/tmp")) for path in resolved if path.is_relative_to("/tmp")]
+    own = (Path("/tmp"), Path("/run"))
+    return [str(path) for path in resolved if any(path.is_relative_to(one) for one in own)]
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
