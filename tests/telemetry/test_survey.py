@@ -39,7 +39,7 @@ class Lab:
         self.cut = False
         self.flying: list[tuple[Place, bytes]] = []
         for number in (1, 2, 3):
-            self.survey.manage(f"s{number}", number, database)
+            self.survey.manage(f"s{number}", number, database, self.now)
             self.survey.connected(number, [port(number, 1), port(number, 2)], self.now)
 
     def cable(self, one: Place, other: Place) -> None:
@@ -219,7 +219,6 @@ def test_a_host_that_leaves_takes_its_links_along(lab) -> None:
     lab.run(1)
     assert lab.last(FORTH) is None
     assert lab.last(BACK) is None
-    lab.survey.manage("s2", 2, database=False)
-    lab.survey.connected(2, [port(2, 1)], lab.now)
+    lab.survey.manage("s2", 2, False, lab.now)
     lab.run(3)
     assert lab.last(FORTH).observation.up

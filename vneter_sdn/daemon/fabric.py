@@ -104,6 +104,8 @@ class Fabric:
         self._by_dpid: dict[int, str] = {}
         self._by_door: dict[str, str] = {}
         self._new: set[str] = set()
+        self._present: dict[int, BridgeConnected] = {}
+        """Bridges that are connected, whether or not a host is known for them yet."""
         bridges.subscribe(self._heard)
 
     def manage(self, host: str, spec: HostSpec, dpid: int) -> None:
@@ -121,6 +123,8 @@ class Fabric:
         self._remember(dpid)
         self._open_door(host)
         self._later(GRACE, lambda: self._give_up_waiting(host, managed))
+        if dpid in self._present:
+            self._heard(self._present[dpid])
 
     def _remember(self, dpid: int) -> None:
         mark = self._highwater.mark
@@ -209,6 +213,10 @@ class Fabric:
         if isinstance(event, PeerRefused):
             self._turned_away(event)
             return
+        if isinstance(event, BridgeConnected):
+            self._present[event.dpid] = event
+        elif isinstance(event, BridgeDisconnected):
+            self._present.pop(event.dpid, None)
         host = self._by_dpid.get(event.dpid)
         if host is not None:
             self._log(host, event)

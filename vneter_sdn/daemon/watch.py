@@ -82,7 +82,7 @@ class Watch:
 
     def manage(self, host: str, dpid: int, *, database: bool) -> None:
         """A host, the datapath id of its bridge, and whether a database tells of its interfaces."""
-        self._survey.manage(host, dpid, database)
+        self._survey.manage(host, dpid, database, time.monotonic())
 
     def release(self, host: str) -> None:
         """A host is no more."""

@@ -122,6 +122,8 @@ class Survey:
         self._links = Links()
         self._bridges: dict[int, _Bridge] = {}
         self._dpids: dict[str, int] = {}
+        self._present: dict[int, Ports] = {}
+        """Of bridges that are connected, whether or not a host is known for them yet."""
         self._edges: dict[Place, Edge] = {}
         """By the port they begin at: wires that were found, and tunnels."""
         self._expected: dict[tuple[End, End], tuple[bool, float | None]] = {}
@@ -133,7 +135,7 @@ class Survey:
 
     # -- hosts ----------------------------------------------------------------------------------
 
-    def manage(self, host: str, dpid: int, database: bool) -> None:
+    def manage(self, host: str, dpid: int, database: bool, now: float) -> None:
         """A host's bridge, under the datapath id it has now.
 
         Args:
@@ -141,14 +143,19 @@ class Survey:
             dpid: of its bridge.
             database: whether a database will say what its ports are for. Nothing is probed before
                 that; without one, every port may be a wire's.
+            now: seconds.
         """
         if self._dpids.get(host) == dpid:
             return
-        self.release(host)
+        self.release(host, now)
         self._dpids[host] = dpid
-        self._bridges[dpid] = _Bridge(host, database, told=not database)
+        bridge = self._bridges[dpid] = _Bridge(host, database, told=not database)
+        if dpid in self._present:
+            self._discovery.connected(dpid, True)
+            bridge.ports = self._present[dpid]
+            self._ports_changed(dpid, bridge, now)
 
-    def release(self, host: str, now: float = 0.0) -> None:
+    def release(self, host: str, now: float) -> None:
         """A host is no more."""
         dpid = self._dpids.pop(host, None)
         if dpid is None:
@@ -206,21 +213,23 @@ class Survey:
 
     def connected(self, dpid: int, ports: Iterable[Port], now: float) -> None:
         """A bridge connected, and has these ports."""
+        self._present[dpid] = Ports(ports)
         bridge = self._bridges.get(dpid)
         if bridge is not None:
             self._discovery.connected(dpid, True)
-            bridge.ports = Ports(ports)
+            bridge.ports = self._present[dpid]
             self._ports_changed(dpid, bridge, now)
 
     def disconnected(self, dpid: int) -> None:
         """A bridge's channel is gone; what is known of its wires stands."""
+        self._present.pop(dpid, None)
         if dpid in self._bridges:
             self._discovery.connected(dpid, False)
 
     def port_changed(self, dpid: int, reason: int, port: Port, now: float) -> None:
         """A port came, went or changed."""
-        bridge = self._bridges.get(dpid)
-        if bridge is not None and bridge.ports.change(reason, port):
+        present, bridge = self._present.get(dpid), self._bridges.get(dpid)
+        if present is not None and present.change(reason, port) and bridge is not None:
             self._ports_changed(dpid, bridge, now)
 
     def interfaces(self, host: str, purposes: Mapping[str, Purpose], now: float) -> None:
