@@ -72,6 +72,16 @@ def test_a_declared_link_stays(found, store):
     assert found("drain", "link", "h1-h2", "--undo").out == "link h1-h2 is not drained\n"
 
 
+def test_a_wire_keeps_its_object(found, store):
+    wire = {**TUNNEL, "origin": "lldp", "medium": "wire", "ports": "eth1:eth2"}
+    wire["edge"] = "h1:eth1>h2:eth2"
+    key = Key("Link", "", "h1.eth1-h2.eth2")
+    store.report([Status(key, 0, (), wire)])
+    assert found("drain", "link", key.name, "--no-wait").code == OK
+    assert found("drain", "link", key.name, "--undo").out.endswith(" is used again\n")
+    assert not drained(store, key)
+
+
 def test_every_step_is_told_until_it_is_empty(found, store):
     outcome = []
     thread = threading.Thread(target=lambda: outcome.append(found("drain", "bridge", "h1")))

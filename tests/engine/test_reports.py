@@ -72,3 +72,11 @@ def test_a_condition_keeps_the_time_at_which_its_status_changed():
     assert stamp(same, before, "friday").conditions[0].changed == "monday"
     assert stamp(other, before, "friday").conditions[0].changed == "friday"
     assert stamp(other, None, "friday").conditions[0].changed == "friday"
+
+
+def test_a_host_without_a_database_is_ready_by_openflow_alone():
+    view = HostView(managed=False, channel=True, channel_version="OpenFlow15", confirmed=0)
+    conditions = host_conditions(view)
+    assert [one.type for one in conditions] == ["Ready", "OpenFlowConnected", "InSync"]
+    assert all(one.status == "True" for one in conditions)
+    assert host_conditions(HostView(managed=True, channel=True, confirmed=0))[0].status == "False"

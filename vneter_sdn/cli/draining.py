@@ -27,8 +27,7 @@ _PAUSE = 0.3
 def drain(client: Client, what: str, name: str, *, undo: bool, timeout: float | None) -> None:
     """Drain something, or use it again.
 
-    A link that was found and not declared becomes an object by it, and is one no more when that
-    is undone.
+    A tunnel that nobody declared becomes an object by it, and is one no more when that is undone.
 
     Args:
         client: of the server.
@@ -71,8 +70,11 @@ def _write(client: Client, key: Key, manifest: Mapping[str, Any], *, drained: bo
 
 
 def _says_nothing(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    """Whether a link's object says no more than what is found anyway."""
-    found = found_link(status) if status.get("origin") in {"tunnel", "lldp"} else None
+    """Whether a link's object says no more than what is found anyway.
+
+    Only of tunnels, which need none: a wire is in the graph as long as it has an object.
+    """
+    found = found_link(status) if status.get("origin") == "tunnel" else None
     return found is not None and found == msgspec.convert(spec, LinkSpec)
 
 
