@@ -10,11 +10,12 @@ a packet changes trees twice at most, so it cannot circle.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from vneter_sdn.compile.features.neighbour import setting
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer
-from vneter_sdn.compile.links import bridges, edge_ports
+from vneter_sdn.compile.links import all_ports, bridges
 from vneter_sdn.compile.query import View
 from vneter_sdn.compile.ways import Way, ways
 from vneter_sdn.model.flow import Bucket, Flow, Group, GroupAction, Output, SetField
@@ -38,10 +39,11 @@ def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
     bridge = view.ask(bridges, None).get(host.name)
     if bridge is None:
         return
+    known = view.ask(all_ports, None)
     for colour, tree in sorted(view.ask(ways, host.name).items()):
         sources: dict[_Ports, list[str]] = {}
         for source, way in tree.items():
-            ports = _ports(way, view.ask(edge_ports, source))
+            ports = _ports(way, known.get(source, {}))
             if ports is not None:
                 sources.setdefault(ports, []).append(source)
         for ports, found in sorted(sources.items()):
@@ -56,20 +58,21 @@ def _ports(way: Way, known: Mapping[str, int]) -> _Ports | None:
     return _Ports(port, way.colour if repair else 0, repair)
 
 
+@lru_cache(maxsize=1 << 17)
 def _onward(
     colour: int, bridge: int, ports: _Ports, write: Writer
 ) -> tuple[Flow, tuple[Group, ...]]:
     matched: Matched = {"eth_dst": (Locator(colour, bridge, 0).mac, BRIDGE_MASK)}
-    tunnelled = NETWORK.copy_to("tun_id")
+    # A repair may lead back to where the packet came from, which only a packet from nowhere may;
+    # so may a tree for a moment, when it is changed bridge by bridge.
+    ready = (NETWORK.copy_to("tun_id"), setting("in_port", 0))
     if not ports.repair:
-        return write("transit", NORMAL, matched, tunnelled, Output(ports.port)), ()
-    # A repair may lead back to where the packet came from, which only a packet from nowhere may.
-    anew = setting("in_port", 0)
+        return write("transit", NORMAL, matched, *ready, Output(ports.port)), ()
     moved = SetField("eth_dst", Locator(ports.colour, 0, 0).mac & COLOUR_MASK, COLOUR_MASK)
     repaired = Bucket((moved, Output(ports.repair)), watch_port=ports.repair)
     first = (Bucket((Output(ports.port),), watch_port=ports.port),) if ports.port else ()
     group = Group(tree_group(colour, bridge), "ff", (*first, repaired))
-    flow = write("transit", NORMAL, matched, tunnelled, anew, GroupAction(group.group))
+    flow = write("transit", NORMAL, matched, *ready, GroupAction(group.group))
     return flow, (group,)
 
 
