@@ -36,6 +36,12 @@ _NEXT = {
     "TlsRefused": "certificates: `ovs-vsctl get-ssl` on the host, and --ca-certificate here",
     "UnexpectedDatapath": "the certificate or socket is that of another bridge",
     "PrefixExhausted": "delete endpoints, or make a network with a larger prefix",
+    "PoolExhausted": "delete objects of the kind that need none any more; numbers rest 60 s",
+    "NoPath": "relax the constraint that the message names, or mend the link: `vneterctl path "
+    "SRC DST --policy NAME` tells edge by edge",
+    "Full": "ask for less, or another window; `vneterctl get reservations` lists who holds it",
+    "CapacityUnknown": "declare capacityMbps in the Link that the message names",
+    "NotPlaced": "attach its endpoints: bandwidth is kept between hosts",
     "Programming": "wait; if it lasts, look at the controller's log",
     "Closed": "is the host's ovsdb-server running? it is tried again",
 }
