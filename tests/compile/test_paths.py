@@ -289,3 +289,30 @@ def test_a_forged_colour_goes_nowhere(colour):
     for slot in range(12):
         forged = fabric.packet(1, 4).with_(eth_dst=Locator(colour, 4, slot).mac)
         assert fabric.send(1, forged).hops == ("h1",)
+
+
+def test_a_path_over_a_host_that_is_gone_is_dead_and_claims_nothing():
+    intent = diamond(paths=1)
+    intent.path(7, "h1:eth77>h9:eth1", "h9:eth2>h4:eth78")
+    intent.path(8, "h1:eth10>h2:eth10", "h2:eth99>h4:eth98")
+    fabric = Fabric.of(intent)
+    assert fabric.compiler.hosts() == ("h1", "h2", "h3", "h4")
+    assert fabric.way(1, 4)
+    assert not fabric.cut_off()
+
+
+def test_several_tunnels_of_a_pair_are_several_paths():
+    intent = intent_of(2)
+    for number in (1, 2):
+        addresses = tuple(f"192.0.{nic}.{number}" for nic in (2, 3))
+        intent.host(f"h{number}", number, tunnel_addresses=addresses)
+    intent.policy("both", 4, **TWO)
+    fabric = Fabric.of(intent)
+    names = [edge.name for edge in fabric.compiler.links("h1")]
+    assert names == ["h1#1>h2#1", "h1>h2"]
+    weights = choices(fabric, 4, "h1", 2)
+    assert len(weights) == 16
+    for name in names:
+        fabric.kill(name)
+        for n in weights:
+            assert fabric.way(1, 2, 1000 + n, choice=n) == ("h1", "h2")
