@@ -26,6 +26,7 @@ from os_ken.base.app_manager import OSKenApp  # isort: skip - after apphost chos
 from os_ken.controller import ofp_event  # isort: skip
 from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls  # isort: skip
 from vneter_sdn_apps.bridges import Bridges  # isort: skip
+from vneter_sdn_apps.discovery import Discovery  # isort: skip
 from vneter_sdn_apps.icmp_errors import IcmpErrors  # isort: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -189,3 +190,28 @@ def test_an_app_sends_os_ken_messages_on_its_datapath(bridges, host) -> None:
     assert dpid == 7
     assert data[:4] == b"\x06\x14\0\x08"
     assert int.from_bytes(data[4:], "big") > 0x8000_0000
+
+
+class Surveyor:
+    """What the discovery app calls."""
+
+    def __init__(self) -> None:
+        self.calls: list = []
+
+    def frame_arrived(self, dpid, port, data, at) -> None:
+        self.calls.append((dpid, port, data, at > 0))
+
+
+def test_a_discovery_frame_is_one_call_and_nothing_else_is(bridges, host) -> None:
+    session = Surveyor()
+    host.start(Discovery, session=session)
+    errors = host.start(IcmpErrors)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    bridges.deliver(packet(b"\2", b"a frame"))
+    for userdata in (b"", b"\1", b"\2\0", b"\3"):
+        bridges.deliver(packet(userdata, b"another"))
+    bridges.deliver(packet(b"\2", b"without a port", port=0))
+    settle(lambda: errors.answered + errors.ignored == 6)
+    settle(lambda: session.calls)
+    assert session.calls == [(7, 3, b"a frame", True)]
+    assert bridges.tally.of("exceptions") == 0

@@ -52,6 +52,9 @@ class PaperController:
         except KeyError:
             raise NotFound(f"{kind} {tenant}/{name}") from None
 
+    def list(self, kind):
+        return [one for (kind_of, *_), one in self.objects.items() if kind_of == kind]
+
     def delete(self, kind, tenant, name):
         self.get(kind, tenant, name)
         del self.objects[kind, tenant, name]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from vneter_sdn.errors import IntentError, NotFound, SouthboundError
-from vneter_sdn.fleet.controller import host_manifest, link_manifest, register
+from vneter_sdn.fleet.controller import deregister, host_manifest, link_manifest, register
 from vneter_sdn.fleet.host import vsctl
 from vneter_sdn.fleet.lifecycle import bring_up, links, status, tear_down
 from vneter_sdn.fleet.strands import between, link_status, relay_pid, set_state
@@ -154,6 +154,11 @@ def test_hosts_and_wires_are_told_as_objects(layout, controller):
         ("w-h2.2", "w-h1.2"),
     ]
     assert {(one.medium, one.capacity_mbps) for one in told} == {("wire", 10.0)}
+
+    other = {"source": "x1", "target": "x2"}
+    controller.apply([*made, {"kind": "Link", "metadata": {"name": "x1-x2"}, "spec": other}])
+    deregister(controller, hosts)
+    assert list(controller.objects) == [("Link", "", "x1-x2")]
 
 
 def test_a_link_that_is_not_there_is_named_with_those_that_are(layout):

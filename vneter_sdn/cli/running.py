@@ -49,7 +49,7 @@ def run(
     wsapi_port: Annotated[int, typer.Option(min=1, max=65535, help="And its port.")] = 8080,
     patience: Annotated[
         int, typer.Option(min=1, help="Seconds a handler may compute; longer ones are interrupted.")
-    ] = 10,
+    ] = 5,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log details.")] = False,
 ) -> None:
     """Run Ryu or os-ken programs, with no controller; theirs are options after --."""

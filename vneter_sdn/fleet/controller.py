@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from vneter_sdn.errors import IntentError, NotFound, Problem, SouthboundError
@@ -30,6 +31,9 @@ class Controller(Protocol):
 
     def delete(self, kind: str, tenant: str, name: str) -> Any:
         """Delete one object."""
+
+    def list(self, kind: str) -> Sequence[Manifest]:
+        """All objects of a kind."""
 
 
 def host_manifest(record: HostRecord) -> Manifest:
@@ -69,21 +73,34 @@ def register(controller: Controller, hosts: Sequence[HostRecord]) -> None:
 def deregister(controller: Controller, hosts: Sequence[HostRecord]) -> None:
     """Take back the Host objects that name these hosts' own databases, and no others.
 
+    Links that end at one of them go first, declared or discovered: there is nothing left of them.
+
     Raises:
         IntentError: some are still in use; the others were taken back.
     """
     kept: list[Problem] = []
-    for host in hosts:
+    mine = {host.name for host in hosts if _is_known(controller, host)}
+    for link in controller.list("Link"):
+        if mine & {link["spec"]["source"], link["spec"]["target"]}:
+            with suppress(NotFound):
+                controller.delete("Link", "", link["metadata"]["name"])
+    for name in sorted(mine):
         try:
-            known = controller.get("Host", "", host.name)
-            if known.get("spec", {}).get("ovsdb") == host.ovsdb:
-                controller.delete("Host", "", host.name)
+            controller.delete("Host", "", name)
         except NotFound:
             continue
         except IntentError as refused:
             kept += refused.problems
     if kept:
         raise IntentError(*kept)
+
+
+def _is_known(controller: Controller, host: HostRecord) -> bool:
+    try:
+        known = controller.get("Host", "", host.name)
+    except NotFound:
+        return False
+    return bool(known.get("spec", {}).get("ovsdb") == host.ovsdb)
 
 
 def answers(server: str, path: str = "/readyz", seconds: float = 2.0) -> bool:

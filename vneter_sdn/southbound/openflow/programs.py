@@ -44,7 +44,7 @@ class Wish:
     """Send LLDP out of all ports, for ``ryu.topology``."""
     rest: str = "127.0.0.1:8080"
     """Where programs with ``ryu.app.wsgi`` listen."""
-    patience: int = 10
+    patience: int = 5
     """Whole seconds of computing after which a handler is interrupted."""
     options: tuple[str, ...] = ()
     """For what the programs registered with ``ryu.cfg``."""
