@@ -35,9 +35,11 @@ class IcmpErrors(OSKenApp):
         msg = event.msg
         try:
             reason = punts.decode(msg.userdata)
-            answer = punt.time_exceeded(msg.data, reason.gateway, reason.gateway_mac)
         except DecodeError:
-            answer = None
+            reason = None
+        answer = None
+        if isinstance(reason, punts.TtlExpired):
+            answer = punt.time_exceeded(msg.data, reason.gateway, reason.gateway_mac)
         port = msg.match.get("in_port")
         if answer is None or not port:
             self.ignored += 1

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wires that were found become objects; links are reported; what somebody declared stays his."""
+
+import pytest
+
+from vneter_sdn.compile.network import Compiler
+from vneter_sdn.engine.controller import Controller
+from vneter_sdn.engine.port import Channel, Claimed, LinksDue, Stored
+from vneter_sdn.graph.topology import Observation
+from vneter_sdn.model.snapshot import Delta, Key
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
+from vneter_sdn.telemetry.links import Edge, LinkSeen, PortSeen
+from vneter_sdn.telemetry.survey import End, LinksSeen, PortsSeen, WireFound, WireLost
+
+
+class Southbound:
+    """Takes everything."""
+
+    def __init__(self):
+        self.flows = {}
+
+    def manage(self, host, spec, dpid): ...
+    def release(self, host): ...
+    def desire_rows(self, host, rows): ...
+    def desire_flows(self, host, desired):
+        self.flows[host] = desired
+
+
+def edit(kind, name, annotations=None, **spec):
+    metadata = {"name": name} | ({"annotations": annotations} if annotations else {})
+    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    return Edit("apply", Key(kind, "", name), manifest)
+
+
+class World:
+    def __init__(self):
+        self.store, self.southbound = MemoryStore(), Southbound()
+        self.fresh()
+        hosts = [edit("Host", f"s{n}", datapathId=f"{n:016x}", bridge=f"s{n}") for n in (1, 2, 3)]
+        self.store.apply(hosts, author="test")
+        self.settle()
+
+    def fresh(self):
+        self.known = None
+        self.controller = Controller(self.store, self.southbound, Compiler(), lambda: "now")
+
+    def settle(self):
+        for _ in range(50):
+            if self.known is None:
+                self.known = self.store.snapshot()
+                self.controller.handle([Stored(self.known, Delta())])
+            changed = self.store.wait(self.known, 0)
+            if changed is None:
+                return
+            self.known, delta = changed
+            self.controller.handle([Stored(self.known, delta)])
+        raise AssertionError("it never settles")
+
+    def hear(self, *events):
+        self.controller.handle(list(events))
+        self.settle()
+
+    def links(self):
+        objects = self.store.snapshot().objects
+        return {key.name: stored for key, stored in objects.items() if key.kind == "Link"}
+
+    def status(self, name):
+        return self.store.snapshot().statuses.get(Key("Link", "", name))
+
+
+A, B, C = End("s1", "eth1"), End("s2", "eth1"), End("s3", "eth1")
+NAME = "s1.eth1-s2.eth1"
+
+
+def seen(one, other, state="up", **values):
+    name = f"{one.host}:{one.port}>{other.host}:{other.port}"
+    edge = Edge(name, one.host, other.host, "wire", one.port, other.port)
+    up = state in ("up", "unknown")
+    return name, LinkSeen(edge, Observation(up=up, **values), state)
+
+
+def both(one, other, *state):
+    return LinksSeen(dict([seen(one, other, *state), seen(other, one, *state)]))
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_a_wire_that_was_found_becomes_a_link_of_discovery(world):
+    world.hear(WireFound(A, B))
+    [(name, link)] = world.links().items()
+    assert name == NAME
+    assert link.annotations == {"vneter.io/origin": "lldp"}
+    assert (link.spec.source, link.spec.source_port) == ("s1", "eth1")
+    assert (link.spec.target, link.spec.target_port) == ("s2", "eth1")
+    assert world.store.revisions()[0].author == "discovery"
+    before = world.store.snapshot().revision
+    world.hear(WireLost(A, B, "lost"), WireFound(A, B))
+    world.fresh()
+    world.hear(WireFound(A, B))
+    assert world.store.snapshot().revision == before, "known already"
+
+
+def test_a_lost_one_stays_and_goes_when_its_port_is_wired_elsewhere(world):
+    world.hear(WireFound(A, B))
+    world.hear(WireLost(A, B, "port"))
+    assert set(world.links()) == {NAME}
+    world.hear(WireFound(A, C))
+    assert set(world.links()) == {"s1.eth1-s3.eth1"}
+
+
+def test_what_somebody_declared_is_left_alone(world):
+    spec = {"medium": "wire", "source": "s2", "sourcePort": "eth1",
+            "target": "s1", "targetPort": "eth1", "cost": 9}  # fmt: skip
+    world.store.apply([edit("Link", "mine", **spec)], author="ada")
+    world.settle()
+    world.hear(WireFound(A, B))
+    assert set(world.links()) == {"mine"}
+    world.hear(WireLost(A, B, "lost"), WireFound(A, C))
+    assert set(world.links()) == {"mine"}, "its port is taken; the other wire is not used"
+    world.store.apply([Edit("delete", Key("Link", "", "mine"))], author="ada")
+    world.settle()
+    assert set(world.links()) == {"s1.eth1-s3.eth1"}, "once it is free"
+
+
+def test_one_wire_that_is_refused_holds_up_no_other(world):
+    spec = {"medium": "wire", "source": "s1", "sourcePort": "eth1",
+            "target": "s2", "targetPort": "eth9"}  # fmt: skip
+    world.store.apply([edit("Link", "mine", **spec)], author="ada")
+    world.settle()
+    world.hear(WireFound(A, B), WireFound(C, End("s3x", "eth1")), WireFound(End("s2", "eth3"), C))
+    assert set(world.links()) == {"mine", "s2.eth3-s3.eth1"}
+
+
+def test_links_are_reported_when_due_and_only_on_change(world):
+    world.hear(both(A, B))
+    assert world.status(NAME) is None
+    world.hear(LinksDue())
+    details = world.status(NAME).details
+    assert details["state"] == "up"
+    assert details["ports"] == "eth1:eth1"
+    assert details["edge"] == "s1:eth1>s2:eth1"
+    before = world.store.snapshot()
+    world.hear(LinksDue())
+    assert world.store.snapshot() is before
+    forth, back = seen(A, B, "up", latency=1.5), seen(B, A, "damped", latency=2.5)
+    world.hear(LinksSeen(dict([forth, back])), LinksDue())
+    details = world.status(NAME).details
+    assert (details["state"], details["latencyMs"]) == ("damped", 1.5)
+    assert details["back"] == {"latencyMs": 2.5}
+    assert {c.type: (c.status, c.reason) for c in world.status(NAME).conditions} == {
+        "Ready": ("True", "Accepted"), "Up": ("False", "Damped")}  # fmt: skip
+    world.hear(LinksSeen({forth[0]: None, back[0]: None}), LinksDue())
+    assert world.status(NAME) is None
+
+
+def test_the_report_of_an_object_says_both(world):
+    world.hear(WireFound(A, B), both(A, B), LinksDue())
+    status = world.status(NAME)
+    assert status.observed_revision == world.links()[NAME].revision
+    assert status.details["origin"] == "lldp"
+    world.fresh()
+    world.settle()
+    assert world.status(NAME) == status, "after a restart it stands until something is seen"
+
+
+def test_paths_follow_what_is_seen(world):
+    for one, other in ((A, B), (End("s2", "eth3"), C)):
+        world.hear(WireFound(one, other))
+    for host, names in {"s1": ["eth1"], "s2": ["eth1", "eth3"], "s3": ["eth1"]}.items():
+        world.hear(Channel(host, True, "OpenFlow15"))
+        ports = {name: PortSeen(n, up=True) for n, name in enumerate(names, 1)}
+        world.hear(PortsSeen(host, ports))
+    compiler = world.controller._compiler
+    with_both = len(compiler.bridge("s1").flows)
+    world.hear(both(A, B, "down"))
+    without = len(compiler.bridge("s1").flows)
+    assert without < with_both
+    world.hear(both(A, B, "up"))
+    assert len(compiler.bridge("s1").flows) == with_both
+
+
+def test_another_claim_of_a_datapath_id_is_a_condition_of_the_host(world):
+    def condition():
+        status = world.store.snapshot().statuses[Key("Host", "", "s1")]
+        return {c.type: (c.status, c.reason, c.message) for c in status.conditions}
+
+    world.hear(Channel("s1", True, "OpenFlow15"), Claimed("s1", "tcp:192.0.2.9 claims it too"))
+    assert condition()["DatapathUnique"] == (
+        "False", "DuplicateDatapath", "tcp:192.0.2.9 claims it too")  # fmt: skip
+    world.hear(Claimed("s1", ""))
+    assert "DatapathUnique" not in condition()
