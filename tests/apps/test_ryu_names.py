@@ -17,11 +17,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture
 def names():
-    before = list(sys.meta_path), dict(sys.modules)
+    before = list(sys.meta_path), dict(sys.modules), list(sys.path)
     ryu_names.install()
     ryu_names.install()
     yield
-    sys.meta_path[:] = before[0]
+    sys.meta_path[:], sys.path[:] = before[0], before[2]
     for name in set(sys.modules) - set(before[1]):
         if name.partition(".")[0] == "ryu":
             del sys.modules[name]

@@ -130,7 +130,8 @@ def _imported(path: Path) -> ModuleType:
         raise _refused(str(path), "is no Python file: its name has to end in .py")
     directory = str(path.resolve().parent)
     if directory not in sys.path:
-        sys.path.insert(0, directory)
+        # Last, or a program called json.py would be everybody's json.
+        sys.path.append(directory)
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
