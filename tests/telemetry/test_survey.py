@@ -222,3 +222,15 @@ def test_a_host_that_leaves_takes_its_links_along(lab) -> None:
     lab.survey.manage("s2", 2, False, lab.now)
     lab.run(3)
     assert lab.last(FORTH).observation.up
+
+
+def test_what_a_database_said_of_interfaces_outlives_a_change_of_datapath_id() -> None:
+    lab = Lab(database=True)
+    lab.cable(Place(1, 1), Place(2, 1))
+    for number in (1, 2):
+        host = f"s{number}"
+        lab.survey.interfaces(host, {f"s{number}-eth1": Purpose.WIRE}, lab.now)
+        lab.survey.manage(host, 100 + number, True, lab.now)
+        lab.survey.manage(host, number, True, lab.now)
+    lab.run(3)
+    assert lab.heard(WireFound) == [WireFound(ONE, OTHER)]

@@ -147,9 +147,14 @@ class Survey:
         """
         if self._dpids.get(host) == dpid:
             return
+        before = self._bridges.get(self._dpids.get(host, -1))
         self.release(host, now)
         self._dpids[host] = dpid
         bridge = self._bridges[dpid] = _Bridge(host, database, told=not database)
+        if before is not None and before.database == database:
+            # Its database says again only what changes.
+            bridge.told, bridge.purposes = before.told, before.purposes
+            self.tunnels(host, before.tunnels, now)
         if dpid in self._present:
             self._discovery.connected(dpid, True)
             bridge.ports = self._present[dpid]
