@@ -41,6 +41,10 @@ def _tenant_of(key: Key, spec: NetworkSpec) -> Iterable[str]:
     yield key.tenant
 
 
+def _learns(key: Key, spec: NetworkSpec) -> Iterable[bool]:
+    yield spec.learning
+
+
 def _owner(key: tuple[str, str], owner: str) -> Iterable[str]:
     yield owner
 
@@ -69,6 +73,7 @@ def _bound_port(key: Key, bound: tuple[str, int, int]) -> Iterable[tuple[str, in
 
 ENDPOINTS_OF_NETWORK = Index("endpoints of network", "Endpoint", _network_of)
 NETWORKS_OF_TENANT = Index("networks of tenant", "Network", _tenant_of)
+LEARNING = Index("networks that learn", "Network", _learns)
 ALLOCATIONS_OF = Index("allocations of owner", ALLOCATION, _owner)
 BLOCKS_OF_POOL = Index("blocks of pool", ALLOCATION, _block_pool)
 PATHS_AT = Index("paths that end at host", ALLOCATION, _path_ends)
@@ -78,6 +83,7 @@ BOUND_AT = Index("endpoints bound at port", BINDING, _bound_port)
 INDEXES = (
     ENDPOINTS_OF_NETWORK,
     NETWORKS_OF_TENANT,
+    LEARNING,
     ALLOCATIONS_OF,
     BLOCKS_OF_POOL,
     PATHS_AT,

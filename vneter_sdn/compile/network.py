@@ -327,7 +327,6 @@ def compile_alone(snapshot: Snapshot) -> Compiler:
     compiler = Compiler()
     compiler.update({Fact(GUESSING, ""): True, **facts(snapshot, everything(snapshot))})
     kept = {parse(v): colour_of(a) for (p, v), a in snapshot.allocations.items() if p == Pools.PATH}
-    for route, colour in assign(kept, compiler.wanted_paths()).items():
-        place_ = (Pools.PATH, text(route))
-        compiler.update({Fact(ALLOCATION, place_): coloured(text(route), colour).owner})
+    given = (coloured(text(r), c) for r, c in assign(kept, compiler.wanted_paths()).items())
+    compiler.update({Fact(ALLOCATION, (one.pool, one.value)): one.owner for one in given})
     return compiler

@@ -232,17 +232,20 @@ def wanted(view: View, _: None) -> frozenset[Route]:
     )
 
 
+Held = Mapping[str, Mapping[Route, int]]
+"""By source: the colour of every route."""
+
+
 @query
-def held(view: View, target: str) -> Mapping[Route, int]:
-    """Colour of every route to a target that has one, those at rest included."""
-    found = {}
+def held(view: View, target: str) -> Held:
+    """The routes to a target that have a colour, those at rest included."""
+    found: dict[str, dict[Route, int]] = {}
     for kept in sorted(view.find(PATHS_AT, target)):
         route, owner = parse(kept[1]), view.get(ALLOCATION, kept)
-        colour = int(owner.removeprefix("Colour "))
-        if hosts(route)[-1] == target:
-            found[route] = colour
-        if hosts(route)[0] == target:
-            found[reverse(route)] = colour
+        for way in (route, reverse(route)):
+            passed = hosts(way)
+            if passed[-1] == target:
+                found.setdefault(passed[0], {})[way] = int(owner.removeprefix("Colour "))
     return found
 
 
@@ -250,7 +253,7 @@ def held(view: View, target: str) -> Mapping[Route, int]:
 def held_from(view: View, pair: Pair) -> Mapping[Route, int]:
     """Those of `held` from one source."""
     source, target = pair
-    return {r: c for r, c in view.ask(held, target).items() if hosts(r)[0] == source}
+    return view.ask(held, target).get(source, {})
 
 
 @query
@@ -354,7 +357,8 @@ def guards(view: View, target: str) -> Mapping[int, tuple[PathConstraints, ...]]
     if not strict:
         return {}
     found: dict[int, set[PathConstraints]] = {}
-    for source in sorted({hosts(route)[0] for route in view.ask(held, target)}):
+    kept_here: Held = view.ask(held, target)
+    for source in sorted(kept_here):
         about = [k for k in sorted(view.keys(_POLICY)) if (source, target) in view.ask(pairs, k)]
         used = {k: {c for c, _ in view.ask(shares, (k, source, target)).colours} for k in about}
         idle = set(view.ask(held_from, (source, target)).values()).difference(*used.values())

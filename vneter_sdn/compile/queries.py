@@ -17,6 +17,7 @@ from vneter_sdn.compile.facts import (
     BLOCKS_OF_POOL,
     BOUND_AT,
     ENDPOINTS_OF_NETWORK,
+    LEARNING,
     NETWORKS_OF_TENANT,
 )
 from vneter_sdn.compile.query import View, query
@@ -185,3 +186,17 @@ def blocks(view: View, network: Key) -> tuple[Block, ...]:
             owner = view.get(ALLOCATION, place_) or "-"
             found.append(Block(ip_network(place_[1]), owner.removeprefix("Host ")))
     return tuple(sorted(found, key=lambda b: (b.prefix.version, b.prefix)))
+
+
+@query
+def undocumented(view: View, host: str) -> bool:
+    """Whether nothing but a host's bridge itself says what its ports are for: it has no OVSDB."""
+    spec = view.get("Host", host_key(host))
+    return spec is not None and spec.ovsdb is None
+
+
+@query
+def learning(view: View, _: None) -> Key | None:
+    """The network that learns its endpoints, if one does and has its numbers."""
+    found = [key for key in view.find(LEARNING, True) if view.ask(segment, key) is not None]
+    return min(found, default=None)

@@ -55,7 +55,8 @@ def redundant(view: View, target: str) -> Redundant:
 def coloured(view: View, target: str) -> Mapping[int, Mapping[str, str]]:
     """The trees that held routes make: by colour and host, the name of the edge."""
     found: dict[int, dict[str, str]] = {}
-    for route, colour in sorted(view.ask(held, target).items()):
+    every = (item for routes in view.ask(held, target).values() for item in routes.items())
+    for route, colour in sorted(every):
         for name in route:
             found.setdefault(colour, {}).setdefault(ends(name)[0], name)
     return found

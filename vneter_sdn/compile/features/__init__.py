@@ -13,6 +13,7 @@ from vneter_sdn.compile.features import (
     classify,
     deliver,
     gateway,
+    learn,
     neighbour,
     output,
     path,
@@ -41,5 +42,6 @@ FEATURES: tuple[Feature, ...] = (
     deliver.FEATURE,
     transit.FEATURE,
     output.FEATURE,
+    learn.FEATURE,
 )
 BY_ID: dict[int, Feature] = {feature.id: feature for feature in FEATURES}

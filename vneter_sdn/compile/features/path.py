@@ -22,7 +22,6 @@ from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.links import bridges
 from vneter_sdn.compile.policies import Shares, held, lives, pairs, policy_number, shares
 from vneter_sdn.compile.query import View
-from vneter_sdn.graph.route import hosts
 from vneter_sdn.model.fields import TRACKED
 from vneter_sdn.model.flow import Bucket, Flow, Group, GroupAction, Resubmit, SetField
 from vneter_sdn.model.snapshot import Key
@@ -55,9 +54,10 @@ def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
     if bridge is None:
         return
     sources: dict[int, set[str]] = {}
-    for route, colour in view.ask(held, host.name).items():
-        if view.ask(lives, route):
-            sources.setdefault(colour, set()).add(hosts(route)[0])
+    for source, routes in view.ask(held, host.name).items():
+        for route, colour in routes.items():
+            if view.ask(lives, route):
+                sources.setdefault(colour, set()).add(source)
     for colour, found in sorted(sources.items()):
         pinned: Matched = {**_towards(bridge), **_marked(colour)}
         yield on(found, write("path", HIGH, pinned, _take(colour), goto="transit"))
