@@ -40,7 +40,7 @@ def most(every, kind, count):
     return []
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(found=graphs(most_hosts=5, most_links=9), objective=objectives, hosts=st.booleans())
 def test_flow_gives_the_most_disjoint_paths_of_least_sum(found, objective, hosts):
     kind = "node" if hosts else "link"
@@ -59,7 +59,7 @@ def test_flow_gives_the_most_disjoint_paths_of_least_sum(found, objective, hosts
             )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(found=graphs(most_hosts=5, most_links=9), kind=kinds, objective=objectives, data=st.data())
 def test_branching_gives_the_pair_of_least_sum(found, kind, objective, data):
     asked = data.draw(constraints(most_hosts=5))
@@ -92,7 +92,7 @@ def exempting(found, objective, asked, kind):
     return sorted((total(found, two, objective), two) for two in pairs)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(found=graphs(), kind=kinds)
 def test_what_is_beside_a_path_is_the_best_that_shares_nothing(found, kind):
     land = terrain(found, "cost", ANYTHING)

@@ -57,7 +57,7 @@ diamond = graph(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     found=graphs(),
     objective=objectives,
@@ -82,7 +82,7 @@ def test_shares_go_to_the_best_paths(found, objective, asked, count, sharing):
     assert got.backup is None
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     found=graphs(most_hosts=5, most_links=9),
     objective=objectives,
@@ -108,7 +108,7 @@ def test_a_disjoint_backup_exists_whenever_one_does(found, objective, asked, kin
         assert got.shortfall.startswith(f"no {kind}-disjoint backup")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(found=graphs(), asked=constraints(), kind=st.sampled_from(("link", "node", "risk")))
 def test_further_paths_are_disjoint(found, asked, kind):
     spec = PathPolicySpec(constraints=asked, paths=3, disjoint=kind)
@@ -119,7 +119,7 @@ def test_further_paths_are_disjoint(found, asked, kind):
     assert all(passes(found, path, asked) for path in paths) or not sane(asked, "h0", "h1")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(found=graphs(), asked=constraints())
 def test_a_refusal_names_what_would_do(found, asked):
     got = select(found, "h0", "h1", PathPolicySpec(constraints=asked))
@@ -165,7 +165,7 @@ def changed(asked, field, text):
     return PathConstraints(**{**values, name: content})
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     found=graphs(),
     asked=constraints(),
