@@ -22,6 +22,7 @@ from vneter_sdn.pipeline import reserved
 from vneter_sdn.pipeline.cookies import Cookie
 from vneter_sdn.reconcile.plan import Changed
 from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected
+from vneter_sdn.southbound.openflow.measurements import Echoed, PortsCounted
 from vneter_sdn.southbound.openflow.memory import MemoryBridges
 from vneter_sdn.southbound.openflow.quarantine import ROOM
 from vneter_sdn.southbound.openflow.upkeep import (
@@ -83,6 +84,10 @@ class Memory:
             self.bridges.advance(0.1)
         raise AssertionError(f"no {kind.__name__}: {self.seen}")
 
+    def wait(self, condition) -> None:
+        self.bridges.run()
+        assert condition()
+
     def held(self) -> int:
         return len(self.bridges.bridges[DPID].observed.flows)
 
@@ -114,6 +119,9 @@ class Real:
     def until(self, kind, count: int = 1):
         self.eventually(lambda: sum(isinstance(e, kind) for e in self.seen) >= count)
         return [event for event in self.seen if isinstance(event, kind)][-1]
+
+    def wait(self, condition) -> None:
+        self.eventually(condition)
 
     def held(self) -> int:
         return sum("cookie=0x76" in line for line in self.ovs.flows("br0"))
@@ -432,3 +440,20 @@ def test_a_refused_group_that_nobody_needs_is_a_plain_refusal(world) -> None:
     refusal = one.until(Refused)
     assert (refusal.kind, refusal.code, refusal.going_on) == (6, 1, False)
     assert one.held() == 0
+
+
+def test_bridges_are_measured_when_asked(world) -> None:
+    one = world()
+    measured: list = []
+    one.bridges.measure(measured.append)
+    one.bridges.ping(DPID)
+    one.bridges.count_ports(DPID)
+    one.connect()
+    one.until(BridgeConnected)
+    assert not [m for m in measured if isinstance(m, PortsCounted)], "nobody was there to ask"
+    one.bridges.ping(DPID)
+    one.bridges.count_ports(DPID)
+    one.wait(lambda: {type(m) for m in measured} == {Echoed, PortsCounted})
+    for measurement in measured:
+        assert measurement.dpid == DPID
+    assert all(m.seconds >= 0 for m in measured if isinstance(m, Echoed))
