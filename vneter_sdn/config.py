@@ -6,6 +6,10 @@ from __future__ import annotations
 import msgspec
 
 
+LAB_LISTEN = "ptcp:6653:127.0.0.1"
+"""Where a lab's bridges connect: what Mininet goes by (``remote,port=6653``)."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an operator may set; defaults suit one machine."""
 
@@ -24,6 +28,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     on loopback or with ``insecure_lab``, ``ptcp:6653:127.0.0.1``."""
     openflow_advertise: str = ""
     """Target written to the Controller rows of remote hosts: ``ssl:192.0.2.1:6653``."""
+    lab: bool = False
+    """Take in bridges that connect over loopback, and learn who is behind their ports: for Mininet
+    and its like. Listens at 127.0.0.1:6653 unless ``openflow_listen`` says otherwise."""
+    lab_prefix: str = "10.0.0.0/8"
+    """Of the network that a lab begins with, when it has no tenant."""
     insecure_lab: bool = False
     """Permit plain TCP off loopback."""
     private_key: str = ""

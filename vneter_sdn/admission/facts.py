@@ -140,6 +140,8 @@ def object_facts(stored: Object) -> Iterator[Fact]:
         yield Fact("refers", target, key)
     if isinstance(spec, NetworkSpec):
         yield Fact("mtu", spec.mtu, key)
+        if spec.learning:
+            yield Fact("learns", True, key)
         if spec.vni is not None:
             yield Fact("vni", spec.vni, key)
     elif isinstance(spec, EndpointSpec):

@@ -153,3 +153,11 @@ def vni_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
     if others:
         text = f"{vni} belongs to {others[0]}; choose another, or leave it out to have one chosen"
         yield Problem(str(stored.key), "spec.vni", "VniInUse", text)
+
+
+def learning_alone(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """At most one network learns: a port that is nobody's says nothing of networks. O(1)."""
+    others = draft.lookup.others("learns", True, stored.key) if stored.spec.learning else ()
+    if others:
+        text = f"{others[0]} learns already, and only one network may; set it to false there first"
+        yield Problem(str(stored.key), "spec.learning", "LearningInUse", text)

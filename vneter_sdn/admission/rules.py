@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     _rule(network_rules.prefixes_unused_when_changed, "Network"),
     _rule(network_rules.gateways_free, "Network"),
     _rule(network_rules.vni_unique, "Network"),
+    _rule(network_rules.learning_alone, "Network"),
     _rule(host_rules.network_fits_underlays, "Network"),
     _rule(host_rules.host_fits_networks, "Host"),
     _rule(link_rules.fits_networks, "Link"),

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 import vneter_sdn
 from vneter_sdn.cli import path_command, running
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
-from vneter_sdn.config import Settings
+from vneter_sdn.config import LAB_LISTEN, Settings
 
 _DEFAULTS = Settings()
 _PARTS = {
@@ -334,6 +334,13 @@ def up(
             envvar="VNETER_OPENFLOW_ADVERTISE", help="Target for remote hosts: ssl:192.0.2.1:6653."
         ),
     ] = _DEFAULTS.openflow_advertise,
+    lab: Annotated[
+        bool,
+        typer.Option("--lab", envvar="VNETER_LAB", help="For Mininet: take in what connects here."),
+    ] = False,
+    lab_prefix: Annotated[
+        str, typer.Option(envvar="VNETER_LAB_PREFIX", help="Where a lab's hosts have addresses.")
+    ] = _DEFAULTS.lab_prefix,
     insecure_lab: Annotated[
         bool, typer.Option("--insecure-lab", help="Permit plain TCP off loopback.")
     ] = False,
@@ -361,8 +368,10 @@ def up(
         db=db,
         api_listen=api_listen,
         metrics_listen=metrics_listen,
-        openflow_listen=tuple(openflow_listen),
+        openflow_listen=tuple(openflow_listen) or ((LAB_LISTEN,) if lab else ()),
         openflow_advertise=openflow_advertise,
+        lab=lab,
+        lab_prefix=lab_prefix,
         insecure_lab=insecure_lab,
         private_key=private_key,
         certificate=certificate,

@@ -95,6 +95,14 @@ class NetworkSpec(_Spec, frozen=True, kw_only=True):
     reuse_delay_seconds: Annotated[
         int, Meta(ge=0, le=86400, description="How long a released address rests before reuse.")
     ] = 60
+    learning: Annotated[
+        bool,
+        Meta(
+            description="For labs: on hosts without ovsdb, whoever sends ARP or IPv4 by a port "
+            "that is nobody's becomes an endpoint of this network, with the addresses it sent "
+            "from. At most one network of all may."
+        ),
+    ] = False
 
 
 class EndpointSpec(_Spec, frozen=True, kw_only=True):

@@ -3,8 +3,12 @@
 
 MISS = 1
 """What a table does with everything else. Not 0, which a foreign flow may hold."""
+LEARN = 50
+"""What nobody claims, for the controller to learn from."""
 LOW = 100
 NORMAL = 200
+UNFAMILIAR = 250
+"""Senders by another's port than their own, in a network that learns."""
 HIGH = 300
 EXCEPTION = 400
 OVERRIDE = 500

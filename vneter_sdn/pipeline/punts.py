@@ -8,7 +8,8 @@
           | reason | gateway MAC  | gateway address  |   4 octets (IPv4) or 16 (IPv6)
           +--------+--------------+------------------+
 
-A discovery frame (LLDP) says all there is in itself: its user data is the reason alone.
+A discovery frame (LLDP), and one to learn endpoints from, says all there is in itself: its user
+data is the reason alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ LLDP_RATE, LLDP_BURST = 400, 400
 """Packets per second, and packets at once."""
 LLDP_LENGTH = 512
 """Octets of a discovery frame that are punted; ours are shorter."""
-TTL_EXPIRED, LLDP = 1, 2
+LEARN_METER = METERS.start + 2
+"""Limits the frames that endpoints are learned from."""
+LEARN_RATE, LEARN_BURST = 200, 200
+"""Packets per second, and packets at once."""
+LEARN_LENGTH = 128
+"""Octets of such a frame that are punted: all of ARP, and the headers of others."""
+TTL_EXPIRED, LLDP, LEARN = 1, 2, 3
 _LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
 
 
@@ -56,7 +63,16 @@ class Discovery:
         return bytes([LLDP])
 
 
-def decode(userdata: bytes) -> TtlExpired | Discovery:
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """A frame that says who is behind a port, or asks for somebody nobody knows of yet."""
+
+    def encode(self) -> bytes:
+        """The user data."""
+        return bytes([LEARN])
+
+
+def decode(userdata: bytes) -> TtlExpired | Discovery | Learning:
     """Read user data.
 
     Raises:
@@ -64,6 +80,8 @@ def decode(userdata: bytes) -> TtlExpired | Discovery:
     """
     if userdata == bytes([LLDP]):
         return Discovery()
+    if userdata == bytes([LEARN]):
+        return Learning()
     if not userdata or userdata[0] != TTL_EXPIRED:
         raise DecodeError("unknown reason of a punt")
     if len(userdata) not in _LENGTHS:
