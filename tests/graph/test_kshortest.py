@@ -110,14 +110,17 @@ def test_a_way_point_is_left_by_another_way_than_it_was_reached():
     assert str(land.path(best(land, journey, Effort())[1])) == "s>x>w>t"
 
 
-def test_a_dearer_start_may_be_all_that_the_limits_allow():
-    found = graph(
+def test_a_dearer_start_may_be_the_better_one_within_a_limit():
+    legs = (
         arc("s", "x", latency=5.0),
-        arc("s", "x", 1, latency=1.0, cost=4),
-        arc("x", "t", latency=1.0),
+        arc("s", "x", 1, latency=1.0, cost=2),
+        arc("x", "t", latency=5.0),
+        arc("x", "t", 1, latency=1.0, cost=10),
     )
-    land = terrain(found, "cost", PathConstraints(max_latency_ms=3))
-    assert [path.cost for path in listed(land, trip(land, "s", "t"))] == [5]
+    land = terrain(graph(*legs), "cost", PathConstraints(max_latency_ms=6.0))
+    assert [path.cost for path in listed(land, trip(land, "s", "t"))] == [3, 11, 12]
+    land = terrain(graph(*legs), "cost", PathConstraints(max_latency_ms=5.5))
+    assert [path.cost for path in listed(land, trip(land, "s", "t"))] == [12]
 
 
 def test_without_effort_nothing_is_found_and_it_says_so():
