@@ -12,6 +12,7 @@ from vneter_sdn.errors import OvsdbError, SouthboundError
 from vneter_sdn.model.rows import HostRows, TunnelPort
 from vneter_sdn.ovsdb.client import Client
 from vneter_sdn.ovsdb.replica import Replica
+from vneter_sdn.southbound.ovsdb import observe
 from vneter_sdn.southbound.ovsdb.plan import plan
 from vneter_sdn.southbound.ovsdb.watched import DATABASE, WATCHED
 
@@ -273,3 +274,31 @@ def test_a_database_that_was_never_initialised(database):
     uninitialised = Host(database.remote)
     with uninitialised.client, pytest.raises(SouthboundError, match="init"):
         plan(ROWS, uninitialised.replica)
+
+
+def test_bfd_goes_at_the_pace_that_is_set(host, database):
+    host.bring_about(ROWS, bfd_interval=100)
+    assert database.vsctl("get", "Interface", "t2", "bfd:min_tx").strip() == '"100"'
+    host.bring_about(ROWS)
+    assert database.vsctl("get", "Interface", "t2", "bfd:min_rx").strip() == '"30"'
+
+
+def test_what_interfaces_are_for_is_read(host, database):
+    host.bring_about(ROWS)
+    words = []
+    for name, kind, ids in (
+        ("eth7", "system", ""), ("veth1", "", "external_ids:iface-id=red/a"),
+        ("cable", "patch", "options:peer=elsewhere"), ("inner", "internal", ""),
+        ("theirs", "vxlan", "options:remote_ip=192.0.2.99"),
+    ):  # fmt: skip
+        words += ["--", "add-port", "br-int", name, "--", "set", "interface", name]
+        words += [f"type={kind}" if kind else 'type=""', *([ids] if ids else [])]
+    database.vsctl("--no-wait", *words[1:])
+    seen = observe.interfaces(host.replica, "br-int")
+    assert seen.plain == {"eth7", "cable"}
+    assert seen.endpoints == {"veth1"}
+    assert {t.name: t.flaps for t in observe.tunnels(host.replica, "br-int")} == {"t2": 0, "t3": 0}
+    database.vsctl("--no-wait", "set", "Interface", "t2", "bfd_status:flap_count=3",
+                   "bfd_status:state=down")  # fmt: skip
+    database.vsctl("--no-wait", "set", "Interface", "t3", "bfd_status:flap_count=many")
+    assert [t.flaps for t in observe.tunnels(host.replica, "br-int")] == [3, 0]
