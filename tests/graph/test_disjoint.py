@@ -110,7 +110,7 @@ def test_the_trap_is_not_walked_into():
     # the shortest path a-b-c-d blocks both others; Suurballe's own example of why greed fails
     found = graph(
         *(both(*ends, cost=1) for ends in ("ab", "bc", "cd")),
-        *(both(*ends, cost=2) for ends in ("ac", "bd")),
+        *(both(*ends, cost=3) for ends in ("ac", "bd")),
     )
     for hosts in (False, True):
         paths = flow(terrain(found, "cost", ANYTHING), "a", "d", 2, hosts=hosts)
