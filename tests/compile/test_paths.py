@@ -316,3 +316,12 @@ def test_several_tunnels_of_a_pair_are_several_paths():
         fabric.kill(name)
         for n in weights:
             assert fabric.way(1, 2, 1000 + n, choice=n) == ("h1", "h2")
+
+
+def test_a_repair_is_no_path_that_replies_are_to_take():
+    fabric = Fabric.of(diamond())
+    fabric.kill(edges(fabric, "h1", "h2")[0])
+    assert fabric.way(1, 4, choice=0) == LOWER
+    assert fabric.connections["h1"].held
+    assert not fabric.connections["h4"].held
+    assert fabric.way(4, 1, 80, 1000, flags=SYN_ACK)
