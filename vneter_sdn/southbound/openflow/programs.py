@@ -4,7 +4,7 @@
 The process is the programs' alone, so it is patched for eventlet as ``ryu-manager`` does; no part
 of the controller service runs in it. A handler that raises is logged by os-ken and the program goes
 on; one that computes for longer than `Wish.patience` without letting others run is interrupted by
-an exception, which also ends os-ken's packet parsers where they would never end.
+an exception. What switches and tenants send is checked first: `program_laws`, `packet_guard`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from vneter_sdn.errors import IntentError, NotFound, Problem, SouthboundError
-from vneter_sdn.southbound.openflow import ryu_names
+from vneter_sdn.southbound.openflow import packet_guard, ryu_names
 
 _LOG = logging.getLogger(__name__)
 LISTEN = ("tcp:127.0.0.1:6653",)
@@ -60,6 +60,7 @@ def run(wish: Wish) -> None:
     """
     _patch()
     ryu_names.install()
+    packet_guard.install()
     manager = _manager()
     sockets = [_listening(one) for one in wish.listen]
     from os_ken.ofproto import ofproto_protocol
