@@ -216,6 +216,8 @@ def test_a_probe_at_two_places_has_the_wire_distrusted(lab) -> None:
     assert lab.arrive(C, captured(lab, A)) is Refusal.RELAYED
     lab.run(5)
     assert lab.of(WireDown) == [WireDown(A, B, "distrusted")]
+    assert set(lab.refused) == {Refusal.RELAYED}
+    assert len(lab.refused) > 5, "nor is anything else believed that comes from there"
     assert lab.wires == frozenset()
     lab.run(PACE.distrust)
     assert lab.wires == {(A, B)}, "when nothing fishy was seen for a while"

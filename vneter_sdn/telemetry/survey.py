@@ -163,7 +163,7 @@ class Survey:
     def release(self, host: str, now: float) -> None:
         """A host is no more."""
         dpid = self._dpids.pop(host, None)
-        if dpid is None:
+        if dpid is None or self._bridges[dpid].host != host:
             return
         self._take(self._discovery.forget(dpid), now)
         del self._bridges[dpid]
