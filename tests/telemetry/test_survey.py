@@ -191,6 +191,15 @@ def test_after_a_restart_a_wire_found_before_has_some_seconds_to_be_found_again(
     assert lab.last(FORTH).state == "up"
 
 
+def test_a_busy_controller_does_not_use_up_those_seconds(lab) -> None:
+    lab.survey.expect({(ONE, OTHER): True})
+    lab.cut = True
+    lab.run(1)
+    lab.now += 60
+    lab.run(1)
+    assert lab.last(FORTH).observation.up
+
+
 def test_a_declared_wire_is_down_only_with_its_ports(lab) -> None:
     lab.survey.expect({(ONE, OTHER): False})
     lab.cut = True

@@ -36,6 +36,8 @@ from vneter_sdn.telemetry.links import Edge, Links, LinkSeen, PortSeen
 
 GRACE = 5.0
 """Seconds that a wire found in an earlier life has to be found again."""
+LOOK = 0.5
+"""Seconds that one look counts for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ class Survey:
         """Of bridges that are connected, whether or not a host is known for them yet."""
         self._edges: dict[Place, Edge] = {}
         """By the port they begin at: wires that were found, and tunnels."""
-        self._expected: dict[tuple[End, End], tuple[bool, float | None]] = {}
-        """Whether we found it once, and since when both ends could be looked at."""
+        self._expected: dict[tuple[End, End], tuple[bool, float]] = {}
+        """Whether we found it once, and for how many seconds both ends were looked at."""
+        self._looked: float | None = None
         self._seen: set[str] = set()
         """Edges of wires that were found in this life."""
         self.refusals: Counter[Refusal] = Counter()
@@ -184,24 +187,28 @@ class Survey:
         for edge in (e for w in self._expected.keys() - wires.keys() for e in _edges(*w)):
             self._links.forget(edge.name)
         self._expected = {
-            wire: (found, self._expected.get(wire, (found, None))[1])
+            wire: (found, self._expected.get(wire, (found, 0.0))[1])
             for wire, found in wires.items()
         }
 
     def _look_for_expected(self, now: float, *, probing: bool) -> None:
-        """Judge wires that should be there and were not seen in this life."""
-        for wire, (found, since) in list(self._expected.items()):
+        """Judge wires that should be there and were not seen in this life.
+
+        Time in which we did not get to look counts for little.
+        """
+        passed = 0.0 if self._looked is None else min(now - self._looked, LOOK)
+        self._looked = now
+        for wire, (found, looked) in list(self._expected.items()):
             if any(edge.name in self._seen for edge in _edges(*wire)):
                 del self._expected[wire]
                 continue
             states = [self._port_works(end) for end in wire]
             if False in states:
                 self._set(wire, False, now)
-                self._expected[wire] = (found, None)
+                self._expected[wire] = (found, 0.0)
             elif None not in states:
-                begun = now if since is None else since
-                self._expected[wire] = (found, begun)
-                lost = found and probing and now - begun >= GRACE
+                self._expected[wire] = (found, looked + passed)
+                lost = found and probing and looked + passed >= GRACE
                 self._set(wire, False if lost else None, now)
 
     def _port_works(self, end: End) -> bool | None:
