@@ -35,6 +35,7 @@ from vneter_sdn.southbound.openflow.bridges import (
     PeerRefused,
 )
 from vneter_sdn.southbound.openflow.events import Reason
+from vneter_sdn.southbound.openflow.present import Present
 from vneter_sdn.southbound.openflow.quarantine import Culprit
 from vneter_sdn.southbound.openflow.upkeep import Blocked as FlowsBlocked
 from vneter_sdn.southbound.openflow.upkeep import (
@@ -104,6 +105,7 @@ class Fabric:
         self._by_dpid: dict[int, str] = {}
         self._by_door: dict[str, str] = {}
         self._new: set[str] = set()
+        self._present = Present()
         self._present: dict[int, BridgeConnected] = {}
         """Bridges that are connected, whether or not a host is known for them yet."""
         bridges.subscribe(self._heard)
@@ -122,9 +124,17 @@ class Fabric:
         managed.doubted = self._highwater.mark.suspect
         self._remember(dpid)
         self._open_door(host)
+        self._meet(dpid)
         self._later(GRACE, lambda: self._give_up_waiting(host, managed))
         if dpid in self._present:
             self._heard(self._present[dpid])
+
+    def _meet(self, dpid: int) -> None:
+        """Hear of a bridge that connected before it was known whose it is."""
+        bridge = self._present.bridge(dpid)
+        if bridge is not None:
+            self._watch.connected(bridge)
+            self._heard(bridge)
 
     def _remember(self, dpid: int) -> None:
         mark = self._highwater.mark
@@ -161,6 +171,7 @@ class Fabric:
         self._by_dpid[dpid] = host
         self._watch.manage(host, dpid, database=managed.spec.ovsdb is not None)
         self._remember(dpid)
+        self._meet(dpid)
         if managed.desired is not None:
             self._bridges.desire(dpid, replace(managed.desired, changed=None))
 
@@ -210,6 +221,7 @@ class Fabric:
         self._bridges.desire(managed.dpid, managed.desired)
 
     def _heard(self, event: BridgeEvent) -> None:
+        self._present.heard(event)
         if isinstance(event, PeerRefused):
             self._turned_away(event)
             return

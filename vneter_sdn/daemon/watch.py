@@ -19,8 +19,9 @@ from itertools import product
 import eventlet
 
 from vneter_sdn.config import Settings
+from vneter_sdn.engine.bindings import unlabelled
 from vneter_sdn.engine.links import is_found, wire_of
-from vneter_sdn.engine.port import Event, LinksDue, Tunnel
+from vneter_sdn.engine.port import Event, LinksDue, Ports, Tunnel
 from vneter_sdn.graph.topology import tunnel_edge, tunnel_port, wire_edge
 from vneter_sdn.model.flow import Output
 from vneter_sdn.model.kinds import LinkSpec
@@ -36,7 +37,7 @@ from vneter_sdn.southbound.openflow.discovery import Discovery, Pace, Purpose
 from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, PortsCounted
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
 from vneter_sdn.southbound.openflow.tally import Complaints
-from vneter_sdn.telemetry.survey import Survey, TunnelEnd
+from vneter_sdn.telemetry.survey import PortsSeen, Sighting, Survey, TunnelEnd
 
 _log = logging.getLogger(__name__)
 SECRET_OCTETS = 40
@@ -66,7 +67,9 @@ class Watch:
         self._pace = Pace(interval=settings.probe_interval)
         self._probing = settings.discovery
         secret = secrets.token_bytes(SECRET_OCTETS)
-        self._survey = Survey(Discovery(self._pace, secret, random.random), deliver)
+        self._survey = Survey(Discovery(self._pace, secret, random.random), self._sighted)
+        self._plain: set[str] = set()
+        """Hosts without a database."""
         self._complaints = Complaints(_log)
         self._ticks = 0
         self._next_count = self._next_report = 0.0
@@ -82,6 +85,7 @@ class Watch:
 
     def manage(self, host: str, dpid: int, *, database: bool) -> None:
         """A host, the datapath id of its bridge, and whether a database tells of its interfaces."""
+        (self._plain.discard if database else self._plain.add)(host)
         self._survey.manage(host, dpid, database, time.monotonic())
 
     def release(self, host: str) -> None:
@@ -109,13 +113,24 @@ class Watch:
         wires = {wire_of(o.spec): is_found(o) for o in links}
         self._survey.expect({wire: found for wire, found in wires.items() if wire})
 
+    def _sighted(self, sighting: Sighting) -> None:
+        """Tell the engine; ports of hosts without a database are also those of endpoints."""
+        self._deliver(sighting)
+        if isinstance(sighting, PortsSeen) and sighting.host in self._plain:
+            ofports = {name: port.ofport for name, port in sighting.ports.items()}
+            self._deliver(Ports(sighting.host, unlabelled(sighting.host, ofports)))
+
     # -- from bridges ---------------------------------------------------------------------------
+
+    def connected(self, bridge: BridgeConnected) -> None:
+        """A bridge of a host that was declared after it connected."""
+        self._survey.connected(bridge.dpid, bridge.ports, time.monotonic())
 
     def _heard(self, event: BridgeEvent) -> None:
         now = time.monotonic()
         match event:
-            case BridgeConnected(dpid=dpid, ports=ports):
-                self._survey.connected(dpid, ports, now)
+            case BridgeConnected():
+                self.connected(event)
             case BridgeDisconnected(dpid=dpid):
                 self._survey.disconnected(dpid)
             case PortChanged(dpid=dpid, reason=reason, port=port):

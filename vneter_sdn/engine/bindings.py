@@ -53,6 +53,16 @@ def sight(seen: Sightings, host: str, ports: Iterable[Port], clock: int) -> Sigh
     return {**seen, host: now}
 
 
+def interface_id(host: str, interface: str) -> str:
+    """What endpoints on a host without a database bind by: ``s1/s1-eth1``."""
+    return f"{host}/{interface}"
+
+
+def unlabelled(host: str, ofports: Mapping[str, int]) -> tuple[Port, ...]:
+    """The ports of a host without a database, by interface: each has an id of its own."""
+    return tuple(Port(interface_id(host, name), name, n) for name, n in sorted(ofports.items()))
+
+
 def forget(seen: Sightings, host: str) -> Sightings:
     """``seen`` without a host that is no longer managed."""
     return {name: ports for name, ports in seen.items() if name != host}

@@ -211,6 +211,52 @@ def decode(frame: bytes) -> Frame:
     return Frame(link, packet, transport(frame, packet))
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a frame says of who sent it, and whom it looks for."""
+
+    mac: int
+    address: IPv4Address | None
+    """None when it says none, as an ARP probe does (RFC 5227 §1.1)."""
+    destination: int
+    """Ethernet address it is sent to."""
+    asks: IPv4Address | None = None
+    """Address that an ARP request is for."""
+    answers: bool = False
+    """Whether it is an ARP reply: said because somebody asked, perhaps by another interface."""
+
+
+def sender(frame: bytes) -> Sender | None:
+    """Who sent an ARP or IPv4 frame; None when it is neither, is tagged, or contradicts itself.
+
+    Only an address that one interface can have is a sender's: no group, no zero, no broadcast.
+    """
+    try:
+        link = ethernet(frame)
+        if link.vlan is not None or link.ethertype not in (ETH_ARP, ETH_IP):
+            return None
+        told = (arp if link.ethertype == ETH_ARP else ipv4)(frame, link.payload)
+    except DecodeError:
+        return None
+    if link.source >> 40 & 1 or not link.source:
+        return None
+    if isinstance(told, Ip):
+        return Sender(link.source, _single(told.source), link.destination)
+    if told.operation not in (_REQUEST, _REPLY) or told.sender_mac != link.source:
+        return None
+    asked = told.target if told.operation == _REQUEST else None
+    answers = told.operation == _REPLY
+    return Sender(link.source, _single(told.sender), link.destination, asked, answers)
+
+
+def _single(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """An address that one interface can have."""
+    if isinstance(address, IPv6Address) or not address.packed[0] or address.packed[0] >= 224:
+        return None
+    return None if address.is_loopback else address
+
+
+_REQUEST, _REPLY = 1, 2
 _V4_ERRORS = frozenset({3, 4, 5, 11, 12})
 _IPV6_MINIMUM = 1280
 
