@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import msgspec
 
-
 LAB_LISTEN = "ptcp:6653:127.0.0.1"
 """Where a lab's bridges connect: what Mininet goes by (``remote,port=6653``)."""
 
