@@ -25,7 +25,7 @@ from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from vneter_sdn.errors import PipelineError
-from vneter_sdn.model.pace import STEP, Breathe, on_and_on, paced
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -356,8 +356,7 @@ class Database:
         memo.reads = {}
         self.runs += 1
         try:
-            if self.runs % STEP == 0:
-                self._breathe()
+            self._breathe()  # each time: some take milliseconds
             after = memo.query.function(View(self, memo), memo.key)
         except BaseException:
             memo.reads = held | memo.reads
