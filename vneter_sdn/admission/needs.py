@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 from vneter_sdn.admission.facts import addresses_of, network_of, prefixes_of
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
-from vneter_sdn.model.kinds import EndpointSpec, HostSpec, NetworkSpec, PathPolicySpec, TenantSpec
+from vneter_sdn.model.kinds import (
+    EndpointSpec,
+    HostSpec,
+    NetworkSpec,
+    PathPolicySpec,
+    ReservationSpec,
+    TenantSpec,
+)
 from vneter_sdn.model.snapshot import Key, Object, Pools
 
 
@@ -31,7 +38,7 @@ def needs(read: Read, stored: Object) -> tuple[Need, ...]:
         return (Need(Pools.TENANT),)
     if isinstance(spec, HostSpec):
         return (Need(Pools.BRIDGE),)
-    if isinstance(spec, PathPolicySpec):
+    if isinstance(spec, PathPolicySpec | ReservationSpec):
         return (Need(Pools.POLICY),)
     if isinstance(spec, NetworkSpec):
         vni = None if spec.vni is None else str(spec.vni)

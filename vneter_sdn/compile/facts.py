@@ -11,6 +11,9 @@
 | ``TunnelPorts`` | host | the same of tunnel ports alone |
 | ``Observation`` | name of the edge | what was seen of it |
 | ``Guessing`` | "" | True offline: ports nobody has seen are numbered by their names |
+| ``Queued`` | `Key` of the reservation | revision that last changed it |
+| ``Promised`` | `Key` of the reservation | the `Promise` in its last report |
+| ``Clock`` | "" | POSIX seconds, when a window last began or ended |
 
 A path that was released rests for a while; its flows stay meanwhile, so here it counts as held.
 
@@ -20,17 +23,28 @@ Specs are facts whole: what only some queries use of them is told apart by early
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from vneter_sdn.compile.query import Fact, Index
-from vneter_sdn.graph.route import hosts, parse
+from vneter_sdn.graph.route import Route, hosts, parse
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.kinds import EndpointSpec, NetworkSpec
-from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot
+from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
 LABELS, PORTS, OBSERVATION, GUESSING = "Labels", "Ports", "Observation", "Guessing"
+QUEUED, PROMISED, CLOCK = "Queued", "Promised", "Clock"
 BLOCK_POOL = "block/"
+
+
+class Promise(NamedTuple):
+    """What a reservation's last report promised."""
+
+    routes: tuple[Route, ...]
+    rate: float
+    """Mbit/s."""
+    live: bool
+    """Whether it still holds; else a link failed."""
 
 
 def _network_of(key: Key, spec: EndpointSpec) -> Iterable[Key]:
@@ -99,6 +113,7 @@ def everything(snapshot: Snapshot) -> Delta:
         frozenset(snapshot.objects),
         frozenset(snapshot.allocations),
         frozenset(snapshot.bindings),
+        frozenset(snapshot.statuses),
     )
 
 
@@ -111,6 +126,8 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
         if key.kind == "Endpoint":
             labels = stored.labels if stored else {}
             found[Fact(LABELS, key)] = tuple(sorted(labels.items())) or None
+        if key.kind == "Reservation":
+            found[Fact(QUEUED, key)] = stored and stored.revision
     for place in delta.allocations:
         allocation = snapshot.allocations.get(place)
         held = allocation is not None and (
@@ -124,7 +141,25 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
             binding.ofport,
             binding.sequence,
         )
+    for key in delta.statuses:
+        if key.kind == "Reservation":
+            found[Fact(PROMISED, key)] = promise_of(snapshot.statuses.get(key))
     return found
+
+
+def promise_of(status: Status | None) -> Promise | None:
+    """What a report of a reservation promises; None for nothing."""
+    details = {} if status is None else status.details
+    rates = {parse(str(one["route"])): float(one["mbps"]) for one in details.get("routes", ())}
+    if status is None or not rates:
+        return None
+    live = any(c.type == "Admitted" and c.status == "True" for c in status.conditions)
+    return Promise(tuple(rates), sum(rates.values()) * (1 + 1e-9), live)
+
+
+def clock_fact(now: float) -> dict[Fact, float]:
+    """The fact that it is so late: POSIX seconds."""
+    return {Fact(CLOCK, ""): now}
 
 
 def tunnel_facts(host: str, ofports: Mapping[str, int]) -> dict[Fact, Mapping[str, int] | None]:

@@ -25,6 +25,7 @@ from vneter_sdn.graph.topology import (
     tunnel_edge,
     vertex,
 )
+from vneter_sdn.model.kinds import Objective, PathPolicySpec
 from vneter_sdn.model.rows import TunnelPort
 from vneter_sdn.pipeline.locator import tunnel_ofport
 
@@ -179,3 +180,17 @@ def seen(view: View, fields: frozenset[str]) -> Mapping[str, Observation]:
 def graph(view: View, fields: frozenset[str]) -> Graph:
     """The graph as those see it who go by some of `MEASURED` quantities."""
     return Graph(observed(view.ask(declared, None), view.ask(seen, fields)))
+
+
+_AIMS = tuple(Objective.__struct_fields__)
+
+
+def measured(spec: PathPolicySpec) -> frozenset[str]:
+    """Which observed quantities the choice of a policy's paths goes by."""
+    aims = spec.objective
+    found = {aims} if isinstance(aims, str) else {w for w in _AIMS if getattr(aims, w)}
+    limits = spec.constraints
+    found |= {"latency"} if limits.max_latency_ms is not None else set()
+    found |= {"loss"} if limits.max_loss is not None else set()
+    found |= {"capacity"} if limits.min_bandwidth_mbps is not None else set()
+    return frozenset(found & {"latency", "loss", "utilisation", "capacity"})

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from vneter_sdn.compile import order
+from vneter_sdn.compile.bookings import Admission, admission
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.facts import (
     ALLOCATION,
@@ -100,6 +101,7 @@ def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, An
     """The outputs by kind of subject, and the name of each unit."""
     outputs: dict[str, tuple[Query[Any, Any], ...]] = {
         "Host": (host_rows,),
+        "Reservation": (admission,),
         ADVERTISED: (fleet,),
     }
     names: dict[Query[Any, Any], str] = {}
@@ -213,6 +215,10 @@ class Compiler:
     def chosen_paths(self, policy: Key, source: str, target: str) -> Choice | None:
         """What a policy wants from one host to another; None when it is not about these."""
         return self._database.value(chosen, (policy, source, target))
+
+    def admission(self, reservation: Key) -> Admission | None:
+        """What became of a reservation; None for one that is not there."""
+        return self._database.value(admission, reservation)
 
     def rank(self, host: str, place: Hashable) -> int:
         """When a change at a place may be made, see `order.rank`: the lower, the earlier."""

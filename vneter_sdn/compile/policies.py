@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from vneter_sdn.compile.bookings import RESERVATION, graph_for, lane
 from vneter_sdn.compile.facts import ALLOCATION, LABELLED, PATHS_AT
 from vneter_sdn.compile.links import COSTS_ALONE, declared, graph
 from vneter_sdn.compile.queries import (
@@ -27,7 +28,7 @@ from vneter_sdn.graph.constraint import edge_faults, fields, host_faults
 from vneter_sdn.graph.route import Route, hosts, parse, reverse
 from vneter_sdn.graph.selection import select
 from vneter_sdn.graph.topology import Edge, Vertex
-from vneter_sdn.model.kinds import Objective, PathConstraints, PathPolicySpec
+from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec
 from vneter_sdn.model.snapshot import Key, Pools
 
 Pair = tuple[str, str]
@@ -60,8 +61,8 @@ class Scope:
 
 @query
 def policy_number(view: View, policy: Key) -> int | None:
-    """The number of a policy; None while it has none."""
-    if view.get(_POLICY, policy) is None:
+    """The number of a policy, or of a reservation; None while it has none."""
+    if view.get(policy.kind, policy) is None:
         return None
     owned: tuple[tuple[str, str], ...] = view.ask(holdings, str(policy))
     held = dict(owned)
@@ -185,20 +186,6 @@ def _crossed(sources: Iterable[str], targets: Iterable[str]) -> set[Pair]:
     return {(one, other) for one in sources for other in there if one != other}
 
 
-def measured(spec: PathPolicySpec) -> frozenset[str]:
-    """Which observed quantities the choice of a policy's paths goes by."""
-    aims = spec.objective
-    found = {aims} if isinstance(aims, str) else {w for w in _AIMS if getattr(aims, w)}
-    limits = spec.constraints
-    found |= {"latency"} if limits.max_latency_ms is not None else set()
-    found |= {"loss"} if limits.max_loss is not None else set()
-    found |= {"capacity"} if limits.min_bandwidth_mbps is not None else set()
-    return frozenset(found & {"latency", "loss", "utilisation", "capacity"})
-
-
-_AIMS = tuple(Objective.__struct_fields__)
-
-
 class Choice(NamedTuple):
     """What `graph.selection` says, by names: equal when nothing that counts is different."""
 
@@ -206,6 +193,8 @@ class Choice(NamedTuple):
     """With their weights, the best first."""
     refusal: str
     """Why there are none; empty when there are some."""
+    shortfall: str = ""
+    """What could not be had though there are some."""
 
 
 @query
@@ -215,21 +204,26 @@ def chosen(view: View, asked: tuple[Key, str, str]) -> Choice:
     spec: PathPolicySpec | None = view.get(_POLICY, policy)
     if spec is None:
         return Choice((), "")
-    found = select(view.ask(graph, measured(spec)), source, target, spec)
+    found = select(graph_for(view, policy.name, spec), source, target, spec)
     if found.refusal is not None:
         return Choice((), found.refusal.message)
-    return Choice(tuple((share.path.route, share.weight) for share in found.shares), "")
+    routes = tuple((share.path.route, share.weight) for share in found.shares)
+    return Choice(routes, "", found.shortfall)
 
 
 @query
 def wanted(view: View, _: None) -> frozenset[Route]:
-    """The routes of all policies, each in one direction."""
-    return frozenset(
+    """The routes of all policies and active reservations, each in one direction."""
+    found = {
         canonical(route)
         for policy in view.keys(_POLICY)
         for pair in view.ask(pairs, policy)
         for route, _ in view.ask(chosen, (policy, *pair)).routes
-    )
+    }
+    for reservation in view.keys(RESERVATION):
+        used = view.ask(lane, reservation)
+        found |= {canonical(route) for route, _ in used.routes} if used else set()
+    return frozenset(found)
 
 
 Held = Mapping[str, Mapping[Route, int]]
@@ -338,6 +332,24 @@ def _stray(
 
 
 @query
+def reserved_shares(view: View, asked: tuple[Key, str, str]) -> Shares:
+    """What an active reservation has for one of its hosts towards the other.
+
+    Connections that began on other paths move to these: what is promised is there.
+    """
+    reservation, source, target = asked
+    used = view.ask(lane, reservation)
+    if used is None:
+        return Shares((), False, ())
+    forth = source == used.source
+    colours = view.ask(held_from, (source, target))
+    routes = [(route if forth else reverse(route), weight) for route, weight in used.routes]
+    found = tuple((colours[route], weight) for route, weight in routes if route in colours)
+    stray = set(colours.values()) - {colour for colour, _ in found} if found else set()
+    return Shares(found, bool(fields(used.constraints)), tuple(sorted(stray)))
+
+
+@query
 def guarded(view: View, _: None) -> tuple[Key, ...]:
     """Policies with constraints that repairs must keep."""
     return tuple(
@@ -367,4 +379,18 @@ def guards(view: View, target: str) -> Mapping[int, tuple[PathConstraints, ...]]
             for colour in used[policy] | idle:
                 if kept is not None:
                     found.setdefault(colour, set()).add(kept)
+    for colour, kept in _reserved_ways(view, target):
+        found.setdefault(colour, set()).add(kept)
     return {colour: tuple(sorted(every, key=repr)) for colour, every in sorted(found.items())}
+
+
+def _reserved_ways(view: View, target: str) -> Iterator[tuple[int, PathConstraints]]:
+    """Colours towards a target that reservations use whose policies have hard constraints."""
+    for reservation in sorted(view.keys(RESERVATION)):
+        used = view.ask(lane, reservation)
+        kept = hard(used.constraints) if used else None
+        if used is None or kept is None or target not in (used.source, used.target):
+            continue
+        source = used.source if target == used.target else used.target
+        for colour, _ in view.ask(reserved_shares, (reservation, source, target)).colours:
+            yield colour, kept

@@ -34,6 +34,21 @@ def steer(rank: int, step: int) -> int:
     return POLICY_BASE + 4 * rank + step
 
 
+RESERVED_HOSTS, RESERVED_PAIRS = 20_000, 40_000
+"""Reservations, above all policies: between hosts, and between endpoints above these."""
+
+
+def reserve(number: int, *, pair: bool, ip: bool) -> int:
+    """Priority of a flow of a reservation; of several about one packet the lowest number counts.
+
+    Args:
+        number: 1..4095, of the reservation.
+        pair: whether it is between two endpoints.
+        ip: whether the flow is about IP.
+    """
+    return (RESERVED_PAIRS if pair else RESERVED_HOSTS) + 2 * (4095 - number) + int(ip)
+
+
 def route(prefix_length: int, endpoint: bool = False) -> int:
     """Priority of a route; an endpoint's own route goes before any block."""
     return ROUTE_BASE + 2 * prefix_length + int(endpoint)

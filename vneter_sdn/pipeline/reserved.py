@@ -18,6 +18,8 @@ GROUPS = range(0x7600_0000, 0x8000_0000)
 """Group numbers this package allocates, and the only ones it ever changes or deletes."""
 METERS = range(0x3_0000, 0x4_0000)
 """Meter numbers this package allocates, and the only ones it ever changes or deletes."""
+RATES = METERS.start + 0x1000
+"""First of the meters of reservations; the number of one is added."""
 TREES, SHARES = 0x7600_0000, 0x7800_0000
 """First numbers of the two kinds of group."""
 _BRIDGE_BITS = 15
@@ -43,6 +45,11 @@ def tree_group(colour: int, bridge: int) -> int:
 def share_group(policy: int, bridge: int) -> int:
     """The group of a path policy's shares towards a bridge."""
     return SHARES | policy << _BRIDGE_BITS | bridge
+
+
+def rate_meter(reservation: int) -> int:
+    """The meter of a reservation, by its number: 1..4095."""
+    return RATES + reservation
 
 
 def use_of(group: int) -> Use | None:

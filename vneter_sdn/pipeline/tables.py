@@ -221,8 +221,8 @@ _CONTRACTS = (
     ),
     _contract(
         "steer",
-        "Which path policy the packet is under; what is under none takes the default tree.",
-        matches="reg1 reg2 reg4 eth_type ip_src ip_dst ipv6_src ipv6_dst ip_proto "
+        "Which path policy or reservation a packet is under; all others take the default tree.",
+        matches="reg1 reg2 reg4 eth_dst eth_type ip_src ip_dst ipv6_src ipv6_dst ip_proto "
         "tcp_src tcp_dst udp_src udp_dst",
         sets="reg5",
         goes_to="path",

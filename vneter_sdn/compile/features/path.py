@@ -17,10 +17,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from vneter_sdn.compile.bookings import lane
 from vneter_sdn.compile.features.pin import OWN_DIRECTION
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.links import bridges
-from vneter_sdn.compile.policies import Shares, held, lives, pairs, policy_number, shares
+from vneter_sdn.compile.policies import (
+    Shares,
+    held,
+    lives,
+    pairs,
+    policy_number,
+    reserved_shares,
+    shares,
+)
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.fields import TRACKED
 from vneter_sdn.model.flow import Bucket, Flow, Group, GroupAction, Resubmit, SetField
@@ -85,6 +94,17 @@ def policy(view: View, key: Key, write: Writer) -> Iterator[Part]:
         yield Part(frozenset(at), tuple(_flows(way, write)), _groups(way))
 
 
+def reservation(view: View, key: Key, write: Writer) -> Iterator[Part]:
+    """The paths of one active reservation, at both its ends."""
+    number, used, known = view.ask(policy_number, key), view.ask(lane, key), view.ask(bridges, None)
+    if number is None or used is None:
+        return
+    for source, end in ((used.source, used.target), (used.target, used.source)):
+        found = view.ask(reserved_shares, (key, source, end))
+        way = _Way(number, known[end], found)
+        yield Part(frozenset([source]), tuple(_flows(way, write)), _groups(way))
+
+
 def _groups(way: _Way) -> tuple[Group, ...]:
     if not way.shares.colours:
         return ()
@@ -121,5 +141,8 @@ def _choices(
 
 
 FEATURE = Feature(
-    "path", 13, "which path packets under a policy take", {"Host": target, "PathPolicy": policy}
+    "path",
+    13,
+    "which path packets under a policy or reservation take",
+    {"Host": target, "PathPolicy": policy, "Reservation": reservation},
 )
