@@ -106,8 +106,6 @@ class Fabric:
         self._by_door: dict[str, str] = {}
         self._new: set[str] = set()
         self._present = Present()
-        self._present: dict[int, BridgeConnected] = {}
-        """Bridges that are connected, whether or not a host is known for them yet."""
         bridges.subscribe(self._heard)
 
     def manage(self, host: str, spec: HostSpec, dpid: int) -> None:
@@ -126,8 +124,6 @@ class Fabric:
         self._open_door(host)
         self._meet(dpid)
         self._later(GRACE, lambda: self._give_up_waiting(host, managed))
-        if dpid in self._present:
-            self._heard(self._present[dpid])
 
     def _meet(self, dpid: int) -> None:
         """Hear of a bridge that connected before it was known whose it is."""
@@ -225,10 +221,6 @@ class Fabric:
         if isinstance(event, PeerRefused):
             self._turned_away(event)
             return
-        if isinstance(event, BridgeConnected):
-            self._present[event.dpid] = event
-        elif isinstance(event, BridgeDisconnected):
-            self._present.pop(event.dpid, None)
         host = self._by_dpid.get(event.dpid)
         if host is not None:
             self._log(host, event)
