@@ -23,6 +23,7 @@ import eventlet.wsgi
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 from vneter_sdn_apps.discovery import Discovery
 from vneter_sdn_apps.icmp_errors import IcmpErrors
+from vneter_sdn_apps.learning import Learning
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
@@ -31,6 +32,7 @@ from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
+from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.watch import Watch
 from vneter_sdn.engine.controller import Controller
@@ -119,6 +121,8 @@ class Core:
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
+        self._lab = Lab(self._bridges, store, settings)
+        self._apps.start(Learning, session=self._lab)
         self._registry = CollectorRegistry()
         self._registry.register(OpenFlowCollector(self._bridges.tally))
         self._registry.register(DiscoveryCollector(self._watch.refusals))
@@ -130,7 +134,8 @@ class Core:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        for task in (self._follow, self._sweep, self._tick, self._watch.run, self._serve_metrics):
+        survey = (self._watch.run, self._lab.run)
+        for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
             beat(self._settings.run_dir)
@@ -201,12 +206,14 @@ class Core:
         if self._told is None:
             self._told = self._store.snapshot()
             self._watch.stored(self._told, None)
+            self._lab.stored(self._told, None)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
             if changed is not None:
                 self._told, delta = changed
                 self._watch.stored(self._told, delta.objects)
+                self._lab.stored(self._told, delta.objects)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labs on eventlet: adopts bridges, learns endpoints, and asks around for those not known yet.
+
+Adoption is for ``vneterctl up --lab``; learning wherever a network says so. Both are edits of the
+store like anybody's, in a greenthread of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import eventlet
+import eventlet.event
+
+from vneter_sdn.config import Settings
+from vneter_sdn.engine.adoption import Newcomer, adoption, founding
+from vneter_sdn.engine.learning import AUTHOR, Claim, Learning, is_locator
+from vneter_sdn.errors import Conflict, IntentError, NotFound
+from vneter_sdn.model.flow import Output
+from vneter_sdn.model.snapshot import Key, Pools, Snapshot
+from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.southbound.openflow.bridges import (
+    BridgeConnected,
+    BridgeDisconnected,
+    BridgeEvent,
+    OpenFlowBridges,
+    PortChanged,
+)
+from vneter_sdn.southbound.openflow.multipart import Port
+from vneter_sdn.southbound.openflow.ports import FIRST_RESERVED
+from vneter_sdn.southbound.openflow.present import Present
+from vneter_sdn.southbound.openflow.tally import Complaints
+from vneter_sdn.southbound.openflow.target import loopback
+from vneter_sdn.store.port import Edit, Store
+from vneter_sdn.telemetry.questions import Questions
+from vneter_sdn.telemetry.survey import End
+
+_log = logging.getLogger(__name__)
+LOCAL = 0xFFFF_FFFE
+"""Port of the bridge itself (OpenFlow 1.5.1 §7.2.1.2)."""
+IDLE, SETTLE = 1.0, 0.02
+"""Seconds between looks at what time alone changes, and that what comes together is waited for."""
+_REFUSALS = (IntentError, Conflict, NotFound)
+
+
+class Lab:
+    """Adopts and learns, for one process.
+
+    Args:
+        bridges: OpenFlow.
+        store: where hosts and endpoints are written.
+        settings: whether this is a lab, and its prefix.
+    """
+
+    def __init__(self, bridges: OpenFlowBridges, store: Store, settings: Settings) -> None:
+        self._bridges, self._store, self._settings = bridges, store, settings
+        self._present = Present()
+        self._learning = Learning()
+        self._questions = Questions()
+        self._complaints = Complaints(_log)
+        self._snapshot: Snapshot | None = None
+        self._hosts: dict[int, str] = {}
+        """Hosts without a database, by datapath id."""
+        self._numbers: frozenset[int] = frozenset()
+        self._strangers: set[int] = set()
+        """Bridges that may have to be adopted."""
+        self._founded = not settings.lab
+        self._wake = eventlet.event.Event()
+        bridges.subscribe(self._bridge_event)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What became of frames that somebody was heard by, in a word each."""
+        return self._learning.counts
+
+    # -- what happens ---------------------------------------------------------------------------
+
+    def stored(self, snapshot: Snapshot, changed: Iterable[Key] | None) -> None:
+        """The intent changed. ``changed``: keys, None for all."""
+        keys = tuple(snapshot.objects if changed is None else changed)
+        self._snapshot = snapshot
+        self._learning.index(snapshot, keys)
+        if changed is None or any(key.kind == "Host" for key in keys):
+            self._index_hosts(snapshot)
+        self._awake()
+
+    def _index_hosts(self, snapshot: Snapshot) -> None:
+        before = self._hosts
+        self._hosts = {
+            int(stored.spec.datapath_id, 16): key.name
+            for key, stored in snapshot.objects.items()
+            if key.kind == "Host" and stored.spec.ovsdb is None and stored.spec.datapath_id
+        }
+        self._numbers = frozenset(
+            int(value) for pool, value in snapshot.allocations if pool == Pools.BRIDGE
+        )
+        for name in set(before.values()) - set(self._hosts.values()):
+            self._learning.ports(name, None, time.monotonic())
+        self._strangers.update(self._present)
+        for dpid in self._present:
+            self._ports_of(dpid)
+
+    def _bridge_event(self, event: BridgeEvent) -> None:
+        self._present.heard(event)
+        match event:
+            case BridgeConnected(dpid=dpid):
+                self._strangers.add(dpid)
+                self._ports_of(dpid)
+            case PortChanged(dpid=dpid):
+                self._ports_of(dpid)
+            case BridgeDisconnected(dpid=dpid):
+                self._strangers.discard(dpid)
+                if dpid in self._hosts:
+                    self._learning.ports(self._hosts[dpid], None, time.monotonic())
+            case _:
+                return
+        self._awake()
+
+    def _ports_of(self, dpid: int) -> None:
+        if dpid in self._hosts:
+            names = [port.name for port in self._real_ports(dpid)]
+            self._learning.ports(self._hosts[dpid], names, time.monotonic())
+
+    def _real_ports(self, dpid: int) -> Iterator[Port]:
+        bridge = self._present.bridge(dpid)
+        for port in bridge.ports if bridge else ():
+            if port.number < FIRST_RESERVED:
+                yield port
+
+    def heard(self, dpid: int, port: int, sender: punt.Sender, frame: bytes) -> None:
+        """Somebody sent a frame by a port; ``frame`` is the start of it, or all."""
+        host = self._hosts.get(dpid)
+        name = next((p.name for p in self._real_ports(dpid) if p.number == port), None)
+        if host is None or name is None or self._snapshot is None:
+            return
+        end, now = End(host, name), time.monotonic()
+        if is_locator(sender.destination, self._numbers) or self._questions.ours(frame, end, now):
+            return
+        if sender.address is not None:
+            claim = Claim(end, sender.mac, sender.address, weak=sender.answers)
+            if self._learning.hear(claim, self._snapshot, now):
+                self._awake()
+        asked = sender.asks
+        if asked is None or self._learning.knows(asked) or not self._learning.is_edge(end):
+            return
+        if self._questions.may_ask(asked, frame, end, now):
+            self._ask_around(frame, end)
+
+    def _ask_around(self, frame: bytes, source: End) -> None:
+        """Send a question out of every port that a workload may be behind, its own apart."""
+        for dpid, host in sorted(self._hosts.items(), key=lambda item: item[1]):
+            outputs = tuple(
+                Output(port.number)
+                for port in sorted(self._real_ports(dpid), key=lambda port: port.number)
+                if not port.down and not port.link_down
+                if self._learning.is_edge(End(host, port.name)) and End(host, port.name) != source
+            )
+            if outputs:
+                self._bridges.packet_out(dpid, frame, outputs)
+
+    # -- what is done ---------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Write what follows, for ever."""
+        while True:
+            with eventlet.Timeout(IDLE, False):
+                self._wake.wait()
+            self._wake = eventlet.event.Event()
+            eventlet.sleep(SETTLE)
+            if self._snapshot is not None:
+                self.step(self._snapshot, time.monotonic())
+
+    def _awake(self) -> None:
+        if not self._wake.ready():
+            self._wake.send(None)
+
+    def step(self, snapshot: Snapshot, now: float) -> None:
+        """Write what is to be written now."""
+        if not self._founded:
+            self._founded = True
+            self._write("the lab's network", [founding(snapshot, self._settings.lab_prefix)])
+        if self._settings.lab and self._strangers:
+            self._adopt()
+        if self._learning.due(snapshot, now):
+            self._write("a learned endpoint", self._learning.edits(snapshot, now))
+
+    def _adopt(self) -> None:
+        """Make hosts of strangers, one by one: the name of one may depend on another's."""
+        while self._strangers:
+            dpid = self._strangers.pop()
+            bridge = self._present.bridge(dpid)
+            if bridge is None or not _is_local(bridge.peer):
+                continue
+            local = next((port.name for port in bridge.ports if port.number == LOCAL), "")
+            edits = adoption(self._store.snapshot(), Newcomer(dpid, local), self._present)
+            if self._write(f"bridge {local or dpid}", [edits]) and edits:
+                _log.info("bridge %s (%016x) is host %s", local, dpid, edits[-1].key.name)
+
+    def _write(self, what: str, groups: Sequence[Sequence[Edit]]) -> bool:
+        """Write all groups, or if that is refused, those that can be. Whether all could."""
+        edits = [edit for group in groups for edit in group]
+        if not edits:
+            return True
+        try:
+            self._store.apply(edits, author=AUTHOR, message=what)
+        except _REFUSALS as refused:
+            if len(groups) == 1:
+                self._complaints.say(what, type(refused).__name__, str(refused))
+                return False
+            written = [self._write(what, [group]) for group in groups]
+            return all(written)
+        return True
+
+
+def _is_local(peer: str) -> bool:
+    """Whether a bridge connected over loopback."""
+    kind, _, place = peer.partition(":")
+    return kind == "tcp" and loopback(place)
