@@ -302,3 +302,24 @@ def test_what_interfaces_are_for_is_read(host, database):
                    "bfd_status:state=down")  # fmt: skip
     database.vsctl("--no-wait", "set", "Interface", "t3", "bfd_status:flap_count=many")
     assert [t.flaps for t in observe.tunnels(host.replica, "br-int")] == [3, 0]
+
+
+def test_bfd_runs_where_wires_begin_and_only_where_nobody_else_wants_it(database, host):
+    host.bring_about(ROWS)
+    for name, more in (("w1", ()), ("w2", ("bfd:enable=false",)), ("p1", ("type=patch",))):
+        database.vsctl("--no-wait", "add-port", "br-int", name)
+        database.vsctl("--no-wait", "set", "Interface", name, "external_ids:mine=1", *more)
+    host.bring_about(replace(ROWS, watched=("w1", "w2", "p1")))
+
+    def seen(name):
+        words = ("--bare", "--columns=bfd,external_ids", "list", "Interface", name)
+        return database.vsctl(*words).split()
+
+    assert seen("w1") == ["enable=true", "min_rx=30", "min_tx=30", "mine=1", "vneter-bfd=true"]
+    assert seen("w2") == ["enable=false", "mine=1"]
+    assert seen("p1") == ["mine=1"]
+    assert not plan(replace(ROWS, watched=("w1", "w2", "p1")), host.replica)
+    host.bring_about(ROWS, keep_tunnels=True)
+    assert "vneter-bfd=true" in seen("w1")
+    host.bring_about(ROWS)
+    assert seen("w1") == ["mine=1"]

@@ -110,6 +110,22 @@ def _wish(edge: Edge, bridge: int) -> int:
 
 
 @query
+def databases(view: View, _: None) -> frozenset[str]:
+    """Hosts that have a database."""
+    return frozenset(
+        key.name for key in view.keys("Host") if view.get("Host", key).ovsdb is not None
+    )
+
+
+@query
+def watched(view: View, host: str) -> tuple[str, ...]:
+    """Interfaces of a host that wires begin at, where both ends have a database to ask for BFD."""
+    told = view.ask(databases, None)
+    ends = view.ask(edges_of, host) if host in told else ()
+    return tuple(sorted({e.port for e in ends if e.medium == "wire" and e.target in told}))
+
+
+@query
 def edge_ports(view: View, host: str) -> Mapping[str, int]:
     """OpenFlow port of each edge out of a host, by name of the edge; absent where nobody knows it.
 

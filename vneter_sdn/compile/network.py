@@ -27,7 +27,7 @@ from vneter_sdn.compile.facts import (
     tunnel_facts,
 )
 from vneter_sdn.compile.features import FEATURES
-from vneter_sdn.compile.links import bridges, edge_ports, edges_of, tunnels
+from vneter_sdn.compile.links import bridges, edge_ports, edges_of, tunnels, watched
 from vneter_sdn.compile.policies import Choice, chosen, wanted
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
@@ -63,6 +63,7 @@ def host_rows(view: View, host: Key) -> HostRows | None:
         controller_target(spec, view.get(ADVERTISED, "") or ""),
         view.ask(tunnels, host.name),
         table_names(),
+        view.ask(watched, host.name),
     )
 
 

@@ -38,3 +38,5 @@ class HostRows:
     tunnels: tuple[TunnelPort, ...] = ()
     table_names: tuple[str, ...] = field(default=())
     """``Flow_Table`` names, by table number."""
+    watched: tuple[str, ...] = ()
+    """Interfaces that wires begin at, where BFD (RFC 5880) is to run: both ends can be told so."""

@@ -23,6 +23,7 @@ from vneter_sdn.ovsdb.values import NamedUuid, Row
 from vneter_sdn.southbound.ovsdb.watched import (
     OURS,
     PEER_KEY,
+    WATCHED_KEY,
     is_ours,
     is_tunnel,
     mapping,
@@ -33,6 +34,8 @@ from vneter_sdn.southbound.ovsdb.watched import (
 PROTOCOLS = frozenset({"OpenFlow14", "OpenFlow15"})
 BFD_INTERVAL = 30
 """Milliseconds between BFD packets, each way; three missed take a tunnel down."""
+BFD_TYPES = frozenset({"", "system", "netdev", "dpdk", "afxdp", "tap"})
+"""Interface types that BFD says something of; a patch port is down when its peer is gone."""
 _OWNED = {OWNER_KEY: OURS}
 
 
@@ -156,6 +159,7 @@ def _amend(draft: _Draft, desired: HostRows, observed: Replica, uuid: UUID, row:
     gain: list[Mutation] = [(column, "insert", items) for column, items in draft.add.items()]
     if drop or gain:
         draft.mutate_bridge(uuid, *drop, *gain)
+    _watch_wires(draft, desired, observed, row)
 
 
 def _bridge_config(desired: HostRows) -> dict[str, str]:
@@ -258,13 +262,31 @@ def _amend_tunnel(
 def _interface_columns(tunnel: TunnelPort, bfd_interval: int) -> dict[str, Any]:
     """Interface columns of a tunnel; the VNI is set by flows (vswitchd.conf.db(5), ``key``)."""
     options = {"remote_ip": tunnel.remote_ip, "local_ip": tunnel.local_ip, "key": "flow"}
-    bfd = {"enable": "true", "min_rx": str(bfd_interval), "min_tx": str(bfd_interval)}
     return {
         "type": tunnel.encapsulation,
         "options": {name: value for name, value in options.items() if value},
         "ofport_request": frozenset({tunnel.ofport}),
-        "bfd": bfd if tunnel.bfd else {"enable": "false"},
+        "bfd": _bfd(bfd_interval) if tunnel.bfd else {"enable": "false"},
     }
+
+
+def _bfd(interval: int) -> dict[str, str]:
+    return {"enable": "true", "min_rx": str(interval), "min_tx": str(interval)}
+
+
+def _watch_wires(draft: _Draft, desired: HostRows, observed: Replica, bridge: Row) -> None:
+    """Have BFD run where wires begin; these rows are not ours, so what others set there stays."""
+    for _, port in _rows(observed, "Port", members(bridge, "ports")):
+        for uuid, row in _rows(observed, "Interface", members(port, "interfaces")):
+            ids, there = mapping(row, "external_ids"), mapping(row, "bfd")
+            asked = WATCHED_KEY in ids
+            if row["name"] in desired.watched and row.get("type") in BFD_TYPES:
+                if asked or not there:
+                    bfd, marked = _bfd(draft.bfd_interval), {**ids, WATCHED_KEY: OURS}
+                    draft.correct("Interface", uuid, row, {"bfd": bfd, "external_ids": marked})
+            elif asked and not draft.keep_tunnels:
+                left = {key: value for key, value in ids.items() if key != WATCHED_KEY}
+                draft.correct("Interface", uuid, row, {"bfd": {}, "external_ids": left})
 
 
 def _flow_tables(draft: _Draft, desired: HostRows, observed: Replica, bridge: Row) -> Any:
@@ -309,6 +331,7 @@ def _strip(draft: _Draft, observed: Replica, uuid: UUID, bridge: Row) -> None:
     ]
     if drop:
         draft.mutate_bridge(uuid, *drop)
+    _watch_wires(draft, nothing, observed, bridge)
 
 
 def _drop(draft: _Draft, table: str, rows: Mapping[UUID, Row]) -> frozenset[UUID]:

@@ -56,6 +56,9 @@ OURS = "true"
 PEER_KEY = "vneter-peer"
 """``external_ids`` key of our tunnel ports: name of the host at the other end."""
 
+WATCHED_KEY = "vneter-bfd"
+"""``external_ids`` key of interfaces of others where BFD runs because we asked for it."""
+
 
 def is_ours(row: Row) -> bool:
     """Whether a row carries our key."""
