@@ -120,8 +120,8 @@ class Lab:
 
     def _ports_of(self, dpid: int) -> None:
         if dpid in self._hosts:
-            names = [port.name for port in self._real_ports(dpid)]
-            self._learning.ports(self._hosts[dpid], names, time.monotonic())
+            found = {port.name: port.mac for port in self._real_ports(dpid)}
+            self._learning.ports(self._hosts[dpid], found, time.monotonic())
 
     def _real_ports(self, dpid: int) -> Iterator[Port]:
         bridge = self._present.bridge(dpid)
@@ -211,6 +211,7 @@ class Lab:
                 return False
             written = [self._write(what, [group]) for group in groups]
             return all(written)
+        _log.debug("written: %s", ", ".join(f"{edit.verb} {edit.key}" for edit in edits))
         return True
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Address, ip_network
@@ -82,6 +82,10 @@ class Learning:
         self._wired: Counter[End] = Counter()
         self._ports: dict[str, frozenset[str]] = {}
         """Interfaces of connected hosts without a database."""
+        self._macs: dict[str, Mapping[str, int]] = {}
+        """Their Ethernet addresses, of hosts that are away too."""
+        self._doubted: set[End] = set()
+        """Where who was learned is to be forgotten."""
         self._heard: set[End] = set()
         """Learned endpoints that were heard themselves since their port came."""
         self._gone: dict[End, float] = {}
@@ -135,13 +139,23 @@ class Learning:
             index[text] = value
         self._entries[key] = tuple(entries)
 
-    def ports(self, host: str, interfaces: Iterable[str] | None, now: float) -> None:
-        """The interfaces a host has; None when it is away, or no more."""
+    def ports(self, host: str, interfaces: Mapping[str, int] | None, now: float) -> None:
+        """The interfaces a host has, with their Ethernet addresses; None when it is away, or gone.
+
+        An interface that has another address than before is another one: the lab was made anew.
+        Whoever was learned behind it is forgotten, and so are those on hosts that are away.
+        """
         if interfaces is None:
             self._ports.pop(host, None)
             return
         there = self._ports[host] = frozenset(interfaces)
-        self._heard = {end for end in self._heard if end.host != host or end.port in there}
+        before, self._macs[host] = self._macs.get(host, {}), dict(interfaces)
+        remade = {name for name, mac in interfaces.items() if mac and before.get(name, mac) != mac}
+        if remade:
+            lost = (remade | before.keys()) - (there - remade)
+            self._doubted.update(End(host, name) for name in lost)
+            self._doubted.update(end for end in self._learned if end.host not in self._ports)
+        self._heard = {e for e in self._heard if e.host != host or e.port in there - remade}
         for end in self._learned:
             if end.host == host and end.port not in there:
                 self._gone.setdefault(end, now)
@@ -156,7 +170,9 @@ class Learning:
 
     def knows(self, address: IPv4Address) -> bool:
         """Whether an address is somebody's, so that the data plane answers for it."""
-        return str(address) in self._by_address or str(address) in self._addresses
+        end = self._by_address.get(str(address))
+        there = end is not None and end.port in self._ports.get(end.host, {end.port})
+        return there or str(address) in self._addresses
 
     # -- what is heard --------------------------------------------------------------------------
 
@@ -166,6 +182,7 @@ class Learning:
         self.counts[outcome] += 1
         if outcome == "known":
             self._heard.add(claim.end)
+            self._doubted.discard(claim.end)
         if outcome == "taken":
             self._claims[claim.end] = claim
         return outcome == "taken"
@@ -220,6 +237,7 @@ class Learning:
                 continue
             touched |= mine
             del self._claims[end]
+            self._doubted.discard(end)
             groups.append(tuple(self._taking(claim)))
             if not claim.weak:
                 self._heard.add(end)
@@ -257,7 +275,7 @@ class Learning:
         for end in self._learned:
             host = snapshot.objects.get(Key("Host", "", end.host))
             over = now - self._gone.get(end, now) >= GONE
-            if host is None or over or self._wired[end]:
+            if host is None or over or self._wired[end] or end in self._doubted:
                 yield end
 
     @property

@@ -8,7 +8,8 @@ Where a network learns (`NetworkSpec.learning`), three kinds are punted, under a
   was changed, or the cable put into another machine;
 * ARP requests for an address that nobody in the network is known to have.
 
-All of them end there: what is not known is not forwarded.
+All of them end there: what is not known is not forwarded. Discovery frames are taken from the ports
+of learned endpoints too: whoever was learned behind a wire before that was found must not hide it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from vneter_sdn.compile.queries import (
     undocumented,
 )
 from vneter_sdn.compile.query import View
-from vneter_sdn.model.fields import ETH_ARP, ETH_IP
+from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_LLDP
 from vneter_sdn.model.flow import Meter, Punt
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import priorities
@@ -35,6 +36,9 @@ from vneter_sdn.pipeline.punts import (
     LEARN_LENGTH,
     LEARN_METER,
     LEARN_RATE,
+    LLDP_LENGTH,
+    LLDP_METER,
+    Discovery,
     Learning,
 )
 from vneter_sdn.pipeline.registers import NETWORK
@@ -83,7 +87,9 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
             )
             for ethertype in TELLING
         ]
-        yield on(at.host, *flows)
+        lldp: Matched = {"in_port": at.ofport, "eth_type": ETH_LLDP}
+        probe = Punt(Discovery().encode(), LLDP_METER, LLDP_LENGTH)
+        yield on(at.host, *flows, write("classify", priorities.EXCEPTION, lldp, probe))
 
 
 FEATURE = Feature(
