@@ -16,6 +16,7 @@ from vneter_sdn.compile.facts import GUESSING, OBSERVATION, PORTS, TUNNEL_PORTS
 from vneter_sdn.compile.queries import bridge_of
 from vneter_sdn.compile.query import View, query
 from vneter_sdn.graph.network import Graph
+from vneter_sdn.graph.together import together
 from vneter_sdn.graph.topology import (
     Edge,
     Observation,
@@ -195,7 +196,8 @@ def seen(view: View, fields: frozenset[str]) -> Mapping[str, Observation]:
 @query
 def graph(view: View, fields: frozenset[str]) -> Graph:
     """The graph as those see it who go by some of `MEASURED` quantities."""
-    return Graph(observed(view.ask(declared, None), view.ask(seen, fields)))
+    there = observed(view.ask(declared, None), view.ask(seen, fields))
+    return Graph(together(there, view.ask(dark, None)))
 
 
 _AIMS = tuple(Objective.__struct_fields__)
