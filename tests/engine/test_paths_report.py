@@ -7,11 +7,11 @@ from math import inf
 
 import pytest
 
+from vneter_sdn.compile.outcomes import Usage
 from vneter_sdn.engine.paths_report import (
     LISTED,
     PairPaths,
     drained_condition,
-    held_routes,
     policy_conditions,
     policy_details,
     reservation_conditions,
@@ -36,6 +36,8 @@ def test_a_policy_is_satisfied_when_every_pair_has_a_path():
     assert policy_details(pairs) == {
         "pairs": 2,
         "unsatisfied": 0,
+        "dropped": 0,
+        "uncoloured": 0,
         "paths": {
             "h1>h2": {"paths": 2, "colours": [4, 5]},
             "h2>h1": {"paths": 1, "colours": [4]},
@@ -97,22 +99,31 @@ def test_nobody_waits_for_what_is_over():
     assert [told(conditions, kind)[0] for kind in ("Ready", "Admitted")] == ["True", "False"]
 
 
-def test_promised_routes_are_read_back():
-    details = reservation_details(WINDOW, PROMISED, 150)
-    assert held_routes(details) == (("h1>h3", "h3>h2"),)
-    assert held_routes({}) == ()
-
-
 @pytest.mark.parametrize(
-    ("paths", "stuck", "packets", "status", "reason"),
+    ("used", "behind", "moving", "status", "reason"),
     [
-        (3, 1, 0.0, "False", "OnlyWay"),
-        (3, 0, 0.0, "False", "InUse"),
-        (0, 0, None, "False", "Counting"),
-        (0, 0, 0.5, "False", "StillPassing"),
-        (0, 0, 0.0, "True", "Empty"),
+        ((3, 1, 0), (), False, "False", "OnlyWay"),
+        ((3, 0, 0), (), False, "False", "InUse"),
+        ((0, 0, 2), (), False, "False", "EndpointsHere"),
+        ((0, 0, 0), ("h9",), False, "False", "Programming"),
+        ((0, 0, 0), (), None, "False", "Counting"),
+        ((0, 0, 0), (), True, "False", "StillPassing"),
+        ((0, 0, 0), (), False, "True", "Empty"),
     ],
 )
-def test_drained_is_what_model_and_counters_agree_on(paths, stuck, packets, status, reason):
-    found = drained_condition(paths, stuck, packets)
+def test_drained_is_what_model_bridges_and_counters_agree_on(used, behind, moving, status, reason):
+    paths, stuck, endpoints = used
+    usage = Usage(frozenset(), paths, stuck, ("h1 to h3",) if paths else (), endpoints)
+    found = drained_condition(usage, behind, moving)
     assert (found.type, found.status, found.reason) == ("Drained", status, reason)
+    assert ("h1 to h3" in found.message) == bool(paths)
+    assert ("and others" in found.message) == (reason == "InUse")
+
+
+def test_a_path_without_a_colour_carries_nothing_and_says_so():
+    pairs = [PairPaths("h1", "h2", 1, (), routes=(("h1>h2", 3, None),), dropped=True)]
+    assert told(policy_conditions(pairs), "Satisfied")[0] == "True"
+    assert told(policy_conditions(pairs), "Ready")[:2] == ("False", "NoColour")
+    details = policy_details(pairs)
+    assert (details["dropped"], details["uncoloured"]) == (1, 1)
+    assert details["paths"]["h1>h2"]["routes"] == [{"route": "h1>h2", "weight": 3}]

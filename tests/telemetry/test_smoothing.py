@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from vneter_sdn.telemetry import damping, smoothing
 from vneter_sdn.telemetry.damping import Damping
-from vneter_sdn.telemetry.smoothing import LOSS_WINDOW, Latency, Load, Loss, utilisation
+from vneter_sdn.telemetry.smoothing import (
+    LOSS_WINDOW,
+    PROBE_OCTETS,
+    PROBE_RATE,
+    Latency,
+    Load,
+    Loss,
+    Traffic,
+    utilisation,
+)
 
 MILLISECONDS = st.floats(0, 1e4, allow_nan=False)
 
@@ -179,3 +188,20 @@ def test_failures_far_apart_are_not_damped() -> None:
     for number in range(100):
         one = one.failed(number * 20.0)
         assert not one.suppressed_at(number * 20.0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(60, 1500)), min_size=1, max_size=9),
+    st.integers(9, 2**40),
+)
+def test_a_port_is_busy_when_it_sends_more_than_probes(readings, start):
+    traffic = Traffic().taken(0.0, start, start)
+    assert traffic.busy is None
+    packets = octets = start
+    for number, (sent, size) in enumerate(readings, 1):
+        packets, octets = packets + sent, octets + sent * size
+        traffic = traffic.taken(float(number), octets, packets)
+        probes = sent <= PROBE_RATE + 1 and (not sent or size <= PROBE_OCTETS)
+        assert traffic.busy is not probes
+    assert traffic.taken(99.0, 5, packets).busy is None
+    assert traffic.taken(float(len(readings)), octets + 10**6, packets + 10**4) == traffic

@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from vneter_sdn.compile import order
-from vneter_sdn.compile.bookings import Admission, admission
+from vneter_sdn.compile.bookings import Admission, admission, bookings
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.facts import (
     ALLOCATION,
     BOUND_ON,
     GUESSING,
     INDEXES,
+    clock_fact,
     everything,
     facts,
     link_facts,
@@ -28,12 +29,14 @@ from vneter_sdn.compile.facts import (
 )
 from vneter_sdn.compile.features import FEATURES
 from vneter_sdn.compile.links import bridges, edge_ports, edges_of, tunnels, watched
+from vneter_sdn.compile.outcomes import Pair, Usage, host_usage, link_usage, outcome
 from vneter_sdn.compile.policies import Choice, chosen, wanted
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
 from vneter_sdn.compile.ways import tree_distances, ways
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.graph.colours import assign
+from vneter_sdn.graph.reservations import Booking
 from vneter_sdn.graph.route import Route, parse, text
 from vneter_sdn.graph.topology import Edge, Observation
 from vneter_sdn.model.colours import colour_of, coloured
@@ -101,7 +104,9 @@ def fleet(view: View, _: str) -> Fleet:
 def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, Any], str]]:
     """The outputs by kind of subject, and the name of each unit."""
     outputs: dict[str, tuple[Query[Any, Any], ...]] = {
-        "Host": (host_rows,),
+        "Host": (host_rows, host_usage),
+        "Link": (link_usage,),
+        "PathPolicy": (outcome,),
         "Reservation": (admission,),
         ADVERTISED: (fleet,),
     }
@@ -114,6 +119,8 @@ def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, An
 
 
 _OUTPUTS, _NAMES = _units()
+_TOLD = frozenset({admission, host_usage, link_usage, outcome})
+"""Outputs that are reported, not put on bridges."""
 
 
 class Compiler:
@@ -131,6 +138,7 @@ class Compiler:
         self._bridges = Bridges(breathe)
         self._touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
+        self._told: frozenset[Key] = frozenset()
         self._distances: dict[tuple[str, int], Mapping[str, int]] = {}
 
     def take(self, snapshot: Snapshot, delta: Delta) -> dict[str, frozenset[FlowKey]]:
@@ -173,6 +181,7 @@ class Compiler:
         self._rows_changed = frozenset(
             cast("Key", key).name for asked, key in changed if asked is host_rows
         )
+        self._told = frozenset(cast("Key", key) for asked, key in changed if asked in _TOLD)
         deltas = self._bridges.apply(units)
         for host in self._rows_changed:
             deltas[host] = replace(deltas.get(host, BridgeDelta()), rows=True)
@@ -220,6 +229,26 @@ class Compiler:
     def admission(self, reservation: Key) -> Admission | None:
         """What became of a reservation; None for one that is not there."""
         return self._database.value(admission, reservation)
+
+    def outcome(self, policy: Key) -> tuple[Pair, ...]:
+        """What became of a path policy, between all hosts that it is about."""
+        return self._database.value(outcome, policy) or ()
+
+    def usage(self, key: Key) -> Usage | None:
+        """What uses a link or host that is drained; None for one that is not."""
+        return self._database.value(host_usage if key.kind == "Host" else link_usage, key)
+
+    def told(self) -> frozenset[Key]:
+        """Objects of which the last change changed `admission`, `outcome` or `usage`."""
+        return self._told
+
+    def bookings(self) -> tuple[Booking, ...]:
+        """All reservations, the oldest first."""
+        return self._database.value(bookings, None) or ()
+
+    def advance(self, now: float) -> dict[str, frozenset[FlowKey]]:
+        """A reservation's window began or ended: POSIX seconds."""
+        return _keys(self.update(clock_fact(now)))
 
     def rank(self, host: str, place: Hashable) -> int:
         """When a change at a place may be made, see `order.rank`: the lower, the earlier."""

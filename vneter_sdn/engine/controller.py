@@ -20,8 +20,8 @@ from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
-from vneter_sdn.engine.colouring import Colours
 from vneter_sdn.engine.links import Links, write
+from vneter_sdn.engine.paths import Paths
 from vneter_sdn.engine.port import (
     Answer,
     Blocked,
@@ -43,7 +43,6 @@ from vneter_sdn.engine.port import (
 from vneter_sdn.engine.reports import (
     NAMED,
     HostView,
-    accepted,
     endpoint_conditions,
     endpoint_details,
     host_conditions,
@@ -92,7 +91,7 @@ class Controller:
         self._snapshot: Snapshot | None = None
         self._seen: Sightings = {}
         self._clock = 0
-        self._rollout, self._colours = Rollout(), Colours()
+        self._rollout, self._paths = Rollout(), Paths(compiler)
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
@@ -119,8 +118,8 @@ class Controller:
 
     @property
     def rolling(self) -> bool:
-        """Whether bridges are waited for before others are told: send `Tick` now and then."""
-        return self._rollout.busy
+        """Whether time is waited for, by bridges or reservations: send `Tick` now and then."""
+        return self._rollout.busy or self._paths.due(self._now)
 
     @property
     def views(self) -> Mapping[str, HostView]:
@@ -156,7 +155,9 @@ class Controller:
         for event in events:
             self._take(event)
         if self._snapshot is not None:
-            self._colour()
+            if self._paths.due(self._now):
+                self._desire(self._paths.advance(self._now))
+            self._paths.colour(self._store)
             self._push(self._snapshot)
             write(self._links, self._store, self._snapshot)
             self._bind(self._snapshot)
@@ -197,6 +198,7 @@ class Controller:
                 self._links.lost(event)
             case LinksDue():
                 self._links_due = True
+                self._paths.links_due()
 
     def _take_answer(self, event: Answer) -> None:
         """What became of a bridge, or of what it was told."""
@@ -274,7 +276,7 @@ class Controller:
                 frozenset(snapshot.statuses),
             )
         self._index(snapshot, delta.objects)
-        self._colours.take(snapshot, delta)
+        self._paths.take(snapshot, delta)
         self._links.index(snapshot, delta.objects)
         found = (snapshot.bindings.get(endpoint) for endpoint in delta.bindings)
         self._sequence = max(self._sequence, *(b.sequence for b in found if b), 0)
@@ -352,6 +354,7 @@ class Controller:
         for host, epoch in self._rollout.want(wanted, self._compiler.rank).items():
             self._views[host] = replace(self._views[host], desired=epoch)
             self._stale.add(Key("Host", "", host))
+        self._stale |= self._compiler.told()
         for endpoint in self._compiler.touched():
             self._touched[endpoint] = self._rollout.epoch
             self._stale.add(endpoint)
@@ -363,12 +366,6 @@ class Controller:
         for push in paced(self._rollout.due(self._connected), self._breathe, 1):
             desired = Desired(push.state, push.epoch, snapshot.revision, push.changed)
             self._southbound.desire_flows(push.host, desired)
-
-    def _colour(self) -> None:
-        """Have routes coloured that policies want, and others give their colours back."""
-        decision = self._colours.decide(self._compiler.wanted_paths())
-        if decision is not None:
-            self._store.colour(decision.assigned, decision.released)
 
     def _connected(self, host: str) -> bool:
         return self._views[host].channel
@@ -387,6 +384,7 @@ class Controller:
         reports = []
         if self._links_due:
             self._stale |= self._links.due()
+        self._stale |= self._paths.stale()
         stale = sorted(key for key in self._stale if key in snapshot.objects or key.kind == "Link")
         for key in paced(stale, self._breathe):
             before = self._reported.get(key) or snapshot.statuses.get(key)
@@ -411,7 +409,8 @@ class Controller:
         """
         if key.kind == "Link":
             seen = self._links.status(snapshot, key, before)
-            return seen and replace(seen, conditions=self._refusals(key, seen.conditions))
+            seen = seen and replace(seen, conditions=self._refusals(key, seen.conditions))
+            return self._paths.link_status(key, seen or before, self._views, self._links) or seen
         revision = snapshot.objects[key].revision
         if key.kind == "Host":
             view = self._views.get(key.name)
@@ -420,9 +419,11 @@ class Controller:
             flows = len(self._compiler.bridge(key.name).flows)
             digest = self._compiler.digest(key.name)
             details = host_details(view, digest, flows, snapshot.revision)
-            return Status(key, revision, host_conditions(view), details)
+            drained = self._paths.drained(key, self._views, self._links)
+            return Status(key, revision, (*host_conditions(view), *drained), details)
         if key.kind != "Endpoint":
-            return Status(key, revision, self._refusals(key, accepted()))
+            conditions, told = self._paths.said(key)
+            return Status(key, revision, self._refusals(key, conditions), told)
         binding = snapshot.bindings.get(key)
         own = self._views.get(binding.host) if binding else None
         if before is not None and own is not None and not own.settled:

@@ -74,6 +74,10 @@ class Links:
         """Of all links."""
         return {n: s.observation for ways in self._ways.values() for n, s in ways.items()}
 
+    def seen(self, edge: str) -> LinkSeen | None:
+        """What was seen of an edge, by its name."""
+        return self._ways.get(link_name(edge), {}).get(edge)
+
     def found(self, event: WireFound) -> None:
         """A wire is there."""
         self._wires.add((event.one, event.other))

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vneter_sdn.compile.outcomes import Usage
 from vneter_sdn.engine.reports import condition
 from vneter_sdn.graph import route
 from vneter_sdn.graph.reservations import Booking, Decision
-from vneter_sdn.graph.route import Route
 from vneter_sdn.model.instants import rfc3339
 from vneter_sdn.model.snapshot import Condition
 
@@ -42,6 +42,15 @@ class PairPaths:
     """Why it has none (`graph.refusal.Refusal.message`)."""
     shortfall: str = ""
     """What it lacks though it has paths (`graph.selection.Selection.shortfall`)."""
+    routes: tuple[tuple[str, int, int | None], ...] = ()
+    """As text, with weight, and colour or None; the best first."""
+    dropped: bool = False
+    """Whether its packets are dropped rather than sent some other way."""
+
+    @property
+    def uncoloured(self) -> int:
+        """How many of its paths carry nothing, for want of a colour."""
+        return sum(colour is None for _, _, colour in self.routes)
 
 
 def policy_conditions(pairs: Sequence[PairPaths]) -> tuple[Condition, ...]:
@@ -58,9 +67,12 @@ def policy_conditions(pairs: Sequence[PairPaths]) -> tuple[Condition, ...]:
     else:
         message = f"{len(pairs)} pairs of hosts" if pairs else "it concerns no pair of hosts yet"
         holds, reason = True, "Satisfied" if pairs else "NoTraffic"
-    return condition("Ready", holds, reason, message), condition(
-        "Satisfied", holds, reason, message
-    )
+    satisfied = condition("Satisfied", holds, reason, message)
+    bare = [pair for pair in pairs if pair.routes and not pair.colours]
+    if holds and bare:
+        told = f"{len(bare)} pairs of hosts have paths without a colour, which carry nothing"
+        return condition("Ready", False, "NoColour", told), satisfied
+    return condition("Ready", holds, reason, message), satisfied
 
 
 def _told(pair: PairPaths, why: str) -> str:
@@ -77,12 +89,23 @@ def policy_details(pairs: Sequence[PairPaths]) -> Mapping[str, Any]:
     return {
         "pairs": len(pairs),
         "unsatisfied": sum(not pair.paths for pair in pairs),
-        "paths": {
-            f"{pair.source}>{pair.target}": {"paths": pair.paths, "colours": list(pair.colours)}
-            for pair in listed
-        },
+        "dropped": sum(pair.dropped for pair in pairs),
+        "uncoloured": sum(pair.uncoloured for pair in pairs),
+        "paths": {f"{pair.source}>{pair.target}": _listed(pair) for pair in listed},
         "colours": sorted({colour for pair in pairs for colour in pair.colours}),
     }
+
+
+def _listed(pair: PairPaths) -> dict[str, Any]:
+    found: dict[str, Any] = {"paths": pair.paths, "colours": list(pair.colours)}
+    if pair.routes:
+        found["routes"] = [
+            {"route": route, "weight": weight} | ({} if colour is None else {"colour": colour})
+            for route, weight, colour in pair.routes
+        ]
+    if pair.dropped:
+        found["dropped"] = True
+    return found
 
 
 def reservation_conditions(
@@ -123,30 +146,38 @@ def reservation_details(booking: Booking, decision: Decision, now: float) -> Map
     return details
 
 
-def held_routes(details: Mapping[str, Any]) -> tuple[Route, ...]:
-    """The routes that a reservation's last report promised; for `reservations.admit`."""
-    said = details.get("routes", ())
-    return tuple(route.parse(str(one["route"])) for one in said)
-
-
-def drained_condition(paths: int, stuck: int, packets_per_second: float | None) -> Condition:
+def drained_condition(used: Usage, behind: Sequence[str], moving: bool | None) -> Condition:
     """Drained, of a Link or Host that is to be.
 
     Args:
-        paths: those that the model still leads over it, resting ones included.
-        stuck: those of them that have no other way.
-        packets_per_second: what its ports still count, probes left out; None before two readings.
+        used: by whom it is used, as the model says.
+        behind: hosts whose bridges have not confirmed that they hold what the model says.
+        moving: whether its ports still count more than probes make; None before two readings.
     """
-    if stuck:
-        message = f"{stuck} paths have no other way; they stay until one is there"
-        return condition("Drained", False, "OnlyWay", message)
-    if paths:
-        return condition("Drained", False, "InUse", f"{paths} paths still lead over it")
-    if packets_per_second is None:
-        return condition("Drained", False, "Counting", "no path leads over it; counters are read")
-    if packets_per_second > 0:
-        message = f"no path leads over it, yet {packets_per_second:g} packets/s pass"
-        return condition("Drained", False, "StillPassing", message)
-    return condition(
-        "Drained", True, "Empty", "no path leads over it, and its counters stand still"
-    )
+    if used.stuck:
+        holds, reason = False, "OnlyWay"
+        message = f"{used.stuck} paths have no other way: {_users(used, used.stuck)}"
+    elif used.paths:
+        holds, reason = False, "InUse"
+        message = f"{used.paths} paths still lead over it: {_users(used, used.paths)}"
+    elif used.endpoints:
+        holds, reason = False, "EndpointsHere"
+        message = f"no path of others leads through it; {used.endpoints} endpoints are on it"
+    elif behind:
+        more = f" and {len(behind) - NAMED} more" if len(behind) > NAMED else ""
+        holds, reason = False, "Programming"
+        message = f"not yet confirmed by {', '.join(behind[:NAMED])}{more}"
+    elif moving is None:
+        holds, reason = False, "Counting"
+        message = "no path leads over it; its counters are being read"
+    elif moving:
+        holds, reason = False, "StillPassing"
+        message = "no path leads over it, yet its ports carry more than probes"
+    else:
+        holds, reason = True, "Empty"
+        message = "no path leads over it, and its ports carry nothing but probes"
+    return condition("Drained", holds, reason, message)
+
+
+def _users(used: Usage, count: int) -> str:
+    return ", ".join(used.named) + (" and others" if count > len(used.named) else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.telemetry.damping import Damping
-from vneter_sdn.telemetry.smoothing import Latency, Load, Loss, utilisation
+from vneter_sdn.telemetry.smoothing import Latency, Load, Loss, Traffic, utilisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class LinkSeen:
     """``up``; ``down``; ``damped``, flapping and left out; ``unknown``, not seen to fail."""
     flaps: int = 0
     """How often it went down in this life of the controller."""
+    busy: bool | None = None
+    """Whether more is sent into it than probes make; None before two readings of its port."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class _Record:
     latency: Latency = field(default_factory=Latency)
     loss: Loss = field(default_factory=Loss)
     load: Load = field(default_factory=Load)
+    traffic: Traffic = field(default_factory=Traffic)
     speed: float | None = None
     shown_load: float | None = None
     flaps: int = 0
@@ -111,11 +114,12 @@ class Links:
             record.loss = record.loss.taken(arrived)
             self._stale.add(name)
 
-    def carried(self, name: str, at: float, octets: int) -> None:
-        """The counter of octets sent into a link."""
+    def carried(self, name: str, at: float, octets: int, packets: int = 0) -> None:
+        """The counters of octets and packets sent into a link."""
         record = self._records.get(name)
         if record is not None:
             record.load = record.load.taken(at, octets)
+            record.traffic = record.traffic.taken(at, octets, packets)
             self._stale.add(name)
 
     def speed(self, name: str, mbps: float | None) -> None:
@@ -158,7 +162,8 @@ class Links:
             utilisation=record.shown_load,
             capacity=record.speed,
         )
-        return LinkSeen(record.edge, observation, _state(record.works, damped), record.flaps)
+        state, busy = _state(record.works, damped), record.traffic.busy
+        return LinkSeen(record.edge, observation, state, record.flaps, busy)
 
 
 def _state(works: bool | None, damped: bool) -> str:

@@ -22,6 +22,9 @@ LOSS_FIRST = 16
 """Probes before anything is said."""
 LOAD_SECONDS = 10.0
 """Time constant of the moving average of a rate."""
+PROBE_RATE, PROBE_OCTETS = 60.0, 200.0
+"""Packets a second that BFD at 30 ms (RFC 5880 §6.8.7) and discovery make at most, with room for
+unsteady clocks, and the mean size they stay below."""
 LOAD_STEP = 0.05
 """A new utilisation is shown when it differs by so much of the capacity."""
 
@@ -103,6 +106,29 @@ class Load:
             return Load(at, octets, rate)
         weight = 1 - exp(-passed / LOAD_SECONDS)
         return Load(at, octets, self.level + (rate - self.level) * weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Whether a port sends more than probes, from its counters: between the last two readings.
+
+    What sends as few and as small packets as probes do cannot be told from them.
+    """
+
+    at: float | None = None
+    octets: int = 0
+    packets: int = 0
+    busy: bool | None = None
+
+    def taken(self, at: float, octets: int, packets: int) -> Traffic:
+        """After one more reading; counters that went back start anew."""
+        if self.at is None or packets < self.packets or octets < self.octets:
+            return Traffic(at, octets, packets)
+        passed, sent, size = at - self.at, packets - self.packets, octets - self.octets
+        if passed <= 0:
+            return self
+        busy = sent > PROBE_RATE * passed + 1 or size > PROBE_OCTETS * sent
+        return Traffic(at, octets, packets, busy)
 
 
 def utilisation(level: float | None, capacity: float | None, shown: float | None) -> float | None:

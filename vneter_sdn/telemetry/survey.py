@@ -105,7 +105,7 @@ class _Bridge:
     ports: Ports = field(default_factory=Ports)
     purposes: Mapping[str, Purpose] = field(default_factory=dict)
     """By interface."""
-    names: Mapping[int, str] = field(default_factory=dict)
+    names: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     """Of its ports, as discovery knows them."""
     tunnels: Mapping[str, TunnelEnd] = field(default_factory=dict)
     shown: Mapping[str, PortSeen] | None = None
@@ -281,7 +281,7 @@ class Survey:
         for one in counters:
             edge = self._edges.get(Place(dpid, one.port))
             if edge is not None:
-                self._links.carried(edge.name, at, one.tx_bytes)
+                self._links.carried(edge.name, at, one.tx_bytes, one.tx_packets)
 
     def arrived(self, dpid: int, port: int, frame: bytes, now: float) -> Refusal | None:
         """A discovery frame came in; why it is not believed, or None."""
@@ -328,9 +328,13 @@ class Survey:
         self._tell_links(now)
 
     def _rediscover(self, dpid: int, bridge: _Bridge, now: float) -> None:
-        """Tell discovery of the ports; one that has another name now is another port."""
+        """Tell discovery of the ports; one that has another name now is another port.
+
+        So is one with another Ethernet address where no database knows ports: a lab made anew.
+        """
         purposes = _purposes(bridge)
-        names = {number: bridge.ports.by_number[number].name for number in purposes}
+        ports = bridge.ports.by_number
+        names = {n: (ports[n].name, 0 if bridge.database else ports[n].mac) for n in purposes}
         kept = {n: p for n, p in purposes.items() if bridge.names.get(n, names[n]) == names[n]}
         if len(kept) < len(purposes):
             self._take(self._discovery.ports(dpid, kept, now), now)
