@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 from vneter_sdn.engine.bindings import interface_id
-from vneter_sdn.engine.links import ORIGIN, wire_of
+from vneter_sdn.engine.links import ORIGIN, is_found, wire_of
 from vneter_sdn.model.addresses import mac_text
 from vneter_sdn.model.kinds import API_VERSION, EndpointSpec
 from vneter_sdn.model.snapshot import Key, Object, Pools, Snapshot
@@ -86,6 +86,10 @@ class Learning:
         """Their Ethernet addresses, of hosts that are away too."""
         self._doubted: set[End] = set()
         """Where who was learned is to be forgotten."""
+        self._found: set[Key] = set()
+        """Wires that discovery found."""
+        self._cut: set[Key] = set()
+        """Those of them that went with an interface."""
         self._heard: set[End] = set()
         """Learned endpoints that were heard themselves since their port came."""
         self._gone: dict[End, float] = {}
@@ -114,7 +118,10 @@ class Learning:
 
     def _index_link(self, key: Key, stored: Object | None) -> None:
         self._wired.subtract(self._wires.pop(key, ()))
+        self._found.discard(key)
         wire = None if stored is None else wire_of(stored.spec)
+        if stored is not None and is_found(stored):
+            self._found.add(key)
         if wire is not None:
             self._wires[key] = wire
             self._wired.update(wire)
@@ -143,7 +150,8 @@ class Learning:
         """The interfaces a host has, with their Ethernet addresses; None when it is away, or gone.
 
         An interface that has another address than before is another one: the lab was made anew.
-        Whoever was learned behind it is forgotten, and so are those on hosts that are away.
+        Whoever was learned behind it is forgotten, and so are those on hosts that are away, and
+        wires that were found there.
         """
         if interfaces is None:
             self._ports.pop(host, None)
@@ -155,6 +163,8 @@ class Learning:
             lost = (remade | before.keys()) - (there - remade)
             self._doubted.update(End(host, name) for name in lost)
             self._doubted.update(end for end in self._learned if end.host not in self._ports)
+            ends = {End(host, name) for name in remade}
+            self._cut.update(key for key in self._found if ends & set(self._wires[key]))
         self._heard = {e for e in self._heard if e.host != host or e.port in there - remade}
         for end in self._learned:
             if end.host == host and end.port not in there:
@@ -242,7 +252,9 @@ class Learning:
             if not claim.weak:
                 self._heard.add(end)
         leaving = [end for end in self._leaving(snapshot, now) if end not in touched]
-        return groups + [(Edit("delete", self._learned[end].key),) for end in leaving]
+        gone = [*sorted(self._cut & self._found), *(self._learned[end].key for end in leaving)]
+        self._cut.clear()
+        return groups + [(Edit("delete", key),) for key in gone]
 
     def _taking(self, claim: Claim) -> Iterator[Edit]:
         assert self.network is not None
@@ -285,7 +297,8 @@ class Learning:
 
     def due(self, snapshot: Snapshot, now: float) -> bool:
         """Whether `edits` has anything to say."""
-        return self.waiting or next(self._leaving(snapshot, now), None) is not None
+        leaving = next(self._leaving(snapshot, now), None) is not None
+        return self.waiting or leaving or bool(self._cut)
 
 
 def end_of(stored: Object) -> End | None:
