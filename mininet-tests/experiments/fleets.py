@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -36,6 +37,7 @@ from vneter_sdn.fleet.workload import Wish, attach
 from vneter_sdn.northbound.client import Client
 
 PATIENCE = 60.0
+_COLOUR = re.compile(r"set_field:([0-9a-f:]+)/[0-9a-f:]+->eth_dst")
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -124,6 +126,14 @@ class Bench:
             yield
         finally:
             os.killpg(group, signal.SIGCONT)
+
+    def ways_out(self, host: str) -> int:
+        """Most colours that any select group of a host's bridge writes: paths of connections."""
+        socket = self.layout.host_dir(host) / "br-int.mgmt"
+        words = ["ovs-ofctl", "-O", "OpenFlow15", "dump-groups", str(socket)]
+        told = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout
+        groups = [line for line in told.splitlines() if "type=select" in line]
+        return max((len(set(_COLOUR.findall(line))) for line in groups), default=0)
 
     def switch_pid(self, host: str) -> int:
         """The process of a host's ovs-vswitchd."""
