@@ -192,8 +192,9 @@ class Fabric:
             return
         managed.session.close()
         self._watch.release(host)
-        self._by_dpid.pop(managed.dpid, None)
-        self._bridges.forget(managed.dpid)
+        if self._by_dpid.get(managed.dpid) == host:
+            del self._by_dpid[managed.dpid]
+            self._bridges.forget(managed.dpid)
         self._close_door(managed)
 
     def _close_door(self, managed: _Managed) -> None:

@@ -313,7 +313,8 @@ class Controller:
             for (pool, _), allocation in snapshot.allocations.items()
             if pool == Pools.BRIDGE and allocation.released is None
         }
-        for key in sorted(self._unnumbered):
+        # Who goes, goes first: a host may have come with the datapath id of another.
+        for key in sorted(self._unnumbered, key=lambda key: (key in snapshot.objects, key)):
             host, number = snapshot.objects.get(key), numbers.get(str(key))
             if host is None or number is None:
                 self._release(key.name)
