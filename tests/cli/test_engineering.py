@@ -116,3 +116,52 @@ def test_what_is_no_plan_is_refused(vneterctl, triangle, tmp_path, text):
     ended = vneterctl("te", "--topology", triangle, "--previous", plan)
     assert (ended.code, ended.out) == (1, "")
     assert "no plan" in ended.err
+
+
+ZOO = """\
+graph [
+  node [ id 0 label "New York" ]
+  node [ id 1 label "Paris" ]
+  node [ id 2 label "Paris" ]
+  edge [ source 0 target 1 ]
+  edge [ source 1 target 2 ]
+]
+"""
+
+
+def test_nodes_are_called_as_their_file_does_in_plans_and_in_paths(vneterctl, tmp_path):
+    zoo, own = tmp_path / "zoo.gml", tmp_path / "own.yaml"
+    zoo.write_text(ZOO)
+    own.write_text(
+        "switches: [a, b]\nnodes: {a: {label: New York}}\nlinks: [[a, b]]\ndemands: [[a, b, 1]]"
+    )
+    wanted = tmp_path / "d.csv"
+    wanted.write_text("from,to,mbps\n0,2,7\n")
+    plan = json.loads(vneterctl("te", "--topology", zoo, "--demands", wanted, "-o", "json").out)
+    found = json.loads(vneterctl("path", "--topology", zoo, "0", "2", "-o", "json").out)
+    assert (
+        plan["paths"][0]["nodes"] == found["paths"][0]["nodes"] == ["New York", "paris", "paris-2"]
+    )
+    assert (found["source"], found["target"]) == ("New York", "paris-2")
+    assert plan["nodes"][0] == {"name": "New York", "label": "New York", "id": "0"}
+    plan = json.loads(vneterctl("te", "--topology", own, "-o", "json").out)
+    found = json.loads(vneterctl("path", "--topology", own, "New York", "b", "-o", "json").out)
+    assert plan["paths"][0]["nodes"] == found["paths"][0]["nodes"] == ["a", "b"]
+    assert found["paths"][0]["labels"] == ["New York", "b"]
+
+
+def test_end_hosts_carry_nobody_elses_traffic(vneterctl, tmp_path):
+    path = tmp_path / "n.yaml"
+    path.write_text(
+        "hosts: [h]\nswitches: [a, b, c]\nlinks: [[a, h], [h, b], [a, c], [c, b]]\n"
+        "demands: [[a, b, 100]]"
+    )
+    plan = json.loads(vneterctl("te", "--topology", path, "-o", "json").out)
+    assert [one["nodes"] for one in plan["paths"]] == [["a", "c", "b"]]
+
+
+def test_networks_that_count_in_small_units(vneterctl, tmp_path):
+    path = tmp_path / "n.json"
+    path.write_text('{"nodes": ["a", "b"], "links": [[0, 1, 1, 1e10]], "demands": [[0, 1, 1e9]]}')
+    plan = json.loads(vneterctl("te", "--topology", path, "-o", "json").out)
+    assert plan["max_utilisation"]["ours"] == pytest.approx(0.1)

@@ -318,6 +318,42 @@ def test_demands_of_a_file_of_their_own_name_nodes_in_any_way(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("d.csv", "from,to,mbps\nNew York,s2,4\n7, h1 ,1.5\n"),
+        ("d.csv", "s1,s2,4\r\n\r\ns1,h1,1.5\r\n"),
+        ("d.tsv", "mbps\tTo\tFrom\n4\ts2\ts1\n1.5\th1\ts1\n"),
+        ("d.csv", 'source;target;mbps;path\n# all of it\ns1;s2;4;x\n"s1";h1;1.5;x'),
+        ("demands", "s1,s2,4\ns1,h1,1.5"),
+        ("d.json", '[[7, "s2", 4], {"from": "s1", "to": "h1", "mbps": 1.5}]'),
+        ("d.json", '{"demands": [["s1", "s2", 4], {"source": 7, "target": "h1", "mbps": 1.5}]}'),
+        ("d.yaml", "- {source: s1, target: s2, mbps: 4}\n- [s1, h1, 1.5]\n"),
+    ],
+)
+def test_forms_of_demands(tmp_path, name, text):
+    (tmp_path / name).write_text(text, newline="")
+    found = read_demands(tmp_path / name, atlas(WHOLE))
+    assert found == (Demand("s1", "s2", 4), Demand("s1", "h1", 1.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s1,s2", "d.csv:1: no row of from,to,mbps"),
+        ("s1,s2,1\ns1,h1,fast", "d.csv:2: no row of from,to,mbps"),
+        ("s1,s2,-1", "not 0 to"),
+        ("s1,s2,nan", "not 0 to"),
+        ('"s1,s2,1', "no row of"),
+    ],
+)
+def test_bad_rows_of_demands_are_refused(tmp_path, text, message):
+    path = tmp_path / "d.csv"
+    path.write_text(text)
+    with pytest.raises(IntentError, match=message):
+        read_demands(path, atlas(WHOLE))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [("[[s1, s2]]", "no list of"), ("demands: 3", "no list of"), ("[[s1, s2, -1]]", "not 0 to")],
 )

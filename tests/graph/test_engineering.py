@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -170,3 +173,52 @@ def test_gravity_fills_the_fullest_edge_of_shortest_paths():
 def test_gravity_is_among_those_it_is_asked_for():
     topology = graph([edge(a, b, capacity=10.0) for a, b in ("ab", "ba", "bc", "cb", "de")])
     assert {(d.source, d.target) for d in gravity(Arcs(topology), "ac")} == {("a", "c"), ("c", "a")}
+
+
+@pytest.mark.parametrize(("seed", "paths"), [(3, 3), (3, 4), (4, 4)])
+def test_few_paths_suffice_where_the_optimum_happens_to_take_many(seed, paths):
+    random, nodes = Random(seed), "abcdefghij"
+    pairs = [(a, b) for a in nodes for b in nodes if a != b]
+    mesh = graph([edge(a, b, capacity=100.0) for a, b in pairs], nodes)
+    demands = [Demand(a, b, random.expovariate(1)) for a, b in pairs]
+    use = engineer(mesh, demands, Limits(paths=paths, weights=256)).utilisation
+    assert use.ours <= use.lp_bound * 1.03
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases(), st.sampled_from([1e-9, 1e-4, 1e4, 1e9]), st.sampled_from([1e-6, 1.0, 1e6]))
+def test_units_do_not_matter(case, traffic, room):
+    topology, demands = case
+    scaled = [Demand(d.source, d.target, d.mbps * traffic) for d in demands]
+    edges = [replace(e, capacity=(e.capacity or 1000.0) * room) for e in topology.edges]
+    here = engineer(topology, demands).utilisation
+    there = engineer(Topology(topology.vertices, tuple(edges)), scaled).utilisation
+    factor = traffic / room
+    assert there.lp_bound == pytest.approx(here.lp_bound * factor, rel=1e-5)
+    assert there.shortest_path == pytest.approx(here.shortest_path * factor, rel=1e-9)
+
+
+def test_a_small_demand_among_huge_ones_still_fills_its_link():
+    edges = [edge("a", "b", capacity=1e9), edge("c", "d", capacity=1e-3)]
+    plan = engineer(graph(edges), [Demand("a", "b", 1e9), Demand("c", "d", 0.01)])
+    assert plan.utilisation.lp_bound == pytest.approx(10)
+    assert plan.utilisation.ours == pytest.approx(10)
+
+
+def test_what_is_aside_carries_only_its_own():
+    edges = [edge(x, y, capacity=10.0) for x, y in ("ab", "bc", "ad", "de", "ec", "cb", "ba")]
+    demands = [Demand("a", "c", 8.0), Demand("a", "b", 1.0), Demand("b", "c", 1.0)]
+    plan = engineer(graph(edges), demands, aside={"b"})
+    assert [p.nodes for p in plan.paths] == [("a", "b"), ("a", "d", "e", "c"), ("b", "c")]
+    assert plan.utilisation.shortest_path == pytest.approx(0.8)
+    assert plan.utilisation.ecmp == pytest.approx(0.8)
+    assert plan.utilisation.lp_bound == pytest.approx(0.8)
+    alone = engineer(graph(edges[:2]), [Demand("a", "c", 1.0)], aside={"b"})
+    assert [d.target for d in alone.unrouted] == ["c"]
+
+
+def test_edges_of_which_reservations_leave_nothing_carry_nothing():
+    edges = [edge("a", "b", capacity=10.0, reserved=10.0), edge("a", "c"), edge("c", "b")]
+    plan = engineer(graph(edges), [Demand("a", "b", 5.0)])
+    assert [p.nodes for p in plan.paths] == [("a", "c", "b")]
+    assert plan.utilisation.shortest_path == pytest.approx(0.005)

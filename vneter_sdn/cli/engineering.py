@@ -45,7 +45,7 @@ def te(topology: str, demands: str, limits: Limits, before: str = "", output: st
     atlas = read_atlas(Path(topology))
     matrix, origin = _matrix(atlas, demands)
     held = _read_plan(Path(before), atlas) if before else ()
-    plan = engineer(atlas.topology, matrix, limits, held)
+    plan = engineer(atlas.topology, matrix, limits, held, atlas.aside)
     notes = _notes(atlas, plan, origin)
     for note in notes if output in {"text", "csv"} else ():
         print(f"note: {note}", file=sys.stderr)
@@ -64,7 +64,7 @@ def _matrix(atlas: Atlas, file: str) -> tuple[list[Demand], str]:
         found, origin = read_demands(Path(file), atlas), file
     if found or file:
         return [Demand(d.source, d.target, d.mbps) for d in found], origin
-    return list(gravity(Arcs(atlas.topology), atlas.end_hosts)), "gravity"
+    return list(gravity(Arcs(atlas.topology, atlas.aside), atlas.end_hosts)), "gravity"
 
 
 def _notes(atlas: Atlas, plan: Plan, origin: str) -> list[str]:
@@ -92,6 +92,7 @@ def _document(atlas: Atlas, plan: Plan, origin: str, notes: Sequence[str]) -> di
     return {
         "topology": atlas.name,
         "demands": origin,
+        "nodes": [_node(atlas, vertex.host) for vertex in atlas.topology.vertices],
         "max_utilisation": {
             "shortest_path": use.shortest_path,
             "ecmp": use.ecmp,
@@ -128,6 +129,15 @@ def _document(atlas: Atlas, plan: Plan, origin: str, notes: Sequence[str]) -> di
             for d in plan.unrouted
         ],
         "notes": list(notes),
+    }
+
+
+def _node(atlas: Atlas, name: str) -> dict[str, str]:
+    node = atlas.nodes.get(name)
+    return {
+        "name": atlas.known_as(name),
+        "label": atlas.label(name),
+        "id": node.id if node else "",
     }
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vneter_sdn.cli.rendering import cell
@@ -18,38 +19,48 @@ from vneter_sdn.model.kinds import PathPolicySpec
 Label = Callable[[str], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What hosts are called."""
+
+    known_as: Label = str
+    """In answers, unique."""
+    label: Label = str
+    """By people."""
+
+
 def document(
     ends: tuple[str, str],
     spec: PathPolicySpec,
     found: Selection,
     lost: Sequence[RunnerUp],
-    label: Label = str,
+    names: Names = Names(),
 ) -> dict[str, Any]:
     """The answer as JSON; its form is in the help of ``vneterctl path``."""
     weights = terms(spec.objective)
     return {
-        "source": ends[0],
-        "target": ends[1],
+        "source": names.known_as(ends[0]),
+        "target": names.known_as(ends[1]),
         "objective": spec.objective if isinstance(spec.objective, str) else weights,
         "paths": [
             {
-                **_path(share.path, spec, label),
+                **_path(share.path, spec, names),
                 "weight": share.weight,
-                "steps": [_step(step) for step in steps(share.path, spec)],
+                "steps": [_step(step, names) for step in steps(share.path, spec)],
             }
             for share in found.shares
         ],
-        "backup": _path(found.backup, spec, label) if found.backup else None,
-        "rejected": [{**_path(one.path, spec, label), "reason": one.reason} for one in lost],
-        "refusal": _refusal(found.refusal) if found.refusal else None,
+        "backup": _path(found.backup, spec, names) if found.backup else None,
+        "rejected": [{**_path(one.path, spec, names), "reason": one.reason} for one in lost],
+        "refusal": _refusal(found.refusal, names) if found.refusal else None,
         "shortfall": found.shortfall,
     }
 
 
-def _path(path: Path, spec: PathPolicySpec, label: Label) -> dict[str, Any]:
+def _path(path: Path, spec: PathPolicySpec, names: Names) -> dict[str, Any]:
     return {
-        "nodes": list(path.hosts),
-        "labels": [label(host) for host in path.hosts],
+        "nodes": [names.known_as(host) for host in path.hosts],
+        "labels": [names.label(host) for host in path.hosts],
         "edges": list(path.route),
         "hops": path.hops,
         "cost": path.cost,
@@ -62,12 +73,12 @@ def _path(path: Path, spec: PathPolicySpec, label: Label) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, names: Names) -> dict[str, Any]:
     edge = step.edge
     return {
         "edge": edge.name,
-        "source": edge.source,
-        "target": edge.target,
+        "source": names.known_as(edge.source),
+        "target": names.known_as(edge.target),
         "cost": edge.cost,
         "latencyMs": edge.latency,
         "price": edge.price,
@@ -82,7 +93,7 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _refusal(refusal: Refusal) -> dict[str, Any]:
+def _refusal(refusal: Refusal, names: Names) -> dict[str, Any]:
     return {
         "constraints": list(refusal.constraints),
         "edges": list(refusal.edges),
@@ -91,7 +102,7 @@ def _refusal(refusal: Refusal) -> dict[str, Any]:
             {
                 "constraint": one.constraint,
                 "value": one.value,
-                "nodes": list(one.path.hosts),
+                "nodes": [names.known_as(host) for host in one.path.hosts],
                 "edges": list(one.path.route),
             }
             for one in refusal.nearest

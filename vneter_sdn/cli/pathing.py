@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from vneter_sdn.cli.path_report import document, told
+from vneter_sdn.cli.path_report import Names, document, told
 from vneter_sdn.cli.rendering import structured
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage
 from vneter_sdn.errors import NotFound
@@ -59,8 +59,9 @@ class Place(Protocol):
             NotFound: there is none.
         """
 
-    def label(self, host: str) -> str:
-        """What people call a host."""
+    @property
+    def names(self) -> Names:
+        """What hosts are called."""
 
 
 class Offline:
@@ -79,8 +80,8 @@ class Offline:
 
         In a file that gives links a latency, those without one have none, as in Mininet.
         """
-        whole, ends = self._atlas.topology, {source, target}
-        aside = set(self._atlas.end_hosts) - ends if self._atlas.switches else set()
+        whole = self._atlas.topology
+        aside = self._atlas.aside - {source, target}
         edges = [e for e in whole.edges if aside.isdisjoint((e.source, e.target))]
         if any(edge.latency is not None for edge in whole.edges):
             edges = [e if e.latency is not None else evolve(e, latency=0.0) for e in edges]
@@ -91,9 +92,10 @@ class Offline:
         """By name, label or id."""
         return self._atlas.find(name)
 
-    def label(self, host: str) -> str:
-        """Of the file."""
-        return self._atlas.label(host)
+    @property
+    def names(self) -> Names:
+        """As the file calls them."""
+        return Names(self._atlas.known_as, self._atlas.label)
 
 
 class Online:
@@ -126,9 +128,10 @@ class Online:
             raise NotFound(f"endpoint {name} is on no host yet")
         return str(host)
 
-    def label(self, host: str) -> str:
-        """Its name."""
-        return host
+    @property
+    def names(self) -> Names:
+        """Their own."""
+        return Names()
 
 
 def choices(objective: str, paths: int | None, disjoint: str, sharing: str) -> dict[str, Any]:
@@ -203,7 +206,7 @@ def answer(question: Question, place: Place, output: str, server: str) -> None:
     if output == "text":
         print("\n".join(told((source, target), spec, found, lost)))
     else:
-        print(structured(document((source, target), spec, found, lost, place.label), output))
+        print(structured(document((source, target), spec, found, lost, place.names), output))
     if found.refusal is not None:
         hint = "relax what is named, or choose another policy" if found.refusal.nearest else ""
         raise Answer(REFUSED, found.refusal.message, hint)

@@ -11,20 +11,20 @@ The optimum over all routings is also the bound that the result is held against.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vneter_sdn.graph.multicommodity import Optimum, divide, divide_again, optimum
+from vneter_sdn.graph.candidates import Routes, candidates
+from vneter_sdn.graph.multicommodity import divide, divide_again, optimum
 from vneter_sdn.graph.topology import Edge, Topology
 from vneter_sdn.graph.traffic import Arcs, Demand, Loads, shortest_path_loads
 
 PATHS = 4
 WEIGHTS = 64
 """Sum of the weights of a demand: Open vSwitch spreads by 256 hash values at most."""
-_NOTHING = 1e-7
 _TRIES = 4000
 
 
@@ -85,15 +85,12 @@ class Limits:
     """Paths whose weight may differ from the plan before; any number when None."""
 
 
-Routes = list[tuple[int, ...]]
-"""Paths of one demand, as indices of edges."""
-
-
 def engineer(
     topology: Topology,
     demands: Iterable[Demand],
     limits: Limits = Limits(),
     before: Sequence[PlannedPath] = (),
+    aside: Collection[str] = (),
 ) -> Plan:
     """Route demands for the least maximum utilisation.
 
@@ -105,14 +102,15 @@ def engineer(
         demands: who sends how much to whom; those of one pair are summed.
         limits: what to keep to.
         before: the plan that is in force; paths that are gone from the graph do not count.
+        aside: vertices that carry nobody else's traffic.
 
     Raises:
         VneterError: the solver failed.
     """
-    arcs = Arcs(topology)
+    arcs = Arcs(topology, aside)
     routed, unrouted = arcs.routable(demands)
     bound = optimum(arcs, routed)
-    paths = _candidates(arcs, routed, bound, limits.paths)
+    paths = candidates(arcs, routed, bound, limits.paths)
     old = _known(arcs, before)
     if limits.moves is None or not old:
         shares = divide(arcs, routed, paths) if routed else []
@@ -137,63 +135,6 @@ def engineer(
 
 def _pair(demand: Demand) -> tuple[str, str]:
     return demand.source, demand.target
-
-
-def _candidates(arcs: Arcs, demands: Sequence[Demand], bound: Optimum, count: int) -> list[Routes]:
-    """At most so many paths for each demand: those that carry most of it in the optimum."""
-    row = {source: n for n, source in enumerate(bound.sources)}
-    left = bound.flow.copy()
-    into: list[list[int]] = [[] for _ in arcs.nodes]
-    for number, head in enumerate(arcs.head):
-        into[int(head)].append(number)
-    found = []
-    for demand in demands:
-        flow = left[row[arcs.index[demand.source]]]
-        parts = _decomposed(arcs, demand, flow, into)
-        parts.sort(key=lambda part: (-part[1], part[0]))
-        found.append([path for path, _ in parts[:count]])
-    return found
-
-
-def _decomposed(
-    arcs: Arcs, demand: Demand, flow: NDArray[np.float64], into: list[list[int]]
-) -> list[tuple[tuple[int, ...], float]]:
-    """Paths of a flow that carry one demand, with what each carries; that is taken off the flow.
-
-    From the target back to the source by the widest edge: a flow of least cost has no cycles.
-    """
-    source, target = arcs.index[demand.source], arcs.index[demand.target]
-    left, parts = demand.mbps, dict[tuple[int, ...], float]()
-    while left > _NOTHING * demand.mbps:
-        path: list[int] = []
-        node = target
-        while node != source and len(path) <= len(arcs.nodes):
-            edge = max(into[node], key=lambda n: float(flow[n]))
-            path.append(edge)
-            node = int(arcs.tail[edge])
-        width = min(left, *(float(flow[edge]) for edge in path))
-        if node != source or width <= _NOTHING * demand.mbps:
-            break
-        flow[path] -= width
-        left -= width
-        route = tuple(reversed(path))
-        parts[route] = parts.get(route, 0.0) + width
-    if not parts:  # what rounding of the solver left of a tiny demand among huge ones
-        parts[_shortest(arcs, source, target)] = demand.mbps
-    return list(parts.items())
-
-
-def _shortest(arcs: Arcs, source: int, target: int) -> tuple[int, ...]:
-    rest = arcs.distances(arcs.cost)[:, target]
-    path, node = [], source
-    while node != target:
-        edge = min(
-            (n for n in range(len(arcs.edges)) if arcs.tail[n] == node),
-            key=lambda n: (arcs.cost[n] + rest[arcs.head[n]], arcs.edges[n].name),
-        )
-        path.append(edge)
-        node = int(arcs.head[edge])
-    return tuple(path)
 
 
 def _rounded(shares: NDArray[np.float64], total: int) -> list[int]:

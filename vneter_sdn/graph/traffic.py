@@ -32,31 +32,49 @@ class Demand:
 
 
 class Arcs:
-    """The usable edges of a graph as arrays, for linear algebra. Self loops are left out."""
+    """The edges of a graph that carry traffic, as arrays, for linear algebra.
 
-    def __init__(self, topology: Topology) -> None:
-        self.nodes: tuple[str, ...] = tuple(vertex.host for vertex in topology.vertices)
-        self.index: Mapping[str, int] = {node: n for n, node in enumerate(self.nodes)}
+    Self loops are left out, and edges of which reservations leave nothing. What carries nobody
+    else's traffic is two nodes: one that it sends from, and one, after all others, where what is
+    sent to it ends.
+    """
+
+    def __init__(self, topology: Topology, aside: Collection[str] = ()) -> None:
+        """Of a graph, and the names of vertices that are ends of paths only."""
+        self.vertices: tuple[str, ...] = tuple(vertex.host for vertex in topology.vertices)
+        self.start: Mapping[str, int] = {node: n for n, node in enumerate(self.vertices)}
+        """By name, the node that its traffic leaves from."""
+        ends = [node for node in self.vertices if node in set(aside)]
+        beyond = {node: n for n, node in enumerate(ends, len(self.vertices))}
+        self.end: Mapping[str, int] = {**self.start, **beyond}
+        """By name, the node where traffic to it ends."""
+        self.size = len(self.vertices) + len(ends)
+        """Of nodes."""
         self.edges: tuple[Edge, ...] = tuple(
             edge
             for edge in topology.edges
             if edge.usable
+            and edge.residual != 0
             and edge.source != edge.target
-            and edge.source in self.index
-            and edge.target in self.index
+            and edge.source in self.start
+            and edge.target in self.start
         )
-        self.tail = np.array([self.index[edge.source] for edge in self.edges], dtype=np.int64)
-        self.head = np.array([self.index[edge.target] for edge in self.edges], dtype=np.int64)
+        self.tail = np.array([self.start[edge.source] for edge in self.edges], dtype=np.int64)
+        self.head = np.array([self.end[edge.target] for edge in self.edges], dtype=np.int64)
         self.capacity = np.array([_capacity(edge) for edge in self.edges])
         self.cost = np.array([float(edge.cost) for edge in self.edges])
         self.number: Mapping[str, int] = {edge.name: n for n, edge in enumerate(self.edges)}
+        self.out: list[list[int]] = [[] for _ in range(self.size)]
+        """Edges from each node, in the order of their names."""
+        for number in sorted(range(len(self.edges)), key=lambda n: self.edges[n].name):
+            self.out[int(self.tail[number])].append(number)
 
     def distances(self, weight: Loads) -> NDArray[np.float64]:
         """Least weight from every node to every other, inf where there is no way.
 
         O(V (E + V log V)), in C (scipy.sparse.csgraph). Of parallel edges the lightest counts.
         """
-        size = len(self.nodes)
+        size = self.size
         order = np.lexsort((weight, self.head, self.tail))
         pair = self.tail[order] * size + self.head[order]
         lightest = order[np.unique(pair, return_index=True)[1]]
@@ -76,10 +94,10 @@ class Arcs:
                 pair = demand.source, demand.target
                 sums[pair] = sums.get(pair, 0.0) + demand.mbps
         joined = [Demand(*pair, mbps) for pair, mbps in sorted(sums.items())]
-        reach = np.isfinite(self.distances(np.ones(len(self.edges)))) if self.nodes else None
+        reach = np.isfinite(self.distances(np.ones(len(self.edges)))) if self.size else None
 
         def has_way(demand: Demand) -> bool:
-            one, other = self.index.get(demand.source), self.index.get(demand.target)
+            one, other = self.start.get(demand.source), self.end.get(demand.target)
             return (
                 reach is not None
                 and one is not None
@@ -89,6 +107,21 @@ class Arcs:
 
         return [d for d in joined if has_way(d)], [d for d in joined if not has_way(d)]
 
+    def shortest(self, weight: Loads, rest: Loads, start: int) -> tuple[int, ...]:
+        """The edges of a path of the least weight, the first by name at every node.
+
+        Args:
+            weight: of every edge, above 0.
+            rest: the least weight from every node to the target, finite at the start.
+            start: the node to go from.
+        """
+        path: list[int] = []
+        while rest[start] > 0:
+            edge = min(self.out[start], key=lambda n: weight[n] + rest[self.head[n]])
+            path.append(edge)
+            start = int(self.head[edge])
+        return tuple(path)
+
     def utilisation(self, loads: Loads) -> float:
         """The highest share of its capacity that any edge carries; 0 when there is no edge."""
         return float((loads / self.capacity).max()) if len(self.edges) else 0.0
@@ -96,7 +129,7 @@ class Arcs:
 
 def _capacity(edge: Edge) -> float:
     residual = edge.residual
-    return ASSUMED_CAPACITY if residual is None or residual <= 0 else residual
+    return ASSUMED_CAPACITY if residual is None else residual
 
 
 def shortest_path_loads(arcs: Arcs, demands: Sequence[Demand], *, spread: bool) -> Loads:
@@ -110,12 +143,8 @@ def shortest_path_loads(arcs: Arcs, demands: Sequence[Demand], *, spread: bool) 
     """
     loads = np.zeros(len(arcs.edges))
     distance = arcs.distances(arcs.cost)
-    named = sorted(range(len(arcs.edges)), key=lambda n: arcs.edges[n].name)
-    out: list[list[int]] = [[] for _ in arcs.nodes]
-    for number in named:
-        out[int(arcs.tail[number])].append(number)
     for target, sent in _by_target(arcs, demands).items():
-        waiting = np.zeros(len(arcs.nodes))
+        waiting = np.zeros(arcs.size)
         for source, mbps in sent:
             waiting[source] += mbps
         rest = distance[:, target]
@@ -124,7 +153,7 @@ def shortest_path_loads(arcs: Arcs, demands: Sequence[Demand], *, spread: bool) 
                 continue
             hops = [
                 n
-                for n in out[node]
+                for n in arcs.out[node]
                 if abs(arcs.cost[n] + rest[arcs.head[n]] - rest[node]) < 1e-9 * (1 + rest[node])
             ]
             hops = hops if spread else hops[:1]
@@ -137,8 +166,8 @@ def shortest_path_loads(arcs: Arcs, demands: Sequence[Demand], *, spread: bool) 
 def _by_target(arcs: Arcs, demands: Sequence[Demand]) -> dict[int, list[tuple[int, float]]]:
     found: dict[int, list[tuple[int, float]]] = {}
     for demand in demands:
-        sent = found.setdefault(arcs.index[demand.target], [])
-        sent.append((arcs.index[demand.source], demand.mbps))
+        sent = found.setdefault(arcs.end[demand.target], [])
+        sent.append((arcs.start[demand.source], demand.mbps))
     return found
 
 
@@ -153,13 +182,13 @@ def gravity(arcs: Arcs, among: Collection[str] = (), peak: float = 1.0) -> tuple
         among: the nodes that send and receive; all when empty.
         peak: utilisation of the fullest edge.
     """
-    wanted = set(among or arcs.nodes)
-    mass = np.zeros(len(arcs.nodes))
+    wanted = set(among or arcs.vertices)
+    mass = np.zeros(len(arcs.vertices))
     np.add.at(mass, arcs.tail, arcs.capacity)
     raw = [
         Demand(one, other, float(mass[n] * mass[m] / (mass.sum() or 1.0)))
-        for n, one in enumerate(arcs.nodes)
-        for m, other in enumerate(arcs.nodes)
+        for n, one in enumerate(arcs.vertices)
+        for m, other in enumerate(arcs.vertices)
         if n != m and one in wanted and other in wanted
     ]
     routable, _ = arcs.routable(raw)

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from vneter_sdn.graph.atlas.atlas import Atlas, Demand
-from vneter_sdn.graph.atlas.reading import atlas_from, read_atlas, read_demands
+from vneter_sdn.graph.atlas.demands import read_demands
+from vneter_sdn.graph.atlas.reading import atlas_from, read_atlas
 from vneter_sdn.graph.atlas.writing import atlas_of, atlas_text
 
 __all__ = [

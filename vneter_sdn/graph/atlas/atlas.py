@@ -41,8 +41,15 @@ class Atlas:
     """Prefixes of underlay segments, by the name of a switch."""
     mtu: int = DEFAULT_MTU
     """Largest IP packet on links that name none, in bytes."""
+    foreign: bool = field(default=False, compare=False)
+    """Whether the file is not in our own form, so that its nodes were named by us."""
     warnings: tuple[str, ...] = ()
     """What was left out or is odd; sentences for people."""
+
+    @property
+    def aside(self) -> frozenset[str]:
+        """Ends that carry nobody else's traffic: hosts, unless the file has no switches at all."""
+        return frozenset(self.end_hosts if self.switches else ())
 
     def label(self, name: str) -> str:
         """What people call a node."""
@@ -50,7 +57,12 @@ class Atlas:
         return node.label if node and node.label else name
 
     def known_as(self, name: str) -> str:
-        """What a node is called in answers: its label, where no other node has it."""
+        """What a node is called in answers: as its file calls it.
+
+        In our own form that is the name, in any other the label, where no other node has it.
+        """
+        if not self.foreign:
+            return name
         label = self.label(name)
         everyone = (*self.end_hosts, *self.switches)
         alike = [node for node in everyone if label in (node, self.label(node))]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import msgspec
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.graph.atlas import gml, sndlib, tables
-from vneter_sdn.graph.atlas.atlas import Atlas, Demand
+from vneter_sdn.graph.atlas.atlas import Atlas
 from vneter_sdn.graph.atlas.build import build, refused
 from vneter_sdn.graph.atlas.exchange import topology_of
-from vneter_sdn.graph.atlas.form import Sheet, whole_demand
+from vneter_sdn.graph.atlas.form import Sheet
 from vneter_sdn.graph.atlas.writing import atlas_of
 from vneter_sdn.model import jsontext
 from vneter_sdn.model.documents import Document, read_bytes
@@ -28,7 +29,7 @@ def read_atlas(path: Path) -> Atlas:
     Raises:
         IntentError: it cannot be read, or is not in its form; each fault with its place.
     """
-    return atlas_from(_content(path), str(path))
+    return atlas_from(content(path), str(path))
 
 
 def atlas_from(data: bytes, source: str) -> Atlas:
@@ -49,52 +50,21 @@ def atlas_from(data: bytes, source: str) -> Atlas:
         raise IntentError(Problem(source, "", "TooLarge", message))
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start == b"<":
-        return build(*sndlib.read(data, source))
+        return _foreign(*sndlib.read(data, source))
     if source.endswith(".gml") or (start not in {b"{", b"["} and _GML.search(data)):
-        return build(*gml.read(data, source))
+        return _foreign(*gml.read(data, source))
     if start == b"{" and not source.endswith((".yaml", ".yml")):
         return _from_json(jsontext.parse(data, source), source)
-    document = _one(read_bytes(data, source), source)
+    document = the_one(read_bytes(data, source), source)
     return build(_sheet(document), document)
 
 
-def read_demands(path: Path, atlas: Atlas) -> tuple[Demand, ...]:
-    """Demands of a file for the nodes of an atlas, which may be named in any way `find` knows.
-
-    The file is a list of triples or mappings, or a mapping with ``demands``; a topology file will
-    do. YAML or JSON.
+def content(path: Path) -> bytes:
+    """The octets of a file, one more than `jsontext.MAX_BYTES` at most.
 
     Raises:
-        IntentError: it cannot be read, is not in that form, or a node is ambiguous.
-        NotFound: a node is not in the atlas.
+        IntentError: it cannot be read.
     """
-    source = str(path)
-    document = _one(read_bytes(_content(path), source), source)
-    listed = document.value
-    if isinstance(listed, dict):
-        listed = listed.get("demands", listed)
-    try:
-        rows = msgspec.convert(listed, tuple[tuple[str | int, str | int, float] | Demand, ...])
-    except msgspec.ValidationError as error:
-        message = f"no list of [from, to, mbps]: {error}"
-        raise refused(document, [("", "InvalidValue", message)]) from None
-    told = [
-        whole_demand(row if isinstance(row, Demand) else (str(row[0]), str(row[1]), row[2]))
-        for row in rows
-    ]
-    faults = [
-        (f"demands[{index}]", "InvalidValue", f"{one.mbps:g} Mbit/s is not 0 to 1e12")
-        for index, one in enumerate(told)
-        if not 0 <= one.mbps <= 1e12
-    ]
-    if faults:
-        raise refused(document, faults)
-    called = dict.fromkeys(end for one in told for end in (one.source, one.target))
-    found = {text: atlas.find(text) for text in called}
-    return tuple(Demand(found[one.source], found[one.target], one.mbps) for one in told)
-
-
-def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(jsontext.MAX_BYTES + 1)
@@ -103,7 +73,12 @@ def _content(path: Path) -> bytes:
         raise IntentError(Problem(str(path), "", "Unreadable", message)) from None
 
 
-def _one(documents: list[Document], source: str) -> Document:
+def the_one(documents: list[Document], source: str) -> Document:
+    """The only document of a file; an empty one where it holds none.
+
+    Raises:
+        IntentError: it holds several.
+    """
     if len(documents) > 1:
         message = f"holds {len(documents)} documents: one file is one topology"
         raise IntentError(Problem(source, "", "InvalidValue", message))
@@ -115,8 +90,12 @@ def _from_json(value: Any, source: str) -> Atlas:
     if "vertices" in value and "edges" in value:
         return atlas_of(topology_of(value, source))
     if isinstance(value.get("nodes"), list):
-        return build(*tables.read(document))
+        return _foreign(*tables.read(document))
     return build(_sheet(document), document)
+
+
+def _foreign(sheet: Sheet, document: Document, warnings: list[str]) -> Atlas:
+    return replace(build(sheet, document, warnings), foreign=True)
 
 
 def _sheet(document: Document) -> Sheet:
