@@ -197,7 +197,8 @@ def seen(view: View, fields: frozenset[str]) -> Mapping[str, Observation]:
 def graph(view: View, fields: frozenset[str]) -> Graph:
     """The graph as those see it who go by some of `MEASURED` quantities."""
     there = observed(view.ask(declared, None), view.ask(seen, fields))
-    return Graph(together(there, view.ask(dark, None)))
+    impossible = view.ask(dark, None)
+    return Graph(together(there, impossible))
 
 
 _AIMS = tuple(Objective.__struct_fields__)
