@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Look for wires between bridges by LLDP, and measure links with the same probes."""
     probe_interval: float = 1.0
     """Seconds between two probes of a port; three lost ones in a row take a wire down."""
-    bfd_interval_ms: int = 30
-    """Milliseconds between BFD packets on tunnels, each way; three missed take one down."""
+    bfd_interval_ms: int = 20
+    """Milliseconds between BFD packets on links, each way; three missed take one down."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ import pytest
 from vneter_sdn.fleet.controller import answers, await_ready, register
 from vneter_sdn.fleet.layout import Layout, digest_of
 from vneter_sdn.fleet.lifecycle import bring_up, tear_down
+from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import Wish, attach
 from vneter_sdn.northbound.client import Client
@@ -111,6 +113,18 @@ class Controller:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
+    @contextlib.contextmanager
+    def frozen(self):
+        """SIGSTOP, all of it, for as long as the context lasts."""
+        pids = [self.process.pid, *self.pids()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
@@ -148,7 +162,9 @@ class Fleet:
         self.hosts = []
 
     def up(self, hosts):
-        self.hosts = bring_up(self.layout, star(hosts))
+        """``hosts``: how many, on one switch; or a topology."""
+        topology = star(hosts) if isinstance(hosts, int) else hosts
+        self.hosts = bring_up(self.layout, topology)
         register(self.controller.client, self.hosts)
         self.controller.await_synced(record.name for record in self.hosts)
 
@@ -159,6 +175,31 @@ class Fleet:
         with ThreadPoolExecutor(8) as pool:
             for record in pool.map(one, wishes):
                 self.records[record.identity] = record
+
+    def tenant(self, name, places, prefix="10.0.0.0/24"):
+        """A tenant with a network and a workload on each of some hosts: ``{"a": "h1"}``."""
+        network = manifest("Network", "net", name, prefixes=[prefix])
+        self.controller.client.apply([manifest("Tenant", name), network])
+        self.attach(*((name, workload, "net", host) for workload, host in places.items()))
+
+    def stream(self, source, target, rate=1000):
+        """Numbered datagrams between two workloads, and echoed."""
+        return Stream(self.records[source], self.records[target], rate=rate, protocol="udp")
+
+    def links(self):
+        """Every link: its state by name."""
+        found = self.controller.client.list("Link")
+        return {item["metadata"]["name"]: item["status"].get("state") for item in found}
+
+    def sent(self, host):
+        """Packets sent out of each port of a host's bridge, by interface."""
+        told = self.ofctl(host, "dump-ports", "--names")
+        return {
+            name: int(count)
+            for name, count in re.findall(
+                r"port +\"?([-\w.]+)\"?: rx.*?tx pkts=(\d+)", told, re.DOTALL
+            )
+        }
 
     def directory(self, host):
         return self.layout.host_dir(host)
@@ -303,9 +344,8 @@ def _stop(controller):
         sys.stdout.write(controller.log.read_text(errors="replace")[-6000:])
 
 
-@pytest.fixture(scope="module")
-def fleet():
-    """A controller and an empty fleet; ``fleet.up(n)`` makes hosts."""
+@contextlib.contextmanager
+def _fleet():
     if os.geteuid():
         pytest.skip("a fleet needs root; scripts/test runs as root")
     with tempfile.TemporaryDirectory(prefix="vs") as scratch:
@@ -318,3 +358,17 @@ def fleet():
         finally:
             _stop(controller)
             tear_down(layout)
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """A controller and an empty fleet; ``fleet.up(n)`` makes hosts."""
+    with _fleet() as made:
+        yield made
+
+
+@pytest.fixture
+def own_fleet():
+    """The same, for one test alone."""
+    with _fleet() as made:
+        yield made

@@ -32,8 +32,8 @@ from vneter_sdn.southbound.ovsdb.watched import (
 )
 
 PROTOCOLS = frozenset({"OpenFlow14", "OpenFlow15"})
-BFD_INTERVAL = 30
-"""Milliseconds between BFD packets, each way; three missed take a tunnel down."""
+BFD_INTERVAL = 20
+"""Milliseconds between BFD packets, each way; three missed take a link down."""
 BFD_TYPES = frozenset({"", "system", "netdev", "dpdk", "afxdp", "tap"})
 """Interface types that BFD says something of; a patch port is down when its peer is gone."""
 _OWNED = {OWNER_KEY: OURS}
@@ -99,7 +99,7 @@ def plan(
         desired: of the whole host.
         observed: the host's database, with the columns of `watched.WATCHED`.
         keep_tunnels: those of ours that are not desired stay; the intent may lack them by mistake.
-        bfd_interval: milliseconds between BFD packets on tunnels, each way.
+        bfd_interval: milliseconds between BFD packets on links, each way.
 
     Raises:
         SouthboundError: the database was never initialised (``ovs-vsctl init``).
