@@ -34,6 +34,10 @@ GONE = 60.0
 """Seconds after which an endpoint whose port is gone is deleted."""
 MOVES, MOVE_REFILL = 5.0, 10.0
 """Changes that one MAC may make at once, and seconds until it may make another."""
+ANSWERS = 5.0
+"""Seconds within which a second answer for one address, by another interface, says nothing."""
+REMEMBERED = 1 << 16
+"""Addresses, and MACs, that are remembered."""
 _LONGEST = 63
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
 
@@ -95,6 +99,8 @@ class Learning:
         self._gone: dict[End, float] = {}
         self._claims: dict[End, Claim] = {}
         self._allowances: dict[int, _Allowance] = {}
+        self._answered: dict[IPv4Address, tuple[End, float]] = {}
+        """By address: where a claim was taken last, and when."""
 
     # -- what there is --------------------------------------------------------------------------
 
@@ -195,6 +201,10 @@ class Learning:
             self._doubted.discard(claim.end)
         if outcome == "taken":
             self._claims[claim.end] = claim
+            self._answered.pop(claim.address, None)
+            self._answered[claim.address] = (claim.end, now)
+            if len(self._answered) > REMEMBERED:
+                del self._answered[next(iter(self._answered))]
         return outcome == "taken"
 
     def _judge(self, claim: Claim, snapshot: Snapshot, now: float) -> str:
@@ -214,7 +224,9 @@ class Learning:
         rivals = {self._by_mac.get(mac), self._by_address.get(address)} - {None}
         if holder is not None:
             rivals.add(claim.end)
-        if claim.weak and any(end in self._heard for end in rivals):
+        first, since = self._answered.get(claim.address, (claim.end, now))
+        late = first != claim.end and now - since < ANSWERS
+        if claim.weak and (late or any(end in self._heard for end in rivals)):
             return "weak"
         if rivals and not self._may_move(claim.mac, now):
             return "damped"
@@ -224,7 +236,7 @@ class Learning:
         held = self._allowances.setdefault(mac, _Allowance(MOVES, now))
         held.tokens = min(MOVES, held.tokens + (now - held.since) / MOVE_REFILL)
         held.since = now
-        if len(self._allowances) > 1 << 16:
+        if len(self._allowances) > REMEMBERED:
             self._allowances.pop(next(iter(self._allowances)))
         if held.tokens < 1:
             return False
