@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vneter_sdn.compile.bridges import digest
 from vneter_sdn.compile.facts import everything
 from vneter_sdn.compile.network import Compiler, Observed, compile_snapshot
+from vneter_sdn.compile.standing import shard_of
 from vneter_sdn.errors import IntentError, NotFound
 from vneter_sdn.graph.colours import assign
 from vneter_sdn.graph.route import parse, text
@@ -70,6 +71,10 @@ def seen(up, latency):
     return Observation(up=up, latency=latency)
 
 
+def standing(target, deviations, observations):
+    return ("standing", shard_of(target), deviations, observations)
+
+
 def delete(kind, tenant, name):
     return ("edit", Edit("delete", Key(kind, tenant, name)))
 
@@ -84,6 +89,9 @@ ABOUT = (
     {"ports": ["tcp/80-90"], "priority": 7},
     {"sourceLabels": {"role": "client"}, "targetLabels": {"role": "server"}},
     {"objective": "latency"},
+)
+SEEN = st.dictionaries(
+    one(EDGES), st.none() | st.builds(seen, st.booleans(), one((None, 1.0, 9.0)))
 )
 steps = st.one_of(
     st.builds(host, one(HOSTS), st.integers(0, 1), one(("geneve", "vxlan"))),
@@ -105,12 +113,8 @@ steps = st.one_of(
     st.tuples(st.just("colour")),
     st.tuples(st.just("colour")),
     st.tuples(st.just("sweep")),
-    st.tuples(
-        st.just("links"),
-        st.dictionaries(
-            one(EDGES), st.none() | st.builds(seen, st.booleans(), one((None, 1.0, 9.0)))
-        ),
-    ),
+    st.tuples(st.just("links"), SEEN),
+    st.builds(standing, one(HOSTS), st.dictionaries(one(EDGES), st.booleans()), st.just({}) | SEEN),
     st.tuples(
         st.just("ports"),
         one(HOSTS),
@@ -151,7 +155,7 @@ class Play:
         self.snapshot = self.store.snapshot()
         self.compiler.take(self.snapshot, everything(self.snapshot))
         self.sequence = 0
-        self.ofports, self.ports, self.links = {}, {}, {}
+        self.ofports, self.ports, self.links, self.standing = {}, {}, {}, {}
 
     def step(self, step):
         self.now += 10
@@ -187,6 +191,10 @@ class Play:
             case ("links", observations):
                 self.links |= observations
                 return self.compiler.observe_links(observations)
+            case ("standing", shard, deviations, observations):
+                self.links |= observations
+                self.standing[shard] = deviations
+                return self.compiler.observe_links(observations, {shard: deviations})
             case ("colour",):
                 self._colour()
             case ("sweep",):
@@ -207,7 +215,7 @@ class Play:
         self.store.colour(given | again, [text(route) for route in held if route not in wanted])
 
     def check(self):
-        seen = Observed(ports=self.ports, links=self.links)
+        seen = Observed(ports=self.ports, links=self.links, standing=self.standing)
         fresh = compile_snapshot(self.snapshot, self.ofports, "ssl:192.0.2.99:6653", seen)
         assert self.compiler.wanted_paths() == fresh.wanted_paths()
         assert self.compiler.hosts() == fresh.hosts()

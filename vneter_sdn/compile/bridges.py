@@ -8,7 +8,7 @@ whatever order they came in, and the clash is reported with both names.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple, cast
@@ -87,11 +87,12 @@ def digest(state: BridgeState) -> str:
 
 
 class _Bridge:
-    """One bridge: who holds what."""
+    """One bridge: who holds what. Units of the names in ``over`` go before others."""
 
-    __slots__ = ("before", "contested", "flows", "others", "owner", "state", "total")
+    __slots__ = ("before", "contested", "flows", "others", "over", "owner", "state", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, over: Collection[str]) -> None:
+        self.over = over
         self.flows: dict[Hashable, Item] = {}
         self.others: dict[Hashable, Item] = {}
         self.owner: dict[Hashable, Unit] = {}
@@ -149,12 +150,16 @@ class _Bridge:
 
     def _settle(self, place: Hashable) -> None:
         claims = self.contested[place]
-        unit = min(claims)
+        unit = min(claims, key=self.turn)
         self.total += weight(claims[unit]) - weight(self._table(place)[place])
         self.owner[place] = unit
         self._write(place, claims[unit])
         if len(claims) == 1:
             del self.contested[place]
+
+    def turn(self, unit: Unit) -> tuple[bool, Unit]:
+        """What units that claim one place are ordered by."""
+        return unit.name not in self.over, unit
 
     def _write(self, place: Hashable, item: Item | None) -> None:
         table = self._table(place)
@@ -216,10 +221,16 @@ Changed = Mapping[Unit, tuple[tuple[Part, ...], tuple[Part, ...]]]
 
 
 class Bridges:
-    """All bridges. O(items that change, times bridges that hold them) per update."""
+    """All bridges. O(items that change, times bridges that hold them) per update.
 
-    def __init__(self, breathe: Breathe = on_and_on) -> None:
+    Args:
+        breathe: called between steps.
+        over: names of units whose claims replace those of others, which is no clash.
+    """
+
+    def __init__(self, breathe: Breathe = on_and_on, over: Collection[str] = ()) -> None:
         self._breathe = breathe
+        self._over = over
         self._bridges: dict[str, _Bridge] = {}
 
     def apply(self, changed: Changed) -> dict[str, BridgeDelta]:
@@ -245,7 +256,7 @@ class Bridges:
     def _change(
         self, host: str, removed: Sequence[_Claims], added: Sequence[_Claims]
     ) -> BridgeDelta | None:
-        bridge = self._bridges.setdefault(host, _Bridge())
+        bridge = self._bridges.setdefault(host, _Bridge(self._over))
         for unit, claims in paced(removed, self._breathe):
             bridge.yield_up(unit, claims)
         for unit, claims in paced(added, self._breathe):
@@ -276,6 +287,7 @@ class Bridges:
             Clash(host, place, tuple(sorted(claims)))
             for host, bridge in sorted(self._bridges.items())
             for place, claims in bridge.contested.items()
+            if sum(unit.name not in self._over for unit in claims) > 1
         )
 
     def owner(self, host: str, key: FlowKey) -> Unit | None:

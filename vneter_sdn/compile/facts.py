@@ -10,6 +10,7 @@
 | ``Ports`` | host | ofport that the switch gave each interface, by name |
 | ``TunnelPorts`` | host | the same of tunnel ports alone |
 | ``Observation`` | name of the edge | what was seen of it |
+| ``Standing`` | shard of targets | (edge, up) pairs that repairs go by, see `standing` |
 | ``Guessing`` | "" | True offline: ports nobody has seen are numbered by their names |
 | ``Queued`` | `Key` of the reservation | revision that last changed it |
 | ``Promised`` | `Key` of the reservation | the `Promise` in its last report |
@@ -34,6 +35,7 @@ from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
 LABELS, PORTS, OBSERVATION, GUESSING = "Labels", "Ports", "Observation", "Guessing"
 QUEUED, PROMISED, CLOCK = "Queued", "Promised", "Clock"
+STANDING = "Standing"
 BLOCK_POOL = "block/"
 
 

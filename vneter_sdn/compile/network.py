@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from vneter_sdn.compile import order
@@ -33,7 +34,8 @@ from vneter_sdn.compile.outcomes import Pair, Usage, host_usage, link_usage, out
 from vneter_sdn.compile.policies import Choice, chosen, wanted
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
-from vneter_sdn.compile.ways import tree_distances, ways
+from vneter_sdn.compile.standing import standing_facts
+from vneter_sdn.compile.ways import Distances, steady_ways, turns
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.graph.colours import assign
 from vneter_sdn.graph.reservations import Booking
@@ -50,6 +52,9 @@ from vneter_sdn.pipeline.tables import table_names
 
 ADVERTISED = "Advertised"
 """Relation of one fact: the OpenFlow target of remote hosts."""
+Standing = Mapping[int, Mapping[str, bool]]
+"""By shard of targets and name of the edge: whether it counts as up."""
+NOTHING_STANDS: Standing = MappingProxyType({})
 
 
 @query
@@ -115,10 +120,14 @@ def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, An
         for kind, unit in feature.units().items():
             outputs[kind] = (*outputs.get(kind, ()), unit)
             names[unit] = unit.name
+        for kind, unit in feature.overlays().items():
+            outputs[kind] = (*outputs.get(kind, ()), unit)
+            names[unit] = unit.name
     return outputs, names
 
 
 _OUTPUTS, _NAMES = _units()
+_OVER = frozenset(unit.name for f in FEATURES for unit in f.overlays().values())
 _TOLD = frozenset({admission, host_usage, link_usage, outcome})
 """Outputs that are reported, not put on bridges."""
 
@@ -135,7 +144,7 @@ class Compiler:
     def __init__(self, advertised: str = "", breathe: Breathe = on_and_on) -> None:
         self._database = Database(INDEXES, _OUTPUTS, breathe)
         self._database.update({Fact(ADVERTISED, ""): advertised})
-        self._bridges = Bridges(breathe)
+        self._bridges = Bridges(breathe, _OVER)
         self._touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
         self._told: frozenset[Key] = frozenset()
@@ -163,10 +172,14 @@ class Compiler:
         return _keys(self.update(port_facts(host, ofports)))
 
     def observe_links(
-        self, observations: Mapping[str, Observation | None]
+        self, observations: Mapping[str, Observation | None], standing: Standing = NOTHING_STANDS
     ) -> dict[str, frozenset[FlowKey]]:
-        """Take in what was seen of links, by name of the edge; None forgets one."""
-        return _keys(self.update(link_facts(observations)))
+        """Take in what was seen of links, by name of the edge; None forgets one.
+
+        Repair trees of the targets of a shard take edges that are ``standing`` for it to be up, or
+        not up, as that says, until another call says otherwise of that shard: see `standing`.
+        """
+        return _keys(self.update({**link_facts(observations), **standing_facts(standing)}))
 
     def update(self, changes: Mapping[Any, Any]) -> dict[str, BridgeDelta]:
         """Take in facts (None deletes); returns what changed, by host."""
@@ -258,7 +271,8 @@ class Compiler:
         target = self._fleet.hosts.get(bridge, "")
         found = self._distances.get((target, colour))
         if found is None:
-            found = tree_distances(self._database.value(ways, target) or {}, target, colour)
+            turned, steady = (self._database.value(q, target) for q in (turns, steady_ways))
+            found = Distances([turned or {}, steady or {}], target, colour)
             self._distances[target, colour] = found
         return found
 
@@ -327,6 +341,8 @@ class Observed(NamedTuple):
     ports: Mapping[str, Mapping[str, int]] = {}
     """OpenFlow port of each interface."""
     links: Mapping[str, Observation | None] = {}
+    standing: Standing = NOTHING_STANDS
+    """What repairs take to be otherwise, see `Compiler.observe_links`."""
 
 
 def compile_snapshot(
@@ -350,7 +366,7 @@ def compile_snapshot(
         found |= tunnel_facts(host, ports)
     for host, ports in seen.ports.items():
         found |= port_facts(host, ports)
-    compiler.update(found | link_facts(seen.links))
+    compiler.update({**found, **link_facts(seen.links), **standing_facts(seen.standing)})
     return compiler
 
 

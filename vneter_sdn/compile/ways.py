@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from vneter_sdn.compile.links import COSTS_ALONE, graph
 from vneter_sdn.compile.policies import allowing, guards, held, the_edge, vertices
 from vneter_sdn.compile.query import View, query
+from vneter_sdn.compile.standing import redundant, shard_of, steady, steady_hops, trees
 from vneter_sdn.graph.redundant import Redundant, anything
 from vneter_sdn.graph.route import ends
 from vneter_sdn.graph.topology import Edge
@@ -29,26 +30,7 @@ class Way(NamedTuple):
 
 Tree = Mapping[str, Way]
 """By host."""
-
-
-@query
-def trees(view: View, _: None) -> Trees:
-    """The forwarding trees of the graph, brought up to date from those before."""
-    now = view.ask(graph, COSTS_ALONE)
-    before: Trees | None = view.before
-    return Trees(now) if before is None else before.updated(now).trees
-
-
-@query
-def next_hops(view: View, target: str) -> Mapping[str, Edge]:
-    """The tree of least cost towards a target."""
-    return view.ask(trees, None).next_hops(target)
-
-
-@query
-def redundant(view: View, target: str) -> Redundant:
-    """The two trees that repairs use."""
-    return view.ask(trees, None).redundant(target)
+NO_TREES: Mapping[int, Tree] = MappingProxyType({})
 
 
 @query
@@ -63,22 +45,91 @@ def coloured(view: View, target: str) -> Mapping[int, Mapping[str, str]]:
 
 
 @query
-def ways(view: View, target: str) -> Mapping[int, Tree]:
-    """By colour: the default tree, those of paths, and of RED and BLUE what repairs need."""
+def stays(view: View, name: str) -> bool:
+    """Whether an edge is there and not taken out, up or not."""
+    edge = view.ask(the_edge, name)
+    return edge is not None and not edge.disabled
+
+
+@query
+def default_ways(view: View, target: str) -> Tree:
+    """The tree of least cost towards a target in the graph that stands, and its repairs."""
     both = view.ask(redundant, target)
-    found: dict[int, dict[str, Way]] = {
-        DEFAULT: {
-            host: _way(edge.name, both.repair(host, edge, anything))
-            for host, edge in view.ask(next_hops, target).items()
-        }
+    return {
+        host: _way(edge.name, both.repair(host, edge, anything))
+        for host, edge in view.ask(steady_hops, target).items()
     }
+
+
+@query
+def steady_ways(view: View, target: str) -> Mapping[int, Tree]:
+    """By colour: the default tree, those of paths, and of RED and BLUE what repairs need.
+
+    Of the graph that stands. Whoever takes another edge now is in `turns`.
+    """
+    both = view.ask(redundant, target)
+    found: dict[int, Tree] = {DEFAULT: view.ask(default_ways, target)}
     for colour, tree in view.ask(coloured, target).items():
         found[colour] = dict(_path_tree(view, target, colour, tree))
-    reds = _moved(found.values(), RED)
-    red = {host: _red(both, host) for host in _along(both.red, reds)}
-    blues = _moved([*found.values(), red], BLUE)
-    blue = {host: Way(both.blue[host].name) for host in _along(both.blue, blues)}
-    return {**found, **({RED: red} if red else {}), **({BLUE: blue} if blue else {})}
+    return found | _repairs(both, found.values())
+
+
+def _repairs(
+    both: Redundant, trees_: Collection[Tree], known: Mapping[int, Tree] = NO_TREES
+) -> dict[int, Tree]:
+    """What RED and BLUE hold where some trees lead onto them, but for what is known already."""
+    reds = _along(both.red, _moved(trees_, RED), known.get(RED, {}))
+    red = {host: _red(both, host) for host in reds}
+    blues = _along(both.blue, _moved([*trees_, red], BLUE), known.get(BLUE, {}))
+    blue = {host: Way(both.blue[host].name) for host in blues}
+    return {**({RED: red} if red else {}), **({BLUE: blue} if blue else {})}
+
+
+@query
+def turned(view: View, shard: int) -> Mapping[str, Tree]:
+    """By target of a shard: what hosts do that take another edge now than in the graph that stands.
+
+    Their repairs are chosen from those that are not known to fail. Hosts that have no way now keep
+    what they had.
+    """
+    now, stood = view.ask(trees, None), view.ask(steady, shard)
+    return {
+        target: dict(_turns(now, stood, target, hosts))
+        for target, hosts in now.beside(stood).items()
+        if shard_of(target) == shard
+    }
+
+
+def _turns(
+    now: Trees, stood: Trees, target: str, hosts: Iterable[str]
+) -> Iterator[tuple[str, Way]]:
+    both = stood.redundant(target)
+    for host in sorted(hosts):
+        edge = now.next_hop(host, target)
+        if edge is not None:
+            yield host, _way(edge.name, both.lasting(host, edge, now.graph.works))
+
+
+@query
+def turns(view: View, target: str) -> Mapping[int, Tree]:
+    """What is to be done otherwise than `steady_ways` says, and what that needs of RED and BLUE."""
+    tree = view.ask(turned, shard_of(target)).get(target)
+    if not tree:
+        return NO_TREES
+    both, known = view.ask(redundant, target), view.ask(steady_ways, target)
+    return {DEFAULT: tree, **_repairs(both, [tree], known)}
+
+
+@query
+def ways(view: View, target: str) -> Mapping[int, Tree]:
+    """By colour: what every host does now, `steady_ways` with `turns`."""
+    return merged(view.ask(steady_ways, target), view.ask(turns, target))
+
+
+def merged(steady_: Mapping[int, Tree], turns_: Mapping[int, Tree]) -> Mapping[int, Tree]:
+    """`ways`."""
+    both = {**steady_, **turns_}
+    return {colour: {**steady_.get(colour, {}), **both[colour]} for colour in both}
 
 
 def _way(edge: str, repair: tuple[int, Edge] | None) -> Way:
@@ -92,14 +143,12 @@ def _path_tree(
     both, kept = view.ask(redundant, target), view.ask(guards, target).get(colour, ())
     allowed = allowing(kept, view.ask(vertices, None), target) if kept else anything
     for host, name in tree.items():
-        edge = view.ask(the_edge, name)
-        if edge is None or edge.disabled:
-            gone = edge or Edge(name=name, reverse="", source=host, target=ends(name)[1])
-            repair = both.repair(host, gone, allowed)
-            if repair is not None:
-                yield host, _way("", repair)
-        else:
-            yield host, _way(name, both.repair(host, edge, allowed))
+        edge = Edge(name=name, reverse="", source=host, target=ends(name)[1])
+        repair = both.repair(host, edge, allowed)
+        if view.ask(stays, name):
+            yield host, _way(name, repair)
+        elif repair is not None:
+            yield host, _way("", repair)
 
 
 def _red(both: Redundant, host: str) -> Way:
@@ -117,27 +166,51 @@ def _moved(trees_: Iterable[Mapping[str, Way]], colour: int) -> set[str]:
     }
 
 
-def _along(tree: Mapping[str, Edge], starts: Iterable[str]) -> list[str]:
-    """Hosts that packets moved to a tree at some hosts pass, those hosts only if others' do."""
+def _along(tree: Mapping[str, Edge], starts: Iterable[str], known: Collection[str]) -> list[str]:
+    """Hosts that packets moved to a tree at some hosts pass, those hosts only if others' do.
+
+    Known ones are left out, and so are all beyond them, which are known too.
+    """
     passed: dict[str, None] = {}
     for start in sorted(starts):
         edge = tree.get(start)
         while edge is not None and edge.target in tree and edge.target not in passed:
+            if edge.target in known:
+                break
             passed[edge.target] = None
             edge = tree.get(edge.target)
     return list(passed)
 
 
-def tree_distances(towards: Mapping[int, Tree], target: str, colour: int) -> Mapping[str, int]:
-    """How many edges each host of a colour is from the target, by the next edges alone."""
-    tree = towards.get(colour, {})
-    found = {target: 0}
-    for start in tree:
-        trail, host = [], start
-        while host not in found and host in tree and host not in trail:
-            trail.append(host)
-            host = ends(tree[host].edge or tree[host].repair)[1]
-        beyond = found.get(host, 0)
+class Distances(Mapping[str, int]):
+    """How many edges each host of a colour is from the target, by the next edges alone.
+
+    Worked out as it is asked for. Of a host that is not in the tree nothing is known.
+    """
+
+    def __init__(self, towards: Sequence[Mapping[int, Tree]], target: str, colour: int) -> None:
+        """Of some trees by colour; what the first say of a host counts."""
+        self._trees = [found[colour] for found in towards if colour in found]
+        self._found = {target: 0}
+
+    def _way(self, host: str) -> Way | None:
+        return next((tree[host] for tree in self._trees if host in tree), None)
+
+    def __getitem__(self, host: str) -> int:
+        trail: dict[str, None] = {}
+        while host not in self._found and host not in trail:
+            way = self._way(host)
+            if way is None:
+                break
+            trail[host] = None
+            host = ends(way.edge or way.repair)[1]
+        beyond = self._found.get(host, 0)
         for step, passed in enumerate(reversed(trail), 1):
-            found[passed] = beyond + step
-    return found
+            self._found[passed] = beyond + step
+        return self._found[next(iter(trail), host)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(host for tree in self._trees for host in tree))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -52,6 +52,15 @@ class Graph:
         """The edge of a name, usable or not."""
         return self._edges.get(name)
 
+    def works(self, edge: Edge) -> bool:
+        """Whether the edge of that name is usable here."""
+        here = self._edges.get(edge.name)
+        return here is not None and here.usable
+
+    def like(self, other: Graph) -> bool:
+        """Whether another has equal hosts and edges. O(V + E), quick for what is the same value."""
+        return self is other or (self._edges == other._edges and self.vertices == other.vertices)
+
     @property
     def edges(self) -> Mapping[str, Edge]:
         """Every edge by name, usable or not, in the order of names."""

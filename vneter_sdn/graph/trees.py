@@ -61,6 +61,7 @@ class Trees:
         self.standing = graph if standing is None else standing
         self._next: dict[str, NextHops] = {}
         self._redundant: dict[str, Redundant] = {}
+        self._beside: tuple[Trees, Mapping[str, frozenset[str]]] | None = None
 
     def next_hops(self, target: str) -> NextHops:
         """The tree of least cost towards a target; empty for a host that is not there.
@@ -71,6 +72,20 @@ class Trees:
         if found is None:
             found = self._next[target] = self._gathered(target)
         return found
+
+    def next_hop(self, host: str, target: str) -> Edge | None:
+        """What `next_hops` says of one host."""
+        if host not in self._number or target not in self._number:
+            return None
+        edge = int(self._hop[self._number[target], self._number[host]])
+        return None if edge == NOWHERE else self._arrays.edges[edge]
+
+    def beside(self, other: Trees) -> Mapping[str, frozenset[str]]:
+        """By target: the hosts here that take another edge than in other trees. O(V²), in numpy."""
+        if self._beside is None or self._beside[0] is not other:
+            differ = _differences((other._arrays, other._hop), (self._arrays, self._hop))
+            self._beside = other, {} if other is self else differ
+        return self._beside[1]
 
     def redundant(self, target: str) -> Redundant:
         """The RED and BLUE trees towards a target. O(V + E) each, after O(V + E) once."""

@@ -17,7 +17,7 @@ from vneter_sdn.compile.features.neighbour import setting
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer
 from vneter_sdn.compile.links import all_ports, bridges
 from vneter_sdn.compile.query import View
-from vneter_sdn.compile.ways import Way, ways
+from vneter_sdn.compile.ways import Tree, Way, steady_ways, turns
 from vneter_sdn.model.flow import Bucket, Flow, Group, GroupAction, Output, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import BRIDGE_MASK, COLOUR_MASK, Locator
@@ -35,12 +35,22 @@ class _Ports(NamedTuple):
 
 
 def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
-    """The way to one bridge, on every other that can reach it."""
+    """The way to one bridge, on every other that can reach it, in the graph that stands."""
     bridge = view.ask(bridges, None).get(host.name)
-    if bridge is None:
-        return
+    if bridge is not None:
+        yield from _parts(view, bridge, view.ask(steady_ways, host.name), write)
+
+
+def turn(view: View, host: Key, write: Writer) -> Iterator[Part]:
+    """Where that is another way by now."""
+    towards, bridge = view.ask(turns, host.name), view.ask(bridges, None).get(host.name)
+    if towards and bridge is not None:
+        yield from _parts(view, bridge, towards, write)
+
+
+def _parts(view: View, bridge: int, towards: Mapping[int, Tree], write: Writer) -> Iterator[Part]:
     known = view.ask(all_ports, None)
-    for colour, tree in sorted(view.ask(ways, host.name).items()):
+    for colour, tree in sorted(towards.items()):
         sources: dict[_Ports, list[str]] = {}
         for source, way in tree.items():
             ports = _ports(way, known.get(source, {}))
@@ -76,4 +86,6 @@ def _onward(
     return flow, (group,)
 
 
-FEATURE = Feature("transit", 10, "towards other bridges, by locator", {"Host": target})
+FEATURE = Feature(
+    "transit", 10, "towards other bridges, by locator", {"Host": target}, {"Host": turn}
+)

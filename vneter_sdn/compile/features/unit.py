@@ -64,10 +64,16 @@ class Feature:
     purpose: str
     generators: Mapping[str, Generator] = field(hash=False)
     """By kind of the subject."""
+    instead: Mapping[str, Generator] = field(default_factory=dict, hash=False)
+    """The same; what these claim replaces what others of this feature claim in the same place."""
 
     def units(self) -> dict[str, Query[Key, Parts]]:
         """By kind of the subject: the query that compiles the feature for one subject."""
         return {kind: self._query(kind, made) for kind, made in self.generators.items()}
+
+    def overlays(self) -> dict[str, Query[Key, Parts]]:
+        """`units` of `instead`."""
+        return {kind: self._query(f"{kind}/instead", made) for kind, made in self.instead.items()}
 
     def _query(self, kind: str, generator: Generator) -> Query[Key, Parts]:
         def unit(view: View, subject: Key) -> Parts:
