@@ -194,6 +194,8 @@ def test_a_policy_in_a_file_and_options_over_it(asked, tmp_path):
         (["a", "d", "--sharing", "half"], 2),
         (["a", "d", "-o", "xml"], 2),
         (["a", "d", "-k", "0"], 2),
+        (["a", "d", "--max-latency", "nan"], 2),
+        (["a", "d", "--min-bandwidth", "nan"], 2),
         (["a", "d", "--waypoint", "y"], 3),
     ],
 )
@@ -202,6 +204,17 @@ def test_wrong_command_lines(vneterctl, file, arguments, code):
     assert ended.code == code
     assert ended.err
     assert ended.out == ""
+
+
+def test_nodes_that_are_not_there_are_told_where_to_look(vneterctl, file, tmp_path):
+    ended = vneterctl("path", "--topology", file, "a", "dd")
+    assert "near it are 'd'" in ended.err
+    assert "vneterctl topology --topology" in ended.err
+    (tmp_path / "d.csv").write_text("a,x,1")
+    ended = vneterctl("te", "--topology", file, "--demands", tmp_path / "d.csv")
+    assert ended.code == 3
+    assert "no node 'x'" in ended.err
+    assert "vneterctl topology --topology" in ended.err
 
 
 FLEET = """\

@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vneter_sdn.cli.pathing import absent
 from vneter_sdn.cli.rendering import structured
 from vneter_sdn.cli.terminal import Usage, columns
-from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.errors import IntentError, NotFound, Problem
 from vneter_sdn.graph.atlas import Atlas, read_atlas, read_demands
 from vneter_sdn.graph.engineering import Limits, Plan, PlannedPath, engineer
 from vneter_sdn.graph.traffic import ASSUMED_CAPACITY, Arcs, Demand, gravity
@@ -34,7 +35,7 @@ def te(topology: str, demands: str, limits: Limits, before: str = "", output: st
 
     Raises:
         IntentError: a file is not acceptable.
-        NotFound: a demand names a node that is not there.
+        Answer: a demand names a node that is not there.
         Usage: there is no such format, or a bound on moves without a plan to move from.
         VneterError: the solver failed.
     """
@@ -43,7 +44,10 @@ def te(topology: str, demands: str, limits: Limits, before: str = "", output: st
     if limits.moves is not None and not before:
         raise Usage("--max-moves bounds what differs from a plan", "give that plan with --previous")
     atlas = read_atlas(Path(topology))
-    matrix, origin = _matrix(atlas, demands)
+    try:
+        matrix, origin = _matrix(atlas, demands)
+    except NotFound as error:
+        raise absent(error, topology) from None
     held = _read_plan(Path(before), atlas) if before else ()
     plan = engineer(atlas.topology, matrix, limits, held, atlas.aside)
     notes = _notes(atlas, plan, origin)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as evolve
 from functools import cached_property
+from math import isnan
 from pathlib import Path as File
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from vneter_sdn.cli.path_report import Names, document, told
 from vneter_sdn.cli.rendering import structured
-from vneter_sdn.cli.terminal import REFUSED, Answer, Usage
+from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage
 from vneter_sdn.errors import NotFound
 from vneter_sdn.graph.atlas import Atlas, read_atlas
 from vneter_sdn.graph.atlas.exchange import topology_of
@@ -90,7 +91,10 @@ class Offline:
 
     def host(self, name: str) -> str:
         """By name, label or id."""
-        return self._atlas.find(name)
+        try:
+            return self._atlas.find(name)
+        except NotFound as error:
+            raise absent(error, self._file) from None
 
     @property
     def names(self) -> Names:
@@ -132,6 +136,11 @@ class Online:
     def names(self) -> Names:
         """Their own."""
         return Names()
+
+
+def absent(error: NotFound, file: str) -> Answer:
+    """What to say when a file has no such node."""
+    return Answer(NOT_FOUND, str(error), f"`vneterctl topology --topology {file}` lists its nodes")
 
 
 def choices(objective: str, paths: int | None, disjoint: str, sharing: str) -> dict[str, Any]:
@@ -216,6 +225,9 @@ def _spec(question: Question, place: Place, server: str) -> PathPolicySpec:
     """The policy with what the command line sets."""
     base = _policy(question.policy, server) if question.policy else PathPolicySpec()
     asked = dict(question.constraints)
+    unheard = [name for name, bound in asked.items() if isinstance(bound, float) and isnan(bound)]
+    if unheard:
+        raise Usage(f"{unheard[0].replace('_', ' ')}: nan is no number", "give one")
     if "waypoints" in asked:
         asked["waypoints"] = tuple(place.host(name) for name in asked["waypoints"])
     return replace(base, constraints=replace(base.constraints, **asked), **question.choices)
