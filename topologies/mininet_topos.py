@@ -34,6 +34,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mininet.link import TCLink
+from mininet.node import Host
 from mininet.topo import Topo
 
 # `mn` executes this file without importing it: it has no __file__ then.
@@ -70,6 +71,19 @@ def _find_package() -> None:
     )
 
 
+class SeveralHomes(Host):
+    """A host with several interfaces, each of which answers ARP for its own address only.
+
+    Linux would answer by all of them for each, and so be in several places at once.
+    """
+
+    def config(self, **params):
+        """Configure it as any host."""
+        configured = super().config(**params)
+        self.cmd("sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2")
+        return configured
+
+
 class FileTopo(Topo):
     """A topology file as Mininet sees it."""
 
@@ -89,7 +103,9 @@ class FileTopo(Topo):
             about = {"original": switch, "label": atlas.label(switch)}
             self.addSwitch(names[switch], dpid=f"{number:016x}", **about)
         for host, at in hosts.items():
-            self.addHost(names[host], original=host, label=atlas.label(at or host))
+            about = {"original": host, "label": atlas.label(at or host)}
+            several = sum(host in forth.ends for forth, _ in links) > 1
+            self.addHost(names[host], **about, **({"cls": SeveralHomes} if several else {}))
         factor = _factor(links, _scale(scale))
         shape = _on("bw", bw), factor, _on("delay", delay)
         for forth, back in links:
