@@ -223,10 +223,10 @@ class Core:
             self._store.sweep()
 
     def _tick(self) -> None:
-        """Have no bridge wait for another for ever."""
+        """Have no bridge wait for another for ever, and repairs follow what was seen of links."""
         while True:
             eventlet.sleep(PATIENCE / 4)
-            if self._controller.rolling:
+            if self._controller.rolling or self._controller.standing.busy:
                 self._events.put(Tick(time.monotonic()))
 
     def _serve_metrics(self) -> None:

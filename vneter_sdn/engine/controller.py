@@ -53,6 +53,7 @@ from vneter_sdn.engine.reports import (
     was_ready,
 )
 from vneter_sdn.engine.rollout import Rollout
+from vneter_sdn.engine.standing import Standing
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
@@ -111,6 +112,7 @@ class Controller:
         self._reported: dict[Key, Status] = {}
         """What was written last, which the snapshot may not show yet."""
         self._links, self._links_due = Links(), False
+        self.standing = Standing(compiler)
         self._ports: dict[str, Mapping[str, int]] = {}
         """By host: OpenFlow port of each interface of its bridge."""
         self._unnumbered: set[Key] = set()
@@ -142,7 +144,7 @@ class Controller:
         fresh._links, fresh._ports = self._links, self._ports
         for host, ports in self._ports.items():
             compiler.observe_ports(host, ports)
-        compiler.observe_links(self._links.observations())
+        fresh.standing.begin(self._links.observations())
         return fresh
 
     def handle(self, events: Sequence[Event]) -> None:
@@ -181,6 +183,8 @@ class Controller:
                 self._take_sighting(event)
             case Tick(now=now):
                 self._rollout.tick(now)
+                if self.standing.due(now, self._rollout.busy):
+                    self._desire(self.standing.follow())
             case Channel() | Confirmed() | LeftOut() | Refused() | Blocked():
                 self._take_answer(event)
 
@@ -191,7 +195,7 @@ class Controller:
                 self._ports[host] = {name: port.ofport for name, port in seen.items()}
                 self._desire(self._compiler.observe_ports(host, self._ports[host]))
             case LinksSeen():
-                self._desire(self._compiler.observe_links(self._links.take(event)))
+                self._desire(self.standing.see(self._links.take(event)))
             case WireFound():
                 self._links.found(event)
             case WireLost():
@@ -262,8 +266,6 @@ class Controller:
         self._undecided |= set(self._seen.get(host, ()))
         self._seen = sight(self._seen, host, ports, self._clock)
         self._undecided |= {port.interface_id for port in ports}
-
-    # What is stored
 
     def _take_stored(self, snapshot: Snapshot, delta: Delta) -> None:
         first = self._snapshot is None
@@ -338,8 +340,6 @@ class Controller:
             self._seen = forget(self._seen, host)
             self._ports.pop(host, None)
             self._stale |= self._compiler.bound_on(host) | self._awaiting.pop(host, set())
-
-    # What follows from it
 
     def _desire(
         self, changes: Mapping[str, frozenset[FlowKey]], anew: AbstractSet[str] = frozenset()
