@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
 from vneter_sdn.model.encapsulation import payload_limit
 from vneter_sdn.model.kinds import (
+    DemandSpec,
     EndpointSpec,
     HostSpec,
     LinkSpec,
@@ -98,7 +99,7 @@ def references(key: Key, spec: Any) -> tuple[tuple[str, Key], ...]:
     """What an object refers to: (field, key) pairs."""
     if isinstance(spec, NetworkSpec):
         return (("metadata.tenant", Key("Tenant", "", key.tenant)),)
-    if isinstance(spec, LinkSpec):
+    if isinstance(spec, LinkSpec | DemandSpec):
         return (
             ("spec.source", Key("Host", "", spec.source)),
             ("spec.target", Key("Host", "", spec.target)),

@@ -10,9 +10,17 @@ import msgspec
 
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import Problem
-from vneter_sdn.model.kinds import Objective, PathPolicySpec
+from vneter_sdn.model.kinds import Objective, PathConstraints, PathPolicySpec
 from vneter_sdn.model.snapshot import Object
 
+_NOT_PLANNED = (
+    "max_latency_ms",
+    "max_hops",
+    "max_price_per_gb",
+    "max_loss",
+    "min_bandwidth_mbps",
+    "waypoints",
+)
 _NETWORK = re.compile(r"[a-z0-9][-a-z0-9.]{0,62}/[a-z0-9][-a-z0-9.]{0,62}", re.ASCII)
 
 
@@ -71,6 +79,23 @@ def constraints_possible(stored: Object, _: Draft) -> Iterator[Problem]:
     if spec.max_hops is not None and least > spec.max_hops:
         text = f"{least + 1} waypoints are at least {least} links apart; raise it"
         yield Problem(name, "spec.constraints.maxHops", "Contradiction", text)
+
+
+def engineering_fits(stored: Object, _: Draft) -> Iterator[Problem]:
+    """What is engineered asks for nothing that a plan does not look at. O(constraints)."""
+    spec, name = stored.spec, str(stored.key)
+    if spec.sharing != "engineered":
+        return
+    text = "is not looked at where sharing is engineered; remove it, or share otherwise"
+    if spec.disjoint != "none":
+        yield Problem(name, "spec.disjoint", "NotEngineered", text)
+    unset = PathConstraints()
+    for field in _NOT_PLANNED:
+        if getattr(spec.constraints, field) != getattr(unset, field):
+            word = msgspec.structs.fields(PathConstraints)[
+                spec.constraints.__struct_fields__.index(field)
+            ].encode_name
+            yield Problem(name, f"spec.constraints.{word}", "NotEngineered", text)
 
 
 def _twice(name: str, field: str, values: Sequence[str]) -> Iterator[Problem]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules on reservations: two different ends, and a window of time that is one."""
+"""Rules on reservations and demands: two different ends, and a window of time that is one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vneter_sdn.model.snapshot import Object
 
 
 def ends_differ(stored: Object, _: Draft) -> Iterator[Problem]:
-    """Bandwidth is reserved between two things. O(1)."""
+    """Traffic is between two things. O(1)."""
     if stored.spec.source == stored.spec.target:
         text = f"is the source too, {stored.spec.source!r}; name another"
         yield Problem(str(stored.key), "spec.target", "SameEnds", text)

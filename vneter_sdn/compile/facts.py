@@ -14,6 +14,8 @@
 | ``Guessing`` | "" | True offline: ports nobody has seen are numbered by their names |
 | ``Queued`` | `Key` of the reservation | revision that last changed it |
 | ``Promised`` | `Key` of the reservation | the `Promise` in its last report |
+| ``Planned`` | `Key` of the policy | what was engineered for it: `Shared` by pair of hosts |
+| ``Demand`` | `Key` | the spec |
 | ``Clock`` | "" | POSIX seconds, when a window last began or ended |
 
 A path that was released rests for a while; its flows stay meanwhile, so here it counts as held.
@@ -34,7 +36,9 @@ from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
 LABELS, PORTS, OBSERVATION, GUESSING = "Labels", "Ports", "Observation", "Guessing"
-QUEUED, PROMISED, CLOCK = "Queued", "Promised", "Clock"
+QUEUED, PROMISED, CLOCK, PLANNED = "Queued", "Promised", "Clock", "Planned"
+Shared = tuple[tuple[Route, int], ...]
+"""Routes with their weights, the heaviest first."""
 STANDING = "Standing"
 BLOCK_POOL = "block/"
 
@@ -146,6 +150,9 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
     for key in delta.statuses:
         if key.kind == "Reservation":
             found[Fact(PROMISED, key)] = promise_of(snapshot.statuses.get(key))
+        if key.kind == "PathPolicy":
+            status = snapshot.statuses.get(key)
+            found[Fact(PLANNED, key)] = plan_of(status.details) if status else None
     return found
 
 
@@ -157,6 +164,17 @@ def promise_of(status: Status | None) -> Promise | None:
         return None
     live = any(c.type == "Admitted" and c.status == "True" for c in status.conditions)
     return Promise(tuple(rates), sum(rates.values()) * (1 + 1e-9), live)
+
+
+def plan_of(details: Mapping[str, Any]) -> dict[tuple[str, str], Shared] | None:
+    """What was engineered for a policy, by source and target host, from its report's details."""
+    found: dict[tuple[str, str], Shared] = {}
+    for shares in details.get("plan", {}).values():
+        routes = tuple((parse(str(one["route"])), int(one["weight"])) for one in shares)
+        passed = hosts(routes[0][0]) if routes else ()
+        if passed:
+            found[passed[0], passed[-1]] = routes
+    return found or None
 
 
 def clock_fact(now: float) -> dict[Fact, float]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 from vneter_sdn.compile import order
 from vneter_sdn.compile.bookings import Admission, admission, bookings
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
+from vneter_sdn.compile.engineered import Task
 from vneter_sdn.compile.facts import (
     ALLOCATION,
     BOUND_ON,
@@ -30,7 +31,7 @@ from vneter_sdn.compile.facts import (
 )
 from vneter_sdn.compile.features import FEATURES
 from vneter_sdn.compile.links import bridges, edge_ports, edges_of, tunnels, watched
-from vneter_sdn.compile.outcomes import Pair, Usage, host_usage, link_usage, outcome
+from vneter_sdn.compile.outcomes import Pair, Usage, host_usage, link_usage, outcome, task
 from vneter_sdn.compile.policies import Choice, chosen, wanted
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
@@ -111,7 +112,7 @@ def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, An
     outputs: dict[str, tuple[Query[Any, Any], ...]] = {
         "Host": (host_rows, host_usage),
         "Link": (link_usage,),
-        "PathPolicy": (outcome,),
+        "PathPolicy": (outcome, task),
         "Reservation": (admission,),
         ADVERTISED: (fleet,),
     }
@@ -250,6 +251,10 @@ class Compiler:
     def usage(self, key: Key) -> Usage | None:
         """What uses a link or host that is drained; None for one that is not."""
         return self._database.value(host_usage if key.kind == "Host" else link_usage, key)
+
+    def task(self, policy: Key) -> Task | None:
+        """What there is to plan for a policy; None where nothing is engineered."""
+        return self._database.value(task, policy)
 
     def told(self) -> frozenset[Key]:
         """Objects of which the last change changed `admission`, `outcome` or `usage`."""

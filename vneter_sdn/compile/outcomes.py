@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from vneter_sdn.compile.engineered import Task, demands, ground
 from vneter_sdn.compile.facts import BOUND_ON
 from vneter_sdn.compile.links import bridges, declared
 from vneter_sdn.compile.policies import chosen, held, held_from, pairs, shares, wanted
@@ -25,7 +26,7 @@ from vneter_sdn.compile.ways import ways
 from vneter_sdn.graph.colours import canonical
 from vneter_sdn.graph.route import Route, hosts
 from vneter_sdn.graph.topology import Edge, tunnel_edge
-from vneter_sdn.model.kinds import LinkSpec
+from vneter_sdn.model.kinds import LinkSpec, PathPolicySpec
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import BLUE, DEFAULT, RED
 
@@ -74,6 +75,18 @@ def outcome(view: View, policy: Key) -> tuple[Pair, ...]:
         dropped = given.bound and not given.colours
         found.append(Pair(source, target, routes, choice.refusal, choice.shortfall, dropped))
     return tuple(found)
+
+
+@query
+def task(view: View, policy: Key) -> Task | None:
+    """What there is to plan for a policy; None for one whose sharing is not engineered."""
+    spec: PathPolicySpec | None = view.get("PathPolicy", policy)
+    if spec is None or spec.sharing != "engineered":
+        return None
+    about: frozenset[tuple[str, str]] = view.ask(pairs, policy)
+    topology, aside = view.ask(ground, policy)
+    asked = {pair: mbps for pair, mbps in view.ask(demands, None).items() if pair in about}
+    return Task(topology, aside, asked, spec.paths)
 
 
 @query

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vneter_sdn.compile.bookings import RESERVATION, graph_for, lane
+from vneter_sdn.compile.engineered import planned
 from vneter_sdn.compile.facts import ALLOCATION, LABELLED, PATHS_AT
 from vneter_sdn.compile.links import COSTS_ALONE, declared, graph
 from vneter_sdn.compile.queries import (
@@ -204,6 +205,9 @@ def chosen(view: View, asked: tuple[Key, str, str]) -> Choice:
     spec: PathPolicySpec | None = view.get(_POLICY, policy)
     if spec is None:
         return Choice((), "")
+    shares = view.ask(planned, asked) if spec.sharing == "engineered" else ()
+    if shares:
+        return Choice(shares, "")
     found = select(graph_for(view, policy.name, spec), source, target, spec)
     if found.refusal is not None:
         return Choice((), found.refusal.message)

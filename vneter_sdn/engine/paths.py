@@ -24,6 +24,7 @@ from vneter_sdn.engine.paths_report import (
     reservation_conditions,
     reservation_details,
 )
+from vneter_sdn.engine.planning import Planner
 from vneter_sdn.engine.reports import HostView, accepted
 from vneter_sdn.graph.reservations import next_instant
 from vneter_sdn.graph.route import text
@@ -43,6 +44,7 @@ class Paths:
 
     def __init__(self, compiler: Compiler) -> None:
         self._compiler, self._colours = compiler, Colours()
+        self.planner = Planner(compiler)
         self._clock: float | None = None
         self._drained: set[Key] = set()
         self._empty: dict[Key, int] = {}
@@ -51,6 +53,7 @@ class Paths:
     def take(self, snapshot: Snapshot, delta: Delta) -> None:
         """Take in what changed in the store."""
         self._colours.take(snapshot, delta)
+        self.planner.take(snapshot, delta)
         for key in delta.objects:
             if key.kind in ("Link", "Host"):
                 stored = snapshot.objects.get(key)
@@ -85,11 +88,12 @@ class Paths:
     # -- reports --------------------------------------------------------------------------------
 
     def stale(self) -> frozenset[Key]:
-        """What has to be looked at with every report: what is drained, which is little."""
-        return frozenset(self._drained)
+        """What has to be looked at now: all that is drained, and policies with a new plan."""
+        return self.planner.plan() | self._drained
 
     def links_due(self) -> None:
         """Links are reported; their counters are read as often."""
+        self.planner.tick()
         for key in self._empty:
             self._empty[key] += 1
 
@@ -97,7 +101,8 @@ class Paths:
         """Conditions and details of a policy or reservation; of others, that they are accepted."""
         if key.kind == "PathPolicy":
             pairs = [_told(pair) for pair in self._compiler.outcome(key)]
-            return policy_conditions(pairs), policy_details(pairs)
+            details = {**policy_details(pairs), **self.planner.details(key)}
+            return policy_conditions(pairs), details
         found = self._compiler.admission(key) if key.kind == "Reservation" else None
         return (accepted(), {}) if found is None else _booked(found)
 

@@ -380,10 +380,11 @@ class PathPolicySpec(_Spec, frozen=True, kw_only=True):
     )
     paths: Annotated[int, Meta(ge=1, le=16, description="How many paths at most.")] = 1
     sharing: Annotated[
-        Literal["best", "equal", "unequal"],
+        Literal["best", "equal", "unequal", "engineered"],
         Meta(
             description="best: equally over paths that are as good as the best; equal: equally "
-            "over all; unequal: in inverse proportion to the objective."
+            "over all; unequal: in inverse proportion to the objective; engineered: over paths "
+            "that keep the fullest link as empty as can be, for the traffic that Demands declare."
         ),
     ] = "equal"
     disjoint: Annotated[
@@ -412,6 +413,16 @@ class ReservationSpec(_Spec, frozen=True, kw_only=True):
     policy: Annotated[
         Name | None, Meta(description="The path policy to go by; the cheapest path when absent.")
     ] = None
+
+
+class DemandSpec(_Spec, frozen=True, kw_only=True):
+    """Traffic to be expected from one host to another, for policies whose sharing is engineered."""
+
+    source: Annotated[Name, Meta(description="A host.")]
+    target: Annotated[Name, Meta(description="Another host.")]
+    mbps: Annotated[
+        float, Meta(ge=0, le=1e9, description="Mbit/s; several of one pair are summed.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,6 +528,14 @@ KINDS: dict[str, Kind] = {
                 ("MBPS", "spec.rateMbps"),
             ),
             (("START", "spec.start"), ("END", "spec.end")),
+        ),
+        Kind(
+            "Demand",
+            "demands",
+            ("dm",),
+            DemandSpec,
+            False,
+            (("SOURCE", "spec.source"), ("TARGET", "spec.target"), ("MBPS", "spec.mbps")),
         ),
     )
 }

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traffic engineering as traffic and graph change: when to plan anew, and what to keep of a plan.
+
+A plan is made when the graph that a policy may use changed, or the traffic declared between its
+hosts by more than a fifth; at most every `REST` reports of links, half a minute; and with a bound
+on the paths whose weight may change. It is in the policy's report, so a restart moves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from vneter_sdn.compile.engineered import Pair, Task
+from vneter_sdn.compile.facts import plan_of
+from vneter_sdn.compile.network import Compiler
+from vneter_sdn.errors import VneterError
+from vneter_sdn.graph.engineering import Limits, Plan, PlannedPath, engineer
+from vneter_sdn.graph.route import text
+from vneter_sdn.graph.traffic import Demand
+from vneter_sdn.model.snapshot import Delta, Key, Snapshot
+
+_log = logging.getLogger(__name__)
+REST = 6
+"""Reports of links, five seconds apart, between two plans of a policy."""
+SHARE = 0.2
+"""Of all traffic that must have changed for a new plan."""
+MOVES = 10
+"""Paths whose weight one plan may change, unless the graph takes more away."""
+MOST = 300
+"""Hosts of a graph that is planned: linear programs grow with the cube of this."""
+Details = Mapping[str, Any]
+Compute = Callable[[Callable[[], Plan]], Plan]
+
+
+def at_once(work: Callable[[], Plan]) -> Plan:
+    """Compute here, and let others wait."""
+    return work()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to plan."""
+
+    compute: Compute = at_once
+    """Runs what takes seconds: in a thread of its own, for one."""
+    moves: int = MOVES
+
+
+class Planner:
+    """Plans for policies whose sharing is engineered."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self._compiler = compiler
+        self.terms = Terms()
+        self._details: dict[Key, Details] = {}
+        self._policies: set[Key] = set()
+        self._now = 0
+        self._planned: dict[Key, int] = {}
+        """When each was planned, in reports of links."""
+        self._seen: dict[Key, Task] = {}
+        """The last task that needed no plan, or got one."""
+
+    def take(self, snapshot: Snapshot, delta: Delta) -> None:
+        """Take in which policies there are, and after a restart what was planned for them."""
+        for key in delta.objects:
+            if key.kind != "PathPolicy":
+                continue
+            stored = snapshot.objects.get(key)
+            if stored is not None and stored.spec.sharing == "engineered":
+                self._policies.add(key)
+                status = snapshot.statuses.get(key)
+                known = {} if status is None else _planned_details(status.details)
+                self._details.setdefault(key, known)
+            else:
+                self._policies.discard(key)
+                self._details.pop(key, None)
+                self._planned.pop(key, None)
+                self._seen.pop(key, None)
+
+    def tick(self) -> None:
+        """Links are reported."""
+        self._now += 1
+
+    def details(self, key: Key) -> Details:
+        """What to report of a policy's plan."""
+        return self._details.get(key, {})
+
+    def plan(self) -> frozenset[Key]:
+        """Plan what is due; policies of which something is new."""
+        return frozenset(key for key in sorted(self._policies) if self._plan(key))
+
+    def _plan(self, key: Key) -> bool:
+        task = self._compiler.task(key)
+        if task is None or task == self._seen.get(key):
+            return False
+        before = self._details.get(key, {})
+        if not due(before, task) or not (task.demands or before):
+            self._seen[key] = task
+            return False
+        if self._now - self._planned.get(key, -REST) < REST:
+            return False
+        self._planned[key], self._seen[key] = self._now, task
+        self._details[key] = self._made(key, task, before)
+        return True
+
+    def _made(self, key: Key, task: Task, before: Details) -> Details:
+        size = len(task.topology.vertices)
+        if size > MOST:
+            return {**before, "planError": f"{size} hosts; at most {MOST} are planned"}
+        try:
+            found = self.terms.compute(lambda: _engineered(task, before, self.terms.moves))
+        except VneterError as failed:
+            _log.warning("%s keeps the plan it has: %s", key, failed)
+            return {**before, "planError": str(failed)}
+        return _told(task, found)
+
+
+def due(before: Details, task: Task) -> bool:
+    """Whether what was planned is for another graph, or for other traffic."""
+    if before.get("plannedOn") != digest(task):
+        return True
+    old: Mapping[str, float] = before.get("plannedFor", {})
+    new = {_name(pair): mbps for pair, mbps in task.demands.items()}
+    changed = sum(abs(new.get(p, 0.0) - old.get(p, 0.0)) for p in new.keys() | old.keys())
+    return changed > SHARE * sum(old.values())
+
+
+def digest(task: Task) -> str:
+    """Of the graph that is planned on."""
+    edges = [(e.name, e.capacity, e.reserved, e.cost) for e in task.topology.edges]
+    said = repr((edges, sorted(task.aside), task.paths))
+    return blake2b(said.encode(), digest_size=8).hexdigest()
+
+
+def _engineered(task: Task, before: Details, moves: int) -> Plan:
+    known = {edge.name: edge for edge in task.topology.edges}
+    held = []
+    for pair, shares in (plan_of(before) or {}).items():
+        total = sum(weight for _, weight in shares)
+        for route, weight in shares:
+            if all(name in known for name in route):
+                demand = Demand(*pair, task.demands.get(pair, 0.0))
+                edges = tuple(known[name] for name in route)
+                held.append(PlannedPath(demand, edges, weight, weight / total))
+    demands = [Demand(*pair, mbps) for pair, mbps in sorted(task.demands.items())]
+    limits = Limits(paths=task.paths, moves=moves if held else None)
+    return engineer(task.topology, demands, limits, held, task.aside)
+
+
+def _told(task: Task, plan: Plan) -> Details:
+    shares: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(plan.paths, key=lambda path: -path.weight):
+        if path.weight:
+            route = text(tuple(edge.name for edge in path.edges))
+            one = {"route": route, "weight": path.weight}
+            shares.setdefault(_name((path.demand.source, path.demand.target)), []).append(one)
+    highest = plan.utilisation
+    return {
+        "plan": dict(sorted(shares.items())),
+        "plannedOn": digest(task),
+        "plannedFor": {_name(pair): mbps for pair, mbps in sorted(task.demands.items())},
+        "moved": plan.moved,
+        "unrouted": sorted(_name((one.source, one.target)) for one in plan.unrouted),
+        "maxUtilisation": {
+            "shortestPath": round(highest.shortest_path, 4),
+            "ecmp": round(highest.ecmp, 4),
+            "ours": round(highest.ours, 4),
+            "lpBound": round(highest.lp_bound, 4),
+        },
+    }
+
+
+_OURS = ("plan", "plannedOn", "plannedFor", "moved", "unrouted", "maxUtilisation", "planError")
+
+
+def _planned_details(details: Details) -> Details:
+    return {name: details[name] for name in _OURS if name in details}
+
+
+def _name(pair: Pair) -> str:
+    return f"{pair[0]}>{pair[1]}"
