@@ -93,6 +93,7 @@ class Controller:
         self._seen: Sightings = {}
         self._clock = 0
         self._rollout, self._paths = Rollout(), Paths(compiler)
+        self.planner = self._paths.planner
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
@@ -115,6 +116,8 @@ class Controller:
         self.standing = Standing(compiler)
         self._ports: dict[str, Mapping[str, int]] = {}
         """By host: OpenFlow port of each interface of its bridge."""
+        self._blind: set[str] = set()
+        """Hosts with wires whose ports were not told yet, so that their flows can't be known."""
         self._unnumbered: set[Key] = set()
         """Hosts that have no bridge id yet."""
 
@@ -135,6 +138,7 @@ class Controller:
         """
         fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
         fresh._seen, fresh._clock = self._seen, self._clock
+        fresh.planner.terms = self.planner.terms
         fresh._rollout, fresh._left_out = Rollout(self._rollout.epoch), self._left_out
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
         fresh._undecided = {i for ports in self._seen.values() for i in ports}
@@ -193,7 +197,8 @@ class Controller:
         match event:
             case PortsSeen(host=host, ports=seen):
                 self._ports[host] = {name: port.ofport for name, port in seen.items()}
-                self._desire(self._compiler.observe_ports(host, self._ports[host]))
+                changes = self._compiler.observe_ports(host, self._ports[host])
+                self._desire(changes, self._blind & {host})
             case LinksSeen():
                 self._desire(self.standing.see(self._links.take(event)))
             case WireFound():
@@ -339,6 +344,7 @@ class Controller:
             self._views.pop(host, None)
             self._seen = forget(self._seen, host)
             self._ports.pop(host, None)
+            self._blind.discard(host)
             self._stale |= self._compiler.bound_on(host) | self._awaiting.pop(host, set())
 
     def _desire(
@@ -348,9 +354,11 @@ class Controller:
         if self._snapshot is None:
             return
         hosts = (set(changes) | anew) & set(self._views)
+        blind = {host for host in hosts if self._is_blind(host)}
+        self._blind = (self._blind - hosts) | blind
         wanted = {
             host: (self._compiler.bridge(host), None if host in anew else changes[host])
-            for host in paced(sorted(hosts), self._breathe, 1)
+            for host in paced(sorted(hosts - blind), self._breathe, 1)
         }
         for host, epoch in self._rollout.want(wanted, self._compiler.rank).items():
             self._views[host] = replace(self._views[host], desired=epoch)
@@ -362,14 +370,17 @@ class Controller:
         for host in sorted((self._compiler.rows_changed() | anew) & set(self._views)):
             self._southbound.desire_rows(host, self._compiler.rows(host))
 
+    def _is_blind(self, host: str) -> bool:
+        return host not in self._ports and any(
+            edge.medium == "wire" for edge in self._compiler.links(host)
+        )
+
     def _push(self, snapshot: Snapshot) -> None:
         """Tell bridges what their turn has come for."""
-        for push in paced(self._rollout.due(self._connected), self._breathe, 1):
+        ready = self._rollout.due(lambda host: self._views[host].channel)
+        for push in paced(ready, self._breathe, 1):
             desired = Desired(push.state, push.epoch, snapshot.revision, push.changed)
             self._southbound.desire_flows(push.host, desired)
-
-    def _connected(self, host: str) -> bool:
-        return self._views[host].channel
 
     def _bind(self, snapshot: Snapshot) -> None:
         wanted = {i: self._interfaces[i] for i in self._undecided if i in self._interfaces}

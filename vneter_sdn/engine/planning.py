@@ -74,6 +74,8 @@ class Planner:
                 self._policies.add(key)
                 status = snapshot.statuses.get(key)
                 known = {} if status is None else _planned_details(status.details)
+                if known and key not in self._details:
+                    self._planned[key] = self._now  # the graph is not there yet after a restart
                 self._details.setdefault(key, known)
             else:
                 self._policies.discard(key)
