@@ -175,10 +175,16 @@ def test_coordinates_off_the_earth_are_for_drawing_only():
     assert found["b>c"].latency is None
 
 
-def test_weights_that_are_no_costs_are_rounded_and_said():
-    made = table({"nodes": ["a", "b"], "links": [[0, 1, 0.4], [1, 0, 2.6]]})
-    assert sorted(edge.cost for edge in made.topology.edges) == [1, 3]
-    assert any("rounded" in warning for warning in made.warnings)
+def test_weights_need_not_be_whole_and_nothing_counts_as_one():
+    links = [[0, 1, 0.4], [1, 0, 2.6], [0, 2, 0], [2, 0, 3.0]]
+    made = table({"nodes": ["a", "b", "c"], "links": links})
+    costs = {edge.name: edge.cost for edge in made.topology.edges}
+    assert costs == {"a>b": 0.4, "b>a": 2.6, "a>c": 1, "c>a": 3}
+    assert isinstance(costs["c>a"], int)
+    assert any("count as 1" in warning for warning in made.warnings)
+    edge = 'edge [ source 0 target 1 weight 2.5 ] edge [ source 1 target 0 cost "4" ]'
+    made = gml(f"graph [ node [ id 0 ] node [ id 1 ] {edge} ]")
+    assert sorted(edge.cost for edge in made.topology.edges) == [2.5, 2.5, 4, 4]
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,10 @@ class Path:
         return len(self.edges)
 
     @property
-    def cost(self) -> int:
-        """Administrative cost."""
-        return sum(edge.cost for edge in self.edges)
+    def cost(self) -> float:
+        """Administrative cost; a whole number when that of each edge is."""
+        total = sum(edge.cost for edge in self.edges)
+        return total if isinstance(total, int) else round(total, 9)
 
     @property
     def latency(self) -> float | None:

@@ -274,7 +274,7 @@ class _Ledger:
 
         Dijkstra's; of equal paths the one with fewer hops, then the one whose names sort first.
         """
-        queue: list[tuple[int, int, int, Route, str]] = [(0, 0, 0, (), booking.source)]
+        queue: list[tuple[int, float, int, Route, str]] = [(0, 0, 0, (), booking.source)]
         done: set[str] = set()
         while queue:
             drained, cost, hops, route, host = heappop(queue)

@@ -59,8 +59,8 @@ class Edge:
     target: str
     medium: str = "tunnel"
     """``tunnel`` or ``wire``."""
-    cost: int = 1
-    """Administrative cost, at least 1."""
+    cost: int | float = 1
+    """Administrative cost, above 0; a whole number unless a foreign file says otherwise."""
     latency: float | None = None
     """One-way delay in milliseconds: declared, else measured."""
     loss: float = 0.0

@@ -18,7 +18,7 @@ from vneter_sdn.model.documents import Document
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 _PORT = re.compile(r"[!-~]{1,15}")
 _MOST_SHOWN = 20
-_LARGEST_COST = 0xFFFFFF
+_LEAST_COST, _LARGEST_COST = 1e-6, 1e9
 _FARTHEST = 1e9
 LARGEST = 1e15
 """Mbit/s: what there is not, but some published networks count in other units."""
@@ -148,7 +148,7 @@ def _bad_numbers(path: str, between: str, link: Link) -> Iterator[Fault]:
         ("latency", link.latency, 0, 1e6),
         ("jitter", link.jitter, 0, 1e6),
         ("loss", link.loss, 0, 1),
-        ("cost", link.cost, 1, _LARGEST_COST),
+        ("cost", link.cost, _LEAST_COST, _LARGEST_COST),
         ("price", link.price, 0, 1e6),
         ("mtu", link.mtu, 1280, 65535),
     ):

@@ -58,7 +58,7 @@ class Link(
     """How far the delay strays, in milliseconds; for laboratories."""
     loss: float = 0.0
     """Share of packets lost, 0 to 1."""
-    cost: int = 1
+    cost: int | float = 1
     price: float = 0.0
     """Per gigabyte."""
     mtu: int | None = None

@@ -52,6 +52,11 @@ def delay(one: Place | None, other: Place | None) -> float | None:
     return round(distance / KM_PER_MS, 3)
 
 
+def whole(cost: float) -> float:
+    """A cost, as an integer if it is one; nothing counts as 1, for every link costs something."""
+    return int(cost or 1) if cost.is_integer() else cost
+
+
 def on_earth(x: float, y: float) -> bool:
     """Whether two numbers can be longitude and latitude."""
     return -180 <= x <= 180 and -90 <= y <= 90

@@ -21,7 +21,7 @@ from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.graph.atlas.atlas import slug
 from vneter_sdn.graph.atlas.build import refused
 from vneter_sdn.graph.atlas.form import Link, Node, Sheet
-from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth
+from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth, whole
 from vneter_sdn.model.documents import Document
 
 _TOKEN = re.compile(r'[ \t\r\n]+|(?m:^[ \t]*)#[^\n]*|"[^"]*("?)|[\[\]]|[^ \t\r\n\[\]"]+')
@@ -41,7 +41,7 @@ def read(data: bytes, source: str) -> tuple[Sheet, Document, list[str]]:
     Nodes become switches; `Internal` 0 and `hyperedge` 1 become the tags ``external`` and
     ``hyperedge``, the country the region. `LinkSpeedRaw` (bit/s), else `LinkSpeed` with
     `LinkSpeedUnits`, else a `LinkLabel` that is a speed, is the capacity. `capacity` or `bandwidth`
-    (Mbit/s), `latency` or `delay` (ms), and whole `cost` or `weight` are understood as well. Where
+    (Mbit/s), `latency` or `delay` (ms), and `cost` or `weight` are understood as well. Where
     both ends have a place and no delay is said, it is that of the great circle.
 
     Raises:
@@ -219,9 +219,9 @@ def _capacity(fields: dict[str, Any]) -> float | None:
     return None
 
 
-def _cost(fields: dict[str, Any]) -> int:
+def _cost(fields: dict[str, Any]) -> float:
     said = _number(fields, "cost", "weight")
-    return int(said) if said is not None and said == int(said) else 1
+    return whole(1.0 if said is None else said)
 
 
 def _number(fields: dict[str, Any], *names: str) -> float | None:

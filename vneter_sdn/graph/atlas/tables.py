@@ -19,7 +19,7 @@ from typing import Any
 from vneter_sdn.errors import IntentError
 from vneter_sdn.graph.atlas.build import Fault, refused
 from vneter_sdn.graph.atlas.form import Demand, Link, Node, Sheet
-from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth
+from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth, whole
 from vneter_sdn.model.documents import Document
 
 _MEANING = {
@@ -154,16 +154,13 @@ def _links(
     places: Mapping[str, Place | None],
     warnings: list[str],
 ) -> Iterator[Link]:
-    whole = True
+    free = False
     for number, row in enumerate(_rows(document, "links", _LINK_FIELDS)):
         path = f"links[{number}]"
         one = known.index(_cell(row, "source"), path)
         other = known.index(_cell(row, "target"), path)
         cost = _number(document, row, "cost", path)
-        cost = 1.0 if cost is None else cost
-        if 0 <= cost < 1 or cost != round(cost):
-            whole = False
-            cost = max(1.0, round(cost))
+        free = free or cost == 0
         micro = _number(document, row, "microseconds", path)
         latency = _number(document, row, "milliseconds", path) if micro is None else micro / 1000
         if latency is None:
@@ -172,11 +169,11 @@ def _links(
             ends=(known.name(one), known.name(other)),
             capacity=_number(document, row, "capacity", path),
             latency=latency,
-            cost=int(cost),
+            cost=whole(1.0 if cost is None else cost),
             one_way=True,
         )
-    if not whole:
-        warnings.append("weights that are no whole numbers of at least 1 were rounded to such")
+    if free:
+        warnings.append("weights of 0 count as 1: every link costs something")
 
 
 def _demands(document: Document, known: _Names) -> Iterator[Demand]:
