@@ -356,3 +356,10 @@ def test_every_problem_of_a_nested_object_is_told(empty: Any) -> None:
         ("spec.constraints.minMtu", "WrongType"),
         ("spec.constraints.regoins", "UnknownField"),
     }
+
+
+def test_one_network_learns_at_most(world: Any) -> None:
+    world.apply(world.network("lab", prefixes=["10.9.0.0/16"], learning=True))
+    second = world.network("more", prefixes=["10.8.0.0/16"], learning=True)
+    assert world.refused(second) == {("spec.learning", "LearningInUse")}
+    world.apply(world.network("lab", prefixes=["10.9.0.0/16"], learning=False), second)

@@ -28,6 +28,7 @@ from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls  # isort: skip
 from vneter_sdn_apps.bridges import Bridges  # isort: skip
 from vneter_sdn_apps.discovery import Discovery  # isort: skip
 from vneter_sdn_apps.icmp_errors import IcmpErrors  # isort: skip
+from vneter_sdn_apps.learning import Learning  # isort: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -214,4 +215,32 @@ def test_a_discovery_frame_is_one_call_and_nothing_else_is(bridges, host) -> Non
     settle(lambda: errors.answered + errors.ignored == 6)
     settle(lambda: session.calls)
     assert session.calls == [(7, 3, b"a frame", True)]
+    assert bridges.tally.of("exceptions") == 0
+
+
+class Learner:
+    """What the learning app calls."""
+
+    def __init__(self) -> None:
+        self.calls: list = []
+
+    def heard(self, dpid, port, sender, frame) -> None:
+        self.calls.append((dpid, port, str(sender.address), frame))
+
+
+def test_a_frame_to_learn_from_is_one_call_and_nothing_else_is(bridges, host) -> None:
+    session = Learner()
+    host.start(Learning, session=session)
+    errors = host.start(IcmpErrors)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    ends = b"\2" + bytes(5) + bytes([10, 0, 0, 1]) + bytes(10)
+    arp = b"\xff" * 6 + b"\2" + bytes(5) + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + ends
+    bridges.deliver(packet(b"\3", arp))
+    for userdata in (b"", b"\1", b"\2", b"\3\0"):
+        bridges.deliver(packet(userdata, arp))
+    bridges.deliver(packet(b"\3", b"no frame at all"))
+    bridges.deliver(packet(b"\3", arp, port=0))
+    settle(lambda: errors.answered + errors.ignored == 7)
+    settle(lambda: session.calls)
+    assert session.calls == [(7, 3, "10.0.0.1", arp)]
     assert bridges.tally.of("exceptions") == 0

@@ -162,3 +162,53 @@ def test_total(kind, first, rest):
         if answer is not None:
             assert isinstance(punt.decode(answer).transport, punt.Icmp)
             assert punt.time_exceeded(answer, source, HOST) is None
+
+
+def arp_body(operation: int, mac: int = HOST, address: IPv4Address = V4_HOST) -> bytes:
+    ends = mac.to_bytes(6, "big") + address.packed + bytes(6) + V4.packed
+    return pack("!HHBBH", 1, 0x800, 6, 4, operation) + ends
+
+
+def test_senders() -> None:
+    asked = punt.sender(ethernet(0x806, arp_body(1)))
+    assert asked == punt.Sender(HOST, V4_HOST, ROUTER, asks=V4)
+    told = punt.sender(ethernet(0x806, arp_body(2)))
+    assert told == punt.Sender(HOST, V4_HOST, ROUTER, answers=True)
+    assert punt.sender(ethernet(0x800, ip4(UDP))) == punt.Sender(HOST, V4_HOST, ROUTER)
+    probe = punt.sender(ethernet(0x806, arp_body(1, address=IPv4Address("0.0.0.0"))))
+    assert probe == punt.Sender(HOST, None, ROUTER, asks=V4)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        ethernet(0x86DD, ip6(UDP)),
+        ethernet(0x806, arp_body(1), vlan=7),
+        ethernet(0x806, arp_body(1, mac=ROUTER)),
+        ethernet(0x806, arp_body(3)),
+        ethernet(0x806, arp_body(1)[:-1]),
+        bytes(6) + b"\1" + bytes(5) + ethernet(0x806, arp_body(1))[12:],
+    ],
+)
+def test_no_sender_where_a_frame_contradicts_itself(frame: bytes) -> None:
+    assert punt.sender(frame) is None
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.1"])
+def test_addresses_that_are_no_senders(text: str) -> None:
+    found = punt.sender(ethernet(0x800, ip4(UDP, source=IPv4Address(text))))
+    assert found is not None
+    assert found.address is None
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=80), st.sampled_from([b"\x08\x06", b"\x08\0", b"\x86\xdd", b"\x81\0"]))
+def test_any_frame_has_a_sender_that_may_be_one_or_none(data: bytes, kind: bytes) -> None:
+    found = punt.sender(data[:12] + kind + data[12:])
+    if found is not None:
+        assert found.mac
+        assert not found.mac >> 40 & 1
+        assert found.address is None or not (
+            found.address.is_multicast or found.address.is_loopback or found.address.is_unspecified
+        )

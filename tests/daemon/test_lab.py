@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labs over bridges and a store in memory: adopted, learned, moved, made anew, flooded."""
+
+from ipaddress import IPv4Address
+from struct import pack
+
+import pytest
+
+from vneter_sdn.config import Settings
+from vneter_sdn.daemon.lab import LOCAL, Lab
+from vneter_sdn.errors import IntentError
+from vneter_sdn.model.addresses import mac_text
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.locator import Locator
+from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected, PortChanged
+from vneter_sdn.southbound.openflow.events import Reason
+from vneter_sdn.southbound.openflow.memory import MemoryBridges
+from vneter_sdn.southbound.openflow.multipart import Port
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
+
+H1, H2, H3 = 0x02_0000_0000A1, 0x02_0000_0000A2, 0x02_0000_0000A3
+A1, A2, A3 = (IPv4Address(f"10.0.0.{n}") for n in (1, 2, 3))
+BROADCAST = 0xFFFF_FFFF_FFFF
+
+
+def arp(mac, sender, target, operation=1, to=BROADCAST):
+    """An ARP frame."""
+    ends = mac.to_bytes(6, "big") + sender.packed + bytes(6) + target.packed
+    head = to.to_bytes(6, "big") + mac.to_bytes(6, "big") + pack("!H", 0x806)
+    return head + pack("!HHBBH", 1, 0x800, 6, 4, operation) + ends
+
+
+def ip(mac, sender, to):
+    """An IPv4 packet."""
+    head = to.to_bytes(6, "big") + mac.to_bytes(6, "big") + pack("!H", 0x800)
+    fields = pack("!BBHHHBBH", 0x45, 0, 20, 7, 0, 64, 17, 0)
+    return head + fields + sender.packed + A2.packed
+
+
+class World:
+    """A lab, and time that tests move."""
+
+    def __init__(self, **settings):
+        self.bridges, self.store, self.now = MemoryBridges(), MemoryStore(), 100.0
+        self.lab = Lab(self.bridges, self.store, Settings(**{"lab": True} | settings))
+        self.bridges.packet_out = lambda *sent: self.asked.append(sent)
+        self.asked = []
+        self.known = self.store.snapshot()
+        self.lab.stored(self.known, None)
+
+    def settle(self):
+        """Let the lab write, and hear of it, until nothing changes."""
+        while True:
+            self.lab.step(self.known, self.now)
+            changed = self.store.wait(self.known, 0)
+            if changed is None:
+                return
+            self.known, delta = changed
+            self.lab.stored(self.known, delta.objects)
+
+    def connect(self, dpid, name, *ports, peer="tcp:127.0.0.1", base=0x1000):
+        """A bridge, with interfaces ``NAME-ethN``."""
+        self.bridges.add(dpid)
+        local = Port(LOCAL, name, 1, False, False)
+        found = tuple(Port(n, f"{name}-eth{n}", base + n, False, False) for n in ports)
+        self.lab._bridge_event(BridgeConnected(dpid, 6, peer, (local, *found)))
+        self.settle()
+
+    def hear(self, dpid, port, frame):
+        self.lab.heard(dpid, port, punt.sender(frame), frame)
+        self.settle()
+
+    def names(self, kind):
+        return sorted(key.path for key in self.store.snapshot().objects if key.kind == kind)
+
+    def endpoints(self):
+        """Name: (MAC, address)."""
+        return {
+            key.name: (stored.spec.mac, *stored.spec.addresses)
+            for key, stored in self.store.snapshot().objects.items()
+            if key.kind == "Endpoint"
+        }
+
+
+@pytest.fixture
+def world(monkeypatch):
+    made = World()
+    monkeypatch.setattr("vneter_sdn.daemon.lab.time.monotonic", lambda: made.now)
+    made.connect(1, "s1", 1, 2, 3)
+    made.connect(2, "s2", 1, 2)
+    return made
+
+
+def apply(world, kind, name, tenant="", **spec):
+    metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
+    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    world.store.apply([Edit("apply", Key(kind, tenant, name), manifest)], author="somebody")
+    world.settle()
+
+
+def test_a_lab_begins_with_a_network_and_adopts_what_connects(world):
+    assert world.names("Network") == ["default/lan"]
+    network = world.store.snapshot().objects[Key("Network", "default", "lan")].spec
+    assert network.learning
+    assert network.gateways == ("10.255.255.254",)
+    assert network.mtu == 1500
+    assert world.names("Host") == ["s1", "s2"]
+    stored = world.store.snapshot().objects[Key("Host", "", "s1")]
+    assert stored.spec.datapath_id == "0000000000000001"
+    assert stored.spec.ovsdb is None
+    assert stored.annotations["vneter.io/origin"] == "adopted"
+
+
+def test_a_lab_with_a_tenant_is_left_as_it_is():
+    world = World(lab=False)
+    apply(world, "Tenant", "red")
+    world.lab._founded, world.lab._settings = False, Settings(lab=True)
+    world.settle()
+    assert world.names("Tenant") == ["red"]
+    assert world.names("Network") == []
+
+
+@pytest.mark.parametrize(
+    ("lab", "peer"), [(False, "tcp:127.0.0.1"), (True, "tcp:192.0.2.1"), (True, "unix:/run/x")]
+)
+def test_strangers_from_elsewhere_are_not_adopted(lab, peer):
+    world = World(lab=lab)
+    world.connect(1, "s1", 1, peer=peer)
+    assert world.names("Host") == []
+
+
+def test_names_that_are_none_or_taken_give_way(world):
+    world.connect(0xA, "Not_A_Name", 1)
+    world.connect(0xB, "s1", 1)
+    assert world.names("Host") == ["ba", "bb", "s1", "s2"]
+
+
+def test_a_name_whose_bridge_is_away_is_taken_over_and_another_name_is_taken_on(world):
+    for dpid in (1, 2):
+        world.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
+    world.connect(7, "s1", 1)
+    assert world.store.snapshot().objects[Key("Host", "", "s1")].spec.datapath_id[-1] == "7"
+    world.connect(2, "leaf2", 1)
+    assert world.names("Host") == ["leaf2", "s1"]
+
+
+def test_a_declared_host_keeps_its_name():
+    world = World()
+    apply(world, "Host", "edge", datapathId="0000000000000001")
+    world.connect(1, "s1", 1)
+    assert world.names("Host") == ["edge"]
+
+
+def test_who_asks_is_learned_and_the_question_goes_everywhere_else_once(world):
+    question = arp(H1, A1, A2)
+    world.hear(1, 1, question)
+    assert world.endpoints() == {"s1.s1-eth1": (mac_text(H1), "10.0.0.1")}
+    world.hear(2, 1, question)
+    assert world.endpoints() == {"s1.s1-eth1": (mac_text(H1), "10.0.0.1")}, "an echo of our own"
+    outputs = {dpid: [out.port for out in actions] for dpid, _, actions in world.asked}
+    assert outputs == {1: [2, 3], 2: [1, 2]}
+    world.hear(2, 1, arp(H2, A2, A1, operation=2, to=H1))
+    assert world.endpoints()["s2.s2-eth1"] == (mac_text(H2), "10.0.0.2")
+    world.now += 10
+    world.hear(1, 1, question)
+    assert len(world.asked) == 2, "who is known is asked for no more"
+
+
+def test_a_newer_claim_wins_and_the_one_before_goes(world):
+    world.hear(1, 1, arp(H1, A1, A3))
+    world.hear(2, 1, arp(H1, A1, A3, to=H3))
+    assert world.endpoints() == {"s2.s2-eth1": (mac_text(H1), "10.0.0.1")}
+    world.hear(2, 1, arp(H1, A2, A3))
+    assert world.endpoints() == {"s2.s2-eth1": (mac_text(H1), "10.0.0.2")}
+    world.hear(2, 1, ip(H3, A2, H1))
+    assert world.endpoints() == {"s2.s2-eth1": (mac_text(H3), "10.0.0.2")}
+
+
+def test_flapping_is_damped_and_counted(world):
+    for turn in range(20):
+        world.hear(1 + turn % 2, 1, ip(H1, A1, H3))
+    assert world.lab.counts == {"taken": 6, "damped": 7, "known": 7}
+    assert len(world.endpoints()) == 1
+    world.now += 100
+    world.hear(1, 2, ip(H1, A1, H3))
+    assert list(world.endpoints()) == ["s1.s1-eth2"]
+
+
+def test_a_second_answer_takes_nothing(world):
+    world.hear(1, 1, arp(H1, A1, A3, operation=2, to=H2))
+    world.hear(1, 2, arp(H2, A1, A3, operation=2, to=H2))
+    assert world.endpoints() == {"s1.s1-eth1": (mac_text(H1), "10.0.0.1")}
+    assert world.lab.counts["weak"] == 1
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        arp(H1, IPv4Address("10.255.255.254"), A2),
+        arp(H1, IPv4Address("192.168.0.1"), A2),
+        arp(H1, IPv4Address("10.0.0.0"), A2),
+        arp(H1, IPv4Address("10.255.255.255"), A2),
+    ],
+)
+def test_addresses_that_nobody_may_have_are_not_learned(world, frame):
+    world.hear(1, 1, frame)
+    assert world.endpoints() == {}
+    assert world.lab.counts["unfit"] == 1
+
+
+def test_nothing_is_learned_from_wires_declared_ports_and_packets_under_way(world):
+    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
+          medium="wire")  # fmt: skip
+    apply(world, "Endpoint", "mine", "default", network="lan", interfaceId="s1/s1-eth2",
+          addresses=["10.0.0.9"])  # fmt: skip
+    world.hear(1, 3, arp(H1, A1, A2))
+    world.hear(1, 2, arp(H1, A1, A2))
+    world.hear(2, 1, arp(H2, IPv4Address("10.0.0.9"), A2))
+    world.hear(1, 1, ip(H1, A1, Locator(5, 2, 9).mac))
+    assert world.names("Endpoint") == ["default/mine"]
+
+
+def test_whoever_was_learned_behind_a_wire_goes(world):
+    world.hear(1, 3, arp(H1, A1, A2))
+    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
+          medium="wire")  # fmt: skip
+    assert world.endpoints() == {}
+
+
+def test_an_endpoint_goes_a_minute_after_its_port_and_not_while_its_host_is_away(world):
+    world.hear(1, 1, arp(H1, A1, A2))
+    world.lab._bridge_event(PortChanged(1, 1, Port(1, "s1-eth1", 0x1001, False, False)))
+    world.now += 59
+    world.settle()
+    assert len(world.endpoints()) == 1
+    world.now += 2
+    world.settle()
+    assert world.endpoints() == {}
+    world.hear(2, 1, arp(H2, A2, A1))
+    world.lab._bridge_event(BridgeDisconnected(2, Reason.PEER_CLOSED, ""))
+    world.now += 1000
+    world.settle()
+    assert len(world.endpoints()) == 1
+
+
+def test_a_lab_made_anew_forgets_the_one_before(world):
+    world.hear(1, 1, arp(H1, A1, A3))
+    world.hear(2, 1, arp(H2, A2, A3))
+    for dpid in (1, 2):
+        world.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
+    world.connect(1, "s1", 1, 2, 3)
+    assert len(world.endpoints()) == 2, "the same ports: the bridge was only away"
+    world.lab._bridge_event(BridgeDisconnected(1, Reason.PEER_CLOSED, ""))
+    world.connect(1, "s1", 1, 2, 3, base=0x2000)
+    assert world.endpoints() == {}
+
+
+def test_a_deleted_host_takes_its_endpoints_along(world):
+    world.hear(2, 1, arp(H2, A2, A1))
+    world.lab._bridge_event(BridgeDisconnected(2, Reason.PEER_CLOSED, ""))
+    world.store.apply([Edit("delete", Key("Host", "", "s2"))], author="somebody")
+    world.settle()
+    assert world.endpoints() == {}
+
+
+def test_only_one_network_learns_and_without_one_nothing_is_learned(world):
+    world.hear(1, 1, arp(H1, A1, A2))
+    apply(world, "Network", "lan", "default", prefixes=["10.0.0.0/8", "fd76:6e65:7400::/64"],
+          gateways=["10.255.255.254"], mtu=1500)  # fmt: skip
+    world.hear(1, 2, arp(H3, A3, A2))
+    assert list(world.endpoints()) == ["s1.s1-eth1"]
+
+
+def test_questions_stay_away_from_wires_ports_that_are_down_and_other_tenants(world):
+    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
+          medium="wire")  # fmt: skip
+    apply(world, "Tenant", "red")
+    apply(world, "Network", "db", "red", prefixes=["10.0.0.0/24"])
+    apply(world, "Endpoint", "db1", "red", network="db", interfaceId="s1/s1-eth2")
+    world.lab._bridge_event(PortChanged(2, 2, Port(1, "s2-eth1", 0x1001, False, True)))
+    world.hear(1, 1, arp(H1, A1, A2))
+    assert world.asked == []
+    world.lab._bridge_event(PortChanged(2, 2, Port(1, "s2-eth1", 0x1001, False, False)))
+    world.now += 1
+    world.hear(1, 1, arp(H1, A1, A2))
+    assert [(dpid, [a.port for a in actions]) for dpid, _, actions in world.asked] == [(2, [1])]
+
+
+def test_questions_are_limited(world):
+    for number in range(300):
+        world.lab.heard(1, 1, punt.sender(arp(H1, A1, A3 + number)), arp(H1, A1, A3 + number))
+    assert len({frame for _, frame, _ in world.asked}) == 100
+
+
+def test_what_was_written_in_the_meantime_costs_only_those_it_concerns(world, monkeypatch):
+    """A claim that is refused does not keep others from being written."""
+    taken = world.store.apply
+
+    def refusing(edits, **words):
+        if any("10.0.0.1" in (edit.manifest or {})["spec"]["addresses"] for edit in edits):
+            raise IntentError("no")
+        return taken(edits, **words)
+
+    monkeypatch.setattr(world.store, "apply", refusing)
+    for port, mac, address in ((1, H1, A1), (2, H2, A2), (3, H3, A3)):
+        frame = arp(mac, address, A1)
+        world.lab.heard(1, port, punt.sender(frame), frame)
+    world.settle()
+    assert set(world.endpoints()) == {"s1.s1-eth2", "s1.s1-eth3"}
