@@ -49,5 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds between two probes of a port; three lost ones in a row take a wire down."""
     bfd_interval_ms: int = 20
     """Milliseconds between BFD packets on links, each way; three missed take one down."""
+    te_max_moves: int = 10
+    """Paths whose weight one plan of traffic engineering may change."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

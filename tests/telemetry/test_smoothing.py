@@ -13,11 +13,11 @@ from vneter_sdn.telemetry.damping import Damping
 from vneter_sdn.telemetry.smoothing import (
     LOSS_WINDOW,
     PROBE_OCTETS,
-    PROBE_RATE,
     Latency,
     Load,
     Loss,
     Traffic,
+    probe_rate,
     utilisation,
 )
 
@@ -195,13 +195,15 @@ def test_failures_far_apart_are_not_damped() -> None:
     st.integers(9, 2**40),
 )
 def test_a_port_is_busy_when_it_sends_more_than_probes(readings, start):
-    traffic = Traffic().taken(0.0, start, start)
+    rate = probe_rate(20)
+    traffic = Traffic().taken(0.0, start, start, rate)
     assert traffic.busy is None
     packets = octets = start
     for number, (sent, size) in enumerate(readings, 1):
         packets, octets = packets + sent, octets + sent * size
-        traffic = traffic.taken(float(number), octets, packets)
-        probes = sent <= PROBE_RATE + 1 and (not sent or size <= PROBE_OCTETS)
+        traffic = traffic.taken(float(number), octets, packets, rate)
+        probes = sent <= rate + 1 and (not sent or size <= PROBE_OCTETS)
         assert traffic.busy is not probes
-    assert traffic.taken(99.0, 5, packets).busy is None
-    assert traffic.taken(float(len(readings)), octets + 10**6, packets + 10**4) == traffic
+    assert traffic.taken(99.0, 5, packets, rate).busy is None
+    again = traffic.taken(float(len(readings)), octets + 10**6, packets + 10**4, rate)
+    assert again == traffic

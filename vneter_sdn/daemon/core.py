@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 import eventlet
 import eventlet.green.threading
 import eventlet.queue
+import eventlet.tpool
 import eventlet.wsgi
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 from vneter_sdn_apps.discovery import Discovery
@@ -36,9 +37,11 @@ from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.watch import Watch
 from vneter_sdn.engine.controller import Controller
+from vneter_sdn.engine.planning import Terms as Planning
 from vneter_sdn.engine.port import Event, Stored, Tick
 from vneter_sdn.engine.rollout import PATIENCE
 from vneter_sdn.errors import StoreUnavailable, VneterError
+from vneter_sdn.graph.engineering import Plan
 from vneter_sdn.model.snapshot import Delta, Snapshot
 from vneter_sdn.southbound.openflow.apphost import AppHost
 from vneter_sdn.southbound.openflow.bridges import OpenFlowBridges, Upkeeping
@@ -60,6 +63,8 @@ CLOSING = 2.0
 """Seconds that closing sessions may take."""
 METRICS_RETRY = 60.0
 """Seconds until a taken metrics port is tried again."""
+BREAK = 0.02
+"""Seconds between two looks at a computation in another thread."""
 RETRY = 1.0
 """Seconds until what failed is tried again."""
 
@@ -157,7 +162,19 @@ class Core:
             self._store.close()
 
     def _new_controller(self) -> Controller:
-        return Controller(self._store, self._fabric, self._new_compiler(), _now, self._breathe)
+        compiler = self._new_compiler()
+        controller = Controller(self._store, self._fabric, compiler, _now, self._breathe)
+        controller.planner.terms = Planning(self._beside, self._settings.te_max_moves)
+        return controller
+
+    def _beside(self, work: Callable[[], Plan]) -> Plan:
+        """Compute in a thread of its own, which takes seconds at times; nobody here is stuck."""
+        job = eventlet.spawn(eventlet.tpool.execute, work)
+        while not job.dead:
+            beat(self._settings.run_dir)
+            eventlet.sleep(BREAK)
+        found: Plan = job.wait()
+        return found
 
     def _new_compiler(self) -> Compiler:
         return Compiler(self._settings.openflow_advertise, self._breathe)

@@ -37,6 +37,7 @@ from vneter_sdn.southbound.openflow.discovery import Discovery, Pace, Purpose
 from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, PortsCounted
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
 from vneter_sdn.southbound.openflow.tally import Complaints
+from vneter_sdn.telemetry.smoothing import probe_rate
 from vneter_sdn.telemetry.survey import PortsSeen, Sighting, Survey, TunnelEnd
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class Watch:
         self._pace = Pace(interval=settings.probe_interval)
         self._probing = settings.discovery
         secret = secrets.token_bytes(SECRET_OCTETS)
-        self._survey = Survey(Discovery(self._pace, secret, random.random), self._sighted)
+        probes = probe_rate(settings.bfd_interval_ms)
+        self._survey = Survey(Discovery(self._pace, secret, random.random), self._sighted, probes)
         self._plain: set[str] = set()
         """Hosts without a database."""
         self._complaints = Complaints(_log)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.telemetry.damping import Damping
-from vneter_sdn.telemetry.smoothing import Latency, Load, Loss, Traffic, utilisation
+from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE, Latency, Load, Loss, Traffic, utilisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class _Record:
 class Links:
     """Every link that was seen, by the name of its edge."""
 
-    def __init__(self) -> None:
+    def __init__(self, probes: float = DISCOVERY_RATE) -> None:
+        """``probes``: packets a second that a link carries though nobody uses it."""
+        self._probes = probes
         self._records: dict[str, _Record] = {}
         self._stale: set[str] = set()
         self._damped: set[str] = set()
@@ -119,7 +121,7 @@ class Links:
         record = self._records.get(name)
         if record is not None:
             record.load = record.load.taken(at, octets)
-            record.traffic = record.traffic.taken(at, octets, packets)
+            record.traffic = record.traffic.taken(at, octets, packets, self._probes)
             self._stale.add(name)
 
     def speed(self, name: str, mbps: float | None) -> None:

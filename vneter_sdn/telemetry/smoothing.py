@@ -22,9 +22,10 @@ LOSS_FIRST = 16
 """Probes before anything is said."""
 LOAD_SECONDS = 10.0
 """Time constant of the moving average of a rate."""
-PROBE_RATE, PROBE_OCTETS = 60.0, 200.0
-"""Packets a second that BFD at 30 ms (RFC 5880 §6.8.7) and discovery make at most, with room for
-unsteady clocks, and the mean size they stay below."""
+PROBE_OCTETS = 200.0
+"""What probes, BFD's and ours, are smaller than on average."""
+DISCOVERY_RATE = 10.0
+"""Packets a second that discovery sends into a link at most."""
 LOAD_STEP = 0.05
 """A new utilisation is shown when it differs by so much of the capacity."""
 
@@ -120,15 +121,26 @@ class Traffic:
     packets: int = 0
     busy: bool | None = None
 
-    def taken(self, at: float, octets: int, packets: int) -> Traffic:
-        """After one more reading; counters that went back start anew."""
+    def taken(self, at: float, octets: int, packets: int, probes: float) -> Traffic:
+        """After one more reading; counters that went back start anew.
+
+        ``probes``: packets a second that are none of our business.
+        """
         if self.at is None or packets < self.packets or octets < self.octets:
             return Traffic(at, octets, packets)
         passed, sent, size = at - self.at, packets - self.packets, octets - self.octets
         if passed <= 0:
             return self
-        busy = sent > PROBE_RATE * passed + 1 or size > PROBE_OCTETS * sent
+        busy = sent > probes * passed + 1 or size > PROBE_OCTETS * sent
         return Traffic(at, octets, packets, busy)
+
+
+def probe_rate(bfd_interval_ms: float) -> float:
+    """Packets a second that all probes make at most: BFD sends up to a quarter early.
+
+    RFC 5880 §6.8.7 (jitter).
+    """
+    return DISCOVERY_RATE + 1000 / (0.75 * bfd_interval_ms)
 
 
 def utilisation(level: float | None, capacity: float | None, shown: float | None) -> float | None:

@@ -33,6 +33,7 @@ from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 from vneter_sdn.southbound.openflow.ports import Ports
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
 from vneter_sdn.telemetry.links import Edge, Links, LinkSeen, PortSeen
+from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE
 
 GRACE = 5.0
 """Seconds that a wire found in an earlier life has to be found again."""
@@ -117,11 +118,17 @@ class Survey:
     Args:
         discovery: finds wires.
         tell: takes every sighting; must not block.
+        probes: packets a second that a link carries though nobody uses it.
     """
 
-    def __init__(self, discovery: Discovery, tell: Callable[[Sighting], None]) -> None:
+    def __init__(
+        self,
+        discovery: Discovery,
+        tell: Callable[[Sighting], None],
+        probes: float = DISCOVERY_RATE,
+    ) -> None:
         self._discovery, self._tell = discovery, tell
-        self._links = Links()
+        self._links = Links(probes)
         self._bridges: dict[int, _Bridge] = {}
         self._dpids: dict[str, int] = {}
         self._present: dict[int, Ports] = {}
