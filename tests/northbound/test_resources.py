@@ -52,6 +52,9 @@ _SPECS = {
         {"tenant": _NAMES, "source": _NAMES, "target": _NAMES, "rateMbps": st.floats(0.5, 1e9)},
         optional={"between": st.just("hosts"), "start": st.just("2026-01-01T00:00:00Z")},
     ),
+    "Demand": st.fixed_dictionaries(
+        {"source": _NAMES, "target": _NAMES, "mbps": st.floats(0, 1e9)}
+    ),
     "Link": st.fixed_dictionaries(
         {"source": _NAMES, "target": _NAMES},
         optional={"cost": _NUMBERS, "disabled": st.booleans()},
