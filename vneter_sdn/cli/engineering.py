@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vneter_sdn.cli.pathing import absent
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.rendering import structured
 from vneter_sdn.cli.terminal import Usage, columns
 from vneter_sdn.errors import IntentError, NotFound, Problem
@@ -49,7 +50,8 @@ def te(topology: str, demands: str, limits: Limits, before: str = "", output: st
     except NotFound as error:
         raise absent(error, topology) from None
     held = _read_plan(Path(before), atlas) if before else ()
-    plan = engineer(atlas.topology, matrix, limits, held, atlas.aside)
+    with patience(f"planning {len(matrix)} demands on {len(atlas.topology.edges)} edges"):
+        plan = engineer(atlas.topology, matrix, limits, held, atlas.aside)
     notes = _notes(atlas, plan, origin)
     for note in notes if output in {"text", "csv"} else ():
         print(f"note: {note}", file=sys.stderr)
