@@ -16,9 +16,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 
 
-def _lab_module() -> ModuleType:
+def _module(name: str) -> ModuleType:
     # importlib mode does not put this directory on the path, and its name is no package's.
-    spec = importlib.util.spec_from_file_location("mininet_lab", HERE / "lab.py")
+    spec = importlib.util.spec_from_file_location(f"mininet_{name}", HERE / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -34,5 +34,19 @@ def lab() -> Iterator:
         pytest.skip("Mininet needs root")
     if not shutil.which("mn", path="/usr/bin:/usr/local/bin"):
         pytest.skip("mininet is not installed: apt-get install mininet")
-    with _lab_module().lab() as made:
+    with _module("lab").lab() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def mininet(lab) -> ModuleType:
+    """Module `network`: `mininet.network(lab, "topologies/ring.yaml")`, `mininet.until`."""
+    return _module("network")
+
+
+@pytest.fixture(scope="module")
+def controller(lab, mininet):
+    """``vneterctl up --lab`` in the lab, for the module."""
+    made = mininet.Controller(lab)
+    made.start()
+    return made

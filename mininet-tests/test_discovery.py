@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wires of Mininet are found as the file has them, whatever hosts send, and not by their word."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("leaf-spine", "dual-homed", "ring", "fat-tree", "abilene", "geant")
+"""Trees of wires, loops, parallel links, and many."""
+SENDER = """
+import socket, sys, time
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind((sys.argv[1], 0))
+frame = bytes.fromhex(sys.argv[2])
+rate, seconds = float(sys.argv[3]), float(sys.argv[4])
+begun = time.monotonic()
+sent = 0
+while time.monotonic() - begun < seconds:
+    if sent <= (time.monotonic() - begun) * rate:
+        out.send(frame)
+        sent += 1
+print(sent)
+"""
+LISTENER = """
+import socket, sys
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88CC))
+heard.bind((sys.argv[1], 0x88CC))
+heard.settimeout(20)
+frames = [heard.recv(2048) for _ in range(int(sys.argv[2]))]
+print(frames[0].hex())
+"""
+
+
+def found(controller, net):
+    return controller.edges() == net.edges
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exactly_the_wires_of_the_file_are_found(lab, mininet, controller, name):
+    options = {"bw": "off", "delay": "off"}
+    with mininet.network(lab, f"topologies/{name}.yaml", **options) as net:
+        mininet.until(lambda: found(controller, net), f"the graph of {name}")
+
+
+@pytest.fixture(scope="module")
+def net(lab, mininet, controller):
+    """A fabric whose graph is known, and whose hosts are."""
+    with mininet.network(lab, "topologies/leaf-spine.yaml", bw="off", delay="off") as made:
+        mininet.until(lambda: found(controller, made), "the graph")
+        for script, text in (("send", SENDER), ("listen", LISTENER)):
+            lab.run(["sh", "-c", f'printf %s "$1" >/run/{script}.py', "sh", text])
+        mininet.until(lambda: made.ping("h1", "h2"), "that hosts reach one another")
+        yield made
+
+
+def send(net, host, frame, rate=5, seconds=2):
+    said = net.run(host, f"/usr/bin/python3 /run/send.py {host}-eth0 {frame} {rate} {seconds}")
+    return int(said.split()[-1])
+
+
+def probe(lab, net):
+    """What somebody who listens on a wire could send again: a probe that five others followed."""
+    (_, interface), _ = net.wires[0]
+    return lab.run(["/usr/bin/python3", "/run/listen.py", interface, "10"]).stdout.split()[-1]
+
+
+def test_what_hosts_forge_or_send_again_is_counted_and_makes_no_wire(lab, mininet, controller, net):
+    old = probe(lab, net)
+    own = net.run("h1", "/usr/bin/python3 /run/listen.py h1-eth0 1").split()[-1]
+    forged = f"{int(own, 16) ^ (1 << 160):0{len(own)}x}"  # a bit of its digest, which comes last
+    wrong = own[:-4] + "ff00"  # what ends it is no end
+    for frame, reason in (
+        (old, "replayed"),
+        (own, "looped"),
+        (forged, "forged"),
+        (wrong, "malformed"),
+    ):
+        before = controller.refused()[reason]
+        assert send(net, "h1", frame) > 5
+        mininet.until(
+            lambda was=before, why=reason: controller.refused()[why] > was, f"refused as {reason}"
+        )
+    assert found(controller, net)
+
+
+def test_a_flood_of_probes_disturbs_neither_traffic_nor_wires(lab, mininet, controller, net):
+    true = probe(lab, net)
+    before = sum(controller.refused().values())
+    words = f"/usr/bin/python3 /run/send.py h3-eth0 {true} 1e9 5 >/run/flood &"
+    net.run("h3", words)
+    assert net.ping("h1", "h2", "-c 200 -i 0.02 -W 2")
+    assert found(controller, net)
+
+    def flooded():
+        return lab.run(["cat", "/run/flood"]).stdout
+
+    sent = int(mininet.until(flooded, "the flood's end"))
+    told = sum(controller.refused().values()) - before
+    assert 0 < told < sent / 4, "the bridge's meter comes first"
+    assert all(status["flaps"] == 0 for status in controller.links().values())
+    assert found(controller, net)
+
+
+def test_a_wire_that_is_cut_is_lost_and_one_that_flaps_is_damped(mininet, controller, net):
+    wire = net.wires[0]
+    name = ".".join(re.escape(part) for part in wire[0])
+
+    def state():
+        return next(s["state"] for n, s in controller.links().items() if re.search(name, n))
+
+    mininet.until(lambda: state() == "up", "up")
+    for _ in range(3):
+        net.set(wire[:1], "down")
+        mininet.until(lambda: state() in {"down", "damped"}, "down")
+        net.set(wire[:1], "up")
+        mininet.until(lambda: state() in {"up", "damped"}, "up or damped")
+    mininet.until(lambda: state() == "damped", "damped")
+    assert net.ping("h1", "h2", "-c 20 -i 0.02 -W 2"), "traffic goes elsewhere"
