@@ -294,3 +294,45 @@ def reached(walk, source, target):
             return False
         at, steps = edge.target, steps + 1
     return at == target
+
+
+def arrives(both, colour, host, failed):
+    """Follow a tree; RED leads on to BLUE at an edge that failed, if BLUE leaves by another."""
+    tree = both.red if colour == RED else both.blue
+    for _ in range(3 * len(HOSTS)):
+        if host == both.target:
+            return True
+        edge = tree.get(host)
+        if edge is None:
+            return False
+        if edge.name in failed:
+            other = both.blue.get(host)
+            if tree is both.blue or other is None or other.name in failed | {edge.name}:
+                return False
+            tree, edge = both.blue, other
+        host = edge.target
+    raise AssertionError("it goes round")
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs(), st.data())
+def test_a_lasting_repair_arrives_and_is_found_if_there_is_one(world, data):
+    trees, links = Trees(world), sorted({link(edge) for edge in world.edges.values()})
+    if not links:
+        return
+    gone = data.draw(st.sets(st.sampled_from(links), min_size=1, max_size=2))
+    failed = {edge.name for edge in world.edges.values() if link(edge) in gone}
+    for target in world.vertices:
+        both = trees.redundant(target)
+        for host, primary in trees.next_hops(target).items():
+            if primary.name in failed:
+                continue
+            found = both.lasting(host, primary, failed)
+            possible = [
+                (colour, tree[host])
+                for colour, tree in ((RED, both.red), (BLUE, both.blue))
+                if host in tree and tree[host].name not in failed | {primary.name}
+                if arrives(both, colour, host, failed)
+            ]
+            assert found in possible or (found is None and not possible)
+            assert both.lasting(host, primary, set()) == both.repair(host, primary)

@@ -96,7 +96,8 @@ class _Bridge:
         self.flows: dict[Hashable, Item] = {}
         self.others: dict[Hashable, Item] = {}
         self.owner: dict[Hashable, Unit] = {}
-        self.contested: dict[Hashable, dict[Unit, Item]] = {}
+        self.contested: dict[Hashable, dict[Unit, tuple[Item, int]]] = {}
+        """Places that several claim: by unit, what is to be there, and its weight."""
         self.before: dict[Hashable, Item | None] = {}
         """Places written since the last harvest, and what they held then."""
         self.total = 0
@@ -114,7 +115,7 @@ class _Bridge:
         owner, before, flows = self.owner, self.before, self.flows
         for place, item, heft in claims:
             if place in owner:
-                self._contend(unit, place, item)
+                self._contend(unit, place, item, heft)
                 continue
             owner[place] = unit
             before.setdefault(place, None)
@@ -124,36 +125,41 @@ class _Bridge:
                 self.others[place] = item
             self.total += heft
 
-    def _contend(self, unit: Unit, place: Hashable, item: Item) -> None:
+    def _contend(self, unit: Unit, place: Hashable, item: Item, heft: int) -> None:
         """Claim a place that somebody holds."""
         owner = self.owner[place]
-        if owner != unit and place not in self.contested:
-            self.contested[place] = {owner: self._table(place)[place], unit: item}
-            self._settle(place)
-        elif place in self.contested:
-            self.contested[place][unit] = item
-            self._settle(place)
-        elif self.held(place) != item:
-            raise PipelineError(f"{unit} claims {place} twice")
+        if place not in self.contested:
+            held = self._table(place)[place]
+            if owner == unit:
+                if held != item:
+                    raise PipelineError(f"{unit} claims {place} twice")
+                return
+            self.contested[place] = {owner: (held, weight(held))}
+        before = self.contested[place][owner][1]
+        self.contested[place][unit] = item, heft
+        self._settle(place, before)
 
     def yield_up(self, unit: Unit, claims: Sequence[_Claim]) -> None:
         """Take claims of one unit away."""
         for place, _, heft in claims:
             contested = self.contested.get(place)
             if contested is not None:
+                before = contested[self.owner[place]][1]
                 contested.pop(unit, None)
-                self._settle(place)
+                self._settle(place, before)
             elif self.owner.get(place) == unit:
                 del self.owner[place]
                 self._write(place, None)
                 self.total -= heft
 
-    def _settle(self, place: Hashable) -> None:
+    def _settle(self, place: Hashable, before: int) -> None:
+        """Give a place to the first of those that claim it; what was there weighs ``before``."""
         claims = self.contested[place]
         unit = min(claims, key=self.turn)
-        self.total += weight(claims[unit]) - weight(self._table(place)[place])
+        item, heft = claims[unit]
+        self.total += heft - before
         self.owner[place] = unit
-        self._write(place, claims[unit])
+        self._write(place, item)
         if len(claims) == 1:
             del self.contested[place]
 

@@ -93,21 +93,21 @@ def turned(view: View, shard: int) -> Mapping[str, Tree]:
     what they had.
     """
     now, stood = view.ask(trees, None), view.ask(steady, shard)
+    failed = frozenset(stood.graph.usable - now.graph.usable)
     return {
-        target: dict(_turns(now, stood, target, hosts))
+        target: dict(_turns(now, stood.redundant(target), hosts, failed))
         for target, hosts in now.beside(stood).items()
         if shard_of(target) == shard
     }
 
 
 def _turns(
-    now: Trees, stood: Trees, target: str, hosts: Iterable[str]
+    now: Trees, both: Redundant, hosts: Iterable[str], failed: Collection[str]
 ) -> Iterator[tuple[str, Way]]:
-    both = stood.redundant(target)
     for host in sorted(hosts):
-        edge = now.next_hop(host, target)
+        edge = now.next_hop(host, both.target)
         if edge is not None:
-            yield host, _way(edge.name, both.lasting(host, edge, now.graph.works))
+            yield host, _way(edge.name, both.lasting(host, edge, failed))
 
 
 @query

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Set
+from functools import cached_property
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -52,10 +53,10 @@ class Graph:
         """The edge of a name, usable or not."""
         return self._edges.get(name)
 
-    def works(self, edge: Edge) -> bool:
-        """Whether the edge of that name is usable here."""
-        here = self._edges.get(edge.name)
-        return here is not None and here.usable
+    @cached_property
+    def usable(self) -> Set[str]:
+        """Names of the usable edges."""
+        return frozenset(name for name, edge in self._edges.items() if edge.usable)
 
     def like(self, other: Graph) -> bool:
         """Whether another has equal hosts and edges. O(V + E), quick for what is the same value."""

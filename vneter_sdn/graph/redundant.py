@@ -16,7 +16,7 @@ Only edges count that are usable both ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -63,32 +63,32 @@ class Redundant:
             self._known[asked] = self._repair(host, primary, allowed)
         return self._known[asked]
 
-    def lasting(
-        self, host: str, primary: Edge, works: Callable[[Edge], bool]
-    ) -> tuple[int, Edge] | None:
-        """`repair`, of the ways that reach the target even though some edges do not work now.
+    def lasting(self, host: str, primary: Edge, failed: Collection[str]) -> tuple[int, Edge] | None:
+        """`repair`, of the ways that reach the target even though edges of some names have failed.
 
         RED does if BLUE does from the host on where RED fails, for that is where it leads on to.
         """
+        if not failed:
+            return self.repair(host, primary)
         lesser = None
         for colour in (RED, BLUE):
-            way = self._way(colour, host, works)
+            way = self._way(colour, host, failed)
             if way and way[0].name != primary.name:
                 if all(edge.target != primary.target for edge in way):
                     return colour, way[0]
                 lesser = lesser or (colour, way[0])
         return lesser
 
-    def _way(self, colour: int, host: str, works: Callable[[Edge], bool]) -> list[Edge]:
+    def _way(self, colour: int, host: str, failed: Collection[str]) -> list[Edge]:
         """The edges that a packet takes which is moved to a colour; none if it gets stuck."""
         found: list[Edge] = []
         tree = self.red if colour == RED else self.blue
         while host != self.target:
             edge = tree.get(host)
-            if found and tree is self.red and edge is not None and not works(edge):
+            if found and tree is self.red and edge is not None and edge.name in failed:
                 tree = self.blue
                 edge = tree.get(host)
-            if edge is None or not works(edge):
+            if edge is None or edge.name in failed:
                 return []
             found.append(edge)
             host = edge.target
