@@ -8,8 +8,14 @@ import threading
 import pytest
 
 from vneter_sdn.cli.terminal import NOT_FOUND, OK, TIMED_OUT, USAGE
+from vneter_sdn.compile.outcomes import Usage
 from vneter_sdn.engine.paths_report import drained_condition
 from vneter_sdn.model.snapshot import Condition, Key, Status
+
+
+def used(paths):
+    return Usage(frozenset(), paths, 0, (), 0)
+
 
 HOSTS = "".join(
     f"""
@@ -91,21 +97,21 @@ def test_every_step_is_told_until_it_is_empty(found, store):
         changed = store.wait(seen, 10)
         assert changed is not None
         seen = changed[0]
-    report(store, HOST, drained_condition(0, 0, 0.0))
+    report(store, HOST, drained_condition(used(0), (), False))
     thread.join(30)
     (done,) = outcome
     assert done.code == OK
     lines = done.out.splitlines()
     assert lines[0] == "bridge of host h1 is being drained"
     assert lines[-2:] == [
-        "  no path leads over it, and its counters stand still",
+        "  no path leads over it, and its ports carry nothing but probes",
         "bridge of host h1 is drained",
     ]
 
 
 def test_what_is_not_empty_in_time_says_why(found, store):
     assert found("drain", "bridge", "h1", "--no-wait").code == OK
-    report(store, HOST, drained_condition(2, 0, None))
+    report(store, HOST, drained_condition(used(2), (), None))
     late = found("drain", "bridge", "h1", "--timeout", "0")
     assert late.code == TIMED_OUT
     assert "is drained already" in late.out
