@@ -83,6 +83,15 @@ class World:
             if key.kind == "Endpoint"
         }
 
+    def owners(self, path):
+        """Values of IPv4 and MAC that an endpoint has."""
+        return {
+            value
+            for (pool, value), held in self.store.snapshot().allocations.items()
+            if held.owner == f"Endpoint {path}" and held.released is None
+            if pool.startswith("mac/") or "." in value
+        }
+
 
 @pytest.fixture
 def world(monkeypatch):
@@ -172,6 +181,7 @@ def test_a_newer_claim_wins_and_the_one_before_goes(world):
     world.hear(1, 1, arp(H1, A1, A3))
     world.hear(2, 1, arp(H1, A1, A3, to=H3))
     assert world.endpoints() == {"s2.s2-eth1": (mac_text(H1), "10.0.0.1")}
+    assert world.owners("default/s2.s2-eth1") == {mac_text(H1), "10.0.0.1"}, "at once"
     world.hear(2, 1, arp(H1, A2, A3))
     assert world.endpoints() == {"s2.s2-eth1": (mac_text(H1), "10.0.0.2")}
     world.hear(2, 1, ip(H3, A2, H1))
@@ -309,3 +319,10 @@ def test_what_was_written_in_the_meantime_costs_only_those_it_concerns(world, mo
         world.lab.heard(1, port, punt.sender(frame), frame)
     world.settle()
     assert set(world.endpoints()) == {"s1.s1-eth2", "s1.s1-eth3"}
+
+
+def test_who_takes_the_place_and_name_of_two_others_leaves_one(world):
+    world.hear(1, 1, arp(H1, A1, A3))
+    world.hear(2, 1, arp(H2, A2, A3))
+    world.hear(2, 1, arp(H1, A1, A3, to=H3))
+    assert world.endpoints() == {"s2.s2-eth1": (mac_text(H1), "10.0.0.1")}

@@ -79,16 +79,20 @@ class Draft:
 
     def delay(self, pool: str) -> float:
         """Seconds for which released values of a pool rest."""
-        if pool.startswith("address/"):
-            _, tenant, name, _ = pool.split("/", 3)
-            network = self.network(Key("Network", tenant, name))
-            if network is not None:
+        kind, *path = pool.split("/", 3)
+        if kind in ("address", "mac"):
+            network = self.network(Key("Network", path[0], path[1]))
+            # Who is learned brings its MAC along, wherever it goes.
+            if network is not None and (kind == "address" or network.learning):
                 return float(network.reuse_delay_seconds)
         return COLOUR_DELAY if pool == Pools.PATH else NUMBER_DELAY
 
     def rested(self, held: Allocation) -> bool:
         """Whether a released value may be given to somebody else."""
-        return held.released is not None and self.now >= held.released + self.delay(held.pool)
+        if held.released is None:
+            return False
+        delay = self.delay(held.pool)  # times are rounded up: none is not "a moment ago"
+        return not delay or self.now >= held.released + delay
 
     def free(self, pool: str, value: str, owner: str = "") -> bool:
         """Whether a value has no owner and does not rest; an owner's own may rest."""
