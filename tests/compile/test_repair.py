@@ -126,11 +126,24 @@ def test_wires_without_a_known_port_are_not_used_until_both_ends_are_known():
     intent = intent_of(2, [(1, 2)], tunnels=("h1", "h2"))
     compiler = compile_snapshot(intent.snapshot())
     assert {p for h in ("h1", "h2") for p in compiler.ports(h).values()} == {32769, 32770}
+    compiler.observe_ports("h2", {"other": 1})
     compiler.observe_ports("h1", {"eth10": 7})
     assert 7 in compiler.ports("h1").values()
     assert not compiler.bridge("h1").groups
     compiler.observe_ports("h2", {"eth10": 8})
     assert compiler.bridge("h1").groups
+
+
+def test_ports_that_nobody_told_of_yet_are_taken_to_be_there():
+    """As after a restart, when one bridge is back before another."""
+    intent = intent_of(3, [(1, 2), (2, 3), (3, 1)])
+    whole = compile_snapshot(intent.snapshot())
+    for number in (1, 2, 3):
+        ports = {e.port: int(e.port[3:]) for e in whole.links(f"h{number}")}
+        whole.observe_ports(f"h{number}", ports)
+    one = compile_snapshot(intent.snapshot())
+    one.observe_ports("h1", {e.port: int(e.port[3:]) for e in one.links("h1")})
+    assert one.bridge("h1") == whole.bridge("h1")
 
 
 @pytest.mark.parametrize("shape", ["ring", "tunnels"])

@@ -8,6 +8,7 @@ import pytest
 from vneter_sdn.southbound.openflow.discovery import Discovery, Pace, Purpose
 from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 from vneter_sdn.southbound.openflow.probes import Place
+from vneter_sdn.telemetry.links import HOLD
 from vneter_sdn.telemetry.survey import (
     GRACE,
     End,
@@ -104,10 +105,11 @@ def test_little_is_told_of_what_stays_as_it_is(lab) -> None:
     assert len(lab.told) == before
 
 
-def test_a_port_that_goes_down_takes_its_wire_with_it_at_once(lab) -> None:
+def test_a_port_that_goes_down_takes_its_wire_with_it(lab) -> None:
     lab.run(3)
     lab.survey.port_changed(2, 2, port(2, 1, link_down=True), lab.now)
     assert lab.heard(WireLost) == [WireLost(ONE, OTHER, "port")]
+    lab.run(HOLD + 0.5)
     assert not lab.last(FORTH).observation.up
     assert not lab.last(BACK).observation.up
 
@@ -116,14 +118,28 @@ def test_a_wire_that_flaps_is_damped_and_then_taken_back(lab) -> None:
     lab.run(3)
     for _ in range(3):
         lab.survey.port_changed(2, 2, port(2, 1, link_down=True), lab.now)
+        lab.run(HOLD + 0.5)
         lab.survey.port_changed(2, 2, port(2, 1), lab.now)
-        lab.run(1)
+        lab.run(2)
     assert lab.last(FORTH).state == "damped"
     assert not lab.last(FORTH).observation.up
     assert lab.last(FORTH).flaps == 3
     lab.run(40)
     assert lab.last(FORTH).state == "up"
     assert lab.last(FORTH).observation.up
+
+
+def test_a_wire_that_is_late_for_a_moment_is_not_told_of(lab) -> None:
+    lab.run(3)
+    told = len(lab.heard(LinksSeen))
+    for _ in range(5):
+        lab.survey.port_changed(2, 2, port(2, 1, live=False), lab.now)
+        lab.survey.port_changed(2, 2, port(2, 1), lab.now)
+        lab.run(1)
+    assert not [
+        seen for seen in lab.heard(LinksSeen)[told:] if not seen.links[FORTH].observation.up
+    ]
+    assert lab.last(FORTH).flaps == 0
 
 
 def test_a_port_that_gets_another_name_is_another_port(lab) -> None:
@@ -174,6 +190,7 @@ def test_tunnels_are_as_bfd_says_and_measured_by_probes() -> None:
     assert lab.last("s1>s2").observation.latency == pytest.approx(10, abs=0.1)
     for up in (True, False):
         lab.survey.tunnels("s1", {"s1-eth1": TunnelEnd("s1>s2", "s2", up)}, lab.now)
+        lab.run(HOLD + 0.5)
         assert lab.last("s1>s2").observation.up is up
     lab.survey.tunnels("s1", {}, lab.now)
     assert lab.last("s1>s2") is None

@@ -157,7 +157,12 @@ def _guess(interface: str) -> int | None:
 
 @query
 def dark_on(view: View, host: str) -> frozenset[str]:
-    """Edges out of a host whose port is not known, so that nothing can be sent there."""
+    """Edges out of a host whose port is not there, so that nothing can be sent there.
+
+    Of a host whose ports nobody has told yet, as after a start, all are taken to be there.
+    """
+    if view.get(PORTS, host) is None and not view.get(GUESSING, ""):
+        return frozenset()
     ports = view.ask(edge_ports, host)
     return frozenset(edge.name for edge in view.ask(edges_of, host) if edge.name not in ports)
 

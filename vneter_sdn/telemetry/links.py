@@ -10,6 +10,10 @@ from vneter_sdn.graph.topology import Observation
 from vneter_sdn.telemetry.damping import Damping
 from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE, Latency, Load, Loss, Traffic, utilisation
 
+HOLD = 1.0
+"""Seconds that a link has to be down before anybody is told: bridges repair at once what is lost,
+and one that was only late, as on a busy machine, moves no connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortSeen:
@@ -56,6 +60,8 @@ class _Record:
     edge: Edge
     works: bool | None = None
     """None while nothing says."""
+    doubted: float | None = None
+    """When it was seen to fail, for `HOLD` seconds."""
     damping: Damping = field(default_factory=Damping)
     latency: Latency = field(default_factory=Latency)
     loss: Loss = field(default_factory=Loss)
@@ -76,6 +82,7 @@ class Links:
         self._records: dict[str, _Record] = {}
         self._stale: set[str] = set()
         self._damped: set[str] = set()
+        self._doubted: set[str] = set()
         self._declared: Mapping[str, float] = {}
         self._gone: set[str] = set()
 
@@ -85,15 +92,30 @@ class Links:
         if record is None or record.edge != edge:
             record = self._records[edge.name] = _Record(edge)
             self._gone.discard(edge.name)
-        elif record.works == works:
+        elif works is False and record.works:
+            if record.doubted is None:
+                record.doubted = now
+                self._doubted.add(edge.name)
             return
-        elif works is False:
+        record.doubted = None
+        self._doubted.discard(edge.name)
+        if record.works != works or record.told is None:
+            record.works = works
+            self._stale.add(edge.name)
+
+    def _judge(self, now: float) -> None:
+        """Take those for failed that have been doubted for long."""
+        for name in sorted(self._doubted):
+            record = self._records[name]
+            if record.doubted is None or now - record.doubted < HOLD:
+                continue
+            self._doubted.discard(name)
+            record.works, record.doubted = False, None
             record.damping = record.damping.failed(now)
             record.flaps += 1
             if record.damping.suppressed_at(now):
-                self._damped.add(edge.name)
-        record.works = works
-        self._stale.add(edge.name)
+                self._damped.add(name)
+            self._stale.add(name)
 
     def forget(self, name: str) -> None:
         """A link is no more."""
@@ -101,6 +123,7 @@ class Links:
             self._gone.add(name)
             self._stale.discard(name)
             self._damped.discard(name)
+            self._doubted.discard(name)
 
     def delayed(self, name: str, seconds: float) -> None:
         """A probe took so long over a link."""
@@ -139,6 +162,7 @@ class Links:
 
     def changes(self, now: float) -> dict[str, LinkSeen | None]:
         """What is different since the last call, by edge; None for links that are no more."""
+        self._judge(now)
         for name in [n for n in self._damped if not self._records[n].damping.suppressed_at(now)]:
             self._damped.discard(name)
             self._stale.add(name)
