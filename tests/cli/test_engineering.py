@@ -165,3 +165,12 @@ def test_networks_that_count_in_small_units(vneterctl, tmp_path):
     path.write_text('{"nodes": ["a", "b"], "links": [[0, 1, 1, 1e10]], "demands": [[0, 1, 1e9]]}')
     plan = json.loads(vneterctl("te", "--topology", path, "-o", "json").out)
     assert plan["max_utilisation"]["ours"] == pytest.approx(0.1)
+
+
+def test_thirds_are_nearly_thirds(vneterctl, tmp_path):
+    path = tmp_path / "n.yaml"
+    link = "{ends: [a, b], capacity: 100}"
+    path.write_text(f"switches: [a, b]\nlinks: [{link}, {link}, {link}]\ndemands: [[a, b, 300]]")
+    use = json.loads(vneterctl("te", "--topology", path, "-o", "json").out)["max_utilisation"]
+    assert use["lp_bound"] == pytest.approx(1)
+    assert use["ours"] <= 1.01

@@ -286,7 +286,7 @@ def te(
     paths: Annotated[int, typer.Option("-k", "--paths", min=1, max=64, help="Per demand.")] = 4,
     weights: Annotated[
         int, typer.Option("--weights", min=1, max=256, help="Sum of the weights of a demand.")
-    ] = 64,
+    ] = 256,
     previous: Annotated[
         str, typer.Option("--previous", help="The plan in force, as -o json wrote it.")
     ] = "",
