@@ -19,7 +19,7 @@ from vneter_sdn.graph.topology import Observation
 from vneter_sdn.graph.topology import tunnel_port as tunnel_name
 from vneter_sdn.model.colours import colour_of
 from vneter_sdn.model.kinds import API_VERSION
-from vneter_sdn.model.snapshot import Binding, Key, Pools
+from vneter_sdn.model.snapshot import Binding, Condition, Key, Pools, Status
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 
@@ -58,13 +58,24 @@ def endpoint(tenant, name, of, at):
 
 def wire(source, target, number, encrypted):
     spec = {"medium": "wire", "sourcePort": f"eth{number}", "targetPort": f"eth{number + 2}"}
-    ends = {"source": source, "target": target, "encrypted": encrypted}
+    ends = {"source": source, "target": target, "encrypted": encrypted, "capacityMbps": 10}
+    ends |= {"drained": number == 2}
     return edit("Link", f"wire-{source}-{target}", spec | ends)
 
 
 def policy(name, tenants, paths, constraints, more):
     spec = {"tenants": tenants, "paths": paths, "constraints": constraints} | more
     return edit("PathPolicy", name, spec)
+
+
+def reservation(name, ends, rate, more):
+    spec = {"tenant": "red", "source": ends[0], "target": ends[1], "rateMbps": rate}
+    return edit("Reservation", name, spec | ({"between": "hosts"} if "h1" in ends else {}) | more)
+
+
+def demand(source, target, mbps):
+    spec = {"source": source, "target": target, "mbps": mbps}
+    return edit("Demand", f"{source}-{target}", spec)
 
 
 def seen(up, latency):
@@ -82,17 +93,19 @@ def delete(kind, tenant, name):
 one = st.sampled_from
 EDGES = ("h1>h2", "h2>h1", "h2>h3", "h1:eth1>h2:eth3", "h2:eth1>h3:eth3")
 POLICIES = ("p", "q")
-LIMITS = ({}, {"encrypted": True}, {"maxHops": 1})
+LIMITS = ({}, {"encrypted": True}, {"maxHops": 1}, {"minBandwidthMbps": 5})
 ABOUT = (
     {},
     {"networks": ["red/web"]},
     {"ports": ["tcp/80-90"], "priority": 7},
     {"sourceLabels": {"role": "client"}, "targetLabels": {"role": "server"}},
     {"objective": "latency"},
+    {"sharing": "engineered"},
 )
 SEEN = st.dictionaries(
     one(EDGES), st.none() | st.builds(seen, st.booleans(), one((None, 1.0, 9.0)))
 )
+WINDOW = {"start": "1970-01-01T00:30:00Z", "end": "1970-01-01T00:45:00Z"}
 steps = st.one_of(
     st.builds(host, one(HOSTS), st.integers(0, 1), one(("geneve", "vxlan"))),
     st.builds(link, one(HOSTS), one(HOSTS), st.integers(1, 3), st.booleans()),
@@ -110,8 +123,19 @@ steps = st.one_of(
     st.builds(
         policy, one(POLICIES), one(([], ["red"])), st.integers(1, 3), one(LIMITS), one(ABOUT)
     ),
+    st.builds(
+        reservation,
+        one(("r", "s")),
+        one((("a", "b"), ("b", "c"), ("h1", "h2"))),
+        one((4, 7)),
+        one(({}, {"policy": "p"}, WINDOW)),
+    ),
+    st.builds(demand, one(HOSTS), one(HOSTS), one((1, 12))),
+    st.tuples(st.just("clock"), one((1000.0, 2000.0, 3000.0))),
+    st.tuples(st.just("report")),
     st.tuples(st.just("colour")),
     st.tuples(st.just("colour")),
+    st.builds(delete, one(("Reservation",)), st.just(""), one(("r", "s"))),
     st.tuples(st.just("sweep")),
     st.tuples(st.just("links"), SEEN),
     st.builds(standing, one(HOSTS), st.dictionaries(one(EDGES), st.booleans()), st.just({}) | SEEN),
@@ -141,8 +165,22 @@ START = [
     ("ports", "h1", {"eth1": 5}),
     ("ports", "h2", {"eth3": 6}),
     policy("p", ["red"], 2, {}, {}),
+    reservation("r", ("a", "b"), 4, {}),
+    ("report",),
     ("colour",),
 ]
+
+
+def reported(key, found):
+    routes = [{"route": text(r), "mbps": mbps} for r, mbps in found.decision.routes.items()]
+    admitted = Condition("Admitted", str(found.decision.admitted), found.decision.reason)
+    return Status(key, 1, (admitted,), {"routes": routes})
+
+
+def turned(pair):
+    """A plan with other weights."""
+    routes = [{"route": text(r), "weight": w + n} for n, (r, w, _) in enumerate(pair.routes)]
+    return f"{pair.source}>{pair.target}", routes
 
 
 class Play:
@@ -155,6 +193,7 @@ class Play:
         self.snapshot = self.store.snapshot()
         self.compiler.take(self.snapshot, everything(self.snapshot))
         self.sequence = 0
+        self.clock = None
         self.ofports, self.ports, self.links, self.standing = {}, {}, {}, {}
 
     def step(self, step):
@@ -195,12 +234,27 @@ class Play:
                 self.links |= observations
                 self.standing[shard] = deviations
                 return self.compiler.observe_links(observations, {shard: deviations})
-            case ("colour",):
-                self._colour()
-            case ("sweep",):
-                self.now += 200
-                self.store.sweep()
+            case ("clock", now):
+                self.clock = now
+                return self.compiler.advance(now)
+            case (word,):
+                {"report": self._report, "colour": self._colour, "sweep": self._sweep}[word]()
         return {}
+
+    def _sweep(self):
+        self.now += 200
+        self.store.sweep()
+
+    def _report(self):
+        """What the engine does: what was decided is told, and counts from then on."""
+        told = []
+        for key in self.snapshot.objects:
+            if key.kind == "Reservation" and (found := self.compiler.admission(key)):
+                told.append(reported(key, found))
+            if key.kind == "PathPolicy":
+                pairs = [p for p in self.compiler.outcome(key) if p.routes]
+                told.append(Status(key, 1, (), {"plan": dict(map(turned, pairs))}))
+        self.store.report(told)
 
     def _colour(self):
         """What the engine does: new paths get a colour, those not wanted any more are released."""
@@ -217,7 +271,14 @@ class Play:
     def check(self):
         seen = Observed(ports=self.ports, links=self.links, standing=self.standing)
         fresh = compile_snapshot(self.snapshot, self.ofports, "ssl:192.0.2.99:6653", seen)
+        if self.clock is not None:
+            fresh.advance(self.clock)
         assert self.compiler.wanted_paths() == fresh.wanted_paths()
+        for key in self.snapshot.objects:
+            assert self.compiler.admission(key) == fresh.admission(key)
+            assert self.compiler.outcome(key) == fresh.outcome(key)
+            assert self.compiler.usage(key) == fresh.usage(key)
+            assert self.compiler.task(key) == fresh.task(key)
         assert self.compiler.hosts() == fresh.hosts()
         for name in fresh.hosts():
             assert self.compiler.bridge(name) == fresh.bridge(name)
@@ -255,8 +316,8 @@ def test_nothing_is_left_when_everything_is_deleted():
     empty = play.compiler.size
     for step in START:
         play.step(step)
-    first = ("Endpoint", "Link", "Network", "PathPolicy")
-    for key in sorted(play.snapshot.objects, key=lambda k: (k.kind not in first, k)):
+    first = ("Reservation", "Endpoint", "Link", "Network", "PathPolicy", "Tenant", "Host")
+    for key in sorted(play.snapshot.objects, key=lambda k: (first.index(k.kind), k)):
         play.step(("edit", Edit("delete", key)))
     play.now += 1000
     play.store.sweep()
