@@ -12,9 +12,11 @@ from vneter_sdn.compile.query import Fact
 from vneter_sdn.compile.standing import SHARDS, shard_of, standing_facts
 from vneter_sdn.compile.ways import ways
 from vneter_sdn.graph.topology import Observation, wire_edge
+from vneter_sdn.model.flow import Output
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
 from vneter_sdn.model.snapshot import Key, Pools
-from vneter_sdn.pipeline.locator import BLUE, DEFAULT, RED
+from vneter_sdn.pipeline.locator import BLUE, DEFAULT, RED, Locator
+from vneter_sdn.pipeline.reserved import tree_group
 
 HOSTS = tuple(f"h{number}" for number in range(1, 8))
 RING = tuple(zip(HOSTS, HOSTS[1:] + HOSTS[:1], strict=True))
@@ -115,16 +117,34 @@ def test_the_first_bridge_sends_the_other_way_round_at_once():
     facts, links = fabric([])
     compiler = compiled(facts)
     forth, back = links[0]
+    group = tree_group(DEFAULT, HOSTS.index("h2") + 1)
+    port = compiler.ports("h1")
+    around = next(name for name in port if name != forth)
+
+    def watched():
+        return [bucket.watch_port for bucket in compiler.bridge("h1").groups[group].buckets]
+
+    assert watched() == [port[forth], port[around]]
     compiler.observe_links({forth: DOWN, back: DOWN}, everywhere({forth: True, back: True}))
-    ports = compiler.ports("h1")
-    around = next(port for name, port in ports.items() if name != forth)
-    first = {
-        group.buckets[0].actions[-1].port
-        for group in compiler.bridge("h1").groups.values()
-        if group.kind == "ff" and group.buckets[0].watch_port == around
-    }
-    assert first == {around}
-    assert of(compiler, "h2")[DEFAULT]["h1"].edge != forth
+    flows = compiler.bridge("h1").flows.values()
+    towards = (("eth_dst", Locator(DEFAULT, 2, 0).mac),)
+    sent = [f for f in flows if [(t.field, t.value) for t in f.match[:1]] == list(towards)]
+    assert sent[0].actions[-1] == Output(port[around]), "the only other way is known to fail"
+    assert compiler.clashes == ()
+
+
+def test_packets_are_told_another_way_on_every_bridge_that_has_one():
+    facts, links = fabric([("h1", "h4"), ("h2", "h6")])
+    compiler = compiled(facts)
+    failed = links[0]
+    compiler.observe_links(dict.fromkeys(failed, DOWN), everywhere(dict.fromkeys(failed, True)))
+    for number, target in enumerate(HOSTS, 1):
+        for host, way in of(compiler, target)[DEFAULT].items():
+            group = compiler.bridge(host).groups.get(tree_group(DEFAULT, number))
+            ports = compiler.ports(host)
+            if way.repair:
+                told = [bucket.watch_port for bucket in group.buckets]
+                assert told == [ports[way.edge], ports[way.repair]]
 
 
 def test_shards_follow_one_by_one():
