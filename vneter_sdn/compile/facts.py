@@ -32,6 +32,7 @@ from vneter_sdn.compile.query import Fact, Index
 from vneter_sdn.graph.route import Route, hosts, parse
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.kinds import EndpointSpec, NetworkSpec
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
@@ -123,10 +124,10 @@ def everything(snapshot: Snapshot) -> Delta:
     )
 
 
-def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
+def facts(snapshot: Snapshot, delta: Delta, breathe: Breathe = on_and_on) -> dict[Fact, Any]:
     """The facts that a delta may have changed, with their values now; None for those gone."""
     found: dict[Fact, Any] = {}
-    for key in delta.objects:
+    for key in paced(delta.objects, breathe):
         stored = snapshot.objects.get(key)
         found[Fact(key.kind, key)] = None if stored is None else stored.spec
         if key.kind == "Endpoint":
@@ -134,13 +135,13 @@ def facts(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
             found[Fact(LABELS, key)] = tuple(sorted(labels.items())) or None
         if key.kind == "Reservation":
             found[Fact(QUEUED, key)] = stored and stored.revision
-    for place in delta.allocations:
+    for place in paced(delta.allocations, breathe):
         allocation = snapshot.allocations.get(place)
         held = allocation is not None and (
             allocation.released is None or allocation.pool == Pools.PATH
         )
         found[Fact(ALLOCATION, place)] = allocation.owner if allocation and held else None
-    for endpoint in delta.bindings:
+    for endpoint in paced(delta.bindings, breathe):
         binding = snapshot.bindings.get(endpoint)
         found[Fact(BINDING, endpoint)] = binding and (
             binding.host,

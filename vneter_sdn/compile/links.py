@@ -47,7 +47,8 @@ def declared(view: View, _: None) -> Topology:
         bridge = view.ask(bridge_of, key.name)
         if bridge is not None:
             vertices.append(vertex(key.name, bridge, view.get("Host", key)))
-    return topology(vertices, {key.name: view.get("Link", key) for key in view.keys("Link")})
+    links = {key.name: view.get("Link", key) for key in view.keys("Link")}
+    return topology(vertices, links, breathe=view.breathe)
 
 
 @query

@@ -46,7 +46,7 @@ from vneter_sdn.model.colours import colour_of, coloured
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
-from vneter_sdn.model.pace import Breathe, on_and_on
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot
 from vneter_sdn.pipeline.tables import table_names
@@ -143,6 +143,7 @@ class Compiler:
     """
 
     def __init__(self, advertised: str = "", breathe: Breathe = on_and_on) -> None:
+        self._breathe = breathe
         self._database = Database(INDEXES, _OUTPUTS, breathe)
         self._database.update({Fact(ADVERTISED, ""): advertised})
         self._bridges = Bridges(breathe, _OVER)
@@ -160,7 +161,7 @@ class Compiler:
         Raises:
             PipelineError: a feature broke the contract of a table.
         """
-        return _keys(self.update(facts(snapshot, delta)))
+        return _keys(self.update(facts(snapshot, delta, self._breathe)))
 
     def observe_tunnels(
         self, host: str, ofports: Mapping[str, int]
@@ -188,7 +189,7 @@ class Compiler:
         changed = self._database.update(changes)
         units = {
             Unit(_NAMES[asked], cast("Key", key)): (before or (), after or ())
-            for (asked, key), (before, after) in changed.items()
+            for (asked, key), (before, after) in paced(changed.items(), self._breathe)
             if asked in _NAMES
         }
         self._touched = frozenset(u.subject for u in units if u.subject.kind == "Endpoint")

@@ -174,6 +174,10 @@ class View:
         """
         return None if self._memo.value is _MISSING else self._memo.value
 
+    def breathe(self) -> None:
+        """Let others have a moment, in a query that takes more than some milliseconds."""
+        self._database.breathe()
+
     def _record(self, cell: _Cell) -> None:
         self._memo.reads[cell] = None
         cell.readers[self._memo] = None
@@ -199,7 +203,7 @@ class Database:
         outputs: Mapping[str, tuple[Query[Any, Any], ...]],
         breathe: Breathe = on_and_on,
     ) -> None:
-        self._breathe = breathe
+        self.breathe = breathe
         self._indexes: dict[str, list[Index]] = {}
         for index in indexes:
             self._indexes.setdefault(index.relation, []).append(index)
@@ -224,7 +228,7 @@ class Database:
 
         When a query raises, the error passes through; the next update goes on from there.
         """
-        for fact, value in paced(facts.items(), self._breathe):
+        for fact, value in paced(facts.items(), self.breathe):
             self._put(fact, value)
         while self._queue:
             memo = self._queue[0]
@@ -235,7 +239,7 @@ class Database:
         changed, self._changed = self._changed, {}
         return {
             place: (before, after)
-            for place, before in changed.items()
+            for place, before in paced(changed.items(), self.breathe)
             if before != (after := self._output(place))
         }
 
@@ -356,7 +360,7 @@ class Database:
         memo.reads = {}
         self.runs += 1
         try:
-            self._breathe()  # each time: some take milliseconds
+            self.breathe()  # each time: some take milliseconds
             after = memo.query.function(View(self, memo), memo.key)
         except BaseException:
             memo.reads = held | memo.reads

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
+from vneter_sdn.model.pace import Breathe, on_and_on, paced
 
 Ranks = tuple[int, int]
 """Which tunnel address at the source, and at the target: 0 is the preferred one."""
@@ -160,6 +161,7 @@ def topology(
     vertices: Iterable[Vertex],
     links: Mapping[str, LinkSpec],
     observations: Mapping[str, Observation] = NOTHING_SEEN,
+    breathe: Breathe = on_and_on,
 ) -> Topology:
     """Join vertices by tunnels and by declared wires, with what is declared and seen of each.
 
@@ -175,10 +177,11 @@ def topology(
         vertices: the hosts; several of one name count once.
         links: by name.
         observations: by name of the edge; see `observed`.
+        breathe: called now and then.
     """
     hosts = {v.host: v for v in sorted(vertices, key=lambda v: v.host)}
     ordered = [link for _, link in sorted(links.items())]
-    edges = [*_tunnels(hosts, ordered), *_wires(hosts, ordered)]
+    edges = [*paced(_tunnels(hosts, ordered), breathe), *_wires(hosts, ordered)]
     edges.sort(key=lambda e: (e.source, e.target, e.name))
     return observed(Topology(tuple(hosts.values()), tuple(edges)), observations)
 
