@@ -260,3 +260,13 @@ def test_what_a_database_said_of_interfaces_outlives_a_change_of_datapath_id() -
         lab.survey.manage(host, number, True, lab.now)
     lab.run(3)
     assert lab.heard(WireFound) == [WireFound(ONE, OTHER)]
+
+
+def test_of_a_bridge_that_is_yet_to_connect_no_ports_are_told() -> None:
+    lab = Lab(database=True)
+    lab.survey.manage("s9", 9, True, lab.now)
+    lab.survey.interfaces("s9", {"s9-eth1": Purpose.WIRE}, lab.now)
+    lab.survey.tunnels("s9", {}, lab.now)
+    assert "s9" not in {seen.host for seen in lab.heard(PortsSeen)}
+    lab.survey.connected(9, [port(9, 1)], lab.now)
+    assert [set(seen.ports) for seen in lab.heard(PortsSeen) if seen.host == "s9"] == [{"s9-eth1"}]

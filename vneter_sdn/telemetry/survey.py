@@ -320,7 +320,8 @@ class Survey:
             )
             for port in bridge.ports
         }
-        if shown != bridge.shown:
+        # A database may tell of a bridge before it connects: its ports are not known then.
+        if shown != bridge.shown and dpid in self._present:
             bridge.shown = shown
             self._tell(PortsSeen(bridge.host, shown))
         for name, end in bridge.tunnels.items():
