@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every experiment runs, at its smallest, and leaves a CSV and a plot."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent / "experiments"
+SCRIPTS = ("engineering", "failover", "path_spread")
+SQUARE = "switches: [s1, s2, s3, s4]\nlinks: [[s1, s2], [s2, s4], [s1, s3], [s3, s4]]\n"
+
+pytestmark = [pytest.mark.experiment, pytest.mark.timeout(300)]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a fleet needs root")
+
+
+def run(name, *words, output=None):
+    """Run a script; the rows that it measured."""
+    where = ["-o", str(output)] if output else []
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", str(HERE / f"{name}.py"), *words, *where],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    if output is None:
+        return ended.stdout
+    assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (output / f"{name}.svg").read_text()
+    with (output / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_says_what_it_does_without_doing_it(name):
+    assert "--output" in run(name, "--help")
+
+
+def test_engineering(tmp_path):
+    rows = run("engineering", "--topology", "ring", "--growth", "1", "2", output=tmp_path)
+    assert [(row["topology"], float(row["growth"])) for row in rows] == [("ring", 1), ("ring", 2)]
+    for row in rows:
+        bound, ours, shortest = (float(row[k]) for k in ("lp_bound", "ours", "shortest_path"))
+        assert bound <= ours * (1 + 1e-9) <= shortest * (1 + 1e-6)
+
+
+@needs_root
+@pytest.mark.fleet
+def test_failover(tmp_path):
+    file = tmp_path / "square.yaml"
+    file.write_text(SQUARE)
+    words = ["--topology", str(file), "--failure", "carrier", "--controller", "stopped"]
+    (row,) = run("failover", *words, "--repeat", "1", "--rate", "500", output=tmp_path)
+    assert row["topology"] == "square"
+    assert int(row["lost"]) < int(row["sent"]), "it was repaired"
+
+
+@needs_root
+@pytest.mark.fleet
+def test_path_spread(tmp_path):
+    rows = run("path_spread", "--cost", "2", "4", "--connections", "150", output=tmp_path)
+    assert [row["asked_percent"] for row in rows] == ["66.667", "33.333"]
+    assert sum(int(row["seen"]) for row in rows) == 150
+    assert all(int(row["seen"]) for row in rows)
