@@ -267,6 +267,15 @@ def test_a_lab_made_anew_forgets_the_one_before(world):
     assert world.endpoints() == {}
 
 
+def test_a_bridge_of_another_lab_has_those_on_bridges_that_are_away_forgotten(world):
+    world.hear(2, 1, arp(H2, A2, A3))
+    for dpid in (1, 2):
+        world.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
+    world.connect(1, "leaf1", 1, 2, base=0x3000)
+    assert world.names("Host") == ["leaf1", "s2"]
+    assert world.endpoints() == {}
+
+
 def test_a_deleted_host_takes_its_endpoints_along(world):
     world.hear(2, 1, arp(H2, A2, A1))
     world.lab._bridge_event(BridgeDisconnected(2, Reason.PEER_CLOSED, ""))

@@ -155,7 +155,8 @@ class Learning:
     def ports(self, host: str, interfaces: Mapping[str, int] | None, now: float) -> None:
         """The interfaces a host has, with their Ethernet addresses; None when it is away, or gone.
 
-        An interface that has another address than before is another one: the lab was made anew.
+        An interface that has another address than before is another one: the lab was made anew, as
+        it was when none of a bridge's interfaces is left.
         Whoever was learned behind it is forgotten, and so are those on hosts that are away, and
         wires that were found there.
         """
@@ -165,7 +166,8 @@ class Learning:
         there = self._ports[host] = frozenset(interfaces)
         before, self._macs[host] = self._macs.get(host, {}), dict(interfaces)
         remade = {name for name, mac in interfaces.items() if mac and before.get(name, mac) != mac}
-        if remade:
+        anew = bool(before and interfaces) and not before.items() & interfaces.items()
+        if remade or anew:
             lost = (remade | before.keys()) - (there - remade)
             self._doubted.update(End(host, name) for name in lost)
             self._doubted.update(end for end in self._learned if end.host not in self._ports)
