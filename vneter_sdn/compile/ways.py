@@ -93,7 +93,7 @@ def turned(view: View, shard: int) -> Mapping[str, Tree]:
     what they had.
     """
     now, stood = view.ask(trees, None), view.ask(steady, shard)
-    failed = frozenset(stood.graph.usable - now.graph.usable)
+    failed = now.lost(stood)
     return {
         target: dict(_turns(now, stood.redundant(target), hosts, failed))
         for target, hosts in now.beside(stood).items()

@@ -19,6 +19,7 @@ from itertools import pairwise
 from statistics import median
 
 from vneter_sdn.daemon.bench_compile import against, row
+from vneter_sdn.daemon.bench_flows import summary
 from vneter_sdn.daemon.breath import uncollected
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.graph.network import Graph
@@ -36,6 +37,10 @@ FASTER = 50.0
 """How many times as fast as networkx from nothing it is to follow a change."""
 SAMPLE = 40
 """Targets that networkx is asked for."""
+MOST = 1_000
+"""Bridges of which all flows are compiled, V² of each kind."""
+STEP = 1000.0
+"""Milliseconds that a step may take in which repairs follow, some seconds after the change."""
 CHANGES = 12
 """Links that go down and come up again."""
 
@@ -51,8 +56,20 @@ def measure(arguments: list[str]) -> list[Row]:
     given = parser.parse_args(arguments)
     sizes = SIZES if given.nodes is None else (given.nodes,)
     shapes: tuple[tuple[str, Callable[[int], Topology]], ...] = (("wan", wan), ("fat-tree", fat))
+    found = [
+        one for size in sizes for name, shape in shapes for one in _measured(name, shape, size)
+    ]
+    return found + [one for size in sizes if size <= MOST for one in _flows(size)]
+
+
+def _flows(size: int) -> list[Row]:
+    """From a link that changed to the flows that changed, in a WAN."""
+    usual, worst, step = summary(wan(size), CHANGES)
+    title = f"graph/wan/{size}/one-link-flows"
     return [
-        found for size in sizes for name, shape in shapes for found in _measured(name, shape, size)
+        row(title, "ms", usual, min(AIM.values()), fewer=True),
+        row(f"{title}-worst", "ms", worst, WORST * min(AIM.values()), fewer=True),
+        row(f"{title}-repairs-step", "ms", step, STEP, fewer=True),
     ]
 
 

@@ -81,8 +81,14 @@ class Standing:
         return not waiting and (now - self._last >= QUIET or now - self._first >= LONGEST)
 
     def follow(self) -> _Keys:
-        """Have the repairs of the next shard go by what is seen; the flows that changed."""
-        shard = next(shard for shard, found in self._shards.items() if found)
-        del self._shards[shard]
-        self._shards[shard] = {}
-        return self._compiler.observe_links({}, {shard: {}})
+        """Have the repairs of the next shard go by what is seen; the flows that changed.
+
+        Of several, as long as nothing changes: in a small fleet most have no target.
+        """
+        changed: _Keys = {}
+        while self.busy and not changed:
+            shard = next(shard for shard, found in self._shards.items() if found)
+            del self._shards[shard]
+            self._shards[shard] = {}
+            changed = self._compiler.observe_links({}, {shard: {}})
+        return changed

@@ -40,6 +40,7 @@ class Graph:
         self._out = {host: tuple(found) for host, found in out.items()}
         self._into = {host: tuple(found) for host, found in into.items()}
         self._remembered: dict[Hashable, Any] = {}
+        self._compared: tuple[Graph, bool] | None = None
 
     def out(self, host: str) -> tuple[Edge, ...]:
         """Usable edges from a host, by name; none for a host that is not there."""
@@ -59,8 +60,11 @@ class Graph:
         return frozenset(name for name, edge in self._edges.items() if edge.usable)
 
     def like(self, other: Graph) -> bool:
-        """Whether another has equal hosts and edges. O(V + E), quick for what is the same value."""
-        return self is other or (self._edges == other._edges and self.vertices == other.vertices)
+        """Whether another has equal hosts and edges. O(V + E), once for the same other."""
+        if self._compared is None or self._compared[0] is not other:
+            alike = self._edges == other._edges and self.vertices == other.vertices
+            self._compared = other, self is other or alike
+        return self._compared[1]
 
     @property
     def edges(self) -> Mapping[str, Edge]:

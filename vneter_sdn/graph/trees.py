@@ -7,7 +7,7 @@ see `redundant`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -61,7 +61,7 @@ class Trees:
         self.standing = graph if standing is None else standing
         self._next: dict[str, NextHops] = {}
         self._redundant: dict[str, Redundant] = {}
-        self._beside: tuple[Trees, Mapping[str, frozenset[str]]] | None = None
+        self._beside: tuple[Trees, tuple[Mapping[str, frozenset[str]], Set[str]]] | None = None
 
     def next_hops(self, target: str) -> NextHops:
         """The tree of least cost towards a target; empty for a host that is not there.
@@ -82,9 +82,17 @@ class Trees:
 
     def beside(self, other: Trees) -> Mapping[str, frozenset[str]]:
         """By target: the hosts here that take another edge than in other trees. O(V²), in numpy."""
+        return self._compared(other)[0]
+
+    def lost(self, other: Trees) -> Set[str]:
+        """Names of edges that are usable in the graph of other trees and not in this one."""
+        return self._compared(other)[1]
+
+    def _compared(self, other: Trees) -> tuple[Mapping[str, frozenset[str]], Set[str]]:
         if self._beside is None or self._beside[0] is not other:
             differ = _differences((other._arrays, other._hop), (self._arrays, self._hop))
-            self._beside = other, {} if other is self else differ
+            lost = other.graph.usable - self.graph.usable
+            self._beside = other, ({} if other is self else differ, lost)
         return self._beside[1]
 
     def redundant(self, target: str) -> Redundant:
