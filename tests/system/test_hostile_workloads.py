@@ -12,6 +12,7 @@ from vneter_sdn.fleet.lifecycle import bring_up
 from vneter_sdn.fleet.probe import Method, probe
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.northbound.exports import snapshot_from
+from vneter_sdn.pipeline.tables import table
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(180)]
 
@@ -127,11 +128,12 @@ def test_what_is_somebody_elses_stays(fleet):
 
 
 def test_a_flow_taken_away_behind_our_back_comes_back_with_the_next_connection(fleet):
-    fleet.ofctl("h1", "del-flows", "table=70")  # deliver
+    deliver = f"table={table('deliver').id}"
+    fleet.ofctl("h1", "del-flows", deliver)
     fleet.vsctl("h1", "set", "Controller", ".", "external_ids:touched=1")
     pid = fleet.controller.child("daemon.core")
     os.kill(pid, signal.SIGKILL)
-    fleet.until(lambda: "priority=200" in fleet.ofctl("h1", "dump-flows", "table=70"))
+    fleet.until(lambda: "priority=200" in fleet.ofctl("h1", "dump-flows", deliver))
 
 
 def test_a_fresh_computation_agrees(fleet):

@@ -12,6 +12,7 @@ from vneter_sdn.fleet.probe import Method, probe
 from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import move
+from vneter_sdn.pipeline.tables import table
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 HOSTS = ("h1", "h2", "h3")
@@ -114,7 +115,7 @@ def test_an_endpoint_that_moves_takes_its_traffic_along(fleet):
     fleet.records["red/web1"] = record
     fleet.until(lambda: bound_to(fleet, "web1") == "h3", what="the new binding")
     fleet.until(lambda: everything_agrees(fleet) == [], what="agreement after the move")
-    left = fleet.ofctl("h1", "dump-flows", "table=60")  # arrival
+    left = fleet.ofctl("h1", "dump-flows", f"table={table('arrival').id}")
     slot = fleet.controller.client.get("Endpoint", "red", "web1")["status"]["slot"]
     assert f":{slot:02x}/03:ff" not in left, "h1 still delivers to an endpoint that left"
 

@@ -7,7 +7,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from vneter_sdn.errors import IntentError, NotFound, Problem, SouthboundError
@@ -74,6 +73,7 @@ def deregister(controller: Controller, hosts: Sequence[HostRecord]) -> None:
     """Take back the Host objects that name these hosts' own databases, and no others.
 
     Links that end at one of them go first, declared or discovered: there is nothing left of them.
+    Those that are only reported, as tunnels are, go with their hosts.
 
     Raises:
         IntentError: some are still in use; the others were taken back.
@@ -82,8 +82,7 @@ def deregister(controller: Controller, hosts: Sequence[HostRecord]) -> None:
     mine = {host.name for host in hosts if _is_known(controller, host)}
     for link in controller.list("Link"):
         if mine & {link["spec"]["source"], link["spec"]["target"]}:
-            with suppress(NotFound):
-                controller.delete("Link", "", link["metadata"]["name"])
+            _delete_link(controller, link["metadata"]["name"])
     for name in sorted(mine):
         try:
             controller.delete("Host", "", name)
@@ -93,6 +92,16 @@ def deregister(controller: Controller, hosts: Sequence[HostRecord]) -> None:
             kept += refused.problems
     if kept:
         raise IntentError(*kept)
+
+
+def _delete_link(controller: Controller, name: str) -> None:
+    try:
+        controller.delete("Link", "", name)
+    except NotFound:
+        return
+    except IntentError as refused:
+        if any(problem.reason != "NotDeclared" for problem in refused.problems):
+            raise
 
 
 def _is_known(controller: Controller, host: HostRecord) -> bool:
