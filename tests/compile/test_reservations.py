@@ -99,6 +99,18 @@ def test_reserved_traffic_takes_the_booked_path_and_others_the_default():
     assert fabric.way(1, 2, 1000) == ("h1", "h2")
 
 
+def test_connections_that_began_elsewhere_move_to_what_is_booked():
+    intent = diamond(lower=1000.0)
+    intent.policy("spread", 5, tenants=("red",), paths=1)
+    fabric = Fabric.of(intent)
+    assert fabric.way(1, 4, 1000) == UPPER
+    fabric.way(4, 1, 80, 1000, flags=ACK | 2)
+    reserve(intent, rate_mbps=500.0)
+    fabric.take(compile_alone(intent.snapshot()))
+    assert fabric.way(1, 4, 1000, flags=ACK) == LOWER
+    assert fabric.way(4, 1, 80, 1000, flags=ACK) == LOWER[::-1]
+
+
 def test_between_hosts_all_of_a_tenant_is_under_it():
     intent = diamond(lower=1000.0)
     reserve(intent, between="hosts", source="h1", target="h4", rate_mbps=500.0)

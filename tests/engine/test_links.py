@@ -168,19 +168,21 @@ def test_the_report_of_an_object_says_both(world):
 
 
 def test_paths_follow_what_is_seen(world):
-    for one, other in ((A, B), (End("s2", "eth3"), C)):
+    third = End("s1", "eth3"), End("s3", "eth4")
+    for one, other in ((A, B), (End("s2", "eth3"), C), third):
         world.hear(WireFound(one, other))
-    for host, names in {"s1": ["eth1"], "s2": ["eth1", "eth3"], "s3": ["eth1"]}.items():
+    named = {"s1": ["eth1", "eth3"], "s2": ["eth1", "eth3"], "s3": ["eth1", "eth4"]}
+    for host, names in named.items():
         world.hear(Channel(host, True, "OpenFlow15"))
         ports = {name: PortSeen(n, up=True) for n, name in enumerate(names, 1)}
         world.hear(PortsSeen(host, ports))
     compiler = world.controller._compiler
-    with_both = len(compiler.bridge("s1").flows)
+    with_all = compiler.digest("s1")
     world.hear(both(A, B, "down"))
-    without = len(compiler.bridge("s1").flows)
-    assert without < with_both
-    world.hear(both(A, B, "up"))
-    assert len(compiler.bridge("s1").flows) == with_both
+    assert compiler.digest("s1") != with_all
+    world.hear(both(*third, "down"))
+    world.hear(both(*third, "up"), both(A, B, "up"))
+    assert compiler.digest("s1") == with_all
 
 
 def test_another_claim_of_a_datapath_id_is_a_condition_of_the_host(world):
