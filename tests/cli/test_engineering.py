@@ -174,3 +174,10 @@ def test_thirds_are_nearly_thirds(vneterctl, tmp_path):
     use = json.loads(vneterctl("te", "--topology", path, "-o", "json").out)["max_utilisation"]
     assert use["lp_bound"] == pytest.approx(1)
     assert use["ours"] <= 1.01
+
+
+def test_help_tells_every_field(vneterctl, triangle, tmp_path):
+    plan = json.loads(vneterctl("te", "--topology", triangle, "-o", "json").out)
+    told = vneterctl("te", "--help").out
+    fields = {*plan, *plan["max_utilisation"], *plan["paths"][0], *plan["links"][0]}
+    assert not [name for name in (*fields, *plan["nodes"][0]) if f'"{name}"' not in told]

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import vneter_sdn
-from vneter_sdn.cli import path_command, running
+from vneter_sdn.cli import path_command, running, te_command
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 from vneter_sdn.config import LAB_LISTEN, Settings
 
@@ -272,36 +272,7 @@ def compile_(
 
 
 app.command(epilog=path_command.EPILOG)(path_command.path)
-
-
-@app.command()
-def te(
-    *,
-    topology: Annotated[
-        str, typer.Option("--topology", help="Our YAML, Topology Zoo GML, SNDlib JSON or XML.")
-    ],
-    demands: Annotated[
-        str, typer.Option("--demands", help="File of demands, instead of the topology's own.")
-    ] = "",
-    paths: Annotated[int, typer.Option("-k", "--paths", min=1, max=64, help="Per demand.")] = 4,
-    weights: Annotated[
-        int, typer.Option("--weights", min=1, max=256, help="Sum of the weights of a demand.")
-    ] = 256,
-    previous: Annotated[
-        str, typer.Option("--previous", help="The plan in force, as -o json wrote it.")
-    ] = "",
-    max_moves: Annotated[
-        int | None, typer.Option("--max-moves", min=0, help="Paths that may differ from it.")
-    ] = None,
-    output: Annotated[
-        str, typer.Option("-o", "--output", help="text, json, yaml or csv.")
-    ] = "text",
-) -> None:
-    """Plan traffic: paths and weights for a topology file."""
-    from vneter_sdn.cli import engineering
-    from vneter_sdn.graph.engineering import Limits
-
-    engineering.te(topology, demands, Limits(paths, weights, max_moves), previous, output)
+app.command(epilog=te_command.EPILOG)(te_command.te)
 
 
 @app.command()

@@ -24,6 +24,7 @@ JSON: {"source", "target", "objective", "paths": [PATH], "backup": PATH or null,
   "rejected": [PATH with "reason"], "refusal": REFUSAL or null, "shortfall"}
 PATH: {"nodes", "labels", "edges", "weight", "hops", "cost", "latencyMs",
   "price", "loss", "bottleneckMbps", "mtu", "objective", "steps": [STEP]}
+  Hosts are called as their file does, "edges" are links in one direction.
   null is what is not known; "weight" and "steps" are those of paths alone,
   "objective" is the sum that the choice goes by. Latency that is not known
   counts as 10 ms; in a file where other links have one, as none.
