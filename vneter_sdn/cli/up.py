@@ -75,7 +75,9 @@ def banner(settings: Settings) -> list[str]:
         *(["OpenFlow", target, "for remote hosts"] for target in settings.openflow_listen),
     ]
     elsewhere = [] if server == _DEFAULT_SERVER else [f"  export VNETER_SERVER={server}"]
+    lab = "mn --controller remote,port=6653 --switch ovs,datapath=user --topo linear,4"
     steps = [
+        *([[lab, "a lab; its hosts are learned"]] if settings.lab else []),
         ["vneterctl fleet up --hosts 3", "real Open vSwitch hosts, on this machine"],
         ["vneterctl apply -f FILE", "tenants, networks, endpoints; `vneterctl explain network`"],
         ["vneterctl status", "everything on one screen"],
