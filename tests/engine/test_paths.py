@@ -114,6 +114,25 @@ def test_a_restart_moves_no_reservation(world):
     assert world.status(HOLD).details["routes"] == before
 
 
+def test_a_restart_says_nothing_new_until_hosts_had_time_to_connect(world):
+    world.apply(edit("PathPolicy", "p", tenants=["red"], paths=2))
+    world.apply(hold("first"))
+    world.apply(hold())
+    world.apply(edit("Link", "s1-s3", **wire_without_capacity(world)))
+    before = {key: world.status(key) for key in (POLICY, HOLD)}
+    world.fresh()
+    world.settle()
+    assert {key: world.status(key) for key in before} == before
+    world.connect()
+    assert {key: world.status(key) for key in before} == before
+
+
+def wire_without_capacity(world):
+    spec = dict(world.wire("s1", "s3").manifest["spec"])
+    del spec["capacityMbps"]
+    return spec
+
+
 LINK = Key("Link", "", "s1-s2")
 
 

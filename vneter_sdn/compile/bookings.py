@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from vneter_sdn.compile.facts import CLOCK, PROMISED, QUEUED, Promise
-from vneter_sdn.compile.links import graph, measured
+from vneter_sdn.compile.links import MEASURED, declared, graph, measured, observations
 from vneter_sdn.compile.queries import bridge_of, place
 from vneter_sdn.compile.query import View, query
 from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.reservations import Booking, Decision, admit, booking_of
-from vneter_sdn.graph.route import Route
+from vneter_sdn.graph.route import Route, reverse
+from vneter_sdn.graph.topology import observed
 from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec, ReservationSpec
 from vneter_sdn.model.snapshot import Key
 
@@ -99,18 +100,45 @@ def clock(view: View, _: None) -> float:
 
 
 @query
+def promises(view: View, _: None) -> Mapping[str, Promise]:
+    """What the last reports promised, by the text of the reservation's key."""
+    return {str(key): view.get(PROMISED, key) for key in sorted(view.keys(PROMISED))}
+
+
+@query
+def books(view: View, fields: frozenset[str]) -> Graph:
+    """The graph that admission goes by.
+
+    Edges whose ports are not known yet are there, and carry at least what was promised of them:
+    after a restart much is not known for some seconds, and no promise is broken by that.
+    """
+    nothing = dict.fromkeys(MEASURED - fields)
+    found = view.ask(observations, None)
+    seen = {name: replace(one, **nothing) for name, one in found.items()}  # type: ignore[arg-type]
+    least: dict[str, float] = {}
+    for promise in view.ask(promises, None).values():
+        for name in {n for route in promise.routes for n in (*route, *reverse(route))}:
+            least[name] = least.get(name, 0.0) + promise.rate * promise.live
+    there = observed(view.ask(declared, None), seen)
+    edges = (
+        replace(e, capacity=least[e.name]) if e.capacity is None and e.name in least else e
+        for e in there.edges
+    )
+    return Graph(replace(there, edges=tuple(edges)))
+
+
+@query
 def decisions(view: View, _: None) -> Mapping[str, Decision]:
     """What became of all reservations, by the text of their keys."""
     asked = view.ask(bookings, None)
     if not asked:
         return {}
     quantities = {"capacity"}.union(*(measured(one.spec) for one in asked if one.spec))
-    promises: dict[str, Promise] = {
-        str(key): view.get(PROMISED, key) for key in sorted(view.keys(PROMISED))
-    }
-    kept = {key: promise.routes for key, promise in promises.items() if promise.live}
+    before = view.ask(promises, None)
+    kept = {key: promise.routes for key, promise in before.items() if promise.live}
+    lost = {key: promise.routes for key, promise in before.items() if not promise.live}
     now = view.ask(clock, None)
-    return admit(view.ask(graph, frozenset(quantities)), asked, now, kept)
+    return admit(view.ask(books, frozenset(quantities)), asked, now, kept, lost)
 
 
 @query

@@ -434,6 +434,8 @@ class Controller:
             drained = self._paths.drained(key, self._views, self._links)
             return Status(key, revision, (*host_conditions(view), *drained), details)
         if key.kind != "Endpoint":
+            if before is not None and self._paths.early(key, self._views):
+                return None
             conditions, told = self._paths.said(key)
             return Status(key, revision, self._refusals(key, conditions), told)
         binding = snapshot.bindings.get(key)

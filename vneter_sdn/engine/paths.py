@@ -47,6 +47,8 @@ class Paths:
         self.planner = Planner(compiler)
         self._clock: float | None = None
         self._drained: set[Key] = set()
+        self._held_back: set[Key] = set()
+        """What is not reported before all hosts had time to connect."""
         self._empty: dict[Key, int] = {}
         """Drained and empty by the model: how many reports of links ago that began."""
 
@@ -88,14 +90,21 @@ class Paths:
     # -- reports --------------------------------------------------------------------------------
 
     def stale(self) -> frozenset[Key]:
-        """What has to be looked at now: all that is drained, and policies with a new plan."""
-        return self.planner.plan() | self._drained
+        """What has to be looked at now: what is drained or waits, and policies with a new plan."""
+        return self.planner.plan() | self._drained | self._held_back
 
     def links_due(self) -> None:
         """Links are reported; their counters are read as often."""
         self.planner.tick()
         for key in self._empty:
             self._empty[key] += 1
+
+    def early(self, key: Key, views: Mapping[str, HostView]) -> bool:
+        """Whether too little is known since a restart to change what was said of a policy."""
+        self._held_back.discard(key)
+        if key.kind == "PathPolicy" and not all(view.settled for view in views.values()):
+            self._held_back.add(key)
+        return key in self._held_back
 
     def said(self, key: Key) -> Said:
         """Conditions and details of a policy or reservation; of others, that they are accepted."""

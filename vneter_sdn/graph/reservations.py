@@ -110,6 +110,7 @@ def admit(
     bookings: Iterable[Booking],
     now: float,
     held: Mapping[str, Collection[Route]] = MappingProxyType({}),
+    lost: Mapping[str, Collection[Route]] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide on bookings, in the order in which they were made.
 
@@ -120,12 +121,15 @@ def admit(
         held: routes that were promised, by key of the booking. They are decided on first, and
             keep those routes as long as their links live: what was promised is not taken back
             because something else ended.
+        lost: routes that were promised once and could not be kept. They are taken again where
+            that is possible when their booking's turn comes.
     """
     ledger = _Ledger(graph, now)
     asked = list(bookings)
     first = [booking for booking in asked if booking.key in held]
     rest = [booking for booking in asked if booking.key not in held]
-    found = {b.key: ledger.decide(b, held.get(b.key, ())) for b in (*first, *rest)}
+    known = {**lost, **held}
+    found = {b.key: ledger.decide(b, known.get(b.key, ())) for b in (*first, *rest)}
     return {booking.key: found[booking.key] for booking in asked}
 
 
