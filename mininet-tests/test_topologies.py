@@ -11,12 +11,15 @@ TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
 LEARNING = ("--switch", "ovsbr,datapath=user", "--controller", "none")
 SILENT = ("--switch", "ovs,datapath=user", "--controller", "none")
 """Without flows a loop of switches is no storm."""
+ELSEWHERE = {"fat-tree", "geant", "leaf-spine"}
+"""Built, without shape, and looked at by `test_discovery`; they take long."""
+HERE = sorted(path.stem for path in TOPOLOGIES.glob("*.yaml") if path.stem not in ELSEWHERE)
 DROPPED = re.compile(r"Results: (\d+)% dropped")
 
 
-@pytest.mark.parametrize("path", sorted(TOPOLOGIES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_topology_is_built(lab, path):
-    ended = lab.mn(path.stem, *SILENT, "--test", "none")
+@pytest.mark.parametrize("name", HERE)
+def test_every_topology_is_built(lab, name):
+    ended = lab.mn(name, *SILENT, "--test", "none")
     assert ended.returncode == 0, ended.stdout
     assert "Exception" not in ended.stdout
     assert "*** Done" in ended.stdout
