@@ -19,7 +19,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
-from vneter_sdn.engine.bindings import Port, Sightings, decide, forget, sight
 from vneter_sdn.engine.links import Links, write
 from vneter_sdn.engine.paths import Paths
 from vneter_sdn.engine.port import (
@@ -54,6 +53,7 @@ from vneter_sdn.engine.reports import (
 )
 from vneter_sdn.engine.rollout import Rollout
 from vneter_sdn.engine.standing import Standing
+from vneter_sdn.engine.whereabouts import Whereabouts
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
@@ -90,24 +90,17 @@ class Controller:
         self._compiler = compiler
         self._now = now
         self._snapshot: Snapshot | None = None
-        self._seen: Sightings = {}
-        self._clock = 0
+        self._whereabouts = Whereabouts()
         self._rollout, self._paths = Rollout(), Paths(compiler)
         self.planner = self._paths.planner
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
         """Epoch at which each endpoint's flows last changed."""
-        self._interfaces: dict[str, Key] = {}
-        self._interface_of: dict[Key, str] = {}
         self._stale: set[Key] = set()
         """Objects whose report may have to change."""
         self._awaiting: dict[str, set[Key]] = {}
         """By host: endpoints that said they wait for it, and have to be looked at when it moves."""
-        self._sequence = 0
-        """The highest sequence of a binding, ever."""
-        self._undecided: set[str] = set()
-        """Interface ids whose binding may have to change."""
         self._left_out: dict[Key, dict[str, str]] = {}
         """Objects that bridges refuse flows of: by host, the error."""
         self._reported: dict[Key, Status] = {}
@@ -137,11 +130,10 @@ class Controller:
         Give it ``Stored`` with the whole snapshot next.
         """
         fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
-        fresh._seen, fresh._clock = self._seen, self._clock
+        fresh._whereabouts = self._whereabouts.renewed()
         fresh.planner.terms = self.planner.terms
         fresh._rollout, fresh._left_out = Rollout(self._rollout.epoch), self._left_out
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
-        fresh._undecided = {i for ports in self._seen.values() for i in ports}
         for host, view in self._views.items():
             ofports = {n: t.ofport for n, t in view.tunnels.items() if t.ofport > 0}
             compiler.observe_tunnels(host, ofports)
@@ -166,15 +158,15 @@ class Controller:
             self._paths.colour(self._store)
             self._push(self._snapshot)
             write(self._links, self._store, self._snapshot)
-            self._bind(self._snapshot)
+            self._whereabouts.bind(self._store, self._snapshot)
             self._report(self._snapshot)
 
     def _take(self, event: Event) -> None:
         match event:
             case Stored(snapshot=snapshot, delta=delta):
                 self._take_stored(snapshot, delta)
-            case Ports(host=host, ports=ports):
-                self._take_ports(host, ports)
+            case Ports(host=host, ports=ports) if host in self._views:
+                self._whereabouts.shown(host, ports)
             case Tunnels(host=host, tunnels=tunnels):
                 self._see(host, tunnels=tunnels)
                 ofports = {n: t.ofport for n, t in tunnels.items() if t.ofport > 0}
@@ -264,14 +256,6 @@ class Controller:
             self._left_out.setdefault(key, {})[host] = message
         self._views[host] = replace(view, left_out=found)
 
-    def _take_ports(self, host: str, ports: Sequence[Port]) -> None:
-        if host not in self._views:
-            return
-        self._clock += 1
-        self._undecided |= set(self._seen.get(host, ()))
-        self._seen = sight(self._seen, host, ports, self._clock)
-        self._undecided |= {port.interface_id for port in ports}
-
     def _take_stored(self, snapshot: Snapshot, delta: Delta) -> None:
         first = self._snapshot is None
         self._snapshot = snapshot
@@ -282,11 +266,9 @@ class Controller:
                 frozenset(snapshot.bindings),
                 frozenset(snapshot.statuses),
             )
-        self._index(snapshot, delta.objects)
+        self._whereabouts.take(snapshot, delta.objects, delta.bindings)
         self._paths.take(snapshot, delta)
         self._links.index(snapshot, delta.objects)
-        found = (snapshot.bindings.get(endpoint) for endpoint in delta.bindings)
-        self._sequence = max(self._sequence, *(b.sequence for b in found if b), 0)
         self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
         anew = self._take_hosts(snapshot)
         changes = self._compiler.take(snapshot, delta)
@@ -295,20 +277,6 @@ class Controller:
         for key in (k for k in delta.objects if k not in snapshot.objects):
             self._touched.pop(key, None)
             self._reported.pop(key, None)
-
-    def _index(self, snapshot: Snapshot, keys: Iterable[Key]) -> None:
-        for key in keys:
-            if key.kind != "Endpoint":
-                continue
-            old = self._interface_of.pop(key, None)
-            if old is not None and self._interfaces.get(old) == key:
-                del self._interfaces[old]
-            endpoint = snapshot.objects.get(key)
-            if endpoint is not None:
-                interface = endpoint.spec.interface_id or key.path
-                self._interfaces[interface] = key
-                self._interface_of[key] = interface
-                self._undecided.add(interface)
 
     def _take_hosts(self, snapshot: Snapshot) -> set[str]:
         """Manage what hosts are there now; returns those whose sessions have to be told anew."""
@@ -342,7 +310,7 @@ class Controller:
             self._rollout.forget(host)
             self._leave_out(host, ())
             self._views.pop(host, None)
-            self._seen = forget(self._seen, host)
+            self._whereabouts.forget(host)
             self._ports.pop(host, None)
             self._blind.discard(host)
             self._stale |= self._compiler.bound_on(host) | self._awaiting.pop(host, set())
@@ -381,15 +349,6 @@ class Controller:
         for push in paced(ready, self._breathe, 1):
             desired = Desired(push.state, push.epoch, snapshot.revision, push.changed)
             self._southbound.desire_flows(push.host, desired)
-
-    def _bind(self, snapshot: Snapshot) -> None:
-        wanted = {i: self._interfaces[i] for i in self._undecided if i in self._interfaces}
-        if wanted:
-            decision = decide(wanted, snapshot.bindings, self._seen, self._sequence)
-            if decision.bound or decision.unbound:
-                self._store.bind(decision.bound, decision.unbound)
-                self._sequence += len(decision.bound)
-        self._undecided.clear()
 
     def _report(self, snapshot: Snapshot) -> None:
         now = self._now()
