@@ -26,7 +26,7 @@ from vneter_sdn.graph.together import together
 from vneter_sdn.graph.topology import Edge, Observation, observed
 from vneter_sdn.graph.trees import Trees
 
-SHARDS = 32
+SHARDS = 64
 Deviations = tuple[tuple[str, bool], ...]
 """Names of edges, sorted, and whether they count as up."""
 

@@ -33,10 +33,10 @@ class Graph:
         out: dict[str, list[Edge]] = {host: [] for host in self.vertices}
         into: dict[str, list[Edge]] = {host: [] for host in self.vertices}
         for edge in edges.values():
-            known = edge.source in self.vertices and edge.target in self.vertices
-            if known and edge.usable and edge.source != edge.target:
-                out[edge.source].append(edge)
-                into[edge.target].append(edge)
+            source, target = edge.source, edge.target
+            if edge.usable and source in out and target in into and source != target:
+                out[source].append(edge)
+                into[target].append(edge)
         self._out = {host: tuple(found) for host, found in out.items()}
         self._into = {host: tuple(found) for host, found in into.items()}
         self._remembered: dict[Hashable, Any] = {}
