@@ -6,14 +6,8 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from vneter_sdn.model.addresses import mac_text
-from vneter_sdn.model.kinds import (
-    EndpointSpec,
-    HostSpec,
-    LinkSpec,
-    NetworkSpec,
-    PathPolicySpec,
-    TenantSpec,
-)
+from vneter_sdn.model.kinds import EndpointSpec, HostSpec, LinkSpec, NetworkSpec, TenantSpec
+from vneter_sdn.model.path_kinds import PathPolicySpec
 from vneter_sdn.model.snapshot import Allocation, Binding, Key, Object, Pools, Snapshot
 
 

@@ -14,7 +14,7 @@ from vneter_sdn.graph.colours import assign
 from vneter_sdn.graph.route import hosts, parse, text
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.colours import coloured
-from vneter_sdn.model.kinds import PathConstraints
+from vneter_sdn.model.path_kinds import PathConstraints
 from vneter_sdn.model.snapshot import Key, Pools
 from vneter_sdn.pipeline.cookies import Cookie, object_bits
 from vneter_sdn.pipeline.locator import FIRST, Locator

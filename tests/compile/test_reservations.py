@@ -15,7 +15,7 @@ from vneter_sdn.compile.facts import clock_fact, everything
 from vneter_sdn.compile.network import Observed, compile_alone, compile_snapshot
 from vneter_sdn.model.flow import MeterAction
 from vneter_sdn.model.instants import rfc3339
-from vneter_sdn.model.kinds import PathConstraints, ReservationSpec
+from vneter_sdn.model.path_kinds import PathConstraints, ReservationSpec
 from vneter_sdn.model.snapshot import Condition, Delta, Key, Pools, Status
 from vneter_sdn.pipeline.reserved import rate_meter
 from vneter_sdn.pipeline.tables import table

@@ -12,7 +12,7 @@ from vneter_sdn.graph.constrained import Effort, Trip
 from vneter_sdn.graph.disjoint import disjoint
 from vneter_sdn.graph.pairing import Units, beside, pair
 from vneter_sdn.graph.terrain import terrain
-from vneter_sdn.model.kinds import PathConstraints
+from vneter_sdn.model.path_kinds import PathConstraints
 
 kinds = st.sampled_from(("link", "node", "risk"))
 

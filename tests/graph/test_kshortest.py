@@ -8,7 +8,7 @@ from vneter_sdn.graph.kshortest import paths
 from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.terrain import terrain
 from vneter_sdn.graph.topology import Topology
-from vneter_sdn.model.kinds import Objective, PathConstraints
+from vneter_sdn.model.path_kinds import Objective, PathConstraints
 
 objectives = st.sampled_from(
     ("hops", "cost", "latency", "price", "utilisation", "loss", Objective(latency=1, price=0.5))

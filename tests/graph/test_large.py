@@ -13,7 +13,7 @@ from vneter_sdn.graph.journey import trip
 from vneter_sdn.graph.kshortest import paths
 from vneter_sdn.graph.selection import select
 from vneter_sdn.graph.terrain import terrain
-from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec
+from vneter_sdn.model.path_kinds import PathConstraints, PathPolicySpec
 
 ANYTHING = PathConstraints()
 

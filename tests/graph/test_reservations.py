@@ -15,7 +15,7 @@ from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.reservations import Booking, admit, booking_of, next_instant
 from vneter_sdn.graph.route import reverse
 from vneter_sdn.graph.topology import Edge, Topology, Vertex, tunnel_edge
-from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec, ReservationSpec
+from vneter_sdn.model.path_kinds import PathConstraints, PathPolicySpec, ReservationSpec
 
 HOSTS = "abcd"
 PAIRS = [(one, other) for one in HOSTS for other in HOSTS if one < other]

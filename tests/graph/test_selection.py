@@ -26,7 +26,7 @@ from vneter_sdn.graph.refusal import refuse
 from vneter_sdn.graph.selection import select, value
 from vneter_sdn.graph.sharing import portions
 from vneter_sdn.graph.topology import Topology
-from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec
+from vneter_sdn.model.path_kinds import PathConstraints, PathPolicySpec
 
 ANYTHING = PathConstraints()
 

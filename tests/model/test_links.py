@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vneter_sdn.graph.topology import tunnel_edge, wire_edge
-from vneter_sdn.model.kinds import LinkSpec, Name
+from vneter_sdn.model.kinds import LinkSpec
 from vneter_sdn.model.links import found_link, link_name
+from vneter_sdn.model.scalars import Name
 
 # Few letters, so that what could be confused meets.
 _HOSTS = st.from_regex(r"[a1]([-.a]{0,4}[a1])?", fullmatch=True)

@@ -15,15 +15,8 @@ from typing import Any, NamedTuple
 
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
 from vneter_sdn.model.encapsulation import payload_limit
-from vneter_sdn.model.kinds import (
-    DemandSpec,
-    EndpointSpec,
-    HostSpec,
-    LinkSpec,
-    NetworkSpec,
-    PathPolicySpec,
-    ReservationSpec,
-)
+from vneter_sdn.model.kinds import EndpointSpec, HostSpec, LinkSpec, NetworkSpec
+from vneter_sdn.model.path_kinds import DemandSpec, PathPolicySpec, ReservationSpec
 from vneter_sdn.model.snapshot import Allocation, Key, Object
 
 

@@ -10,14 +10,8 @@ from typing import NamedTuple
 
 from vneter_sdn.admission.facts import addresses_of, network_of, prefixes_of
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
-from vneter_sdn.model.kinds import (
-    EndpointSpec,
-    HostSpec,
-    NetworkSpec,
-    PathPolicySpec,
-    ReservationSpec,
-    TenantSpec,
-)
+from vneter_sdn.model.kinds import EndpointSpec, HostSpec, NetworkSpec, TenantSpec
+from vneter_sdn.model.path_kinds import PathPolicySpec, ReservationSpec
 from vneter_sdn.model.snapshot import Key, Object, Pools
 
 

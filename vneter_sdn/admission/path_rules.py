@@ -10,7 +10,7 @@ import msgspec
 
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import Problem
-from vneter_sdn.model.kinds import Objective, PathConstraints, PathPolicySpec
+from vneter_sdn.model.path_kinds import Objective, PathConstraints, PathPolicySpec
 from vneter_sdn.model.snapshot import Object
 
 _NOT_PLANNED = (

@@ -14,7 +14,7 @@ from vneter_sdn.graph.objective import terms
 from vneter_sdn.graph.path import Path
 from vneter_sdn.graph.selection import Refusal, Selection, value
 from vneter_sdn.graph.wording import amount
-from vneter_sdn.model.kinds import PathPolicySpec
+from vneter_sdn.model.path_kinds import PathPolicySpec
 
 Label = Callable[[str], str]
 

@@ -26,7 +26,7 @@ from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.objective import QUANTITIES
 from vneter_sdn.graph.selection import select
 from vneter_sdn.graph.topology import Topology
-from vneter_sdn.model.kinds import Objective, PathPolicySpec
+from vneter_sdn.model.path_kinds import Objective, PathPolicySpec
 
 FORMATS = ("text", "json", "yaml")
 

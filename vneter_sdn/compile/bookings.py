@@ -20,7 +20,7 @@ from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.reservations import Booking, Decision, admit, booking_of
 from vneter_sdn.graph.route import Route, reverse
 from vneter_sdn.graph.topology import observed
-from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec, ReservationSpec
+from vneter_sdn.model.path_kinds import PathConstraints, PathPolicySpec, ReservationSpec
 from vneter_sdn.model.snapshot import Key
 
 RESERVATION = "Reservation"

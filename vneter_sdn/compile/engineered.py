@@ -16,7 +16,7 @@ from vneter_sdn.compile.links import graph
 from vneter_sdn.compile.query import View, query
 from vneter_sdn.graph.constraint import edge_faults, host_faults
 from vneter_sdn.graph.topology import Topology
-from vneter_sdn.model.kinds import DemandSpec, PathPolicySpec
+from vneter_sdn.model.path_kinds import DemandSpec, PathPolicySpec
 from vneter_sdn.model.snapshot import Key
 
 Pair = tuple[str, str]

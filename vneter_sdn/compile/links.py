@@ -26,7 +26,7 @@ from vneter_sdn.graph.topology import (
     tunnel_edge,
     vertex,
 )
-from vneter_sdn.model.kinds import Objective, PathPolicySpec
+from vneter_sdn.model.path_kinds import Objective, PathPolicySpec
 from vneter_sdn.model.rows import TunnelPort
 from vneter_sdn.pipeline.locator import tunnel_ofport
 

@@ -26,7 +26,8 @@ from vneter_sdn.compile.ways import ways
 from vneter_sdn.graph.colours import canonical
 from vneter_sdn.graph.route import Route, hosts
 from vneter_sdn.graph.topology import Edge, tunnel_edge
-from vneter_sdn.model.kinds import LinkSpec, PathPolicySpec
+from vneter_sdn.model.kinds import LinkSpec
+from vneter_sdn.model.path_kinds import PathPolicySpec
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import BLUE, DEFAULT, RED
 

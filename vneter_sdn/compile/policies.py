@@ -29,7 +29,7 @@ from vneter_sdn.graph.constraint import edge_faults, fields, host_faults
 from vneter_sdn.graph.route import Route, hosts, parse, reverse
 from vneter_sdn.graph.selection import select
 from vneter_sdn.graph.topology import Edge, Vertex
-from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec
+from vneter_sdn.model.path_kinds import PathConstraints, PathPolicySpec
 from vneter_sdn.model.snapshot import Key, Pools
 
 Pair = tuple[str, str]

@@ -12,7 +12,7 @@ from math import inf
 
 from vneter_sdn.graph.objective import QUANTITIES, Quantity, loss_weight, units
 from vneter_sdn.graph.topology import Edge, Vertex
-from vneter_sdn.model.kinds import PathConstraints
+from vneter_sdn.model.path_kinds import PathConstraints
 
 _SLACK = 64
 """Billionths that a sum may be over its limit: each of at most 64 edges was rounded by half."""

@@ -20,7 +20,7 @@ from vneter_sdn.graph.selection import Selection, value
 from vneter_sdn.graph.terrain import Terrain, terrain
 from vneter_sdn.graph.topology import Edge
 from vneter_sdn.graph.wording import amount, listing
-from vneter_sdn.model.kinds import PathConstraints, PathPolicySpec
+from vneter_sdn.model.path_kinds import PathConstraints, PathPolicySpec
 
 _EFFORT = 50_000
 

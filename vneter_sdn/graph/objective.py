@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import isnan, log
 
 from vneter_sdn.graph.topology import Edge
-from vneter_sdn.model.kinds import Objective
+from vneter_sdn.model.path_kinds import Objective
 
 UNIT = 10**9
 """One of any quantity, as an integer weight."""

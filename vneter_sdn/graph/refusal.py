@@ -10,7 +10,7 @@ from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.objective import UNIT
 from vneter_sdn.graph.relaxation import ANYTHING, Case, Relaxation, relax, together
 from vneter_sdn.graph.wording import listing
-from vneter_sdn.model.kinds import PathPolicySpec
+from vneter_sdn.model.path_kinds import PathPolicySpec
 
 
 @dataclass(frozen=True, slots=True)

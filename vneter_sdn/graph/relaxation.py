@@ -25,7 +25,7 @@ from vneter_sdn.graph.path import Path
 from vneter_sdn.graph.terrain import Terrain, Weigh
 from vneter_sdn.graph.topology import Edge
 from vneter_sdn.graph.wording import amount, listing
-from vneter_sdn.model.kinds import PathConstraints
+from vneter_sdn.model.path_kinds import PathConstraints
 
 _EFFORT = 50_000
 ANYTHING = PathConstraints()

@@ -24,7 +24,7 @@ from vneter_sdn.graph.route import Route
 from vneter_sdn.graph.selection import Selection, select
 from vneter_sdn.graph.topology import Edge
 from vneter_sdn.model.instants import posix, rfc3339
-from vneter_sdn.model.kinds import PathPolicySpec, ReservationSpec
+from vneter_sdn.model.path_kinds import PathPolicySpec, ReservationSpec
 
 TRIED = 256
 """Times at which a refused booking is tried again, at most, to say when it would fit."""

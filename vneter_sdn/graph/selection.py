@@ -20,7 +20,7 @@ from vneter_sdn.graph.relaxation import Relaxation
 from vneter_sdn.graph.sharing import portions
 from vneter_sdn.graph.terrain import Terrain, terrain
 from vneter_sdn.graph.wording import listing
-from vneter_sdn.model.kinds import Objective, PathPolicySpec
+from vneter_sdn.model.path_kinds import Objective, PathPolicySpec
 
 __all__ = ["Refusal", "Relaxation", "Selection", "Share", "select", "value"]
 

@@ -17,7 +17,7 @@ from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.objective import units, weigher
 from vneter_sdn.graph.path import Path
 from vneter_sdn.graph.topology import Edge
-from vneter_sdn.model.kinds import Objective, PathConstraints
+from vneter_sdn.model.path_kinds import Objective, PathConstraints
 
 UNREACHABLE = 1 << 200
 """More than any path weighs."""

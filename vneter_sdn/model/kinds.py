@@ -14,46 +14,30 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from vneter_sdn.model.path_kinds import DemandSpec, PathPolicySpec, ReservationSpec
+from vneter_sdn.model.scalars import (
+    Address,
+    BridgeName,
+    Encapsulation,
+    LabelKey,
+    LabelValue,
+    MacAddress,
+    Name,
+    Prefix,
+    Spec,
+    Text,
+)
+
 API_VERSION = "vneter.io/v1"
 
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$(?!\n)",
-        description="Lower-case letters, digits, '-' and '.', at most 63, as in DNS.",
-    ),
-]
-Address = Annotated[str, Meta(max_length=64, description="An IPv4 or IPv6 address.")]
-Prefix = Annotated[str, Meta(max_length=64, description="An IPv4 or IPv6 prefix: 10.0.0.0/24.")]
-MacAddress = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$(?!\n)",
-        description="An Ethernet address: 02:00:00:00:00:01.",
-    ),
-]
-BridgeName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[-A-Za-z0-9_.]{1,15}$(?!\n)",
-        description="Letters, digits, '-', '_' and '.', at most 15, as interface names are.",
-    ),
-]
-Text = Annotated[str, Meta(max_length=1024)]
-Encapsulation = Literal["geneve", "vxlan", "gre"]
 
-
-class _Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    pass
-
-
-class TenantSpec(_Spec, frozen=True, kw_only=True):
+class TenantSpec(Spec, frozen=True, kw_only=True):
     """An isolation domain. Networks of one tenant route to each other, never to another's."""
 
     description: Annotated[Text, Meta(description="For people.")] = ""
 
 
-class NetworkSpec(_Spec, frozen=True, kw_only=True):
+class NetworkSpec(Spec, frozen=True, kw_only=True):
     """A tenant's L2/L3 segment: prefixes, a VNI and a distributed gateway."""
 
     prefixes: Annotated[
@@ -105,7 +89,7 @@ class NetworkSpec(_Spec, frozen=True, kw_only=True):
     ] = False
 
 
-class EndpointSpec(_Spec, frozen=True, kw_only=True):
+class EndpointSpec(Spec, frozen=True, kw_only=True):
     """A workload's attachment to a network: a pod, VM, namespace or VF."""
 
     network: Annotated[Name, Meta(description="A network of the same tenant.")]
@@ -132,7 +116,7 @@ class EndpointSpec(_Spec, frozen=True, kw_only=True):
     ] = None
 
 
-class HostSpec(_Spec, frozen=True, kw_only=True):
+class HostSpec(Spec, frozen=True, kw_only=True):
     """A machine with Open vSwitch."""
 
     ovsdb: Annotated[
@@ -203,7 +187,7 @@ class HostSpec(_Spec, frozen=True, kw_only=True):
     ] = False
 
 
-class LinkSpec(_Spec, frozen=True, kw_only=True):
+class LinkSpec(Spec, frozen=True, kw_only=True):
     """A connection between two hosts' bridges: a wire, or a tunnel through the underlay.
 
     Tunnels join every pair of hosts that have tunnel addresses, and wires are discovered, without
@@ -272,159 +256,6 @@ class LinkSpec(_Spec, frozen=True, kw_only=True):
     ] = False
 
 
-class Objective(_Spec, frozen=True, kw_only=True):
-    """What a path should have little of: the weighted sum of these, over its links."""
-
-    hops: Annotated[float, Meta(ge=0, le=1e9, description="Weight of each link.")] = 0.0
-    cost: Annotated[float, Meta(ge=0, le=1e9, description="Weight of administrative cost.")] = 0.0
-    latency: Annotated[float, Meta(ge=0, le=1e9, description="Weight of a millisecond.")] = 0.0
-    price: Annotated[
-        float, Meta(ge=0, le=1e9, description="Weight of the price of a gigabyte.")
-    ] = 0.0
-    utilisation: Annotated[
-        float, Meta(ge=0, le=1e9, description="Weight of utilisation, 0 to 1 on each link.")
-    ] = 0.0
-    loss: Annotated[float, Meta(ge=0, le=1e9, description="Weight of loss, -ln(1 - loss).")] = 0.0
-
-
-class PathConstraints(_Spec, frozen=True, kw_only=True):
-    """What every path of a policy must satisfy."""
-
-    max_latency_ms: Annotated[
-        Annotated[float, Meta(ge=0, le=1e6)] | None, Meta(description="Sum over the path.")
-    ] = None
-    max_hops: Annotated[
-        Annotated[int, Meta(ge=1, le=64)] | None, Meta(description="Links at most.")
-    ] = None
-    max_price_per_gb: Annotated[
-        Annotated[float, Meta(ge=0, le=1e6)] | None, Meta(description="Sum over the path.")
-    ] = None
-    max_loss: Annotated[
-        Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="1 - Π(1 - loss).")
-    ] = None
-    min_bandwidth_mbps: Annotated[
-        Annotated[float, Meta(ge=0, le=1e9)] | None,
-        Meta(description="Capacity left after reservations, on every link."),
-    ] = None
-    min_mtu: Annotated[
-        Annotated[int, Meta(ge=1280, le=65535)] | None,
-        Meta(description="On every link, in bytes."),
-    ] = None
-    encrypted: Annotated[bool, Meta(description="Encrypted links only.")] = False
-    avoid_tags: Annotated[
-        tuple[Name, ...], Meta(max_length=32, description="No link and no host between with any.")
-    ] = ()
-    require_tags: Annotated[
-        tuple[Name, ...], Meta(max_length=32, description="Every link has all of them.")
-    ] = ()
-    regions: Annotated[
-        tuple[Text, ...], Meta(max_length=32, description="Stay in these; any when empty.")
-    ] = ()
-    waypoints: Annotated[
-        tuple[Name, ...], Meta(max_length=8, description="Hosts to pass, in this order.")
-    ] = ()
-
-
-PortRange = Annotated[
-    str,
-    Meta(
-        pattern=r"^(tcp|udp)(/\d{1,5}(-\d{1,5})?)?$(?!\n)",
-        description="tcp, tcp/443, udp/5000-5010.",
-    ),
-]
-LabelKey = Annotated[
-    str,
-    Meta(
-        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
-        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$(?!\n)",
-        description="As in Kubernetes: an optional DNS prefix and '/', then at most 63 characters.",
-    ),
-]
-LabelValue = Annotated[
-    str,
-    Meta(
-        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$(?!\n)",
-        description="As in Kubernetes: at most 63 letters, digits, '-', '_' and '.'.",
-    ),
-]
-Labels = Annotated[dict[LabelKey, LabelValue], Meta(max_length=32)]
-
-
-class PathPolicySpec(_Spec, frozen=True, kw_only=True):
-    """Which paths some traffic takes between hosts. Of those that match, the highest priority wins.
-
-    A connection keeps its path while that lives; new ones are spread by weight.
-    """
-
-    priority: Annotated[int, Meta(ge=0, le=65535, description="The highest wins.")] = 0
-    tenants: Annotated[
-        tuple[Name, ...], Meta(max_length=256, description="Of these tenants; all when empty.")
-    ] = ()
-    networks: Annotated[
-        tuple[Annotated[str, Meta(max_length=127)], ...],
-        Meta(max_length=256, description="Towards these networks, TENANT/NAME; all when empty."),
-    ] = ()
-    source_labels: Annotated[
-        Labels, Meta(description="From endpoints with these labels; replies follow.")
-    ] = {}
-    target_labels: Annotated[Labels, Meta(description="To endpoints with these labels.")] = {}
-    ports: Annotated[
-        tuple[PortRange, ...], Meta(max_length=32, description="To these ports; all when empty.")
-    ] = ()
-    objective: Annotated[
-        Objective | Literal["hops", "cost", "latency", "price", "utilisation", "loss"],
-        Meta(description="What to have little of: one word, or weights of several."),
-    ] = "cost"
-    constraints: Annotated[PathConstraints, Meta(description="What every path must satisfy.")] = (
-        PathConstraints()
-    )
-    paths: Annotated[int, Meta(ge=1, le=16, description="How many paths at most.")] = 1
-    sharing: Annotated[
-        Literal["best", "equal", "unequal", "engineered"],
-        Meta(
-            description="best: equally over paths that are as good as the best; equal: equally "
-            "over all; unequal: in inverse proportion to the objective; engineered: over paths "
-            "that keep the fullest link as empty as can be, for the traffic that Demands declare."
-        ),
-    ] = "equal"
-    disjoint: Annotated[
-        Literal["none", "link", "node", "risk"],
-        Meta(description="Whether paths may share links, hosts or risk groups with the best."),
-    ] = "none"
-
-
-class ReservationSpec(_Spec, frozen=True, kw_only=True):
-    """Bandwidth kept free between two endpoints, or for a tenant between two hosts."""
-
-    tenant: Annotated[Name, Meta(description="Whose traffic it is.")]
-    source: Annotated[Name, Meta(description="An endpoint of the tenant, or a host.")]
-    target: Annotated[Name, Meta(description="An endpoint of the tenant, or a host.")]
-    between: Annotated[
-        Literal["endpoints", "hosts"], Meta(description="What source and target are.")
-    ] = "endpoints"
-    rate_mbps: Annotated[float, Meta(gt=0, le=1e9, description="Mbit/s, each way.")]
-    start: Annotated[
-        Annotated[str, Meta(max_length=40)] | None, Meta(description="RFC 3339; now when absent.")
-    ] = None
-    end: Annotated[
-        Annotated[str, Meta(max_length=40)] | None,
-        Meta(description="RFC 3339; without end when absent."),
-    ] = None
-    policy: Annotated[
-        Name | None, Meta(description="The path policy to go by; the cheapest path when absent.")
-    ] = None
-
-
-class DemandSpec(_Spec, frozen=True, kw_only=True):
-    """Traffic to be expected from one host to another, for policies whose sharing is engineered."""
-
-    source: Annotated[Name, Meta(description="A host.")]
-    target: Annotated[Name, Meta(description="Another host.")]
-    mbps: Annotated[
-        float, Meta(ge=0, le=1e9, description="Mbit/s; several of one pair are summed.")
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What the surfaces need to know of a kind."""
@@ -432,7 +263,7 @@ class Kind:
     name: str
     plural: str
     short: tuple[str, ...]
-    spec: type[_Spec]
+    spec: type[Spec]
     tenanted: bool
     columns: tuple[tuple[str, str], ...]
     """Columns of ``vneterctl get``: (heading, JSON path in the object, ``spec.vni``)."""

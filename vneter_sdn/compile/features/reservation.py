@@ -22,7 +22,7 @@ from vneter_sdn.compile.queries import Station, station, tenant_of
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import Flow, Meter, MeterAction
-from vneter_sdn.model.kinds import ReservationSpec
+from vneter_sdn.model.path_kinds import ReservationSpec
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import priorities
 from vneter_sdn.pipeline.locator import BRIDGE_MASK, DEFAULT, Locator

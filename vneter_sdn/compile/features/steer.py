@@ -28,7 +28,7 @@ from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import Action, Flow
-from vneter_sdn.model.kinds import PathPolicySpec
+from vneter_sdn.model.path_kinds import PathPolicySpec
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import priorities
 from vneter_sdn.pipeline.registers import NETWORK, ORIGIN, POLICY, TENANT
