@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -294,6 +295,15 @@ def test_the_widest_path_says_how_wide():
     refusal = select(found, "a", "b", asking(min_bandwidth_mbps=60)).refusal
     assert refusal.edges == ("a>b",)
     assert [str(change) for change in refusal.nearest] == ["minBandwidthMbps 40 would do"]
+
+
+@pytest.mark.parametrize("tagged", ["b", "c"])
+def test_tags_of_hosts_beside_the_ends_are_told(tagged):
+    found = graph(both("a", "b"), both("b", "c"), both("c", "d")).topology
+    vertices = (replace(v, tags=frozenset("x" * (v.host == tagged))) for v in found.vertices)
+    network = Graph(Topology(tuple(vertices), found.edges))
+    (nearest,) = select(network, "a", "d", asking(avoid_tags=("x", "y"))).refusal.nearest
+    assert (nearest.constraint, nearest.value) == ("avoidTags", "[y]")
 
 
 def test_a_link_that_is_down_is_named():
