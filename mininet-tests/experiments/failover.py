@@ -99,6 +99,8 @@ def far_apart(topology: Topology) -> tuple[str, str] | None:
 def measure(made: Bench, failure: str, stopped: bool, rate: float) -> dict[str, Any]:
     """One failure under a stream; everything is mended afterwards."""
     source, target = made.workloads["a"], made.workloads["b"]
+    with Stream(source, target, rate=10, protocol="udp") as first:  # neighbours and flows
+        until(first.await_flow, "an answer")
     with Stream(source, target, rate=rate, protocol="udp") as stream:
         until(stream.await_flow, "an answer")
         wire, bridge = _busiest(made, (source.host, target.host))
