@@ -109,11 +109,12 @@ def measure(made: Bench, failure: str, stopped: bool, rate: float) -> dict[str, 
             time.sleep(AFTER)
             report = stream.stop()
     made.await_wires()
+    lost = max(0, report.lost - before.lost)  # what was on its way then has arrived since
     return {
         "hit": bridge if failure == "bridge" else wire.name,
         "sent": report.sent - before.sent,
-        "lost": report.lost - before.lost,
-        "lost_ms": round((report.lost - before.lost) / rate * 1000, 1),
+        "lost": lost,
+        "lost_ms": round(lost / rate * 1000, 1),
         "longest_gap_ms": round(report.longest_gap * 1000, 1),
     }
 
