@@ -19,6 +19,7 @@ from vneter_sdn.southbound.openflow.memory import MemoryBridges
 from vneter_sdn.southbound.openflow.multipart import Port
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
+from vneter_sdn.telemetry.metrics import LearningCollector
 
 H1, H2, H3 = 0x02_0000_0000A1, 0x02_0000_0000A2, 0x02_0000_0000A3
 A1, A2, A3 = (IPv4Address(f"10.0.0.{n}") for n in (1, 2, 3))
@@ -193,6 +194,8 @@ def test_flapping_is_damped_and_counted(world):
         world.hear(1 + turn % 2, 1, ip(H1, A1, H3))
     assert world.lab.counts == {"taken": 6, "damped": 7, "known": 7}
     assert len(world.endpoints()) == 1
+    (family,) = LearningCollector(world.lab.counts).collect()
+    assert {s.labels["outcome"]: s.value for s in family.samples} == world.lab.counts
     world.now += 100
     world.hear(1, 2, ip(H1, A1, H3))
     assert list(world.endpoints()) == ["s1.s1-eth2"]

@@ -49,7 +49,7 @@ from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
-from vneter_sdn.telemetry.metrics import DiscoveryCollector, OpenFlowCollector
+from vneter_sdn.telemetry.metrics import DiscoveryCollector, LearningCollector, OpenFlowCollector
 
 _log = logging.getLogger(__name__)
 COLLECTION = (50_000, 20, 20)
@@ -131,6 +131,7 @@ class Core:
         self._registry = CollectorRegistry()
         self._registry.register(OpenFlowCollector(self._bridges.tally))
         self._registry.register(DiscoveryCollector(self._watch.refusals))
+        self._registry.register(LearningCollector(self._lab.counts))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )

@@ -93,3 +93,19 @@ class DiscoveryCollector(Collector):
         for reason in Refusal:
             family.add_metric([str(reason)], self._refusals.get(reason, 0))
         yield family
+
+
+class LearningCollector(Collector):
+    """Exposes what became of the frames that a lab's endpoints are learned from."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """One counter, by outcome."""
+        family = CounterMetricFamily(
+            "vneter_learning_frames", "Frames that endpoints are learned from.", labels=["outcome"]
+        )
+        for outcome, number in sorted(self._counts.items()):
+            family.add_metric([outcome], number)
+        yield family
