@@ -10,9 +10,10 @@ from vneter_sdn.graph.topology import Observation
 from vneter_sdn.telemetry.damping import Damping
 from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE, Latency, Load, Loss, Traffic, utilisation
 
-HOLD = 1.0
-"""Seconds that a link has to be down before anybody is told: bridges repair at once what is lost,
-and one that was only late, as on a busy machine, moves no connection."""
+HOLD = 4.0
+"""Seconds that a link has to be silent before anybody is told: bridges repair at once what is lost,
+and one that was only late, as on a busy machine, moves no connection. BFD needs seconds to come up
+again, whatever its interval (RFC 5880 §6.8.3), and discovery one or two more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,19 @@ class Links:
         self._declared: Mapping[str, float] = {}
         self._gone: set[str] = set()
 
-    def works(self, edge: Edge, works: bool | None, now: float) -> None:
-        """A link is seen to work, to have failed, or nothing says."""
+    def works(self, edge: Edge, works: bool | None, now: float, *, certain: bool = False) -> None:
+        """A link is seen to work, to have failed, or nothing says.
+
+        ``certain``: a port of it is gone or has no carrier; else it is silent, for now.
+        """
         record = self._records.get(edge.name)
         if record is None or record.edge != edge:
             record = self._records[edge.name] = _Record(edge)
             self._gone.discard(edge.name)
         elif works is False and record.works:
-            if record.doubted is None:
+            if certain:
+                self._fail(record, now)
+            elif record.doubted is None:
                 record.doubted = now
                 self._doubted.add(edge.name)
             return
@@ -109,13 +115,17 @@ class Links:
             record = self._records[name]
             if record.doubted is None or now - record.doubted < HOLD:
                 continue
-            self._doubted.discard(name)
-            record.works, record.doubted = False, None
-            record.damping = record.damping.failed(now)
-            record.flaps += 1
-            if record.damping.suppressed_at(now):
-                self._damped.add(name)
-            self._stale.add(name)
+            self._fail(record, now)
+
+    def _fail(self, record: _Record, now: float) -> None:
+        name = record.edge.name
+        self._doubted.discard(name)
+        record.works, record.doubted = False, None
+        record.damping = record.damping.failed(now)
+        record.flaps += 1
+        if record.damping.suppressed_at(now):
+            self._damped.add(name)
+        self._stale.add(name)
 
     def forget(self, name: str) -> None:
         """A link is no more."""

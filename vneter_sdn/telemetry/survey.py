@@ -389,13 +389,20 @@ class Survey:
 
     def _wire_down(self, one: Place, other: Place, why: str, now: float) -> None:
         found = [self._edges.get(place) for place in (one, other)]
+        cut = self._is_cut(one) or self._is_cut(other)
         for edge in found:
             if edge is not None and edge.medium == "wire":
-                self._links.works(edge, False, now)
+                self._links.works(edge, False, now, certain=cut)
         edge = found[0]
         if edge is not None:
             ends = (End(edge.source, edge.port), End(edge.target, edge.target_port))
             self._tell(WireLost(min(ends), max(ends), why))
+
+    def _is_cut(self, place: Place) -> bool:
+        """Whether a port is gone, down, or without carrier; not, when it hears nothing only."""
+        bridge = self._bridges.get(place.dpid)
+        port = bridge.ports.by_number.get(place.port) if bridge else None
+        return port is None or port.down or port.link_down
 
     def _end(self, place: Place) -> End | None:
         bridge = self._bridges.get(place.dpid)
