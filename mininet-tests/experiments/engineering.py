@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from results import COLOURS, canvas, number_above, parser, tell, write
+from results import COLOURS, canvas, number_above, parser, run, tell, write
 
 from vneter_sdn.graph.atlas import Atlas, read_atlas
 from vneter_sdn.graph.engineering import Limits, engineer
@@ -123,4 +123,4 @@ def _plot(rows: list[dict[str, Any]]) -> Any:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

@@ -23,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from fleets import Bench, bench, bridges_of, until
-from results import COLOURS, canvas, number_above, parser, tell, write
+from results import COLOURS, canvas, number_above, parser, run, tell, write
 
 from vneter_sdn.fleet.strands import Strand, set_state
 from vneter_sdn.fleet.stream import Stream
@@ -178,4 +178,4 @@ def _plot(rows: list[dict[str, Any]]) -> Any:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

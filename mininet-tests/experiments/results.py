@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ def parser(about: str) -> argparse.ArgumentParser:
         "-o", "--output", type=Path, default=Path("out"), help="directory for the CSV and the plot"
     )
     return made
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Run an experiment; Ctrl-C and SIGTERM end it in order, and leave nothing of it."""
+
+    def ended(_number: int, _frame: object) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, ended)
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def number_above(least: float, kind: type = float) -> Any:
