@@ -219,6 +219,15 @@ class Fleet:
         )  # fmt: skip
         return run.stdout.strip()
 
+    def appctl(self, host, *words):
+        directory = self.directory(host)
+        pid = (directory / "ovs-vswitchd.pid").read_text().strip()
+        run = subprocess.run(
+            ["ovs-appctl", "-t", str(directory / f"ovs-vswitchd.{pid}.ctl"), *words],
+            capture_output=True, text=True, check=True, timeout=20,
+        )  # fmt: skip
+        return run.stdout
+
     def netns(self, identity, *words, check=True):
         """Run a command in a workload."""
         return subprocess.run(

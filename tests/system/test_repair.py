@@ -60,6 +60,7 @@ MORE = [
     ("mesh of two NICs", "carrier"),
     ("wires and tunnels", "carrier"),
 ]
+POLICIES = [{}, {"paths": 2, "disjoint": "link"}] if ALL else [{}]
 
 
 def lay(fleet, shape, policy):
@@ -133,7 +134,7 @@ def flows(stream, more):
     return lambda: stream.report().received >= start + more
 
 
-@pytest.mark.parametrize("policy", [{}, {"paths": 2, "disjoint": "link"}], ids=["plain", "paths"])
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: "paths" if policy else "plain")
 @pytest.mark.parametrize(
     ("shape", "how"), USUAL + MORE if ALL else USUAL, ids=lambda value: value.replace(" ", "-")
 )
