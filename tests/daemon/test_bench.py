@@ -47,7 +47,7 @@ def test_graph_as_json(capsys):
             "one-link-anew",
             "anew-networkx-sampled",
         )
-    ]
+    ] + [f"graph/wan/45/one-link-flows{what}" for what in ("", "-worst", "-repairs-step")]
 
 
 @pytest.mark.fleet
