@@ -60,7 +60,7 @@ def measure(atlas: Atlas, factor: float, limits: Limits) -> dict[str, Any]:
     """One row: a topology, and how much its busiest node has grown."""
     demands = grown(demands_of(atlas), factor)
     begun = time.perf_counter()
-    use = engineer(atlas.topology, demands, limits).utilisation
+    use = engineer(atlas.topology, demands, limits, aside=atlas.aside).utilisation
     return {
         "topology": atlas.name,
         "demands": len(demands),
@@ -74,7 +74,7 @@ def measure(atlas: Atlas, factor: float, limits: Limits) -> dict[str, Any]:
 def demands_of(atlas: Atlas) -> list[Demand]:
     """The file's own, or a gravity model between its hosts."""
     declared = [Demand(d.source, d.target, d.mbps) for d in atlas.demands]
-    return declared or list(gravity(Arcs(atlas.topology), atlas.end_hosts))
+    return declared or list(gravity(Arcs(atlas.topology, atlas.aside), atlas.end_hosts))
 
 
 def grown(demands: list[Demand], factor: float) -> list[Demand]:

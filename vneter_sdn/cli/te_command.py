@@ -42,7 +42,7 @@ def te(
     demands: Annotated[
         str, typer.Option("--demands", help="File of demands, instead of the topology's own.")
     ] = "",
-    paths: Annotated[int, typer.Option("-k", "--paths", min=1, max=64, help="Per demand.")] = 4,
+    paths: Annotated[int, typer.Option("-k", "--paths", min=1, max=64, help="Per demand.")] = 8,
     weights: Annotated[
         int, typer.Option("--weights", min=1, max=256, help="Sum of the weights of a demand.")
     ] = 256,

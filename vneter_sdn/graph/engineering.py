@@ -22,7 +22,7 @@ from vneter_sdn.graph.multicommodity import divide, divide_again, optimum
 from vneter_sdn.graph.topology import Edge, Topology
 from vneter_sdn.graph.traffic import Arcs, Demand, Loads, shortest_path_loads
 
-PATHS = 4
+PATHS = 8
 WEIGHTS = 256
 """Sum of the weights of a demand: Open vSwitch spreads by 256 hash values at most."""
 _TRIES = 16_000
