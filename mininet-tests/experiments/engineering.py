@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from results import COLOURS, canvas, number_above, parser, run, tell, write
 
 from vneter_sdn.graph.atlas import Atlas, read_atlas
-from vneter_sdn.graph.engineering import Limits, engineer
+from vneter_sdn.graph.engineering import PATHS, Limits, engineer
 from vneter_sdn.graph.traffic import Arcs, Demand, gravity
 
 TOPOLOGIES = Path(__file__).resolve().parents[2] / "topologies"
@@ -41,7 +41,7 @@ def main(words: list[str]) -> None:
         default=[1.0, 2.0, 4.0, 8.0, 16.0],
         help="factors of what the busiest node sends and receives",
     )
-    arguments.add_argument("--paths", type=number_above(0, int), default=4, help="per demand")
+    arguments.add_argument("--paths", type=number_above(0, int), default=PATHS, help="per demand")
     asked = arguments.parse_args(words)
     rows = []
     for name in asked.topology:
