@@ -81,7 +81,7 @@ def test_makes_everything_as_ovs_vsctl_sees_it(database, host):
         '{key=flow, local_ip="192.0.2.1", remote_ip="192.0.2.2"}'
     )
     assert get("Interface", "t2", "ofport_request") == str(0x8002)
-    assert get("Interface", "t2", "bfd") == '{enable="true", min_rx="20", min_tx="20"}'
+    assert get("Interface", "t2", "bfd") == '{enable="true", min_rx="100", min_tx="100"}'
     assert get("Port", "t2", "external_ids") == '{vneter-owner="true", vneter-peer=h2}'
     names = database.vsctl("--bare", "--columns=name", "list", "Flow_Table").split()
     assert sorted(names) == ["classify", "output"]
@@ -277,10 +277,10 @@ def test_a_database_that_was_never_initialised(database):
 
 
 def test_bfd_goes_at_the_pace_that_is_set(host, database):
-    host.bring_about(ROWS, bfd_interval=100)
-    assert database.vsctl("get", "Interface", "t2", "bfd:min_tx").strip() == '"100"'
+    host.bring_about(ROWS, bfd_interval=40)
+    assert database.vsctl("get", "Interface", "t2", "bfd:min_tx").strip() == '"40"'
     host.bring_about(ROWS)
-    assert database.vsctl("get", "Interface", "t2", "bfd:min_rx").strip() == '"20"'
+    assert database.vsctl("get", "Interface", "t2", "bfd:min_rx").strip() == '"100"'
 
 
 def test_what_interfaces_are_for_is_read(host, database):
@@ -315,7 +315,7 @@ def test_bfd_runs_where_wires_begin_and_only_where_nobody_else_wants_it(database
         words = ("--bare", "--columns=bfd,external_ids", "list", "Interface", name)
         return database.vsctl(*words).split()
 
-    assert seen("w1") == ["enable=true", "min_rx=20", "min_tx=20", "mine=1", "vneter-bfd=true"]
+    assert seen("w1") == ["enable=true", "min_rx=100", "min_tx=100", "mine=1", "vneter-bfd=true"]
     assert seen("w2") == ["enable=false", "mine=1"]
     assert seen("p1") == ["mine=1"]
     assert not plan(replace(ROWS, watched=("w1", "w2", "p1")), host.replica)

@@ -138,8 +138,8 @@ def flows(stream, more):
 @pytest.mark.parametrize(
     ("shape", "how"), USUAL + MORE if ALL else USUAL, ids=lambda value: value.replace(" ", "-")
 )
-def test_local_repair(own_fleet, shape, how, policy):
-    fleet, host = own_fleet, SHAPES[shape][1]
+def test_local_repair(quick_fleet, shape, how, policy):
+    fleet, host = quick_fleet, SHAPES[shape][1]
     lay(fleet, shape, policy)
     with ExitStack() as asleep:
         asleep.enter_context(fleet.controller.frozen())

@@ -32,7 +32,7 @@ from vneter_sdn.southbound.ovsdb.watched import (
 )
 
 PROTOCOLS = frozenset({"OpenFlow14", "OpenFlow15"})
-BFD_INTERVAL = 20
+BFD_INTERVAL = 100
 """Milliseconds between BFD packets, each way; three missed take a link down."""
 BFD_TYPES = frozenset({"", "system", "netdev", "dpdk", "afxdp", "tap"})
 """Interface types that BFD says something of; a patch port is down when its peer is gone."""
