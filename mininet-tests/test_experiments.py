@@ -55,7 +55,9 @@ def test_failover(tmp_path):
     file = tmp_path / "square.yaml"
     file.write_text(SQUARE)
     words = ["--topology", str(file), "--failure", "carrier", "--controller", "stopped"]
-    (row,) = run("failover", *words, "--repeat", "1", "--rate", "500", output=tmp_path)
+    (row,) = run(
+        "failover", *words, "--repeat", "1", "--rest", "0", "--rate", "500", output=tmp_path
+    )
     assert row["topology"] == "square"
     assert int(row["lost"]) < int(row["sent"]), "it was repaired"
 

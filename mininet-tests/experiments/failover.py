@@ -50,6 +50,15 @@ def main(words: list[str]) -> None:
     )
     arguments.add_argument("--rate", type=number_above(0), default=1000.0, help="packets/s")
     arguments.add_argument("--repeat", type=number_above(0, int), default=3)
+    arguments.add_argument(
+        "--rest",
+        type=number_above(-1),
+        default=12.0,
+        help="seconds before each failure; repairs follow a change of the graph some time later",
+    )
+    arguments.add_argument(
+        "--bfd", type=number_above(0, int), default=20, help="ms between packets"
+    )
     asked = arguments.parse_args(words)
     rows: list[dict[str, Any]] = []
     for name in asked.topology:
@@ -59,12 +68,13 @@ def main(words: list[str]) -> None:
         if ends is None:
             tell(f"{name}: left out, no two bridges have two ways without a common one")
             continue
-        with bench(topology) as made:
+        with bench(topology, "--bfd-interval-ms", str(asked.bfd)) as made:
             made.attach({"a": ends[0], "b": ends[1]})
             for failure in asked.failure:
                 for state in asked.controller:
                     for _ in range(asked.repeat):
                         row = {"topology": Path(name).stem, "failure": failure, "controller": state}
+                        time.sleep(asked.rest)
                         rows.append(row | measure(made, failure, state == "stopped", asked.rate))
                         tell(" ".join(f"{key} {value}" for key, value in rows[-1].items()))
     if not rows:

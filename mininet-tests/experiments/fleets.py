@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,8 +153,13 @@ def _frames(interface: str) -> int:
 
 
 @contextmanager
-def bench(topology: Topology) -> Iterator[Bench]:
-    """A controller that is ready, and the bridges of a topology, all synced and wires found."""
+def bench(topology: Topology, *options: str) -> Iterator[Bench]:
+    """A controller that is ready, and the bridges of a topology, all synced and wires found.
+
+    Args:
+        topology: of hosts and wires alone.
+        options: of ``vneterctl up``.
+    """
     with contextlib.ExitStack() as undo:
         scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="vx")))
         prefix = f"vx{digest_of(str(scratch))[:7]}"
@@ -163,7 +168,7 @@ def bench(topology: Topology) -> Iterator[Bench]:
         undo.push(lambda kind, *_: kind and _show(scratch / "controller.log"))
         tell(f"{len(topology.hosts)} bridges, {len(topology.links)} wires")
         hosts = bring_up(layout, topology)
-        controller, server = _start(scratch, undo)
+        controller, server = _start(scratch, undo, options)
         client = Client(server)
         register(client, hosts)
         for host in hosts:
@@ -174,12 +179,14 @@ def bench(topology: Topology) -> Iterator[Bench]:
         yield made
 
 
-def _start(scratch: Path, undo: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], str]:
+def _start(
+    scratch: Path, undo: contextlib.ExitStack, options: Sequence[str]
+) -> tuple[subprocess.Popen[bytes], str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     words = [sys.executable, "-m", "vneter_sdn", "up", "--api-listen", address]
-    words += ["--state-dir", f"{scratch}/state", "--run-dir", f"{scratch}/r"]
+    words += ["--state-dir", f"{scratch}/state", "--run-dir", f"{scratch}/r", *options]
     log = scratch / "controller.log"
     with log.open("wb") as output:
         started = subprocess.Popen(
