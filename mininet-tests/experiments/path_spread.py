@@ -26,6 +26,7 @@ from fleets import Bench, bench, manifest, until
 from results import COLOURS, canvas, number_above, parser, run, tell, write
 
 from vneter_sdn.fleet.sockets import open_udp
+from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.system import inside
 from vneter_sdn.fleet.topology import Topology, as_wires
 
@@ -91,6 +92,8 @@ def _declare(made: Bench, middles: Mapping[str, int]) -> dict[str, float]:
     made.client.apply([manifest("PathPolicy", "spread", **policy)])
 
     until(lambda: made.ways_out("a") == len(middles), "that the policy has all its paths")
+    with Stream(made.workloads["a"], made.workloads["b"], rate=10, protocol="udp") as first:
+        until(first.await_flow, "an answer")
     total = sum(1 / cost for cost in middles.values())
     return {middle: 1 / cost / total for middle, cost in middles.items()}
 
