@@ -8,10 +8,10 @@ from fabric import Fabric, intent_of
 
 from vneter_sdn.compile.network import compile_snapshot
 from vneter_sdn.graph.topology import Observation
-from vneter_sdn.model.flow import Output
+from vneter_sdn.model.flow import ANY, BridgeState, Flow, GroupAction, Output
 from vneter_sdn.pipeline.locator import BLUE, RED, Locator
-from vneter_sdn.pipeline.reserved import TREES, tree_group, use_of
-from vneter_sdn.simulate.bridge import run
+from vneter_sdn.pipeline.reserved import ALWAYS, TREES, tree_group, use_of
+from vneter_sdn.simulate.bridge import Surroundings, run
 from vneter_sdn.simulate.packet import raw
 
 RING = [(1, 2), (2, 3), (3, 4), (4, 5), (5, 1)]
@@ -61,7 +61,7 @@ def test_two_failures_may_lose_packets_and_never_circle():
 
 def test_where_there_is_no_other_way_there_is_no_group():
     for host in (compiler := Fabric.of(LINE).compiler).hosts():
-        assert not compiler.bridge(host).groups
+        assert compiler.bridge(host).groups.keys() == {ALWAYS}
 
 
 def test_a_bridge_that_nobody_reaches_has_no_flow_elsewhere():
@@ -74,18 +74,28 @@ def test_a_bridge_that_nobody_reaches_has_no_flow_elsewhere():
 
 def test_a_group_watches_the_next_edge_and_moves_packets_to_a_repair_tree():
     compiler = Fabric.of(SHAPES["ring"]).compiler
-    first, second = compiler.bridge("h1").groups[tree_group(0, 2)].buckets
+    first, second, last = compiler.bridge("h1").groups[tree_group(0, 2)].buckets
     assert first.actions == (Output(10),)
     assert first.watch_port == 10
     moved, out = second.actions
     assert Locator.of(moved.value).colour in (RED, BLUE)
     assert (out, second.watch_port) == (Output(11), 11)
+    assert (last.actions, last.watch_port, last.watch_group) == (first.actions, ANY, ALWAYS)
+
+
+@pytest.mark.parametrize(("down", "port"), [((), 10), ((10,), 11), ((11,), 10), ((10, 11), 10)])
+def test_when_all_ports_seem_dead_packets_go_on_as_if_none_were(down, port):
+    held = Fabric.of(SHAPES["ring"]).compiler.bridge("h1")
+    flow = Flow(0, 1, (), (GroupAction(tree_group(0, 2)),))
+    bridge = BridgeState({flow.key: flow}, held.groups)
+    result = run(bridge, raw(1, 2, 0x1234).at(99), Surroundings(live=lambda n: n not in down))
+    assert [sent.port for sent in result.outputs] == [port]
 
 
 def test_repair_trees_are_held_only_where_repaired_packets_pass():
     compiler = Fabric.of(SHAPES["tunnels"]).compiler
     held = [use_of(g) for host in compiler.hosts() for g in compiler.bridge(host).groups]
-    assert all(use.first == TREES for use in held)
+    assert all(use.first == TREES or use == use_of(ALWAYS) for use in held)
     flows = [f for host in compiler.hosts() for f in compiler.bridge(host).flows.values()]
     colours = [Locator.of(t.value).colour for f in flows if f.table == 140 for t in f.match]
     assert 0 < len([c for c in colours if c]) < len([c for c in colours if not c])
@@ -129,9 +139,9 @@ def test_wires_without_a_known_port_are_not_used_until_both_ends_are_known():
     compiler.observe_ports("h2", {"other": 1})
     compiler.observe_ports("h1", {"eth10": 7})
     assert 7 in compiler.ports("h1").values()
-    assert not compiler.bridge("h1").groups
+    assert compiler.bridge("h1").groups.keys() == {ALWAYS}
     compiler.observe_ports("h2", {"eth10": 8})
-    assert compiler.bridge("h1").groups
+    assert compiler.bridge("h1").groups.keys() > {ALWAYS}
 
 
 def test_ports_that_nobody_told_of_yet_are_taken_to_be_there():

@@ -272,6 +272,7 @@ def group_text(group):
         parts = ["bucket="]
         parts += [f"weight:{bucket.weight}"] if group.kind == "select" else []
         parts += [f"watch_port:{bucket.watch_port}"] if bucket.watch_port != ANY else []
+        parts += [f"watch_group:{bucket.watch_group}"] if bucket.watch_group != ANY else []
         parts += ["actions=" + ",".join(_action(action) for action in bucket.actions)]
         buckets.append(parts[0] + ",".join(parts[1:]))
     # dp_hash, the default of select groups, recirculates, which ends a trace.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.pipeline.locator import BLUE, BRIDGE_MASK, RED, Locator
-from vneter_sdn.pipeline.reserved import TREES, use_of
+from vneter_sdn.pipeline.reserved import ALWAYS, TREES, use_of
 from vneter_sdn.pipeline.tables import table
 
 LAST = 1 << 20
@@ -43,6 +43,8 @@ def rank(host: str, place: Hashable, distances: Distances) -> int:
             return 0 if number in _ENTRANCES else LAST
         case ("group", int(number)):
             use = use_of(number)
+            if number == ALWAYS:
+                return 0
             if use is not None and use.first == TREES:
                 return _within(host, use.number, use.bridge, distances)
             return LAST

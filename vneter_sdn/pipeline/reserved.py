@@ -7,6 +7,7 @@ datapath and accepts higher numbers too; ours stay below what is announced.
 A group's number follows from what it is for alone, so nothing has to remember it::
 
     0x7600_0000 | colour (6) | bridge (15)     next hop of a tree, and its repair
+    0x7800_0000                                always live, for buckets to watch
     0x7800_0000 | policy (12) | bridge (15)    shares of a path policy towards a bridge
 """
 
@@ -22,6 +23,8 @@ RATES = METERS.start + 0x1000
 """First of the meters of reservations; the number of one is added."""
 TREES, SHARES = 0x7600_0000, 0x7800_0000
 """First numbers of the two kinds of group."""
+ALWAYS = SHARES
+"""A group that is always live and leads nowhere; no policy has the number 0."""
 _BRIDGE_BITS = 15
 _BRIDGE = (1 << _BRIDGE_BITS) - 1
 

@@ -5,11 +5,16 @@ Where there is another way, the flow leads to a fast-failover group (OpenFlow 1.
 watches the port of the next edge. When that goes down the packet gets the colour of a repair tree
 and leaves by that tree's first edge, with nobody being asked. RED leads on to BLUE, BLUE nowhere:
 a packet changes trees twice at most, so it cannot circle.
+
+When all ports seem to be down, the next edge is tried all the same: BFD says so of links that work
+when a machine is too busy for it, and a packet loses nothing by it. Open vSwitch wants that bucket
+to watch something, so it watches a group that is always live.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,12 +23,14 @@ from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer
 from vneter_sdn.compile.links import all_ports, bridges
 from vneter_sdn.compile.query import View
 from vneter_sdn.compile.ways import Tree, Way, steady_ways, turns
-from vneter_sdn.model.flow import Bucket, Flow, Group, GroupAction, Output, SetField
+from vneter_sdn.model.flow import ANY, Bucket, Flow, Group, GroupAction, Output, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import BRIDGE_MASK, COLOUR_MASK, Locator
 from vneter_sdn.pipeline.priorities import NORMAL
 from vneter_sdn.pipeline.registers import NETWORK
-from vneter_sdn.pipeline.reserved import tree_group
+from vneter_sdn.pipeline.reserved import ALWAYS, tree_group
+
+_ALWAYS = Group(ALWAYS, "all", (Bucket(()),))
 
 
 class _Ports(NamedTuple):
@@ -38,6 +45,7 @@ def target(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """The way to one bridge, on every other that can reach it, in the graph that stands."""
     bridge = view.ask(bridges, None).get(host.name)
     if bridge is not None:
+        yield Part(frozenset([host.name]), groups=(_ALWAYS,))
         yield from _parts(view, bridge, view.ask(steady_ways, host.name), write)
 
 
@@ -81,7 +89,9 @@ def _onward(
     moved = SetField("eth_dst", Locator(ports.colour, 0, 0).mac & COLOUR_MASK, COLOUR_MASK)
     repaired = Bucket((moved, Output(ports.repair)), watch_port=ports.repair)
     first = (Bucket((Output(ports.port),), watch_port=ports.port),) if ports.port else ()
-    group = Group(tree_group(colour, bridge), "ff", (*first, repaired))
+    buckets = (*first, repaired)
+    at_last = replace(buckets[0], watch_port=ANY, watch_group=ALWAYS)
+    group = Group(tree_group(colour, bridge), "ff", (*buckets, at_last))
     flow = write("transit", NORMAL, matched, *ready, GroupAction(group.group))
     return flow, (group,)
 
