@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,17 @@ def test_a_port_has_one_wire(hosts: Any) -> None:
     third = wire(hosts, "third", source="h3", sourcePort="eth7")
     assert hosts.refused(third) == {("spec.targetPort", "PortInUse")}
     hosts.apply(wire(hosts, "other", sourcePort="eth2", target="h3"))
+
+
+@pytest.mark.parametrize("ends", [{}, {"source": "h2", "target": "h1"}])
+def test_what_is_declared_takes_the_place_of_what_was_found(hosts: Any, ends: Any) -> None:
+    found = {**wire(hosts, "found").manifest}
+    found["metadata"] = {**found["metadata"], "annotations": {"vneter.io/origin": "lldp"}}
+    hosts.apply(replace(wire(hosts, "found"), manifest=found))
+    hosts.apply(wire(hosts, "other", sourcePort="eth2", targetPort="eth2"))
+    hosts.apply(wire(hosts, "mine", cost=7, **ends))
+    links = {key.name for key in hosts.snapshot.objects if key.kind == "Link"}
+    assert links == {"mine", "other"}
 
 
 def test_the_ends_of_a_tunnel_agree_on_its_encapsulation(hosts: Any) -> None:

@@ -7,7 +7,7 @@ Cost: O(edits · log n) for the batch, save where a rule says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import msgspec
 from vneter_sdn.admission import allocation
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.index import Index
+from vneter_sdn.admission.link_rules import superseded
 from vneter_sdn.admission.manifest import Malformed, parse
 from vneter_sdn.admission.reference_rules import unreferenced
 from vneter_sdn.admission.rules import check
@@ -94,6 +95,7 @@ def admit(snapshot: Snapshot, edits: Sequence[Change], now: float) -> Admission:
     draft = Draft(snapshot, now)
     problems = list(_repeated(edits))
     touched = _stage(draft, edits, problems)
+    touched += _make_room(draft, touched, {edit.key for edit in edits})
     sound = [key for key in touched if _sound(draft, key, problems)]
     for key in sound:
         allocation.release(draft, key)
@@ -160,6 +162,18 @@ def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> li
             draft.put(edit.key, _stamped(draft, given, current))
             touched.append(edit.key)
     return touched
+
+
+def _make_room(draft: Draft, touched: Iterable[Key], asked: Collection[Key]) -> list[Key]:
+    """Take out what nobody asked for and somebody now declares: links that discovery made."""
+    gone = []
+    for key in touched:
+        stored = draft.object(key) if key.kind == "Link" else None
+        for other in list(superseded(stored, draft)) if stored else ():
+            if other not in asked and draft.object(other) is not None:
+                draft.put(other, None)
+                gone.append(other)
+    return gone
 
 
 def _is_found(draft: Draft, key: Key) -> bool:

@@ -15,6 +15,7 @@ from vneter_sdn.errors import Problem
 from vneter_sdn.graph.topology import edge_of, vertex
 from vneter_sdn.model.encapsulation import payload_limit
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
+from vneter_sdn.model.links import is_found
 from vneter_sdn.model.snapshot import Key, Object
 
 _ENDS = (("spec.source", "source"), ("spec.target", "target"))
@@ -88,6 +89,18 @@ def unique(stored: Object, draft: Draft) -> Iterator[Problem]:
             text = f"{key} already describes this {spec.medium} in this direction; change that one"
             yield Problem(str(stored.key), "", "LinkExists", text)
             return
+
+
+def superseded(stored: Object, draft: Draft) -> Iterator[Key]:
+    """Links that discovery made for a wire that somebody now declares: they make room. O(1)."""
+    if is_found(stored):
+        return
+    ends = set(wire_ends(stored.spec))
+    for end in ends:
+        for key in draft.lookup.others("wired", end, stored.key):
+            other = draft.object(key)
+            if other is not None and is_found(other) and set(wire_ends(other.spec)) == ends:
+                yield key
 
 
 def ports_free(stored: Object, draft: Draft) -> Iterator[Problem]:

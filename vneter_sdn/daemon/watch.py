@@ -20,11 +20,12 @@ import eventlet
 
 from vneter_sdn.config import Settings
 from vneter_sdn.engine.bindings import unlabelled
-from vneter_sdn.engine.links import is_found, wire_of
+from vneter_sdn.engine.links import wire_of
 from vneter_sdn.engine.port import Event, LinksDue, Ports, Tunnel
 from vneter_sdn.graph.topology import tunnel_edge, tunnel_port, wire_edge
 from vneter_sdn.model.flow import Output
 from vneter_sdn.model.kinds import LinkSpec
+from vneter_sdn.model.links import is_found
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.southbound.openflow.bridges import (
     BridgeConnected,

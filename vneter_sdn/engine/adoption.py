@@ -13,9 +13,9 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from vneter_sdn.engine.links import ORIGIN, is_found
 from vneter_sdn.model.datapath import bridge_id
 from vneter_sdn.model.kinds import API_VERSION
+from vneter_sdn.model.links import ORIGIN, is_found
 from vneter_sdn.model.snapshot import Key, Object, Snapshot
 from vneter_sdn.store.port import Edit
 

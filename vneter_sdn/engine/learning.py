@@ -20,9 +20,10 @@ from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 from vneter_sdn.engine.bindings import interface_id
-from vneter_sdn.engine.links import ORIGIN, is_found, wire_of
+from vneter_sdn.engine.links import wire_of
 from vneter_sdn.model.addresses import mac_text
 from vneter_sdn.model.kinds import API_VERSION, EndpointSpec
+from vneter_sdn.model.links import ORIGIN, is_found
 from vneter_sdn.model.snapshot import Key, Object, Pools, Snapshot
 from vneter_sdn.pipeline.locator import ANY_COLOUR_MASK, Locator
 from vneter_sdn.store.port import Edit

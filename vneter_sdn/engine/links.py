@@ -16,17 +16,14 @@ from vneter_sdn.engine.reports import accepted, condition
 from vneter_sdn.errors import Conflict, IntentError, NotFound
 from vneter_sdn.graph.topology import Observation, wire_edge
 from vneter_sdn.model.kinds import API_VERSION, LinkSpec
-from vneter_sdn.model.links import link_name
-from vneter_sdn.model.snapshot import Condition, Key, Object, Snapshot, Status
+from vneter_sdn.model.links import FOUND, ORIGIN, is_found, link_name
+from vneter_sdn.model.snapshot import Condition, Key, Snapshot, Status
 from vneter_sdn.store.port import Edit, Store
 from vneter_sdn.telemetry.links import LinkSeen
 from vneter_sdn.telemetry.survey import End, LinksSeen, WireFound, WireLost
 
 _log = logging.getLogger(__name__)
 AUTHOR = "discovery"
-ORIGIN = "vneter.io/origin"
-"""Annotation of links that were found."""
-FOUND = "lldp"
 Wire = tuple[End, End]
 """The end that sorts first, first."""
 _STATES = ("up", "unknown", "damped", "down")
@@ -201,11 +198,6 @@ def wire_of(spec: LinkSpec) -> Wire | None:
         return None
     ends = (End(spec.source, spec.source_port), End(spec.target, spec.target_port))
     return min(ends), max(ends)
-
-
-def is_found(stored: Object) -> bool:
-    """Whether discovery made an object, and nobody took it over."""
-    return stored.annotations.get(ORIGIN) == FOUND
 
 
 def write(links: Links, store: Store, snapshot: Snapshot) -> None:

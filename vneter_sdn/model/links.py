@@ -16,7 +16,12 @@ from typing import Any
 import msgspec
 
 from vneter_sdn.model.kinds import LinkSpec
+from vneter_sdn.model.snapshot import Object
 
+ORIGIN = "vneter.io/origin"
+"""Annotation of objects that nobody declared: how they were come by."""
+FOUND = "lldp"
+"""Origin of links that discovery found."""
 _END = r"([a-z0-9][-a-z0-9.]*)(?:#(\d+)|:([^>]+))?"
 _EDGE = re.compile(f"{_END}>{_END}", re.ASCII)
 _WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
@@ -94,3 +99,8 @@ def found_link(details: Mapping[str, Any]) -> LinkSpec | None:
         return msgspec.convert(known, LinkSpec)
     except msgspec.ValidationError:
         return None
+
+
+def is_found(stored: Object) -> bool:
+    """Whether discovery made an object, and nobody took it over."""
+    return stored.annotations.get(ORIGIN) == FOUND
