@@ -101,13 +101,24 @@ class Bench:
                 self.workloads[record.name] = record
 
     def await_wires(self) -> None:
-        """Wait until every wire was found, and is up."""
+        """Wait until every wire was found and is up, and BFD says so at both ends."""
 
         def all_up() -> bool:
             states = [one["status"].get("state") for one in self.client.list("Link")]
             return states.count("up") >= len(self.wires)
 
         until(all_up, f"that all {len(self.wires)} wires are up")
+        until(self._all_live, "BFD on all wires")
+
+    def _all_live(self) -> bool:
+        told = []
+        for host in status(self.layout):
+            socket = self.layout.host_dir(host.name) / "db.sock"
+            words = ["ovs-vsctl", f"--db=unix:{socket}", "--timeout=10", "--bare"]
+            words += ["--columns=bfd_status", "list", "Interface"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
+            told.append(done.stdout)
+        return not any("state=down" in text or "state=init" in text for text in told)
 
     def carried(self) -> dict[str, int]:
         """Frames that each wire has carried so far, both ways."""

@@ -89,7 +89,7 @@ def test_it_logs_json_lines_and_leaves_nothing_in_its_run_directory(start, scrat
         f"ready at {server}",
         "stopped; bridges keep what they hold",
     ]
-    assert {one["level"] for one in records} == {"info"}
+    assert [one for one in records if one["level"] != "info"] == []
     assert not (scratch / "run").exists()
     assert (scratch / "state" / "vneter.db").exists()
 

