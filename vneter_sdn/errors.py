@@ -9,7 +9,6 @@
      ├── NotFound             there is no such object
      ├── StoreUnavailable     the database cannot be reached, or refuses to write
      ├── PipelineError        a feature broke the contract of a table (a bug of ours)
-     ├── NoPath               the graph has no path that meets the constraint
      ├── DecodeError          bytes from outside break the protocol
      └── SouthboundError      a bridge or host does not do what it is told
           ├── BundleRejected  the bridge refused a plan; nothing of it was applied
@@ -66,14 +65,6 @@ class StoreUnavailable(VneterError):
 
 class PipelineError(VneterError):
     """A flow breaks the contract of its table: a mistake in a feature, found before any bridge."""
-
-
-class NoPath(VneterError):
-    """No path between two bridges meets the constraint."""
-
-    def __init__(self, source: str, target: str, constraint: str = "any") -> None:
-        super().__init__(f"no path {source} -> {target} (constraint: {constraint})")
-        self.source, self.target, self.constraint = source, target, constraint
 
 
 class DecodeError(VneterError):
