@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -45,7 +47,7 @@ class Controller:
         words = [sys.executable, "-m", "vneter_sdn", "up", "--lab", "--api-listen", self.server]
         words += ["--state-dir", "/run/state", "--run-dir", "/run/controller", *options]
         self.process = self.lab.start(
-            ["sh", "-c", 'exec "$@" >>/run/controller.log 2>&1', "sh", *words]
+            ["setsid", "sh", "-c", 'exec "$@" >>/run/controller.log 2>&1', "sh", *words]
         )
         until(self._ready, "the controller's readiness")
 
@@ -54,6 +56,23 @@ class Controller:
         with suppress(VneterError, OSError):
             return self.client.ready()
         return False
+
+    @property
+    def pid(self) -> int:
+        """Its first process, as the machine counts; the leader of a group with all its others."""
+        nsenter = self.process.pid
+        return int(Path(f"/proc/{nsenter}/task/{nsenter}/children").read_text().split()[0])
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """With every process of it stopped (SIGSTOP)."""
+        group = self.pid
+        os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(group, signal.SIGCONT)
+            self.process.send_signal(signal.SIGCONT)  # nsenter stops with its child
 
     def log(self) -> str:
         """What it has said."""
@@ -89,8 +108,10 @@ class Network:
 
     process: subprocess.Popen[str]
     switches: Sequence[str]
+    originals: Mapping[str, str]
+    """What the file calls each switch, by its name."""
     hosts: Mapping[str, Mapping[str, str]]
-    """IP and MAC addresses by name."""
+    """``ip`` and ``mac`` addresses, and ``pid`` as the lab counts, by name."""
     links: Sequence[Sequence[Sequence[str]]]
     """Both ends of each, node and interface."""
 

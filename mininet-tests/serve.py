@@ -49,11 +49,16 @@ def _described(net: Any) -> dict[str, Any]:
     switches = {switch.name for switch in net.switches}
     return {
         "switches": sorted(switches),
-        "hosts": {host.name: {"ip": host.IP(), "mac": host.MAC()} for host in net.hosts},
+        "originals": {name: net.topo.nodeInfo(name)["original"] for name in sorted(switches)},
+        "hosts": {host.name: _host(host) for host in net.hosts},
         "links": [
             [[end.node.name, end.name] for end in (link.intf1, link.intf2)] for link in net.links
         ],
     }
+
+
+def _host(host: Any) -> dict[str, str]:
+    return {"ip": host.IP(), "mac": host.MAC(), "pid": str(host.pid)}
 
 
 def _run(net: Any, node: str, words: str) -> str:

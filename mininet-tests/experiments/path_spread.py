@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from fleets import Bench, bench, manifest, until
+from benches import Bench, bench, manifest, offer, until
 from results import COLOURS, canvas, number_above, parser, run, tell, write
 
 from vneter_sdn.fleet.sockets import open_udp
@@ -54,13 +54,14 @@ def main(words: list[str]) -> None:
         default=[100, 300, 1000, 3000, 10_000],
         help="how many, one round after the other",
     )
+    offer(arguments)
     asked = arguments.parse_args(words)
     if min(asked.cost) < 2 or not 2 <= len(asked.cost) <= 16:
         raise SystemExit("2 to 16 paths, each at a cost of 2 at least: it has two wires")
     if max(asked.connections) > 50_000:
         raise SystemExit("at most 50000 connections in a round: each has a port of its own")
     middles = {f"m{number + 1}": cost for number, cost in enumerate(asked.cost)}
-    with bench(_fan(list(middles))) as made:
+    with bench(asked.on, _fan(list(middles))) as made:
         weights = _declare(made, middles)
         rows = []
         for connections in asked.connections:
@@ -88,7 +89,7 @@ def _declare(made: Bench, middles: Mapping[str, int]) -> dict[str, float]:
     ]
     made.client.apply(objects)
     made.attach({"a": "a", "b": "b"})
-    policy = {"tenants": ["lab"], "paths": len(middles), "sharing": "unequal"}
+    policy = {"tenants": [made.tenant], "paths": len(middles), "sharing": "unequal"}
     made.client.apply([manifest("PathPolicy", "spread", **policy)])
 
     until(lambda: made.ways_out("a") == len(middles), "that the policy has all its paths")

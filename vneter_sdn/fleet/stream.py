@@ -150,6 +150,10 @@ class Stream:
             longest_gap=max((b - a for a, b in pairwise(times)), default=0.0),
         )
 
+    def lost(self, first: int, end: int) -> int:
+        """How many of the numbers from one on, and before another, did not come back (so far)."""
+        return len(set(range(first, end)) - {number for number, _ in list(self._arrivals)})
+
     def _work(self) -> None:
         poll = select.poll()
         for opened in (self._client, self._server):
