@@ -14,7 +14,8 @@ than on a bridge.
     endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► switch ─► route
                                                                      │  │      │ │
                                       transit ◄─ pin ◄─ path ◄─ steer◄──┴──────┘ └─► deliver
-                                         ▲  ▲                     │  └─► output
+                                         ▲  ▲             ▲       │  └─► output
+                                         │  │             └─count◄┤
                                          │  └─────────────────────┘
     tunnel ─┬─► classify ─► arrival ─────┘ (not for this bridge)
     wire ───┘                  └─► deliver ─► remember ─► follow ─► output
@@ -22,7 +23,7 @@ than on a bridge.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from vneter_sdn.errors import PipelineError
@@ -225,8 +226,14 @@ _CONTRACTS = (
         matches="reg1 reg2 reg4 eth_dst eth_type ip_src ip_dst ipv6_src ipv6_dst ip_proto "
         "tcp_src tcp_dst udp_src udp_dst",
         sets="reg5",
-        goes_to="path",
+        goes_to="count path",
         miss="transit",
+    ),
+    _contract(
+        "count",
+        "How much goes where, under policies whose paths are engineered.",
+        matches="reg5 eth_dst ct_state",
+        miss="path",
     ),
     _contract(
         "path",
@@ -289,9 +296,21 @@ _CONTRACTS = (
 )
 
 STEP = 10
-TABLES: tuple[Table, ...] = tuple(
-    Table(number * STEP, contract) for number, contract in enumerate(_CONTRACTS)
-)
+_LATER = ("count",)
+"""Tables that came when the others had their numbers: halfway to the next."""
+
+
+def _numbered() -> Iterator[Table]:
+    number = -STEP
+    for contract in _CONTRACTS:
+        if contract.name in _LATER:
+            yield Table(number + STEP // 2, contract)
+        else:
+            number += STEP
+            yield Table(number, contract)
+
+
+TABLES: tuple[Table, ...] = tuple(_numbered())
 BY_ID: dict[int, Table] = {t.id: t for t in TABLES}
 _BY_NAME: dict[str, Table] = {t.name: t for t in TABLES}
 

@@ -22,7 +22,7 @@ from vneter_sdn.pipeline import reserved
 from vneter_sdn.pipeline.cookies import Cookie
 from vneter_sdn.reconcile.plan import Changed
 from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected
-from vneter_sdn.southbound.openflow.measurements import Echoed, PortsCounted
+from vneter_sdn.southbound.openflow.measurements import Echoed, FlowsCounted, PortsCounted
 from vneter_sdn.southbound.openflow.memory import MemoryBridges
 from vneter_sdn.southbound.openflow.quarantine import ROOM
 from vneter_sdn.southbound.openflow.upkeep import (
@@ -457,3 +457,19 @@ def test_bridges_are_measured_when_asked(world) -> None:
     for measurement in measured:
         assert measurement.dpid == DPID
     assert all(m.seconds >= 0 for m in measured if isinstance(m, Echoed))
+
+
+def test_flows_are_counted_by_their_cookie(world) -> None:
+    one = world()
+    measured: list = []
+    one.bridges.measure(measured.append)
+    flows = [flow(1, Output(1)), flow(2, Output(1)), flow(3, Output(1), owner=7)]
+    one.bridges.desire(DPID, DesiredBridge(BridgeState.of(flows), 1))
+    one.connect()
+    one.until(InSync)
+    one.bridges.count_flows(DPID, 0, flows[0].cookie, 2**64 - 1)
+    one.wait(lambda: any(isinstance(m, FlowsCounted) for m in measured))
+    [counted] = [m for m in measured if isinstance(m, FlowsCounted)]
+    assert {c.key for c in counted.counters} == {flows[0].key, flows[1].key}
+    assert all((c.cookie, c.packets, c.octets) == (flows[0].cookie, 0, 0) for c in counted.counters)
+    assert all(c.seconds >= 0 for c in counted.counters)

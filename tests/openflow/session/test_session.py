@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vneter_sdn.model.flow import BridgeState, Bucket, Flow, Group, Meter, Output, match
+from vneter_sdn.model.flow import BridgeState, Bucket, Flow, FlowKey, Group, Meter, Output, match
 from vneter_sdn.pipeline import reserved
 from vneter_sdn.pipeline.cookies import Cookie
 from vneter_sdn.reconcile.diff import diff
@@ -21,6 +21,7 @@ from vneter_sdn.southbound.openflow.events import (
     Closed,
     Confirmed,
     Counted,
+    FlowsCounted,
     Identified,
     Opened,
     Reason,
@@ -28,7 +29,7 @@ from vneter_sdn.southbound.openflow.events import (
     Seen,
 )
 from vneter_sdn.southbound.openflow.framing import Framer
-from vneter_sdn.southbound.openflow.multipart import PortCounters
+from vneter_sdn.southbound.openflow.multipart import FlowCounters, PortCounters
 from vneter_sdn.southbound.openflow.readback import ReadBack
 from vneter_sdn.southbound.openflow.session import CHUNK, Phase, Session, Terms
 
@@ -322,6 +323,51 @@ def test_ports_are_counted_when_asked_and_the_parts_come_as_one() -> None:
     assert session.receive(error(again), 2.1) == []
     session.count_ports(3.0)
     assert [found for found in sent(session) if found[0] == 18], "a refusal ends the question"
+
+
+MATCHED = struct.pack("!HHHBBI", 1, 12, 0x8000, 0, 4, 7) + bytes(4)
+"""in_port=7, as a match."""
+
+
+def described(octets: int, *, lying: int = 0) -> bytes:
+    """A flow description of 1.5 with its statistics."""
+    fields = struct.pack("!HBBII", 0x8002, 0, 8, 3, 500_000_000)
+    fields += struct.pack("!HBBQ", 0x8002, 3 << 1, 4, 0)[:8]
+    fields += struct.pack("!HBBQ", 0x8002, 4 << 1, 8, 6)
+    fields += struct.pack("!HBBQ", 0x8002, 5 << 1, 8, octets)
+    statistics = struct.pack("!HH", 0, 4 + len(fields) + lying) + fields
+    statistics += bytes(-len(statistics) % 8)
+    head = struct.pack("!H2xBxHHHHHQ", 24 + len(MATCHED + statistics), 75, 200, 0, 0, 0, 0, 9)
+    return head + MATCHED + statistics
+
+
+def test_flows_are_counted_when_asked_beside_ports() -> None:
+    session = at(Phase.IDLE)
+    sent(session)
+    session.count_ports(1.0)
+    session.count_flows(75, 9, 0xFF, 1.0)
+    session.count_flows(75, 9, 0xFF, 1.0)
+    [_, (_, xid, body)] = [found for found in sent(session) if found[0] == 18]
+    assert body[8:] == struct.pack("!B3xII4xQQHH4x", 75, 2**32 - 1, 2**32 - 1, 9, 255, 1, 4)
+    assert session.receive(part(xid, 1, described(1000), more=True), 1.1) == []
+    [counted] = session.receive(part(xid, 1, described(5)), 1.2)
+    key = FlowKey(75, 200, match(in_port=7))
+    assert counted == FlowsCounted(tuple(FlowCounters(key, 9, 3.5, 6, n) for n in (1000, 5)))
+    session.count_flows(75, 9, 0xFF, 2.0)
+    [(_, again, _)] = [found for found in sent(session) if found[0] == 18]
+    assert session.receive(error(again), 2.1) == []
+    session.count_flows(75, 9, 0xFF, 3.0)
+    assert [found for found in sent(session) if found[0] == 18], "a refusal ends the question"
+
+
+def test_statistics_that_lie_end_the_session() -> None:
+    for lying in (-40, -2, 1000):
+        session = at(Phase.IDLE)
+        sent(session)
+        session.count_flows(75, 9, 0xFF, 1.0)
+        [(_, xid, _)] = [found for found in sent(session) if found[0] == 18]
+        [closed] = session.receive(part(xid, 1, described(1, lying=lying)), 1.1)
+        assert closed.reason is Reason.MALFORMED
 
 
 def test_a_stall_of_ours_costs_one_echo_and_not_the_session() -> None:

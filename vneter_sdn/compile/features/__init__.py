@@ -24,6 +24,7 @@ from vneter_sdn.compile.features import (
     spoof_guard,
     steer,
     switch,
+    traffic,
     transit,
 )
 from vneter_sdn.compile.features.unit import Feature
@@ -39,6 +40,7 @@ FEATURES: tuple[Feature, ...] = (
     reservation.FEATURE,
     steer.FEATURE,
     path.FEATURE,
+    traffic.FEATURE,
     pin.FEATURE,
     arrival.FEATURE,
     deliver.FEATURE,

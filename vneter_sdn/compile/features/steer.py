@@ -62,14 +62,14 @@ def policy(view: View, key: Key, write: Writer) -> Iterator[Part]:
     if number is None or position is None:
         return
     spec: PathPolicySpec = view.get("PathPolicy", key)
-    under = POLICY.load(number)
+    under, then = POLICY.load(number), "count" if spec.sharing == "engineered" else "path"
     found: dict[Flow, frozenset[str]] = {}
     for traffic in _traffic(view, key):
         anywhere = _anywhere(view, traffic)
         for at, step, matched in _placed(traffic, spec, anywhere):
             ip = matched.get("eth_type") in FAMILIES
-            actions: tuple[Action, ...] = (under, tracked("path")) if ip else (under,)
-            onward = None if ip else "path"
+            actions: tuple[Action, ...] = (under, tracked(then)) if ip else (under,)
+            onward = None if ip else then
             priority = priorities.steer(position, step)
             flow = write("steer", priority, matched, *actions, goto=onward)
             found[flow] = found.get(flow, frozenset()) | at

@@ -23,7 +23,12 @@ from vneter_sdn.southbound.openflow import decode, events, rare
 from vneter_sdn.southbound.openflow.connection import Connection
 from vneter_sdn.southbound.openflow.events import Reason
 from vneter_sdn.southbound.openflow.listener import Listener
-from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, PortsCounted
+from vneter_sdn.southbound.openflow.measurements import (
+    Echoed,
+    FlowsCounted,
+    Measurement,
+    PortsCounted,
+)
 from vneter_sdn.southbound.openflow.multipart import Port
 from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tally import Complaints, Tally, guarded
@@ -115,6 +120,10 @@ class Bridges(Protocol):
 
     def count_ports(self, dpid: int) -> None:
         """Ask what every port has carried; `PortsCounted` follows if the bridge is connected."""
+        ...
+
+    def count_flows(self, dpid: int, table: int, cookie: int, mask: int) -> None:
+        """Ask what flows of a table matched whose cookie agrees; `FlowsCounted` follows."""
         ...
 
     def desire(self, dpid: int, desired: DesiredBridge) -> None:
@@ -243,6 +252,12 @@ class OpenFlowBridges:
             self._connections[dpid].session.count_ports(time.monotonic())
             self._connections[dpid].wake()
 
+    def count_flows(self, dpid: int, table: int, cookie: int, mask: int) -> None:
+        """Ask what flows of a table matched whose cookie agrees; `FlowsCounted` follows."""
+        if dpid in self._connections:
+            self._connections[dpid].session.count_flows(table, cookie, mask, time.monotonic())
+            self._connections[dpid].wake()
+
     def tap(self, deliver: Callable[[int, int, bytes], None]) -> None:
         """Hand (dpid, version, message) of every validated message of open bridges to apps."""
         self._taps.append(deliver)
@@ -337,6 +352,8 @@ class OpenFlowBridges:
                 self._tapped(connection, raw)
             case events.Counted(counters=counters):
                 self._measured(PortsCounted(dpid, now, counters))
+            case events.FlowsCounted(counters=matched):
+                self._measured(FlowsCounted(dpid, now, matched))
             case events.Relayed(raw=raw):
                 self._tapped(connection, raw)
 

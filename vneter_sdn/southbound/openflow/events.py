@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from vneter_sdn.reconcile.plan import Observed, Step
 from vneter_sdn.southbound.openflow import decode
-from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
+from vneter_sdn.southbound.openflow.multipart import FlowCounters, Port, PortCounters
 
 
 class Reason(StrEnum):
@@ -127,6 +127,13 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowsCounted:
+    """What some flows have matched, as was asked."""
+
+    counters: tuple[FlowCounters, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over; nothing follows."""
 
@@ -145,5 +152,6 @@ Event = (
     | Relayed
     | Answered
     | Counted
+    | FlowsCounted
     | Closed
 )

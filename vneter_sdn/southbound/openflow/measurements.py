@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vneter_sdn.southbound.openflow.multipart import PortCounters
+from vneter_sdn.southbound.openflow.multipart import FlowCounters, PortCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +27,14 @@ class PortsCounted:
     counters: tuple[PortCounters, ...]
 
 
-Measurement = Echoed | PortsCounted
+@dataclass(frozen=True, slots=True)
+class FlowsCounted:
+    """What those flows of a bridge matched that were asked for."""
+
+    dpid: int
+    at: float
+    """Seconds, monotonic."""
+    counters: tuple[FlowCounters, ...]
+
+
+Measurement = Echoed | PortsCounted | FlowsCounted

@@ -12,6 +12,7 @@ from vneter_sdn.model.flow import (
     CONTROLLER,
     Action,
     Flow,
+    FlowKey,
     Group,
     GroupAction,
     Meter,
@@ -30,8 +31,13 @@ from vneter_sdn.southbound.openflow.bridges import (
 )
 from vneter_sdn.southbound.openflow.decode import PacketIn
 from vneter_sdn.southbound.openflow.events import Reason
-from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, PortsCounted
-from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
+from vneter_sdn.southbound.openflow.measurements import (
+    Echoed,
+    FlowsCounted,
+    Measurement,
+    PortsCounted,
+)
+from vneter_sdn.southbound.openflow.multipart import FlowCounters, Port, PortCounters
 from vneter_sdn.southbound.openflow.upkeep import DesiredBridge, Report, Upkeep, Wire
 
 MAX_TABLE = 253
@@ -50,6 +56,8 @@ class MemoryBridge(Wire):
         self.ports: tuple[Port, ...] = ()
         self.counters: dict[int, PortCounters] = {}
         """What its ports carried, by number."""
+        self.matched: dict[FlowKey, FlowCounters] = {}
+        """What its flows matched; of others, nothing yet."""
         self.sent: list[tuple[bytes, tuple[Action, ...], int]] = []
         self.upkeep: Upkeep | None = None
         self._queue, self._clock = queue, clock
@@ -188,6 +196,18 @@ class MemoryBridges:
         if self._connected(dpid):
             counters = tuple(self.bridges[dpid].counters.values())
             self._queue.append(lambda: self._measured(PortsCounted(dpid, self.now, counters)))
+            self._settle()
+
+    def count_flows(self, dpid: int, table: int, cookie: int, mask: int) -> None:
+        """Ask what flows of a table matched whose cookie agrees; `FlowsCounted` follows."""
+        if self._connected(dpid):
+            bridge = self.bridges[dpid]
+            counters = tuple(
+                bridge.matched.get(key, FlowCounters(key, flow.cookie, self.now, 0, 0))
+                for key, flow in bridge.observed.flows.items()
+                if flow.table == table and flow.cookie & mask == cookie
+            )
+            self._queue.append(lambda: self._measured(FlowsCounted(dpid, self.now, counters)))
             self._settle()
 
     def _connected(self, dpid: int) -> bool:

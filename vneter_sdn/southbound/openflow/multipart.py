@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
-from vneter_sdn.model.flow import ANY, Bucket, Flow, Group, Match, Meter
+from vneter_sdn.model.flow import ANY, Bucket, Flow, FlowKey, Group, Match, Meter
 from vneter_sdn.southbound.openflow import actions, oxm
 from vneter_sdn.southbound.openflow.flowmod import (
     BURST,
@@ -81,6 +81,18 @@ class PortCounters:
     tx_bytes: int
     rx_dropped: int
     tx_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCounters:
+    """What a flow has matched since it is there."""
+
+    key: FlowKey
+    cookie: int
+    seconds: float
+    """That it is there."""
+    packets: int
+    octets: int
 
 
 class _Matches(dict[bytes, Match]):
@@ -159,6 +171,66 @@ def stats_end(data: bytes, offset: int, end: int) -> int:
     after = offset + (length + 7 & ~7)
     need(length >= 4 and after <= end, "statistics length", offset)
     return int(after)
+
+
+_OXS = Struct("!HBB")
+_OXS_BASIC = 0x8002
+_DURATION, _PACKETS, _OCTETS = 0, 4, 5
+_SECONDS = Struct("!II")
+_U64 = Struct("!Q")
+
+
+def flow_counters(data: bytes, start: int, version: int) -> Iterator[FlowCounters]:
+    """The counters of the flows of one part (OXS, §7.2.4.2); those of unknown match left out.
+
+    Raises:
+        DecodeError: a length lies.
+    """
+    cursor, size = start, len(data)
+    least = _FLOW_14.size if version == V14 else _FLOW_15.size
+    while cursor < size:
+        need(size - cursor >= least, "truncated flow", cursor)
+        if version == V14:
+            length, table, seconds, rest, priority, *_, cookie, packets, octets = (
+                _FLOW_14.unpack_from(data, cursor)
+            )
+            found = {_DURATION: seconds + rest * 1e-9, _PACKETS: packets, _OCTETS: octets}
+        else:
+            length, table, priority, *_, cookie = _FLOW_15.unpack_from(data, cursor)
+        end = cursor + length
+        need(length >= least and length % 8 == 0 and end <= size, "flow length", cursor)
+        fields, after = oxm.match_bounds(data, cursor + least, end)
+        if version != V14:
+            stats_end(data, after, end)
+            found = _statistics(data, after)
+        try:
+            key = FlowKey(table, priority, _MATCHES[data[cursor + least + 4 : fields]])
+        except oxm.Unknown:
+            pass
+        else:
+            packets, octets = int(found.get(_PACKETS, 0)), int(found.get(_OCTETS, 0))
+            yield FlowCounters(key, cookie, found.get(_DURATION, 0.0), packets, octets)
+        cursor = end
+
+
+def _statistics(data: bytes, at: int) -> dict[int, float]:
+    """Duration, packets and octets of an ``ofp_stats`` whose length `stats_end` accepted."""
+    cursor, end = at + 4, at + U16.unpack_from(data, at + 2)[0]
+    found: dict[int, float] = {}
+    while cursor < end:
+        need(end - cursor >= _OXS.size, "truncated statistic", cursor)
+        kind, field, length = _OXS.unpack_from(data, cursor)
+        value, field = cursor + _OXS.size, field >> 1
+        cursor = value + length
+        need(cursor <= end, "statistic length", value)
+        if kind != _OXS_BASIC or length != 8:
+            continue
+        if field == _DURATION:
+            seconds, rest = _SECONDS.unpack_from(data, value)
+            found[field] = seconds + rest * 1e-9
+        else:
+            found[field] = _U64.unpack_from(data, value)[0]
+    return found
 
 
 _GROUP = Struct("!HBxI")

@@ -21,12 +21,11 @@ from vneter_sdn.errors import DecodeError, PipelineError
 from vneter_sdn.model.flow import CONTROLLER, Action
 from vneter_sdn.reconcile.plan import BridgePlan
 from vneter_sdn.southbound.openflow import decode, encode, rare, validate
-from vneter_sdn.southbound.openflow.asking import Count, Echoes
+from vneter_sdn.southbound.openflow.asking import Counts, Echoes, FlowCount, PortCount
 from vneter_sdn.southbound.openflow.delivery import Delivery
 from vneter_sdn.southbound.openflow.events import (
     Answered,
     Closed,
-    Counted,
     Event,
     Identified,
     Opened,
@@ -68,7 +67,7 @@ class Session:
         self._deadline: float | None = now + terms.handshake
         self._echo_at = now + terms.echo_interval
         self._echoes = Echoes()
-        self._count: Count | None = None
+        self._counts = Counts()
         self._missed = 0
         self._reading: ReadBack | None = None
         self._sending: Delivery | None = None
@@ -191,9 +190,16 @@ class Session:
     def count_ports(self, now: float) -> None:
         """Ask what every port has carried, unless that is asked already; `Counted` follows."""
         self._now = now
-        if self.open and self._count is None:
-            self._count = Count(self._next_xid())
-            self._out(encode.port_counters_request(self.version, self._count.xid))
+        if self.open and self._counts.may(PortCount):
+            self._counts.asked(xid := self._next_xid(), PortCount())
+            self._out(encode.port_counters_request(self.version, xid))
+
+    def count_flows(self, table: int, cookie: int, mask: int, now: float) -> None:
+        """The same of flows whose cookie agrees under a mask; `FlowsCounted` follows."""
+        self._now = now
+        if self.open and self._counts.may(FlowCount):
+            self._counts.asked(xid := self._next_xid(), FlowCount())
+            self._out(encode.flows_request(self.version, xid, cookie, mask, table))
 
     # -- what comes out -------------------------------------------------------------------------
 
@@ -321,20 +327,15 @@ class Session:
                 self._end(Reason.READ_BACK_FAILED, f"error ({error.kind}, {error.code})")
         elif self._sending is not None and self._sending.owns(error.xid):
             self._sending.refused(error)
-        elif self._count is not None and self._count.xid == error.xid:
-            self._count = None
-        elif self.open:
+        elif self.open and not self._counts.refused(error.xid):
             self._events.append(Relayed(raw))
 
     def _multipart(self, reply: decode.MultipartReply, raw: bytes) -> None:
         if self._reading is not None and self._reading.owns(reply.xid):
             self._reading.take(reply)
             self._read_more()
-        elif self._count is not None and self._count.xid == reply.xid:
-            counters = self._count.take(reply)
-            if counters is not None:
-                self._count = None
-                self._events.append(Counted(counters))
+        elif self._counts.owns(reply.xid):
+            self._events += self._counts.take(reply, raw)
         elif self.open:
             self._events.append(Relayed(raw))
 
