@@ -84,6 +84,15 @@ def test_without_demands_a_gravity_model_is_said_to_be_used(vneterctl, triangle)
     assert "gravity" in ended.err
 
 
+def test_demands_that_are_all_nothing_are_no_reason_to_invent_others(vneterctl, tmp_path):
+    path = tmp_path / "idle.yaml"
+    path.write_text("switches: [a, b]\nlinks: [[a, b]]\ndemands: [[a, b, 0], [a, a, 5]]\n")
+    plan = json.loads(vneterctl("te", "--topology", path, "-o", "json").out)
+    assert plan["demands"] == "topology"
+    assert plan["paths"] == []
+    assert set(plan["max_utilisation"].values()) == {0}
+
+
 def test_demands_without_a_way_are_named(vneterctl, tmp_path):
     path = tmp_path / "parts.yaml"
     path.write_text("switches: [a, b, c]\nlinks: [[a, b]]\ndemands: [[a, c, 1], [a, b, 1]]\n")

@@ -328,6 +328,7 @@ def test_demands_of_a_file_of_their_own_name_nodes_in_any_way(tmp_path):
         ("d.json", '[[7, "s2", 4], {"from": "s1", "to": "h1", "mbps": 1.5}]'),
         ("d.json", '{"demands": [["s1", "s2", 4], {"source": 7, "target": "h1", "mbps": 1.5}]}'),
         ("d.yaml", "- {source: s1, target: s2, mbps: 4}\n- [s1, h1, 1.5]\n"),
+        ("d.yaml", "- {src: s1, dst: s2, value: 4, id: x}\n- {From: 7, To: h1, Demand: 1.5}\n"),
     ],
 )
 def test_forms_of_demands(tmp_path, name, text):
@@ -355,7 +356,17 @@ def test_bad_rows_of_demands_are_refused(tmp_path, text, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[[s1, s2]]", "no list of"), ("demands: 3", "no list of"), ("[[s1, s2, -1]]", "not 0 to")],
+    [
+        ("- [s1, h1, 1]\n- [s1, s2]", r"demands.yaml:2: \[1\]: .*'s2'\] is no \[from, to, mbps\]"),
+        ("demands:\n- {from: s1, mbps: 3}", r"demands.yaml:2: demands\[0\]: .*is no"),
+        ("[[s1, true, 1]]", "is no"),
+        ("[[s1, s2, much]]", "is no"),
+        ("[7]", "is no"),
+        ("demands: 3", "no list of"),
+        ("", "no list of"),
+        ("[[s1, s2, -1]]", "not 0 to"),
+        ("[[s1, s2, .nan]]", "is no"),
+    ],
 )
 def test_bad_demands_are_refused(tmp_path, text, message):
     path = tmp_path / "demands.yaml"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vneter_sdn.errors import IntentError
-from vneter_sdn.graph.atlas import Demand, atlas_from
+from vneter_sdn.graph.atlas import Demand, atlas_from, read_demands
 
 ZOO = """graph [
   DateObtained "3/02/11"
@@ -175,6 +175,55 @@ def test_coordinates_off_the_earth_are_for_drawing_only():
     assert found["b>c"].latency is None
 
 
+def test_nodes_with_ids_are_referred_to_by_them_and_called_by_their_labels(tmp_path):
+    """The node-link form of networkx; numbers are ids there, never places in the list."""
+    document = {
+        "directed": False,
+        "multigraph": True,
+        "graph": {},
+        "nodes": [{"id": 20, "label": "Oslo"}, {"id": 10, "label": "10"}, {"id": 1}],
+        "links": [
+            {"source": 20, "target": 10, "key": 0, "capacity": 5, "weight": 2},
+            {"source": 10, "target": 20, "key": 1, "LinkSpeedRaw": 7e6},
+            {"source": 10, "target": 1, "key": 0},
+        ],
+        "demands": [{"source": 20, "target": 1, "demand": 3}],
+    }
+    made = table(document)
+    assert [made.known_as(name) for name in made.switches] == ["Oslo", "10", "1"]
+    found = {edge.name: edge for edge in made.topology.edges}
+    assert set(found) == {"oslo>10", "10>oslo", "oslo#1>10#1", "10#1>oslo#1", "10>1", "1>10"}
+    assert all(edge.usable for edge in found.values())
+    assert (found["10>oslo"].cost, found["10>oslo"].capacity) == (2, 5)
+    assert found["oslo#1>10#1"].capacity == 7
+    assert made.demands == (Demand("oslo", "1", 3),)
+    assert made.warnings == ()
+    (tmp_path / "d.json").write_text('[[20, 1, 3], {"src": "Oslo", "dst": 10, "bw": 1}]')
+    told = read_demands(tmp_path / "d.json", made)
+    assert told == (Demand("oslo", "1", 3), Demand("oslo", "10", 1))
+    with pytest.raises(IntentError, match="0 is no index and no name"):
+        table({**document, "links": [{"source": 0, "target": 1}]})
+
+
+def test_a_number_is_a_place_in_the_list_where_names_are_numbers_too(tmp_path):
+    made = table({"nodes": ["2", "1", "0"], "links": [[0, 1], ["0", "1"]], "demands": [[0, 1, 5]]})
+    assert {edge.name for edge in made.topology.edges} == {"2>1", "1>2", "0>1", "1>0"}
+    assert made.demands == (Demand("2", "1", 5),)
+    (tmp_path / "d.yaml").write_text("[[0, 1, 5], ['0', '1', 6]]")
+    told = read_demands(tmp_path / "d.yaml", made)
+    assert told == (Demand("2", "1", 5), Demand("0", "1", 6))
+
+
+@pytest.mark.parametrize(("directed", "back"), [(True, False), (False, True), (None, True)])
+def test_a_table_says_whether_links_go_both_ways(directed, back):
+    said = {} if directed is None else {"directed": directed}
+    made = table({"nodes": ["a", "b"], "links": [[0, 0], [0, 1]], **said})
+    found = {edge.name: edge.usable for edge in made.topology.edges}
+    assert found == {"a>b": True, "b>a": back}
+    assert ("taken to go both ways" in made.warnings[0]) == (directed is None)
+    assert "to itself" in made.warnings[-1]
+
+
 def test_weights_need_not_be_whole_and_nothing_counts_as_one():
     links = [[0, 1, 0.4], [1, 0, 2.6], [0, 2, 0], [2, 0, 3.0]]
     made = table({"nodes": ["a", "b", "c"], "links": links})
@@ -210,6 +259,87 @@ def test_a_bad_table_is_refused_with_the_row(change, place):
     with pytest.raises(IntentError) as caught:
         table({**SNDLIB, **change})
     assert caught.value.problems[0].field == place
+
+
+NATIVE = """?SNDlib native format; type: network; version: 1.0
+# network testnet
+
+META (
+  granularity = 5min (or so)
+  unit = MBITPERSEC
+)
+NODES (
+  N1 ( 16.4 48.2 )
+  N_2 ( 6.1 46.2 ) # a comment
+  N3
+)
+LINKS (
+  L1 ( N1 N_2 ) 155.0 0.0 0.0 0.0 ( 622.0 9.0 )
+  L2 (N1 N_2) 0.0 0.0 0.0 0.0 ( 622.0 9.0 2488.0 20.0 )
+  L3 ( N_2 N3 ) 0.0 0.0 0.0 0.0 ( )
+)
+DEMANDS (
+  D1 ( N1 N_2 ) 1 81.5 UNLIMITED
+  D2 ( N_2 N1 ) 1 0.5 5
+)
+ADMISSIBLE_PATHS (
+  D1 (
+    P0 ( L1 )
+  )
+)
+"""
+
+
+@pytest.mark.parametrize("name", ["net.txt", "net", "net.yaml"])
+def test_sndlibs_native_text_is_read(name, tmp_path):
+    made = atlas_from(NATIVE.encode(), name)
+    found = {edge.name: edge for edge in made.topology.edges}
+    assert made.switches == ("n1", "n-2", "n3")
+    assert made.find("N_2") == "n-2"
+    assert (found["n1>n-2"].capacity, found["n-2#1>n1#1"].capacity) == (155, 2488)
+    assert found["n-2>n3"].capacity is found["n-2>n3"].latency is None
+    assert found["n1>n-2"].latency == pytest.approx(4.05, abs=0.1)
+    assert made.demands == (Demand("n1", "n-2", 81.5), Demand("n-2", "n1", 0.5))
+    (tmp_path / "d.txt").write_text(NATIVE)
+    assert read_demands(tmp_path / "d.txt", made) == made.demands
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (NATIVE.replace("(N1 N_2)", "( N1 N9 )"), "net.txt:15", "L2 leads to 'N9', which is no"),
+        (NATIVE.replace("155.0", "many"), "net.txt:14", "'many' is no number"),
+        (NATIVE.replace("155.0", "-155"), "net.txt:14", "capacity of -155 Mbit/s"),
+        (NATIVE.replace("81.5 UNLIMITED", ""), "net.txt:19", "D1 does not say how much"),
+        (NATIVE.replace("  N3\n", "  N1\n"), "net.txt:11", "second node is called 'N1'"),
+        (NATIVE.replace("  N3\n", "  N3 ( 1 )\n"), "net.txt:11", "a node is"),
+        (NATIVE.replace("L1 ( N1", "L1 N1"), "net.txt:14", "are wanted"),
+        (NATIVE.replace("NODES (", "KNOTS ("), "net.txt:1", "no section NODES"),
+        (NATIVE.replace("NODES (", "nodes:"), "net.txt:8", "a section `NAME (` is wanted"),
+        (NATIVE[:-3], "net.txt:25", "ends too early"),
+    ],
+)
+def test_bad_native_text_is_refused_with_its_line(text, place, message):
+    with pytest.raises(IntentError) as caught:
+        atlas_from(text.encode(), "net.txt")
+    assert caught.value.problems[0].object == place
+    assert message in caught.value.problems[0].message
+
+
+_NATIVE_WORDS = st.sampled_from(
+    ["a", "b", "(", ")", "( a b )", "( 1 2 )", "1", "-1", "1e999", "nan", "#", "\n", "\n)\n",
+     "\nLINKS (\n", "\nDEMANDS (\n", "\nL ( a b ) 1 ", "\nb\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_NATIVE_WORDS, max_size=40).map(" ".join))
+def test_any_native_text_is_a_topology_or_refused(text):
+    try:
+        made = atlas_from(f"?SNDlib\nNODES (\na\n {text}".encode(), "net.txt")
+    except IntentError:
+        return
+    assert made.switches
 
 
 XML = """<?xml version="1.0"?>
@@ -248,6 +378,7 @@ def test_sndlibs_own_xml_is_read():
     [
         ("<network>", "no element found"),
         ("<a/>", "no <network>"),
+        (XML.replace("N 2", "N1"), "second node has the id 'N1'"),
         (XML.replace("<target>N 2<", "<target>N 3<"), "'N 3', which is no node"),
         (XML.replace("155.0", "many"), "no number"),
         ('<!DOCTYPE x [<!ENTITY a "aaaa">]><network/>', "entities are not read"),

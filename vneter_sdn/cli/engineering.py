@@ -68,7 +68,7 @@ def _matrix(atlas: Atlas, file: str) -> tuple[list[Demand], str]:
     found, origin = atlas.demands, "topology"
     if file:
         found, origin = read_demands(Path(file), atlas), file
-    if found or file:
+    if found or atlas.idle or file:
         return [Demand(d.source, d.target, d.mbps) for d in found], origin
     return list(gravity(Arcs(atlas.topology, atlas.aside), atlas.end_hosts)), "gravity"
 

@@ -16,9 +16,10 @@ Examples:
 
 \b
 Demands, in Mbit/s: [[FROM, TO, MBPS], ...] or [{from, to, mbps}, ...] in YAML or
-JSON, by itself or as "demands"; or CSV, FROM,TO,MBPS. Nodes by name, label or
-id. Of one pair they are summed. Without any a gravity model takes their place.
-Edges without a capacity count as 1000 Mbit/s. Hosts carry their own traffic only.
+JSON, by itself or as "demands"; CSV, FROM,TO,MBPS; or SNDlib's own. Nodes by
+name, label or id. Of one pair they are summed. Without any a gravity model
+takes their place. Edges without a capacity count as 1000 Mbit/s. Hosts carry
+their own traffic only.
 
 \b
 JSON: {"topology", "demands": where from, "nodes": [{"name", "label", "id"}],
@@ -37,7 +38,7 @@ PATH: {"source", "target", "demand_mbps", "nodes", "edges", "weight", "share",
 def te(
     *,
     topology: Annotated[
-        str, typer.Option("--topology", help="Our YAML, Topology Zoo GML, SNDlib JSON or XML.")
+        str, typer.Option("--topology", help="Our YAML, Topology Zoo GML, SNDlib, JSON.")
     ],
     demands: Annotated[
         str, typer.Option("--demands", help="File of demands, instead of the topology's own.")

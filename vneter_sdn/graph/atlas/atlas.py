@@ -35,6 +35,8 @@ class Atlas:
     links: tuple[Link, ...] = ()
     """In the order of the file; those from a node to itself are left out."""
     demands: tuple[Demand, ...] = ()
+    idle: int = field(default=0, compare=False)
+    """Demands of the file that are left out: of nothing, or of a node to itself."""
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """What is said of nodes, by name; not of those of which nothing is."""
     prefixes: Mapping[str, str] = field(default_factory=dict)

@@ -56,6 +56,7 @@ def build(sheet: Sheet, document: Document, warnings: Sequence[str] = ()) -> Atl
         switches=sheet.switches,
         links=kept,
         demands=sent,
+        idle=len(demands) - len(sent),
         nodes={name: node for name, node in sheet.nodes.items() if node != Node()},
         prefixes=sheet.prefixes,
         mtu=sheet.mtu,

@@ -6,36 +6,27 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from vneter_sdn.graph.atlas.atlas import Atlas, Demand
 from vneter_sdn.graph.atlas.build import LARGEST, Fault, refused
-from vneter_sdn.graph.atlas.form import whole_demand
+from vneter_sdn.graph.atlas.native import is_native
 from vneter_sdn.graph.atlas.reading import atlas_from, content, the_one
+from vneter_sdn.graph.atlas.tables import MEANING, cell, small
 from vneter_sdn.model.documents import Document, read_bytes
 
 _ROW = re.compile(r"[^\s\[{#<-][^\[\]{}\n]*?([,;\t])[^\[\]{}\n]*?\1[^\n]*")
 """A line of CSV, and no YAML."""
-_HEADS = {
-    "source": ("from", "source", "src", "origin"),
-    "target": ("to", "target", "dst", "destination"),
-    "mbps": ("mbps", "demand", "demand_mbps", "value", "traffic", "bw"),
-}
-"""What columns are called."""
-
-_Row = tuple[str | int, str | int, float]
+_Name = str | int
 
 
-class _Synonyms(msgspec.Struct, forbid_unknown_fields=True):
-    source: str | int
-    target: str | int
-    mbps: float
+class _Told(NamedTuple):
+    """A demand whose ends are called as the file calls them; a number is an id."""
 
-
-class _Short(msgspec.Struct, forbid_unknown_fields=True):
-    source: str | int = msgspec.field(name="from")
-    target: str | int = msgspec.field(name="to")
+    source: _Name
+    target: _Name
     mbps: float
 
 
@@ -43,7 +34,7 @@ def read_demands(path: Path, atlas: Atlas) -> tuple[Demand, ...]:
     """Demands of a file for the nodes of an atlas, which may be named in any way `find` knows.
 
     The file is a list of triples or mappings, or a mapping with ``demands``, in YAML or JSON; or
-    CSV, of which a first line may name the columns; or SNDlib's XML. A topology file will do.
+    CSV, of which a first line may name the columns; or SNDlib's own. A topology file will do.
 
     Raises:
         IntentError: it cannot be read, is not in that form, or a node is ambiguous.
@@ -51,9 +42,9 @@ def read_demands(path: Path, atlas: Atlas) -> tuple[Demand, ...]:
     """
     data, source = content(path), str(path)
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start[:1] == b"<":
+    if start[:1] == b"<" or is_native(data):
         other = atlas_from(data, source)
-        told = [Demand(other.label(d.source), other.label(d.target), d.mbps) for d in other.demands]
+        told = [_Told(other.label(d.source), other.label(d.target), d.mbps) for d in other.demands]
     elif _is_csv(start, source):
         told = _from_csv(data, source)
     else:
@@ -66,29 +57,45 @@ def read_demands(path: Path, atlas: Atlas) -> tuple[Demand, ...]:
     if faults:
         raise refused(Document(None, source, 1), faults)
     called = dict.fromkeys(end for one in told for end in (one.source, one.target))
-    found = {text: atlas.find(text) for text in called}
+    found = {name: _found(atlas, name) for name in called}
     return tuple(Demand(found[one.source], found[one.target], one.mbps) for one in told)
 
 
-def _from_document(document: Document) -> list[Demand]:
-    listed = document.value
+def _found(atlas: Atlas, name: _Name) -> str:
+    """A node; in files that are not ours a number is its id before it is its name."""
+    if isinstance(name, int) and atlas.foreign:
+        identified = [one for one, node in atlas.nodes.items() if node.id == str(name)]
+        if len(identified) == 1:
+            return identified[0]
+    return atlas.find(str(name))
+
+
+def _from_document(document: Document) -> list[_Told]:
+    listed, inside = document.value, ""
     if isinstance(listed, dict):
-        listed = listed.get("demands", listed)
-    for form in (_Short, _Synonyms):
+        listed, inside = listed.get("demands"), "demands"
+    if not isinstance(listed, list):
+        message = "no list of [from, to, mbps], neither by itself nor as `demands`"
+        raise refused(document, [("", "InvalidValue", message)])
+    told, faults = [], []
+    for place, row in enumerate(listed):
         try:
-            rows = msgspec.convert(listed, tuple[_Row | form, ...])  # type: ignore[valid-type]
+            told.append(msgspec.convert(_triple(row), _Told))
         except msgspec.ValidationError as error:
-            last = error
-            continue
-        return [_demand(row) for row in rows]
-    message = f"no list of [from, to, mbps]: {last}"
-    raise refused(document, [("", "InvalidValue", message)])
+            wrong = str(error).partition(" - at")[0]
+            message = f"{str(row)[:60]} is no [from, to, mbps] and no {{from, to, mbps}}: {wrong}"
+            faults.append((f"{inside}[{place}]", "InvalidValue", message))
+    if faults:
+        raise refused(document, faults)
+    return told
 
 
-def _demand(row: _Row | _Short | _Synonyms) -> Demand:
-    if not isinstance(row, tuple):
-        row = (row.source, row.target, row.mbps)
-    return whole_demand((str(row[0]), str(row[1]), row[2]))
+def _triple(row: Any) -> Any:
+    """A row, in the order of its meaning where its columns have names."""
+    if not isinstance(row, dict):
+        return row
+    columns = small(row)
+    return [cell(columns, meaning) for meaning in ("source", "target", "mbps")]
 
 
 def _is_csv(start: bytes, source: str) -> bool:
@@ -98,14 +105,14 @@ def _is_csv(start: bytes, source: str) -> bool:
     return not source.endswith((".json", ".yaml", ".yml")) and bool(_ROW.fullmatch(first))
 
 
-def _from_csv(data: bytes, source: str) -> list[Demand]:
+def _from_csv(data: bytes, source: str) -> list[_Told]:
     """Rows of ``from,to,mbps``; columns in any order when the first line names them."""
     text = data.decode("utf-8-sig", "replace")
     first = text.lstrip().partition("\n")[0]
     mark = max(",;\t", key=first.count)
     rows = csv.reader(text.splitlines(), delimiter=mark, strict=True)
     columns = (0, 1, 2)
-    told: list[Demand] = []
+    told: list[_Told] = []
     try:
         for row in rows:
             cells = [cell.strip() for cell in row]
@@ -116,7 +123,7 @@ def _from_csv(data: bytes, source: str) -> list[Demand]:
                 columns = heads
                 continue
             one, other, mbps = (cells[place] for place in columns)
-            told.append(Demand(one, other, float(mbps)))
+            told.append(_Told(one, other, float(mbps)))
     except (csv.Error, ValueError, IndexError) as error:
         fault: Fault = ("", "InvalidValue", f"no row of from,to,mbps: {error}")
         document = Document(None, source, 1, {"": rows.line_num})
@@ -129,6 +136,6 @@ def _columns(cells: list[str]) -> tuple[int, int, int] | None:
     said = [cell.lower() for cell in cells]
     found = [
         next((place for place, head in enumerate(said) if head in heads), -1)
-        for heads in _HEADS.values()
+        for heads in (MEANING[meaning] for meaning in ("source", "target", "mbps"))
     ]
     return (found[0], found[1], found[2]) if min(found) >= 0 else None

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.graph.atlas import gml, sndlib, tables
+from vneter_sdn.graph.atlas import gml, native, sndlib, tables
 from vneter_sdn.graph.atlas.atlas import Atlas
 from vneter_sdn.graph.atlas.build import build, refused
 from vneter_sdn.graph.atlas.exchange import topology_of
@@ -24,7 +24,7 @@ _GML = re.compile(rb"^\s*graph\s*\[", re.MULTILINE)
 
 
 def read_atlas(path: Path) -> Atlas:
-    """The topology in a file: our YAML, or GML, JSON or XML as `atlas_from` says.
+    """The topology in a file: our YAML, or GML, JSON, XML or text as `atlas_from` says.
 
     Raises:
         IntentError: it cannot be read, or is not in its form; each fault with its place.
@@ -36,7 +36,8 @@ def atlas_from(data: bytes, source: str) -> Atlas:
     """The topology in the octets of a file.
 
     JSON is our own form, a table of nodes and links as SNDlib's networks are passed around, or what
-    ``GET /v1/topology`` answers. XML is SNDlib's own. GML is what Topology Zoo publishes.
+    ``GET /v1/topology`` answers. XML and text in parentheses are SNDlib's own. GML is what Topology
+    Zoo publishes.
 
     Args:
         data: at most `jsontext.MAX_BYTES`.
@@ -51,6 +52,8 @@ def atlas_from(data: bytes, source: str) -> Atlas:
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start == b"<":
         return _foreign(*sndlib.read(data, source))
+    if native.is_native(data):
+        return _foreign(*native.read(data, source))
     if source.endswith(".gml") or (start not in {b"{", b"["} and _GML.search(data)):
         return _foreign(*gml.read(data, source))
     if start == b"{" and not source.endswith((".yaml", ".yml")):

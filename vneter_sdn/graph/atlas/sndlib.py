@@ -7,13 +7,16 @@ Source: Orlowski et al., "SNDlib 1.0 - Survivable Network Design Library", Netwo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree as ET
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.graph.atlas.form import Demand, Link, Node, Sheet
 from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth
 from vneter_sdn.model.documents import Document
+
+Row = tuple[str, str]
+"""The ids of both ends."""
 
 
 def read(data: bytes, source: str) -> tuple[Sheet, Document, list[str]]:
@@ -36,50 +39,82 @@ def read(data: bytes, source: str) -> tuple[Sheet, Document, list[str]]:
     holder = root.find("./networkStructure/nodes")
     if root.tag != "network" or holder is None:
         raise _malformed(source, "no <network> with a <networkStructure> and <nodes>")
-    labels = {node.get("id", ""): node.get("id", "") for node in holder}
-    names = names_of(labels)
-    places = {node.get("id", ""): _place(node, source) for node in holder}
+    places: dict[str, Place | None] = {}
+    for node in holder:
+        name = node.get("id", "")
+        if name in places:
+            raise _malformed(source, f"a second node has the id {name!r}")
+        places[name] = _place(node, source)
     geographic = holder.get("coordinatesType") == "geographical" and all(
         on_earth(*place) for place in places.values() if place
     )
-    links = tuple(_links(root, names, places if geographic else {}, source))
-    nodes = {names[one]: Node(label=one, id=one, at=places[one]) for one in labels}
-    description = " ".join((root.findtext("./meta/origin") or "").split())
-    sheet = Sheet(
-        description=description,
-        switches=tuple(names.values()),
-        nodes=nodes,
-        links=links,
-        demands=tuple(_demands(root, names, source)),
+    sheet = composed(
+        places,
+        _links(root, places, source),
+        _demands(root, places, source),
+        geographic=geographic,
+        description=" ".join((root.findtext("./meta/origin") or "").split()),
     )
     return sheet, Document(None, source, 1), []
 
 
+def composed(
+    places: Mapping[str, Place | None],
+    links: Iterable[tuple[str, str, float | None]],
+    demands: Iterable[tuple[str, str, float]],
+    *,
+    geographic: bool,
+    description: str = "",
+) -> Sheet:
+    """The sheet of an SNDlib network.
+
+    Args:
+        places: of every node, by its id.
+        links: both ends and the capacity.
+        demands: both ends and how much.
+        geographic: whether places are longitude and latitude, so that they tell the delay.
+        description: for people.
+    """
+    names = names_of({one: one for one in places})
+    near = places if geographic else {}
+    return Sheet(
+        description=description,
+        switches=tuple(names.values()),
+        nodes={names[one]: Node(label=one, id=one, at=place) for one, place in places.items()},
+        links=tuple(
+            Link(
+                ends=(names[one], names[other]),
+                capacity=capacity,
+                latency=delay(near.get(one), near.get(other)),
+            )
+            for one, other, capacity in links
+        ),
+        demands=tuple(Demand(names[one], names[other], mbps) for one, other, mbps in demands),
+    )
+
+
 def _links(
-    root: ET.Element, names: dict[str, str], places: dict[str, Place | None], source: str
-) -> Iterator[Link]:
+    root: ET.Element, known: Mapping[str, object], source: str
+) -> Iterator[tuple[str, str, float | None]]:
     for element in root.iterfind("./networkStructure/links/link"):
-        one, other = _ends(element, names, source)
         modules = [_number(module, source) for module in element.iter("capacity")]
         installed = _number(element.find("./preInstalledModule/capacity"), source)
-        yield Link(
-            ends=(names[one], names[other]),
-            capacity=installed or max((size for size in modules if size), default=None),
-            latency=delay(places.get(one), places.get(other)),
-        )
+        capacity = installed or max((size for size in modules if size), default=None)
+        yield *_ends(element, known, source), capacity
 
 
-def _demands(root: ET.Element, names: dict[str, str], source: str) -> Iterator[Demand]:
+def _demands(
+    root: ET.Element, known: Mapping[str, object], source: str
+) -> Iterator[tuple[str, str, float]]:
     for element in root.iterfind("./demands/demand"):
-        one, other = _ends(element, names, source)
         mbps = _number(element.find("demandValue"), source)
-        yield Demand(names[one], names[other], mbps or 0.0)
+        yield *_ends(element, known, source), mbps or 0.0
 
 
-def _ends(element: ET.Element, names: dict[str, str], source: str) -> tuple[str, str]:
+def _ends(element: ET.Element, known: Mapping[str, object], source: str) -> Row:
     ends = [(element.findtext(end) or "").strip() for end in ("source", "target")]
     for end in ends:
-        if end not in names:
+        if end not in known:
             what = f"{element.tag} {element.get('id', '?')}"
             raise _malformed(source, f"{what} leads to {end!r}, which is no node")
     return ends[0], ends[1]

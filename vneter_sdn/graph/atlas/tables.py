@@ -7,8 +7,9 @@
      "links": [[0, 1, 1, 9920, 661], …], "demands": [[0, 1, 3580], …]}
 
 Columns may come in any order and lack, rows may be objects, nodes may be names alone, and a node is
-referred to by its index or its name. Links go one way; a network that has none in the opposite
-direction is taken to list each once for both.
+referred to by its index or its name; by its ``id`` where nodes have one, as in the node-link form
+of networkx. Links go one way, unless ``directed`` is false; a network that does not say and has
+none in the opposite direction is taken to list each once for both.
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ from vneter_sdn.graph.atlas.form import Demand, Link, Node, Sheet
 from vneter_sdn.graph.atlas.gathering import Place, delay, names_of, on_earth, whole
 from vneter_sdn.model.documents import Document
 
-_MEANING = {
-    "source": ("src", "source", "from", "a"),
+MEANING = {
+    "source": ("src", "source", "from", "a", "origin"),
     "target": ("dst", "target", "to", "b", "dest", "destination"),
     "cost": ("weight", "cost", "metric"),
     "capacity": ("bw", "capacity", "bandwidth"),
+    "bits": ("linkspeedraw",),
     "microseconds": ("delay", "delay_us", "latency_us"),
     "milliseconds": ("latency", "delay_ms", "latency_ms"),
-    "mbps": ("value", "demand", "traffic", "bw", "mbps"),
-    "name": ("name", "id", "label"),
+    "mbps": ("value", "demand", "traffic", "bw", "mbps", "demand_mbps"),
+    "name": ("name", "label", "id"),
+    "id": ("id",),
     "x": ("lon", "longitude", "x"),
     "y": ("lat", "latitude", "y"),
 }
+"""What columns may be called, in small letters, by what they mean; the first there counts."""
 _LINK_FIELDS = ("src", "dst", "weight", "bw", "delay")
 _DEMAND_FIELDS = ("src", "dst", "value")
 _NODE_FIELDS = ("name", "lon", "lat")
@@ -51,17 +55,21 @@ def read(document: Document) -> tuple[Sheet, Document, list[str]]:
     value = document.value
     warnings: list[str] = []
     rows = _rows(document, "nodes", _NODE_FIELDS)
-    labels = {str(index): str(_cell(row, "name") or "") for index, row in enumerate(rows)}
+    labels = {str(index): _text(cell(row, "name")) for index, row in enumerate(rows)}
     names = names_of(labels)
     places = {index: _place(row) for index, row in zip(labels, rows, strict=True)}
     earth = all(on_earth(*place) for place in places.values() if place)
-    known = _Names(document, labels, names)
-    links = list(_links(document, known, places if earth else {}, warnings))
-    if links and not {link.ends for link in links} & {link.ends[::-1] for link in links}:
-        warnings.append("no link has one in the opposite direction: each is taken to go both ways")
+    ids = {index: _text(cell(row, "id")) for index, row in zip(labels, rows, strict=True)}
+    known = _Names(document, labels, ids)
+    links = [
+        Link(**{**_fields(link), "ends": tuple(names[end] for end in link.ends)})
+        for link in _links(document, known, places if earth else {}, warnings)
+    ]
+    if _both_ways(document, links, warnings):
         links = [Link(**{**_fields(link), "one_way": False}) for link in links]
     nodes = {
-        names[index]: Node(label=labels[index], id=index, at=places[index]) for index in labels
+        names[index]: Node(label=labels[index], id=ids[index] or index, at=places[index])
+        for index in labels
     }
     sheet = Sheet(
         name=str(value.get("name") or ""),
@@ -69,40 +77,61 @@ def read(document: Document) -> tuple[Sheet, Document, list[str]]:
         switches=tuple(names.values()),
         nodes=nodes,
         links=tuple(links),
-        demands=tuple(_demands(document, known)),
+        demands=tuple(
+            Demand(names[one], names[other], mbps) for one, other, mbps in _demands(document, known)
+        ),
     )
     return sheet, document, warnings
 
 
+def _both_ways(document: Document, links: Sequence[Link], warnings: list[str]) -> bool:
+    """Whether each link goes both ways though it is listed once."""
+    directed = document.value.get("directed")
+    if isinstance(directed, bool):
+        return not directed
+    there = {link.ends for link in links if link.ends[0] != link.ends[1]}
+    if not there or there & {(other, one) for one, other in there}:
+        return False
+    warnings.append("no link has one in the opposite direction: each is taken to go both ways")
+    return True
+
+
 class _Names:
-    """Finds a node by what a row calls it."""
+    """Finds the index of a node by what a row calls it: id, name or index."""
 
     def __init__(
-        self, document: Document, labels: Mapping[str, str], names: Mapping[str, str]
+        self, document: Document, labels: Mapping[str, str], ids: Mapping[str, str]
     ) -> None:
-        self._document, self._names = document, names
-        self._index: dict[str, str] = {}
-        self._twice: set[str] = set()
-        for index, label in labels.items():
-            if label in self._index:
-                self._twice.add(label)
-            self._index.setdefault(label, index)
+        self._document = document
+        self._labels = _by_name(labels)
+        self._ids = _by_name(ids)
+        self._known = labels.keys()
+        self._places = not all(one.isdecimal() for one in ids.values())
 
     def index(self, said: Any, path: str) -> str:
-        if isinstance(said, str) and said in self._twice:
-            message = f"{said!r} is the name of several nodes: refer to them by index"
-            raise refused(self._document, [(path, "Ambiguous", message)])
-        if isinstance(said, str) and said in self._index:
-            return self._index[said]
         if isinstance(said, float) and said.is_integer():
             said = int(said)
-        if isinstance(said, int | str) and not isinstance(said, bool) and str(said) in self._names:
-            return str(said)
-        message = f"{said!r} is no index and no name of one of the {len(self._names)} nodes"
+        if isinstance(said, int | str) and not isinstance(said, bool):
+            for known in (self._ids, self._labels if isinstance(said, str) else {}):
+                found = known.get(str(said), ())
+                if len(found) > 1:
+                    message = f"{said!r} is the name of several nodes: refer to them by index"
+                    raise refused(self._document, [(path, "Ambiguous", message)])
+                if found:
+                    return found[0]
+            if self._places and str(said) in self._known:
+                return str(said)
+        message = f"{said!r} is no index and no name of one of the {len(self._known)} nodes"
         raise refused(self._document, [(path, "UnknownNode", message)])
 
-    def name(self, index: str) -> str:
-        return self._names[index]
+
+def _by_name(called: Mapping[str, str]) -> dict[str, list[str]]:
+    """Indices by what they are called."""
+    found: dict[str, list[str]] = {}
+    for index, name in called.items():
+        if name:
+            found.setdefault(name, []).append(index)
+    return found
 
 
 Row = Mapping[str, Any]
@@ -125,7 +154,7 @@ def _rows(document: Document, what: str, fields: Sequence[str]) -> list[Row]:
     faults: list[Fault] = []
     for index, row in enumerate(listed):
         if isinstance(row, Mapping):
-            rows.append({str(key).lower(): value for key, value in row.items()})
+            rows.append(small(row))
         elif isinstance(row, list):
             rows.append(dict(zip((one.lower() for one in columns), row, strict=False)))
         elif what == "nodes" and isinstance(row, str | int):
@@ -137,12 +166,25 @@ def _rows(document: Document, what: str, fields: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _cell(row: Row, meaning: str) -> Any:
-    return next((row[name] for name in _MEANING[meaning] if row.get(name) is not None), None)
+def small(row: Mapping[Any, Any]) -> Row:
+    """A row whose columns are in small letters."""
+    return {str(key).lower(): value for key, value in row.items()}
+
+
+def cell(row: Row, meaning: str) -> Any:
+    """What a row says under any of the names of a column; None when it does not."""
+    return next((row[name] for name in MEANING[meaning] if row.get(name) is not None), None)
+
+
+def _text(value: Any) -> str:
+    """A name or an id as text."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _place(row: Row) -> Place | None:
-    x, y = _cell(row, "x"), _cell(row, "y")
+    x, y = cell(row, "x"), cell(row, "y")
     if isinstance(x, int | float) and isinstance(y, int | float):
         return float(x), float(y)
     return None
@@ -154,20 +196,22 @@ def _links(
     places: Mapping[str, Place | None],
     warnings: list[str],
 ) -> Iterator[Link]:
+    """Links between indices."""
     free = False
     for number, row in enumerate(_rows(document, "links", _LINK_FIELDS)):
         path = f"links[{number}]"
-        one = known.index(_cell(row, "source"), path)
-        other = known.index(_cell(row, "target"), path)
+        one = known.index(cell(row, "source"), path)
+        other = known.index(cell(row, "target"), path)
         cost = _number(document, row, "cost", path)
         free = free or cost == 0
+        bits = _number(document, row, "bits", path)
         micro = _number(document, row, "microseconds", path)
         latency = _number(document, row, "milliseconds", path) if micro is None else micro / 1000
         if latency is None:
             latency = delay(places.get(one), places.get(other))
         yield Link(
-            ends=(known.name(one), known.name(other)),
-            capacity=_number(document, row, "capacity", path),
+            ends=(one, other),
+            capacity=_number(document, row, "capacity", path) if bits is None else bits / 1e6,
             latency=latency,
             cost=whole(1.0 if cost is None else cost),
             one_way=True,
@@ -176,19 +220,18 @@ def _links(
         warnings.append("weights of 0 count as 1: every link costs something")
 
 
-def _demands(document: Document, known: _Names) -> Iterator[Demand]:
+def _demands(document: Document, known: _Names) -> Iterator[tuple[str, str, float]]:
     for number, row in enumerate(_rows(document, "demands", _DEMAND_FIELDS)):
         path = f"demands[{number}]"
         mbps = _number(document, row, "mbps", path)
         if mbps is None:
             raise refused(document, [(path, "InvalidValue", "it does not say how much")])
-        one = known.index(_cell(row, "source"), path)
-        other = known.index(_cell(row, "target"), path)
-        yield Demand(known.name(one), known.name(other), mbps)
+        one = known.index(cell(row, "source"), path)
+        yield one, known.index(cell(row, "target"), path), mbps
 
 
 def _number(document: Document, row: Row, meaning: str, path: str) -> float | None:
-    value = _cell(row, meaning)
+    value = cell(row, meaning)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
