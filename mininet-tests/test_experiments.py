@@ -3,6 +3,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,10 @@ SQUARE = "switches: [s1, s2, s3, s4]\nlinks: [[s1, s2], [s2, s4], [s1, s3], [s3,
 
 pytestmark = [pytest.mark.experiment, pytest.mark.timeout(300)]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a fleet needs root")
+needs_mininet = pytest.mark.skipif(
+    not shutil.which("mn", path="/usr/bin:/usr/local/bin"), reason="mininet is not installed"
+)
+GROUNDS = ["fleet", pytest.param("mininet", marks=needs_mininet)]
 
 
 def run(name, *words, output=None):
@@ -51,21 +56,36 @@ def test_engineering(tmp_path):
 
 @needs_root
 @pytest.mark.fleet
-def test_failover(tmp_path):
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_failover(tmp_path, ground):
     file = tmp_path / "square.yaml"
     file.write_text(SQUARE)
     words = ["--topology", str(file), "--failure", "carrier", "--controller", "stopped"]
-    (row,) = run(
-        "failover", *words, "--repeat", "1", "--rest", "0", "--rate", "500", output=tmp_path
-    )
-    assert row["topology"] == "square"
+    words += ["--repeat", "1", "--rest", "0", "--rate", "500", "--on", ground]
+    (row,) = run("failover", *words, output=tmp_path)
+    assert (row["topology"], row["failure"], row["controller"]) == ("square", "carrier", "stopped")
     assert int(row["lost"]) < int(row["sent"]), "it was repaired"
 
 
 @needs_root
 @pytest.mark.fleet
-def test_path_spread(tmp_path):
-    rows = run("path_spread", "--cost", "2", "4", "--connections", "150", output=tmp_path)
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_path_spread(tmp_path, ground):
+    words = ["--cost", "2", "4", "--connections", "150", "--on", ground]
+    rows = run("path_spread", *words, output=tmp_path)
     assert [row["asked_percent"] for row in rows] == ["66.667", "33.333"]
     assert sum(int(row["seen"]) for row in rows) == 150
     assert all(int(row["seen"]) for row in rows)
+
+
+def test_failures_that_mininet_cannot_have_are_refused_in_words():
+    words = ["--on", "mininet", "--failure", "silent"]
+    ended = subprocess.run(
+        [sys.executable, str(HERE / "failover.py"), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "--failure carrier" in ended.stderr
