@@ -157,6 +157,16 @@ def test_links_are_reported_when_due_and_only_on_change(world):
     assert world.status(NAME) is None
 
 
+def test_that_one_went_down_is_reported_at_once_what_is_measured_is_not(world):
+    world.hear(both(A, B), LinksDue())
+    world.hear(LinksSeen(dict([seen(A, B, "up", latency=1.5), seen(B, A, "up")])))
+    assert "latencyMs" not in world.status(NAME).details
+    world.hear(both(A, B, "down"))
+    assert world.status(NAME).details["state"] == "down"
+    world.hear(both(A, B, "up"))
+    assert world.status(NAME).details["state"] == "up"
+
+
 def test_the_report_of_an_object_says_both(world):
     world.hear(WireFound(A, B), both(A, B), LinksDue())
     status = world.status(NAME)

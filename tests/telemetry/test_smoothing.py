@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,7 +171,7 @@ def test_more_failures_never_end_it_sooner(gaps, more) -> None:
 
 
 @settings(max_examples=50)
-@given(st.floats(0.1, 5.0))
+@given(st.floats(0.1, 9.0))
 def test_a_link_that_flaps_changes_paths_a_few_times_and_then_no_more(period) -> None:
     one, now, changes, used = Damping(), 0.0, 0, True
     while now < 300:
@@ -186,8 +187,20 @@ def test_a_link_that_flaps_changes_paths_a_few_times_and_then_no_more(period) ->
 def test_failures_far_apart_are_not_damped() -> None:
     one = Damping()
     for number in range(100):
-        one = one.failed(number * 20.0)
-        assert not one.suppressed_at(number * 20.0)
+        one = one.failed(number * 40.0)
+        assert not one.suppressed_at(number * 40.0)
+
+
+@pytest.mark.parametrize("period", [1, 10, 19])
+def test_the_third_failure_is_one_too_many(period) -> None:
+    one, seen = Damping(), []
+    for number in range(3):
+        one = one.failed(number * period)
+        seen.append(one.suppressed_at(number * period))
+    assert seen == [False, False, True]
+    now = 2 * period + damping.MAX_SUPPRESSED / 2
+    assert one.suppressed_at(now)
+    assert one.failed(now).suppressed_at(now + damping.HALF_LIFE)
 
 
 @given(

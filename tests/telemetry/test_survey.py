@@ -8,6 +8,7 @@ import pytest
 from vneter_sdn.southbound.openflow.discovery import Discovery, Pace, Purpose
 from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 from vneter_sdn.southbound.openflow.probes import Place
+from vneter_sdn.telemetry.damping import MAX_SUPPRESSED
 from vneter_sdn.telemetry.links import HOLD
 from vneter_sdn.telemetry.survey import (
     GRACE,
@@ -124,9 +125,20 @@ def test_a_wire_that_flaps_is_damped_and_then_taken_back(lab) -> None:
     assert lab.last(FORTH).state == "damped"
     assert not lab.last(FORTH).observation.up
     assert lab.last(FORTH).flaps == 3
-    lab.run(40)
+    lab.run(MAX_SUPPRESSED)
     assert lab.last(FORTH).state == "up"
     assert lab.last(FORTH).observation.up
+
+
+def test_what_is_cut_is_told_at_once_though_at_first_it_is_only_not_live(lab) -> None:
+    """As Open vSwitch says it, in two port statuses."""
+    lab.run(3)
+    lab.survey.port_changed(2, 2, port(2, 1, live=False), lab.now)
+    assert lab.last(FORTH).state == "up"
+    lab.survey.port_changed(2, 2, port(2, 1, live=False, link_down=True), lab.now)
+    assert lab.last(FORTH).state == lab.last(BACK).state == "down"
+    lab.survey.port_changed(2, 2, port(2, 1, live=False, link_down=True, down=True), lab.now)
+    assert lab.last(FORTH).flaps == lab.last(BACK).flaps == 1
 
 
 def test_a_wire_that_is_late_for_a_moment_is_not_told_of(lab) -> None:

@@ -353,8 +353,7 @@ class Controller:
     def _report(self, snapshot: Snapshot) -> None:
         now = self._now()
         reports = []
-        if self._links_due:
-            self._stale |= self._links.due()
+        self._stale |= self._links.due(measured=self._links_due)
         self._stale |= self._paths.stale()
         stale = sorted(key for key in self._stale if key in snapshot.objects or key.kind == "Link")
         for key in paced(stale, self._breathe):

@@ -38,6 +38,8 @@ class Links:
         self._ways: dict[str, dict[str, LinkSeen]] = {}
         """By the name a link is reported by: its directions, by edge."""
         self._stale: set[Key] = set()
+        self._turned: set[Key] = set()
+        """Of these, those whose state changed: that is reported at once."""
         self._gone: set[Key] = set()
         self._wires: set[Wire] = set()
         """Those that are there now."""
@@ -54,6 +56,9 @@ class Links:
         for name, seen in event.links.items():
             key = Key("Link", "", link_name(name))
             ways = self._ways.setdefault(key.name, {})
+            before = ways.get(name)
+            if before and seen and before.state != seen.state:
+                self._turned.add(key)
             if seen is None:
                 ways.pop(name, None)
             else:
@@ -64,6 +69,7 @@ class Links:
             else:
                 del self._ways[key.name]
                 self._stale.discard(key)
+                self._turned.discard(key)
                 self._gone.add(key)
         return {name: _observed(seen) for name, seen in event.links.items()}
 
@@ -149,11 +155,12 @@ class Links:
 
     # -- reports --------------------------------------------------------------------------------
 
-    def due(self) -> frozenset[Key]:
-        """Links that something changed of since the last call."""
-        stale = frozenset(self._stale)
-        self._stale.clear()
-        return stale
+    def due(self, *, measured: bool) -> frozenset[Key]:
+        """Links to report: those that turned, as up to down; with ``measured`` all that changed."""
+        due = frozenset(self._stale if measured else self._turned)
+        self._stale -= due
+        self._turned.clear()
+        return due
 
     @property
     def gone(self) -> frozenset[Key]:

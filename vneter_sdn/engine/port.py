@@ -13,6 +13,7 @@ from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Snapshot
 from vneter_sdn.reconcile.plan import Changed
+from vneter_sdn.telemetry.matrix import TrafficSeen
 from vneter_sdn.telemetry.survey import Sighting
 
 
@@ -132,7 +133,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class LinksDue:
-    """What was seen of links since the last of these is to be reported now."""
+    """What was measured of links is to be reported now; that one went up or down is at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | LinksDue | Claimed
+Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | LinksDue | TrafficSeen | Claimed
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,11 @@ class Links:
             record.works = works
             self._stale.add(edge.name)
 
+    def fail_doubted(self, name: str, now: float) -> None:
+        """What made a link silent is known for certain: take it for failed at once."""
+        if name in self._doubted:
+            self._fail(self._records[name], now)
+
     def _judge(self, now: float) -> None:
         """Take those for failed that have been doubted for long."""
         for name in sorted(self._doubted):

@@ -333,7 +333,20 @@ class Survey:
             edge = self._edges.get(Place(dpid, number))
             if edge is not None:
                 self._links.speed(edge.name, port.speed / 1000 or None)
+        self._fail_cut(dpid, bridge, now)
         self._tell_links(now)
+
+    def _fail_cut(self, dpid: int, bridge: _Bridge, now: float) -> None:
+        """Doubt no longer what turns out to be cut.
+
+        Open vSwitch first says that a port is not live, and some milliseconds later why.
+        """
+        for number in bridge.ports.by_number:
+            edge = self._edges.get(Place(dpid, number))
+            if edge and edge.medium == "wire" and self._is_cut(Place(dpid, number)):
+                ends = End(edge.source, edge.port), End(edge.target, edge.target_port)
+                for way in _edges(*ends):
+                    self._links.fail_doubted(way.name, now)
 
     def _rediscover(self, dpid: int, bridge: _Bridge, now: float) -> None:
         """Tell discovery of the ports; one that has another name now is another port.
