@@ -20,7 +20,15 @@ class Heard:
     """In place of a compiler: what links are, and what counts, by shard."""
 
     def __init__(self):
-        self.up, self.deviations = {}, {}
+        self.up, self.deviations, self.danger = {}, {}, set()
+        self.asked = []
+
+    def hosts(self):
+        return ["h1"]
+
+    def endangered(self, shard):
+        self.asked.append(shard)
+        return shard in self.danger
 
     def observe_links(self, observations, standing=None):
         self.up |= {name: seen is None or seen.up for name, seen in observations.items()}
@@ -116,6 +124,31 @@ def test_a_new_compiler_is_told_what_there_is_and_nothing_counts_otherwise(stand
     assert not standing.busy
     standing.see({"a>b": UP})
     assert heard.counts(0) == {"a>b": False}
+
+
+def test_shards_in_danger_follow_as_soon_as_nobody_owes_an_answer(standing, heard):
+    heard.danger = {3, 5}
+    standing.see({"a>b": DOWN})
+    assert not standing.due(1.0, True)
+    assert standing.due(1.0, False)
+    standing.follow()
+    assert [heard.counts(shard)["a>b"] for shard in (3, 4, 5, 6)] == [False, True, False, True]
+    assert not standing.due(1.25, False)
+    assert heard.asked == list(range(SHARDS)), "each was asked about once"
+    standing.see({"a>b": UP})
+    assert standing.due(2.0, False)
+    assert heard.asked[SHARDS:] == [3, 5], "the others are as they were"
+    standing.follow()
+    assert not standing.busy
+
+
+def test_a_large_fleet_is_looked_through_shard_by_shard(standing, heard):
+    heard.hosts = lambda: range(1000)
+    heard.danger = {1}
+    standing.see({"a>b": DOWN})
+    assert not standing.due(1.0, False)
+    assert standing.due(1.25, False)
+    assert heard.asked == [0, 1]
 
 
 steps = st.lists(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 from vneter_sdn.compile import order
 from vneter_sdn.compile.bookings import Admission, admission, bookings
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
+from vneter_sdn.compile.danger import endangered
 from vneter_sdn.compile.engineered import Task
 from vneter_sdn.compile.facts import (
     ALLOCATION,
@@ -35,8 +36,8 @@ from vneter_sdn.compile.outcomes import Pair, Usage, host_usage, link_usage, out
 from vneter_sdn.compile.policies import Choice, chosen, wanted
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
-from vneter_sdn.compile.standing import standing_facts
-from vneter_sdn.compile.ways import Distances, steady_ways, turns
+from vneter_sdn.compile.standing import shard_of, standing_facts, steady, trees
+from vneter_sdn.compile.ways import Distances, merged, steady_ways, turns
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.graph.colours import assign
 from vneter_sdn.graph.reservations import Booking
@@ -183,6 +184,22 @@ class Compiler:
         """
         return _keys(self.update({**link_facts(observations), **standing_facts(standing)}))
 
+    def endangered(self, shard: int) -> bool:
+        """Whether repairs towards targets of a shard should follow the graph of now at once.
+
+        See `danger`. O(V + E) and more for each target.
+        """
+        value = self._database.value
+        now, stands = value(trees, None), value(steady, shard)
+        if now is None or stands is None or now is stands:
+            return False
+        for target in (host for host in now.graph.vertices if shard_of(host) == shard):
+            self._breathe()
+            held = merged(value(steady_ways, target) or {}, value(turns, target) or {})
+            if endangered(now, stands, target, held):
+                return True
+        return False
+
     def update(self, changes: Mapping[Any, Any]) -> dict[str, BridgeDelta]:
         """Take in facts (None deletes); returns what changed, by host."""
         self._distances.clear()
@@ -207,7 +224,7 @@ class Compiler:
         return self._bridges.state(host)
 
     def digest(self, host: str) -> str:
-        """Digest of `bridge`, in O(1); equal to `bridges.digest` of it."""
+        """Digest of `bridge`, in O(what changed since it was asked for)."""
         return self._bridges.digest(host)
 
     def rows(self, host: str) -> HostRows:

@@ -64,23 +64,23 @@ class Redundant:
         return self._known[asked]
 
     def lasting(self, host: str, primary: Edge, failed: Collection[str]) -> tuple[int, Edge] | None:
-        """`repair`, of the ways that reach the target even though edges of some names have failed.
-
-        RED does if BLUE does from the host on where RED fails, for that is where it leads on to.
-        """
+        """`repair`, of the ways that reach the target though edges of some names failed too."""
         if not failed:
             return self.repair(host, primary)
         lesser = None
         for colour in (RED, BLUE):
-            way = self._way(colour, host, failed)
-            if way and way[0].name != primary.name:
+            way = self.way(colour, host, {*failed, primary.name, primary.reverse})
+            if way:
                 if all(edge.target != primary.target for edge in way):
                     return colour, way[0]
                 lesser = lesser or (colour, way[0])
         return lesser
 
-    def _way(self, colour: int, host: str, failed: Collection[str]) -> list[Edge]:
-        """The edges that a packet takes which is moved to a colour; none if it gets stuck."""
+    def way(self, colour: int, host: str, failed: Collection[str]) -> list[Edge]:
+        """The edges that a packet takes which is moved to a colour; none if it gets stuck.
+
+        Where RED meets an edge that has failed, it leads on to BLUE; at its beginning it may not.
+        """
         found: list[Edge] = []
         tree = self.red if colour == RED else self.blue
         while host != self.target:
