@@ -134,6 +134,20 @@ def test_two_units_that_claim_one_flow_are_named_and_the_first_has_it():
     assert bridges.owner("h1", FlowKey(0, 2, ())).name == "second"
 
 
+def test_a_digest_that_was_not_asked_for_says_all_that_changed_since():
+    seldom, often = Bridges(), Bridges()
+    held = {}
+    for step in range(1500):
+        unit, (_, parts) = claim("one" if step % 3 else "another", step // 2 % 3, 5 + step // 3 % 4)
+        parts = parts if step % 4 else ()
+        for each in (seldom, often):
+            each.apply({unit: (held.get(unit, ()), parts)})
+        held[unit] = parts
+        assert often.digest("h1") == digest(often.state("h1"))
+    assert seldom.state("h1") == often.state("h1")
+    assert seldom.digest("h1") == often.digest("h1")
+
+
 def test_a_unit_that_contradicts_itself_is_refused():
     unit, (_, (part,)) = claim("x", 1)
     contrary = Part(frozenset(["h1"]), (Flow(0, 1, (), (), 10),))

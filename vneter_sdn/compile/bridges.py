@@ -20,11 +20,30 @@ from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Key
 
 Item = Flow | Group | Meter
-_Claim = tuple[Hashable, Item, int]
-"""A place, what is to be there, and its weight."""
-_Claims = tuple["Unit", Sequence[_Claim]]
+_Claims = tuple["Unit", Sequence["_Claim"]]
 _Work = tuple[list[_Claims], list[_Claims]]
 """What units take away from one bridge, and what they add."""
+
+
+_UNSAID = 1 << 10
+"""Changes that a digest may be behind, besides twice what the bridge holds."""
+
+
+class _Claim:
+    """What is to be at a place, on any number of bridges."""
+
+    __slots__ = ("_weight", "item", "place")
+
+    def __init__(self, item: Item) -> None:
+        self.place, self.item = place_of(item), item
+        self._weight: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """`weight` of the item, worked out once, and not before somebody wants a digest."""
+        if self._weight is None:
+            self._weight = weight(self.item)
+        return self._weight
 
 
 class Unit(NamedTuple):
@@ -89,19 +108,25 @@ def digest(state: BridgeState) -> str:
 class _Bridge:
     """One bridge: who holds what. Units of the names in ``over`` go before others."""
 
-    __slots__ = ("before", "contested", "flows", "others", "over", "owner", "state", "total")
+    __slots__ = (
+        *("before", "contested", "flows", "others", "over", "owner", "state"),
+        *("_come", "_gone", "_total"),
+    )
 
     def __init__(self, over: Collection[str]) -> None:
         self.over = over
         self.flows: dict[Hashable, Item] = {}
         self.others: dict[Hashable, Item] = {}
         self.owner: dict[Hashable, Unit] = {}
-        self.contested: dict[Hashable, dict[Unit, tuple[Item, int]]] = {}
-        """Places that several claim: by unit, what is to be there, and its weight."""
+        self.contested: dict[Hashable, dict[Unit, _Claim]] = {}
+        """Places that several claim: by unit, what is to be there."""
         self.before: dict[Hashable, Item | None] = {}
         """Places written since the last harvest, and what they held then."""
-        self.total = 0
         self.state: BridgeState | None = None
+        self._total = 0
+        self._come: list[_Claim] = []
+        self._gone: list[_Claim] = []
+        """What `_total` does not say yet."""
 
     def held(self, place: Hashable) -> Item | None:
         """What is at a place."""
@@ -113,9 +138,10 @@ class _Bridge:
     def claim(self, unit: Unit, claims: Sequence[_Claim]) -> None:
         """Enter claims of one unit. Places that nobody holds, nearly all, take no call each."""
         owner, before, flows = self.owner, self.before, self.flows
-        for place, item, heft in claims:
+        for claim in claims:
+            place, item = claim.place, claim.item
             if place in owner:
-                self._contend(unit, place, item, heft)
+                self._contend(unit, claim)
                 continue
             owner[place] = unit
             before.setdefault(place, None)
@@ -123,43 +149,46 @@ class _Bridge:
                 flows[place] = item
             else:
                 self.others[place] = item
-            self.total += heft
+            self._come.append(claim)
 
-    def _contend(self, unit: Unit, place: Hashable, item: Item, heft: int) -> None:
+    def _contend(self, unit: Unit, claim: _Claim) -> None:
         """Claim a place that somebody holds."""
+        place = claim.place
         owner = self.owner[place]
         if place not in self.contested:
             held = self._table(place)[place]
             if owner == unit:
-                if held != item:
+                if held != claim.item:
                     raise PipelineError(f"{unit} claims {place} twice")
                 return
-            self.contested[place] = {owner: (held, weight(held))}
-        before = self.contested[place][owner][1]
-        self.contested[place][unit] = item, heft
+            self.contested[place] = {owner: _Claim(held)}
+        before = self.contested[place][owner]
+        self.contested[place][unit] = claim
         self._settle(place, before)
 
     def yield_up(self, unit: Unit, claims: Sequence[_Claim]) -> None:
         """Take claims of one unit away."""
-        for place, _, heft in claims:
+        for claim in claims:
+            place = claim.place
             contested = self.contested.get(place)
             if contested is not None:
-                before = contested[self.owner[place]][1]
+                before = contested[self.owner[place]]
                 contested.pop(unit, None)
                 self._settle(place, before)
             elif self.owner.get(place) == unit:
                 del self.owner[place]
                 self._write(place, None)
-                self.total -= heft
+                self._gone.append(claim)
 
-    def _settle(self, place: Hashable, before: int) -> None:
-        """Give a place to the first of those that claim it; what was there weighs ``before``."""
+    def _settle(self, place: Hashable, before: _Claim) -> None:
+        """Give a place to the first of those that claim it, in place of what was there."""
         claims = self.contested[place]
         unit = min(claims, key=self.turn)
-        item, heft = claims[unit]
-        self.total += heft - before
+        if (claim := claims[unit]) is not before:
+            self._come.append(claim)
+            self._gone.append(before)
+            self._write(place, claim.item)
         self.owner[place] = unit
-        self._write(place, item)
         if len(claims) == 1:
             del self.contested[place]
 
@@ -205,6 +234,18 @@ class _Bridge:
         held = self.frozen()
         flows, groups, meters = held.flows, held.groups, held.meters
         return BridgeDelta(frozenset(flows), frozenset(groups), frozenset(meters))
+
+    def total(self, breathe: Breathe = on_and_on) -> int:
+        """The sum of the weights of what it holds. O(what changed since it was asked for)."""
+        self._total += sum(claim.weight for claim in paced(self._come, breathe))
+        self._total -= sum(claim.weight for claim in paced(self._gone, breathe))
+        self._come, self._gone = [], []
+        return self._total
+
+    def reckon(self) -> None:
+        """Work the total out that nobody asks for, so that what it does not say stays little."""
+        if len(self._come) + len(self._gone) > _UNSAID + 2 * len(self.owner):
+            self.total()
 
     def frozen(self) -> BridgeState:
         if self.state is None:
@@ -268,6 +309,7 @@ class Bridges:
         for unit, claims in paced(added, self._breathe):
             bridge.claim(unit, claims)
         delta = bridge.harvest()
+        bridge.reckon()
         self._breathe()
         if not bridge.owner:
             del self._bridges[host]
@@ -279,9 +321,9 @@ class Bridges:
         return BridgeState() if bridge is None else bridge.frozen()
 
     def digest(self, host: str) -> str:
-        """`digest` of its state, in O(1)."""
+        """`digest` of its state, in O(what changed since it was asked for)."""
         bridge = self._bridges.get(host)
-        return digest_text(0 if bridge is None else bridge.total)
+        return digest_text(0 if bridge is None else bridge.total(self._breathe))
 
     def hosts(self) -> tuple[str, ...]:
         """Hosts whose bridge holds something, sorted."""
@@ -339,4 +381,4 @@ def _sketch(part: Part) -> Hashable:
 
 
 def _claims(part: Part) -> list[_Claim]:
-    return [(place_of(item), item, weight(item)) for item in _items(part)]
+    return [_Claim(item) for item in _items(part)]

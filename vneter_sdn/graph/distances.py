@@ -16,6 +16,7 @@ there are edges on the longest path that changed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,8 @@ _DENSE = 0.25
 """When more than this share of the pairs is joined by an edge, most may well go by their own."""
 _BLOCK = 1 << 21
 """Numbers to be worked on at once, so that memory stays within some tens of megabytes."""
+_CROWDED = 64
+"""When more than one pair in so many is to be put in order, marking all of them is quicker."""
 _NONE: Numbers = np.zeros(0, dtype=np.int64)
 
 
@@ -160,7 +163,7 @@ def _behind(graph: Arrays, tables: Tables, edges: Numbers) -> Numbers:
             place, before = graph.into(front % size)
             pair = front[place] - front[place] % size + graph.source[before]
             front = pair[hop.ravel()[pair] == before]
-    return np.unique(np.concatenate(found)) if found else _NONE
+    return _distinct(found, size)
 
 
 def _offers(graph: Arrays, tables: Tables, edges: Numbers) -> Numbers:
@@ -172,7 +175,21 @@ def _offers(graph: Arrays, tables: Tables, edges: Numbers) -> Numbers:
         beyond = distance[:, to] + graph.weight[edge]
         good = np.isfinite(beyond) & (beyond <= distance[:, at])
         found.append(np.flatnonzero(good) * size + at)
-    return np.unique(np.concatenate(found)) if found else _NONE
+    return _distinct(found, size)
+
+
+def _distinct(pairs: Sequence[Numbers], size: int) -> Numbers:
+    """The numbers of pairs in order, each once."""
+    if not pairs:
+        return _NONE
+    every = np.concatenate(pairs) if len(pairs) > 1 else pairs[0]
+    if len(every) * _CROWDED > size * size:
+        there = np.zeros(size * size, dtype=np.bool_)
+        there[every] = True
+        return np.flatnonzero(there)
+    ordered: Numbers = np.sort(every)
+    once: Numbers = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return once
 
 
 def _settle(graph: Arrays, tables: Tables, lost: Numbers, offered: Numbers) -> Numbers:
@@ -181,9 +198,9 @@ def _settle(graph: Arrays, tables: Tables, lost: Numbers, offered: Numbers) -> N
     Returns:
         Every pair that may go another way now.
     """
-    distance = tables.distance.ravel()
+    distance, size = tables.distance.ravel(), len(graph.hosts)
     distance[lost] = np.inf
-    seeds = np.union1d(lost, offered)
+    seeds = _distinct([lost, offered], size)
     best = _nearest(graph, distance, seeds)
     distance[seeds] = np.minimum(best, distance[seeds])
     touched, front = [seeds], seeds[np.isfinite(distance[seeds])]
@@ -192,9 +209,9 @@ def _settle(graph: Arrays, tables: Tables, lost: Numbers, offered: Numbers) -> N
         touched.append(pair[offer == distance[pair]])
         better = offer < distance[pair]
         np.minimum.at(distance, pair[better], offer[better])
-        front = np.unique(pair[better])
+        front = _distinct([pair[better]], size)
         touched.append(front)
-    return np.unique(np.concatenate(touched))
+    return _distinct(touched, size)
 
 
 def _nearest(graph: Arrays, distance: Weights, pairs: Numbers) -> Weights:
