@@ -14,6 +14,7 @@ from vneter_sdn.model.flow import (
     ANY,
     IN_PORT,
     Bucket,
+    Conjunction,
     Conntrack,
     Copy,
     DecTtl,
@@ -62,7 +63,7 @@ def matches(draw):
     built = {}
     for name in draw(st.lists(names, max_size=4, unique=True)):
         needs = dict(FIELDS[name].needs)
-        if name.startswith(("tcp", "udp")):
+        if name.startswith(("tcp", "udp", "sctp")):
             needs["eth_type"] = built.get("eth_type", 0x800)
         if name not in built and all(built.get(n, v) == v for n, v in needs.items()):
             built |= needs
@@ -135,7 +136,18 @@ def tracking(draw):
     )
 
 
-flows = flows | tracking()
+@st.composite
+def conjoining(draw):
+    """A flow of clauses, which Open vSwitch wants alone."""
+    flow = draw(flows)
+    met = st.builds(Conjunction, st.integers(0, 0xFFFFFFFF), st.integers(1, 3), st.integers(3, 64))
+    matched = tuple(term for term in flow.match if term.field != "conj_id")
+    return replace(
+        flow, match=matched, actions=tuple(draw(st.lists(met, min_size=1, max_size=3))), goto=None
+    )
+
+
+flows = flows | tracking() | conjoining()
 
 
 @given(flows, st.booleans())

@@ -23,6 +23,7 @@ from vneter_sdn.model.fields import FIELDS
 from vneter_sdn.model.flow import (
     ANY,
     IN_PORT,
+    Conjunction,
     Conntrack,
     Copy,
     DecTtl,
@@ -320,10 +321,17 @@ def _action(action):
             return "dec_ttl"
         case GroupAction(group=number) | MeterAction(meter=number):
             return f"{'group' if isinstance(action, GroupAction) else 'meter'}:{number}"
-        case Resubmit(table=table):
-            return f"resubmit(,{table})"
         case Conntrack():
             return _conntrack(action)
+    return _call(action)
+
+
+def _call(action):
+    match action:
+        case Resubmit(table=table):
+            return f"resubmit(,{table})"
+        case Conjunction():
+            return f"conjunction({action.id},{action.clause}/{action.of})"
         case Punt(userdata=data, max_len=length):
             octets = ".".join(f"{octet:02x}" for octet in data)
             return f"controller(max_len={length},userdata={octets})"

@@ -11,6 +11,7 @@ from vneter_sdn.model.flow import (
     IN_PORT,
     BridgeState,
     Bucket,
+    Conjunction,
     Copy,
     DecTtl,
     Flow,
@@ -187,3 +188,66 @@ def test_agrees_on_random_states(bridge, seed):
         result = run(datapath, packet)
         assert not result.ambiguities
         assert not bridge.disagreement(packet, result), packet
+
+
+CLAUSES = (
+    ("ip_dst", (*FOURS, (0x0A000000, 0xFFFF0000), (0x0A000000, 0xFF000000))),
+    ("reg1", (0, 1, 5)),
+    ("tcp_dst", (80, 443, (0x1B0, 0xFFF0))),
+)
+"""Fields of the clauses, and values of each."""
+
+
+def draw_conjunctions(rng):
+    """Two tables: the first loads a register, the second is of conjunctions and plain flows."""
+    flows = {}
+
+    def add(*parts):
+        flow = Flow(*parts)
+        flows.setdefault(flow.key, flow)
+
+    for value, address in enumerate(FOURS):
+        add(0, 5, match(eth_type=0x800, ip_src=address), (SetField("reg1", value, 0xFF),), 1)
+    add(0, 1, (), (), 1)
+    for priority in rng.sample(range(2, 60), 12):
+        number, of = priority * 7, rng.choice((2, 3))
+        for clause, (name, values) in enumerate(rng.sample(CLAUSES, of), 1):
+            for value in rng.sample(values, rng.randint(1, 2)):
+                needs = {"ip_proto": 6} if name == "tcp_dst" else {}
+                matched = match(eth_type=0x800, **needs, **{name: value})
+                add(1, priority, matched, (Conjunction(number, clause, of),))
+        if rng.random() < 0.9:
+            add(1, rng.choice((priority, 1)), match(conj_id=number), (Output(rng.choice(PORTS)),))
+    for priority in rng.sample(range(60), 5):
+        add(1, priority, draw_match(rng, rng.choice(("ip", "tcp", "any"))), (Output(3),))
+    return BridgeState(flows)
+
+
+def draw_tcp(rng):
+    ends = Ends(MACS[0], MACS[1], *(ip_address(rng.choice(FOURS)) for _ in range(2)))
+    return tcp(ends, 1000, rng.choice((80, 443))).at(rng.choice(PORTS))
+
+
+@pytest.mark.ovs
+@pytest.mark.parametrize("seed", range(25))
+def test_agrees_on_random_conjunctions(bridge, seed):
+    rng = Random(seed)
+    state = draw_conjunctions(rng)
+    bridge.load(state)
+    datapath = Datapath.of(state)
+    for _ in range(100):
+        packet = draw_tcp(rng)
+        result = run(datapath, packet)
+        if not result.ambiguities:  # a plain flow and a conjunction of one priority
+            assert not bridge.disagreement(packet, result), packet
+
+
+def test_the_conjunctions_drawn_are_met():
+    met = 0
+    for seed in range(5):
+        rng = Random(seed)
+        datapath = Datapath.of(draw_conjunctions(rng))
+        for _ in range(100):
+            result = run(datapath, draw_tcp(rng))
+            met += any(term.field == "conj_id" for _, flow in result.trail for term in flow.match)
+    assert met > 100

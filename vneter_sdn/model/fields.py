@@ -47,7 +47,7 @@ class Field:
 
 
 ETH_IP, ETH_ARP, ETH_IPV6, ETH_LLDP = 0x0800, 0x0806, 0x86DD, 0x88CC
-PROTO_ICMP, PROTO_TCP, PROTO_UDP, PROTO_ICMPV6 = 1, 6, 17, 58
+PROTO_ICMP, PROTO_TCP, PROTO_UDP, PROTO_ICMPV6, PROTO_SCTP = 1, 6, 17, 58, 132
 _IP = (("eth_type", ETH_IP),)
 _IPV6 = (("eth_type", ETH_IPV6),)
 _ARP = (("eth_type", ETH_ARP),)
@@ -58,6 +58,7 @@ _NS, _NA = (*_ND, ("icmpv6_type", 135)), (*_ND, ("icmpv6_type", 136))
 TRACKED = {"new": 1, "est": 2, "rel": 4, "rpl": 8, "inv": 16, "trk": 32, "snat": 64, "dnat": 128}
 """Bits of ``ct_state`` by the names of ``ovs-fields(7)``."""
 _TCP, _UDP = (("ip_proto", PROTO_TCP),), (("ip_proto", PROTO_UDP),)
+_SCTP = (("ip_proto", PROTO_SCTP),)
 
 _ALL = (
     Field("in_port", 32, OPENFLOW_BASIC, 0),
@@ -74,6 +75,8 @@ _ALL = (
     Field("tcp_dst", 16, OPENFLOW_BASIC, 14, maskable=True, needs=_TCP, alias=(NXM_0, 10)),
     Field("udp_src", 16, OPENFLOW_BASIC, 15, maskable=True, needs=_UDP, alias=(NXM_0, 11)),
     Field("udp_dst", 16, OPENFLOW_BASIC, 16, maskable=True, needs=_UDP, alias=(NXM_0, 12)),
+    Field("sctp_src", 16, OPENFLOW_BASIC, 17, maskable=True, needs=_SCTP),
+    Field("sctp_dst", 16, OPENFLOW_BASIC, 18, maskable=True, needs=_SCTP),
     Field("icmp_type", 8, OPENFLOW_BASIC, 19, needs=_ICMP, alias=(NXM_0, 13)),
     Field("icmp_code", 8, OPENFLOW_BASIC, 20, needs=_ICMP, alias=(NXM_0, 14)),
     Field("arp_op", 16, OPENFLOW_BASIC, 21, needs=_ARP, alias=(NXM_0, 15)),
@@ -93,6 +96,7 @@ _ALL = (
     Field("ip_ttl", 8, NXM_1, 29),
     Field("nd_reserved", 32, ERICOXM, 1, needs=_ND),
     Field("nd_options_type", 8, ERICOXM, 2, needs=_ND),
+    Field("conj_id", 32, NXM_1, 37),
     Field("ct_state", 32, NXM_1, 105, maskable=True),
     Field("ct_zone", 16, NXM_1, 106),
     Field("ct_mark", 32, NXM_1, 107, maskable=True),

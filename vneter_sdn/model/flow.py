@@ -180,6 +180,35 @@ class Conntrack:
             raise PipelineError(f"not a field of a connection: {', '.join(sorted(stray))}")
 
 
+MOST_CLAUSES = 64
+"""Of one conjunction (ovs-fields(7))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    """One clause of a conjunctive match (NXAST_CONJUNCTION, ``conjunction(id, k/n)``).
+
+    Of one priority, flows of all clauses of an id have to match; then the packet is looked up
+    again with ``conj_id`` set to it (ovs-fields(7), Conjunctive Match Fields). A flow that has such
+    an action has no others, and goes nowhere.
+
+    Raises:
+        PipelineError: there is no such clause.
+    """
+
+    id: int
+    clause: int
+    """From 1."""
+    of: int
+    """How many clauses there are: 2..64."""
+
+    def __post_init__(self) -> None:
+        if not (2 <= self.of <= MOST_CLAUSES and 1 <= self.clause <= self.of):
+            raise PipelineError(f"no clause {self.clause} of {self.of}")
+        if not 0 <= self.id < 1 << 32:
+            raise PipelineError(f"no such conjunction: {self.id:#x}")
+
+
 Action = (
     Output
     | OutputField
@@ -191,6 +220,7 @@ Action = (
     | MeterAction
     | Punt
     | Conntrack
+    | Conjunction
 )
 
 

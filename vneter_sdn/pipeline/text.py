@@ -24,6 +24,7 @@ from vneter_sdn.model.flow import (
     ZONE_BITS,
     Action,
     Bucket,
+    Conjunction,
     Conntrack,
     Copy,
     DecTtl,
@@ -55,6 +56,8 @@ _SHORT = {
     (ETH_IPV6, 6): "tcp6",
     (ETH_IP, 17): "udp",
     (ETH_IPV6, 17): "udp6",
+    (ETH_IP, 132): "sctp",
+    (ETH_IPV6, 132): "sctp6",
 }
 _LONG = {short: pair for pair, short in _SHORT.items()}
 _SPELT = {
@@ -173,8 +176,8 @@ def _action(action: Action, *, named: bool) -> str:
             return f"meter:{meter}"
         case Punt():
             return _punt(action)
-        case Resubmit() | Conntrack():
-            return _elsewhere(action, named=named)
+        case Resubmit() | Conntrack() | Conjunction():
+            return _call(action, named=named)
 
 
 def _set_field(action: SetField) -> str:
@@ -184,8 +187,10 @@ def _set_field(action: SetField) -> str:
     return f"set_field:{value}{mask}->{_SPELT.get(action.field, action.field)}"
 
 
-def _elsewhere(action: Resubmit | Conntrack, *, named: bool) -> str:
-    """What goes on in another table, whose name it may print."""
+def _call(action: Resubmit | Conntrack | Conjunction, *, named: bool) -> str:
+    """What is written with parentheses; some name another table."""
+    if isinstance(action, Conjunction):
+        return f"conjunction({action.id},{action.clause}/{action.of})"
     if isinstance(action, Resubmit):
         return f"resubmit(,{_table(action.table, named=named)})"
     words = ["commit"] if action.commit else []
@@ -362,6 +367,10 @@ def _read_call(name: str, inside: str) -> Action:
             return Resubmit(_table_number(inside.removeprefix(",")))
         case "ct":
             return _read_conntrack(inside)
+        case "conjunction":
+            number, _, clause = inside.partition(",")
+            place, _, of = clause.partition("/")
+            return Conjunction(int(number, 0), int(place), int(of))
         case "controller":
             return _read_punt(dict(item.split("=") for item in inside.split(",")))
     raise PipelineError(f"no such action: {name!r}")

@@ -12,18 +12,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vneter_sdn.model.flow import BridgeState, Flow, Group, Meter
+from vneter_sdn.model.flow import BridgeState, Conjunction, Flow, Group, Meter
 
 _Masks = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Flows that match the same bits; the first of each entry has the highest priority."""
+    """Flows that match the same bits.
+
+    An entry holds those of one match, by falling priority, down to the first that is no clause of a
+    conjunction: what is below can never be met.
+    """
 
     highest: int
     masks: _Masks
-    entries: Mapping[tuple[int, ...], Flow]
+    entries: Mapping[tuple[int, ...], tuple[Flow, ...]]
+    conjoins: bool
+    """Whether any is such a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +50,76 @@ class Datapath:
 
     def matching(self, table: int, fields: Mapping[str, int]) -> list[Flow]:
         """Flows of the highest priority that match: none on a miss, several if they conflict."""
+        best, clauses = self._matching(table, fields)
+        for priority, flows in clauses:
+            if best and best[0].priority >= priority:
+                break
+            for number in _complete(flows):
+                found, _ = self._matching(table, {**fields, "conj_id": number})
+                if found:
+                    return found
+        return best
+
+    def _matching(self, table: int, fields: Mapping[str, int]) -> tuple[list[Flow], _Clauses]:
+        """Flows that match and are no clauses; and clauses that match above them, by priority."""
         best: list[Flow] = []
+        clauses: defaultdict[int, list[Flow]] = defaultdict(list)
         priority = -1
         get = fields.get
         for shape in self.shapes.get(table, ()):
             if shape.highest < priority:
                 break
             key = tuple([get(name, 0) & mask for name, mask in shape.masks])
-            flow = shape.entries.get(key)
-            if flow is None or flow.priority < priority:
+            held = shape.entries.get(key)
+            if held is None:
                 continue
+            flow = held[-1]
+            if shape.conjoins:
+                for clause in held:
+                    if _is_clause(clause):
+                        clauses[clause.priority].append(clause)
+                if _is_clause(flow):
+                    continue
             if flow.priority > priority:
                 best = [flow]
                 priority = flow.priority
-            else:
+            elif flow.priority == priority:
                 best.append(flow)
-        return best
+        return best, sorted(clauses.items(), reverse=True)
+
+
+_Clauses = list[tuple[int, list[Flow]]]
+
+
+def _is_clause(flow: Flow) -> bool:
+    return bool(flow.actions) and isinstance(flow.actions[0], Conjunction)
+
+
+def _complete(flows: Iterable[Flow]) -> list[int]:
+    """Conjunctions all of whose clauses are met by flows of one priority."""
+    met: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for flow in flows:
+        for action in flow.actions:
+            if isinstance(action, Conjunction):
+                met[action.id, action.of].add(action.clause)
+    return [number for (number, of), clauses in met.items() if len(clauses) == of]
 
 
 def _shapes(flows: Iterable[Flow]) -> tuple[_Shape, ...]:
-    grouped: defaultdict[_Masks, dict[tuple[int, ...], Flow]] = defaultdict(dict)
-    for flow in flows:
+    grouped: defaultdict[_Masks, dict[tuple[int, ...], tuple[Flow, ...]]] = defaultdict(dict)
+    for flow in sorted(flows, key=lambda flow: -flow.priority):
         masks = tuple((term.field, term.mask) for term in flow.match)
         values = tuple(term.value for term in flow.match)
-        held = grouped[masks].get(values)
-        if held is None or held.priority < flow.priority:
-            # The lower one can never be met: both match the very same packets.
-            grouped[masks][values] = flow
+        held = grouped[masks].get(values, ())
+        if not held or _is_clause(held[-1]):
+            grouped[masks][values] = (*held, flow)
     shapes = [
-        _Shape(max(flow.priority for flow in entries.values()), masks, entries)
+        _Shape(
+            max(held[0].priority for held in entries.values()),
+            masks,
+            entries,
+            any(_is_clause(held[0]) for held in entries.values()),
+        )
         for masks, entries in grouped.items()
     ]
     return tuple(sorted(shapes, key=lambda shape: -shape.highest))

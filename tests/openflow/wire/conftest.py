@@ -23,6 +23,7 @@ BASES = (
     {"eth_type": 0x0800, "ip_proto": 6},
     {"eth_type": 0x86DD, "ip_proto": 17},
     {"eth_type": 0x0800, "ip_proto": 1},
+    {"eth_type": 0x0800, "ip_proto": 132},
     {"eth_type": 0x86DD, "ip_proto": 58},
     {"eth_type": 0x86DD, "ip_proto": 58, "icmpv6_type": 135, "icmpv6_code": 0},
     {"eth_type": 0x86DD, "ip_proto": 58, "icmpv6_type": 136, "icmpv6_code": 0},
@@ -32,7 +33,7 @@ IP_ONLY = ("ip_dscp", "ip_ttl", "ip_proto")
 PORT_FIELDS = {6: ("tcp_src", "tcp_dst"), 17: ("udp_src", "udp_dst")}
 REGISTERS = tuple(f"reg{n}" for n in range(16))
 ANYWHERE = ("metadata", "eth_dst", "eth_src", "tun_id", *REGISTERS)
-TRACKING = ("ct_state", "ct_zone", "ct_mark", "ct_label")
+TRACKING = ("ct_state", "ct_zone", "ct_mark", "ct_label", "conj_id")
 CONNECTION = ("ct_mark", "ct_label")
 
 
@@ -162,6 +163,16 @@ def flows(draw):
 
 
 @st.composite
+def clauses(draw):
+    """A flow of clauses of conjunctions, which does nothing else and knows no conj_id."""
+    flow, of = draw(flows()), draw(st.integers(2, 64))
+    met = st.builds(model.Conjunction, st.integers(0, 0xFFFFFFFF), st.integers(1, of), st.just(of))
+    matched = tuple(term for term in flow.match if term.field != "conj_id")
+    does = tuple(draw(st.lists(met, min_size=1, max_size=3, unique_by=lambda one: one.id)))
+    return model.Flow(flow.table, flow.priority, matched, does, None, flow.cookie)
+
+
+@st.composite
 def groups(draw):
     kind = draw(st.sampled_from(("all", "select", "indirect", "ff")))
     buckets = []
@@ -190,7 +201,12 @@ def meters() -> st.SearchStrategy[model.Meter]:
 @pytest.fixture(scope="session")
 def drawn():
     """Strategies by name: matches, flows, groups, meters."""
-    return {"matches": matches(), "flows": flows(), "groups": groups(), "meters": meters()}
+    return {
+        "matches": matches(),
+        "flows": flows() | clauses(),
+        "groups": groups(),
+        "meters": meters(),
+    }
 
 
 def reply(kind: int, version: int, body: bytes) -> bytes:

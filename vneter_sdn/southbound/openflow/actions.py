@@ -17,6 +17,7 @@ from vneter_sdn.model.flow import (
     NO_TABLE,
     ZONE_BITS,
     Action,
+    Conjunction,
     Conntrack,
     Copy,
     DecTtl,
@@ -36,7 +37,9 @@ OUTPUT, GROUP, DEC_TTL, SET_FIELD, COPY_FIELD, METER, EXPERIMENTER = 0, 22, 24, 
 """Action types (OpenFlow 1.5.1 §7.2.6)."""
 GOTO, APPLY, METER_INSTRUCTION = 1, 4, 6
 """Instruction types; the meter's is 1.4's only."""
-REG_MOVE, RESUBMIT_TABLE, OUTPUT_REG, REG_LOAD2, CT, CONTROLLER2 = 6, 14, 15, 33, 35, 37
+REG_MOVE, RESUBMIT_TABLE, OUTPUT_REG, REG_LOAD2, CONJUNCTION, CT, CONTROLLER2 = (
+    6, 14, 15, 33, 34, 35, 37
+)  # fmt: skip
 """Subtypes of Nicira's actions."""
 _IN_PORT_16 = 0xFFF8
 _NO_LIMIT = 0xFFFF
@@ -51,6 +54,7 @@ _RESUBMIT = Struct("!HHIHHB3x")
 _DEC_TTL = Struct("!HH4x").pack(DEC_TTL, 8)
 _CT = Struct("!HHIHHIHB3xH")
 _CT_COMMIT = 1
+_CONJUNCTION = Struct("!HHIHBBI")
 _IN_PORT_NXM = b"\0\0\0\2"
 """Open vSwitch lets the port a packet came in by be set under the older name only, 16 bits wide."""
 
@@ -156,6 +160,12 @@ def _conntrack(action: Conntrack, version: int) -> bytes:
     )  # fmt: skip
 
 
+def _conjunction(action: Conjunction, _version: int) -> bytes:
+    return _CONJUNCTION.pack(
+        EXPERIMENTER, 16, NICIRA, CONJUNCTION, action.clause - 1, action.of, action.id
+    )
+
+
 _ENCODERS: dict[type, Callable[..., bytes]] = {
     Output: _output,
     OutputField: _output_field,
@@ -167,6 +177,7 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
     MeterAction: _meter,
     Punt: _punt,
     Conntrack: _conntrack,
+    Conjunction: _conjunction,
 }
 
 
@@ -296,6 +307,15 @@ def _read_conntrack(data: bytes) -> Action:
         raise oxm.Unknown(str(other)) from None
 
 
+def _read_conjunction(data: bytes) -> Action:
+    need(len(data) == 16, "conjunction length")
+    *_, clause, of, number = _CONJUNCTION.unpack(data)
+    try:
+        return Conjunction(number, clause + 1, of)
+    except PipelineError as other:
+        raise oxm.Unknown(str(other)) from None
+
+
 def _read_written(data: bytes) -> tuple[SetField | Copy, ...]:
     """What a conntrack action writes; actions of no other kind, so none that nest."""
     found: list[SetField | Copy] = []
@@ -324,6 +344,7 @@ _NX_READERS: dict[int, Callable[[bytes], Action]] = {
     RESUBMIT_TABLE: _read_resubmit,
     OUTPUT_REG: _read_output_reg,
     REG_LOAD2: lambda data: _read_set_field(data, 10),
+    CONJUNCTION: _read_conjunction,
     CT: _read_conntrack,
     CONTROLLER2: _read_punt,
 }
