@@ -53,5 +53,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     to send them."""
     te_max_moves: int = 10
     """Paths whose weight one plan of traffic engineering may change."""
+    te_interval: float = 30.0
+    """Seconds between two plans of a policy, and between two changes of what was measured."""
+    te_measure_interval: float = 10.0
+    """Seconds between two readings of the traffic of engineered policies, one question to each
+    bridge; 0 measures nothing, then only what is declared counts."""
+    te_change_share: float = 0.2
+    """Share of a policy's traffic that must have changed for a new plan."""
+    te_change_mbps: float = 1.0
+    """Mbit/s of measured traffic that must have changed, too."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

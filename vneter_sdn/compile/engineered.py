@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies whose sharing is engineered: what there is to plan, and the plan that is in force.
 
+Traffic is declared (`Demand`) or measured (`facts.MEASURED`); what is declared between two hosts,
+in one direction, takes the place of what is measured. Matrix and plan are reported.
+
 The plan is made by the engine now and then (`engine.planning`), reported, and comes back as a fact
 (`facts.PLANNED`), so that a restart moves nothing.
 """
@@ -11,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vneter_sdn.compile.bookings import reserved
-from vneter_sdn.compile.facts import PLANNED, Shared
+from vneter_sdn.compile.facts import MEASURED, PLANNED, Shared
 from vneter_sdn.compile.links import graph
 from vneter_sdn.compile.query import View, query
 from vneter_sdn.graph.constraint import edge_faults, host_faults
 from vneter_sdn.graph.topology import Topology
 from vneter_sdn.model.path_kinds import DemandSpec, PathPolicySpec
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.model.traffic import Pair, Volume
 
-Pair = tuple[str, str]
 _CAPACITY = frozenset({"capacity"})
 DEMAND = "Demand"
 
@@ -33,9 +36,12 @@ class Task:
     aside: frozenset[str]
     """Hosts that carry nobody else's traffic, for they are drained."""
     demands: Mapping[Pair, float]
-    """Mbit/s between hosts that the policy is about."""
+    """Mbit/s between hosts that the policy is about, by where connections begin and end."""
     paths: int
     """For each pair, at most."""
+    turned: frozenset[Pair] = frozenset()
+    """Pairs whose traffic is mostly what is answered: it goes from the second to the first. Of
+    those that have no demand, that is declared."""
 
 
 @query
@@ -47,6 +53,32 @@ def demands(view: View, _: None) -> Mapping[Pair, float]:
         pair = spec.source, spec.target
         found[pair] = found.get(pair, 0.0) + spec.mbps
     return {pair: mbps for pair, mbps in found.items() if mbps > 0}
+
+
+Asked = tuple[Mapping[Pair, float], frozenset[Pair]]
+"""`Task.demands`, `Task.turned`."""
+
+
+@query
+def asked(view: View, policy: Key) -> Asked:
+    """What is declared or measured of a policy's traffic, by pair of hosts.
+
+    Answers take the path of their connection, so the paths between two hosts are planned for the
+    direction that is heavier. The other one rides along: it is not planned for.
+    """
+    declared: Mapping[Pair, float] = view.ask(demands, None)
+    seen: Mapping[Pair, Volume] = view.get(MEASURED, policy) or {}
+    found, turned = dict(declared), set()
+    for (source, target), volume in sorted(seen.items()):
+        if (source, target) in declared:
+            continue
+        if volume.back <= volume.forth:
+            found[source, target] = volume.forth
+            continue
+        turned.add((source, target))
+        if (target, source) not in declared:
+            found[source, target] = volume.back
+    return found, frozenset(turned)
 
 
 @query

@@ -15,6 +15,7 @@
 | ``Queued`` | `Key` of the reservation | revision that last changed it |
 | ``Promised`` | `Key` of the reservation | the `Promise` in its last report |
 | ``Planned`` | `Key` of the policy | what was engineered for it: `Shared` by pair of hosts |
+| ``Measured`` | `Key` of the policy | what was measured for it: `Volume` by pair of hosts |
 | ``Demand`` | `Key` | the spec |
 | ``Clock`` | "" | POSIX seconds, when a window last began or ended |
 
@@ -31,6 +32,7 @@ from typing import Any, NamedTuple
 from vneter_sdn.compile.query import Fact, Index
 from vneter_sdn.graph.route import Route, hosts, parse
 from vneter_sdn.graph.topology import Observation
+from vneter_sdn.model import traffic
 from vneter_sdn.model.kinds import EndpointSpec, NetworkSpec
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
@@ -38,6 +40,7 @@ from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
 LABELS, PORTS, OBSERVATION, GUESSING = "Labels", "Ports", "Observation", "Guessing"
 QUEUED, PROMISED, CLOCK, PLANNED = "Queued", "Promised", "Clock", "Planned"
+MEASURED = "Measured"
 Shared = tuple[tuple[Route, int], ...]
 """Routes with their weights, the heaviest first."""
 STANDING = "Standing"
@@ -154,6 +157,7 @@ def facts(snapshot: Snapshot, delta: Delta, breathe: Breathe = on_and_on) -> dic
         if key.kind == "PathPolicy":
             status = snapshot.statuses.get(key)
             found[Fact(PLANNED, key)] = plan_of(status.details) if status else None
+            found[Fact(MEASURED, key)] = (traffic.read(status.details) if status else None) or None
     return found
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from vneter_sdn.compile.engineered import Task, demands, ground
+from vneter_sdn.compile.engineered import Task, asked, ground
 from vneter_sdn.compile.facts import BOUND_ON
 from vneter_sdn.compile.links import bridges, declared
 from vneter_sdn.compile.policies import chosen, held, held_from, pairs, shares, wanted
@@ -86,8 +86,9 @@ def task(view: View, policy: Key) -> Task | None:
         return None
     about: frozenset[tuple[str, str]] = view.ask(pairs, policy)
     topology, aside = view.ask(ground, policy)
-    asked = {pair: mbps for pair, mbps in view.ask(demands, None).items() if pair in about}
-    return Task(topology, aside, asked, spec.paths)
+    demands, turned = view.ask(asked, policy)
+    those = {pair: mbps for pair, mbps in demands.items() if pair in about}
+    return Task(topology, aside, those, spec.paths, turned & about)
 
 
 @query

@@ -29,13 +29,14 @@ from vneter_sdn_apps.learning import Learning
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.breath import Breath, uncollected
+from vneter_sdn.daemon.census import Census
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
-from vneter_sdn.daemon.watch import Watch
+from vneter_sdn.daemon.watch import REPORTING, Watch
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
 from vneter_sdn.engine.port import Event, Stored, Tick
@@ -49,7 +50,12 @@ from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
-from vneter_sdn.telemetry.metrics import DiscoveryCollector, LearningCollector, OpenFlowCollector
+from vneter_sdn.telemetry.metrics import (
+    DiscoveryCollector,
+    LearningCollector,
+    OpenFlowCollector,
+    TrafficCollector,
+)
 
 _log = logging.getLogger(__name__)
 COLLECTION = (50_000, 20, 20)
@@ -123,6 +129,7 @@ class Core:
             self._highwater,
             self._watch,
         )
+        self._census = Census(self._bridges, settings, self._events.put)
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
@@ -132,6 +139,7 @@ class Core:
         self._registry.register(OpenFlowCollector(self._bridges.tally))
         self._registry.register(DiscoveryCollector(self._watch.refusals))
         self._registry.register(LearningCollector(self._lab.counts))
+        self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
@@ -140,7 +148,7 @@ class Core:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        survey = (self._watch.run, self._lab.run)
+        survey = (self._watch.run, self._lab.run, self._census.run)
         for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
@@ -165,7 +173,10 @@ class Core:
     def _new_controller(self) -> Controller:
         compiler = self._new_compiler()
         controller = Controller(self._store, self._fabric, compiler, _now, self._breathe)
-        controller.planner.terms = Planning(self._beside, self._settings.te_max_moves)
+        settings, rest = self._settings, round(self._settings.te_interval / REPORTING)
+        controller.planner.terms = Planning(
+            self._beside, settings.te_max_moves, settings.te_change_share, max(1, rest)
+        )
         return controller
 
     def _beside(self, work: Callable[[], Plan]) -> Plan:
@@ -225,6 +236,7 @@ class Core:
             self._told = self._store.snapshot()
             self._watch.stored(self._told, None)
             self._lab.stored(self._told, None)
+            self._census.stored(self._told, None)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
@@ -232,6 +244,7 @@ class Core:
                 self._told, delta = changed
                 self._watch.stored(self._told, delta.objects)
                 self._lab.stored(self._told, delta.objects)
+                self._census.stored(self._told, delta.objects)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:

@@ -59,6 +59,7 @@ from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
+from vneter_sdn.telemetry.matrix import TrafficSeen
 from vneter_sdn.telemetry.survey import LinksSeen, PortsSeen, Sighting, WireFound, WireLost
 
 _log = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ class Controller:
                 self._see(host, database=up, database_reason=reason, database_message=message)
             case Claimed(host=host, message=message):
                 self._see(host, claimed=message)
-            case PortsSeen() | LinksSeen() | WireFound() | WireLost() | LinksDue():
+            case PortsSeen() | LinksSeen() | WireFound() | WireLost() | LinksDue() | TrafficSeen():
                 self._take_sighting(event)
             case Tick(now=now):
                 self._rollout.tick(now)
@@ -184,8 +185,8 @@ class Controller:
             case Channel() | Confirmed() | LeftOut() | Refused() | Blocked():
                 self._take_answer(event)
 
-    def _take_sighting(self, event: Sighting | LinksDue) -> None:
-        """What is seen of ports and links."""
+    def _take_sighting(self, event: Sighting | LinksDue | TrafficSeen) -> None:
+        """What is seen of ports, links and traffic."""
         match event:
             case PortsSeen(host=host, ports=seen):
                 self._ports[host] = {name: port.ofport for name, port in seen.items()}
@@ -200,6 +201,8 @@ class Controller:
             case LinksDue():
                 self._links_due = True
                 self._paths.links_due()
+            case TrafficSeen():
+                self.planner.measured(event, self._now())
 
     def _take_answer(self, event: Answer) -> None:
         """What became of a bridge, or of what it was told."""

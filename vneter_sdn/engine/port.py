@@ -145,7 +145,18 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | LinksDue | TrafficSeen | Claimed
+Event = (
+    Tick
+    | Stored
+    | Ports
+    | Tunnels
+    | Database
+    | Answer
+    | Sighting
+    | LinksDue
+    | TrafficSeen
+    | Claimed
+)
 
 
 @dataclass(frozen=True, slots=True)

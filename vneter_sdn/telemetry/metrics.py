@@ -7,7 +7,7 @@ somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from vneter_sdn.model.traffic import Pair, Volume
 from vneter_sdn.southbound.openflow.probes import Refusal
 from vneter_sdn.southbound.openflow.tally import RTT_BOUNDS, Tally
 
@@ -108,4 +109,37 @@ class LearningCollector(Collector):
         )
         for outcome, number in sorted(self._counts.items()):
             family.add_metric([outcome], number)
+        yield family
+
+
+class TrafficCollector(Collector):
+    """Exposes the measured traffic matrices of engineered policies, and how old they are.
+
+    Args:
+        levels: Mbit/s by policy and pair of hosts, now.
+        ages: seconds since each policy was measured; None for not yet.
+    """
+
+    def __init__(
+        self,
+        levels: Callable[[], Mapping[str, Mapping[Pair, Volume]]],
+        ages: Callable[[], Mapping[str, float | None]],
+    ) -> None:
+        self._levels, self._ages = levels, ages
+
+    def collect(self) -> Iterator[Metric]:
+        """Two gauges; ``direction`` is back for what answers connections from source to target."""
+        labels = ["policy", "source", "target", "direction"]
+        text = "Measured traffic of engineered policies, Mbit/s."
+        family = GaugeMetricFamily("vneter_traffic_mbps", text, labels=labels)
+        for policy, matrix in sorted(self._levels().items()):
+            for pair, volume in sorted(matrix.items()):
+                family.add_metric([policy, *pair, "forth"], volume.forth)
+                family.add_metric([policy, *pair, "back"], volume.back)
+        yield family
+        text = "Seconds since the traffic of a policy was measured."
+        family = GaugeMetricFamily("vneter_traffic_age_seconds", text, labels=["policy"])
+        for policy, age in sorted(self._ages().items()):
+            if age is not None:
+                family.add_metric([policy], age)
         yield family
