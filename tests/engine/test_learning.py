@@ -291,3 +291,11 @@ def test_a_restart_changes_no_flow_and_forgets_nobody(world, pair):
         late = world.bridges.bridges[dpid].plans[plans[name] :]
         assert not any(list(plan) for plan in late)
     assert world.send(one, one.datagram(other.address, other.mac))[0] == {"other"}
+
+
+def test_whoever_is_known_finds_somebody_who_never_said_a_word(world, pair):
+    one, _ = pair
+    silent = world.machine("silent", "s2", 3)
+    assert world.asks(one, silent) is None
+    assert world.asks(one, silent) == silent.mac
+    assert known(silent) < world.endpoints()
