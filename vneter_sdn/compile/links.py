@@ -141,7 +141,7 @@ def edge_ports(view: View, host: str) -> Mapping[str, int]:
     for edge in view.ask(edges_of, host):
         port = seen.get(edge.port)
         if port is None:
-            port = wishes.get(edge.port) or (_guess(edge.port) if guessing else None)
+            port = wishes.get(edge.port) or (guess(edge.port) if guessing else None)
             if port in taken:
                 continue
         if port is not None:
@@ -150,7 +150,7 @@ def edge_ports(view: View, host: str) -> Mapping[str, int]:
     return found
 
 
-def _guess(interface: str) -> int | None:
+def guess(interface: str) -> int | None:
     """The number that an interface's name ends in: what Mininet and most labs give it."""
     number = _NUMBERED.search(interface)
     return int(number[1]) if number and 0 < int(number[1]) <= _LAST_PORT else None

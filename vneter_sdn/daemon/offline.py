@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vneter_sdn.compile.links import guess
 from vneter_sdn.compile.network import Compiler, compile_alone
 from vneter_sdn.compile.offline import BridgeFiles, render
 from vneter_sdn.errors import IntentError, PipelineError, Problem
@@ -37,7 +38,8 @@ def compile_manifests(documents: Sequence[Any]) -> OfflineResult:
     """Compile manifests as if they were all there is.
 
     Each endpoint is taken to be where its ``spec.host`` says, those of a host on ports 1, 2, 3… in
-    the order of their names. The same manifests give the same result, to the byte.
+    the order of their names. One that a lab learned is behind the interface of its
+    ``spec.interfaceId``. The same manifests give the same result, to the byte.
 
     Args:
         documents: manifests, as plain JSON values, in any order.
@@ -61,6 +63,9 @@ def _bindings(snapshot: Snapshot) -> list[Binding]:
     ports: dict[str, int] = {}
     found = []
     for sequence, key in enumerate(sorted(k for k in snapshot.objects if k.kind == "Endpoint"), 1):
+        if binding := _of_lab(snapshot, key, sequence):
+            found.append(binding)
+            continue
         host = snapshot.objects[key].spec.host
         if host is None:
             continue
@@ -70,3 +75,14 @@ def _bindings(snapshot: Snapshot) -> list[Binding]:
         ports[host] = ports.get(host, 0) + 1
         found.append(Binding(key, host, f"port{ports[host]}", ports[host], sequence))
     return found
+
+
+def _of_lab(snapshot: Snapshot, endpoint: Key, sequence: int) -> Binding | None:
+    """Where an endpoint is whose interface id names an interface of a host without a database."""
+    stored = snapshot.objects[endpoint]
+    host, _, interface = (stored.spec.interface_id or "").partition("/")
+    there = snapshot.objects.get(Key("Host", "", host))
+    ofport = guess(interface)
+    if stored.spec.host or there is None or there.spec.ovsdb or ofport is None:
+        return None
+    return Binding(endpoint, host, interface, ofport, sequence)
