@@ -76,7 +76,7 @@ class PortMatch(Spec, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0, le=255)] | None, Meta(description="Of ICMP; any when absent.")
     ] = None
     icmp_code: Annotated[
-        Annotated[int, Meta(ge=0, le=255)] | None, Meta(description="Of ICMP, with a type.")
+        Annotated[int, Meta(ge=0, le=255)] | None, Meta(description="Of ICMP; any when absent.")
     ] = None
 
 
@@ -97,13 +97,17 @@ class Who(Spec, frozen=True, kw_only=True):
     ] = ()
     domain: Annotated[
         Annotated[str, Meta(min_length=1, max_length=253)] | None,
-        Meta(description="egress only: a DNS name, or *.example.com for all names below one."),
+        Meta(
+            description="egress only: a DNS name; '*' in it stands for any characters, so that "
+            "*.example.com is every name below that one."
+        ),
     ] = None
     same_labels: Annotated[
         Annotated[tuple[LabelKey, ...], Meta(min_length=1, max_length=16)] | None,
         Meta(
             description="Endpoints in namespaces whose values of these labels are those of the "
-            "namespace of whom the policy is about; kubernetes.io/metadata.name: the same one."
+            "namespace of whom the policy is about; kubernetes.io/metadata.name: the same one. "
+            "With endpoints: those among them."
         ),
     ] = None
     hosts: Annotated[
@@ -123,7 +127,7 @@ class PolicyRule(Spec, frozen=True, kw_only=True):
         ),
     ] = "allow"
     peers: Annotated[
-        Annotated[tuple[Who, ...], Meta(max_length=1024)] | None,
+        Annotated[tuple[Who, ...], Meta(max_length=10000)] | None,
         Meta(
             description="Who begins the connection (ingress), or whom it is to (egress); anybody "
             "when absent, nobody when empty."
@@ -132,6 +136,10 @@ class PolicyRule(Spec, frozen=True, kw_only=True):
     ports: Annotated[
         Annotated[tuple[PortMatch, ...], Meta(max_length=1024)] | None,
         Meta(description="Any when absent."),
+    ] = None
+    applies_to: Annotated[
+        Annotated[tuple[Who, ...], Meta(min_length=1, max_length=1024)] | None,
+        Meta(description="Whom this rule is about; whom the policy is about when absent."),
     ] = None
     stateful: Annotated[
         bool, Meta(description="False: replies need a rule of their own, nothing is tracked.")
@@ -174,8 +182,8 @@ class PolicySpec(Spec, frozen=True, kw_only=True):
         Name,
         Meta(
             description="A Tier, or a built-in one: emergency (50), securityops (100), networkops "
-            "(150), platform (200), application (250), admin (251), kubernetes, baseline (253), "
-            "baseline-admin (254)."
+            "(150), platform (200), cluster-admin (220), application (250), admin (251), "
+            "kubernetes, baseline (253), baseline-admin (254)."
         ),
     ] = "application"
     priority: Annotated[float, Meta(ge=0, le=10000, description="The lowest is asked first.")] = 5

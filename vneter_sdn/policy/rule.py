@@ -41,10 +41,12 @@ class Scope:
 class Alike:
     """Endpoints in namespaces with the same values of some labels as that of the one it is about.
 
-    A namespace that lacks any of them is like no other.
+    A namespace that lacks any of them is like no other, not even like itself.
     """
 
     labels: tuple[str, ...]
+    endpoints: Selector = EVERY
+    """Among them, those with these labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Whatever a DNS name resolves to, in lower case; ``*.`` in front means all names below."""
+    """Whatever a DNS name resolves to, in lower case; ``*`` stands for any characters."""
 
     pattern: str
 
@@ -89,10 +91,10 @@ class Rule:
     """Place among the rules of the policy in this direction, from 0."""
     stage: Stage
     order: tuple[int, float, str]
-    """Tier's priority, policy's priority, policy's name; the lowest first, then by ``number``."""
+    """Tier's priority, policy's priority, policy's name; the lowest first. See `rank`."""
     verdict: Verdict
     applied: tuple[Scope, ...]
-    """Whom it is about: the union."""
+    """Whom it is about: the union; nobody when empty."""
     peers: tuple[Peer, ...] | None = None
     """The union; None: anybody, endpoint or not."""
     ports: tuple[Ports, ...] | None = None
@@ -102,6 +104,17 @@ class Rule:
     log: bool = False
     keep: bool = False
     """Whether established connections go on when it does not allow them any more."""
+    tenants: tuple[str, ...] = ()
+    """Endpoints of these tenants, applied and peers alike; of every tenant when empty."""
+
+    @property
+    def rank(self) -> tuple[int, float, str, str, int]:
+        """Its place among all rules of its stage and direction; no two have the same."""
+        return (*self.order, str(self.policy), self.number)
+
+    def concerns(self, tenant: str) -> bool:
+        """Whether it may be about endpoints of a tenant."""
+        return not self.tenants or tenant in self.tenants
 
     @property
     def title(self) -> str:
@@ -118,3 +131,22 @@ class Isolation:
     policy: Key
     direction: Direction
     applied: tuple[Scope, ...]
+    tenants: tuple[str, ...] = ()
+    """Endpoints of these tenants; of every tenant when empty."""
+
+    @property
+    def title(self) -> str:
+        """``Policy red/web ingress isolation``."""
+        return f"{self.policy} {self.direction} isolation"
+
+    def concerns(self, tenant: str) -> bool:
+        """Whether it may be about endpoints of a tenant."""
+        return not self.tenants or tenant in self.tenants
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """Every rule and isolation of some policies, in the order of rank."""
+
+    rules: tuple[Rule, ...] = ()
+    isolations: tuple[Isolation, ...] = ()
