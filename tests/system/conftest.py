@@ -388,3 +388,14 @@ def own_fleet():
     """The same, for one test alone."""
     with _fleet() as made:
         yield made
+
+
+@pytest.fixture
+def fleet_with():
+    """``fleet_with(*options)``: a generator of one for one test alone, with options of ``up``."""
+
+    def made(*options):
+        with _fleet(*options) as fleet:
+            yield fleet
+
+    return made

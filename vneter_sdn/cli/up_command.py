@@ -55,6 +55,30 @@ def up(
             envvar="VNETER_BFD_INTERVAL_MS", min=5, max=10_000, help="Between BFD packets on links."
         ),
     ] = _DEFAULTS.bfd_interval_ms,
+    te_interval: Annotated[
+        float,
+        typer.Option(envvar="VNETER_TE_INTERVAL", min=5, help="Seconds between plans of traffic."),
+    ] = _DEFAULTS.te_interval,
+    te_measure_interval: Annotated[
+        float,
+        typer.Option(
+            envvar="VNETER_TE_MEASURE_INTERVAL", min=0, help="Seconds; 0 measures no traffic."
+        ),
+    ] = _DEFAULTS.te_measure_interval,
+    te_max_moves: Annotated[
+        int,
+        typer.Option(envvar="VNETER_TE_MAX_MOVES", min=0, help="Paths that a plan may reweight."),
+    ] = _DEFAULTS.te_max_moves,
+    te_change_share: Annotated[
+        float,
+        typer.Option(
+            envvar="VNETER_TE_CHANGE_SHARE", min=0, max=1, help="Of traffic, for a new plan."
+        ),
+    ] = _DEFAULTS.te_change_share,
+    te_change_mbps: Annotated[
+        float,
+        typer.Option(envvar="VNETER_TE_CHANGE_MBPS", min=0, help="At least, for a new plan."),
+    ] = _DEFAULTS.te_change_mbps,
     insecure_lab: Annotated[
         bool, typer.Option("--insecure-lab", help="Permit plain TCP off loopback.")
     ] = False,
@@ -87,6 +111,11 @@ def up(
         lab=lab,
         lab_prefix=lab_prefix,
         bfd_interval_ms=bfd_interval_ms,
+        te_interval=te_interval,
+        te_measure_interval=te_measure_interval,
+        te_max_moves=te_max_moves,
+        te_change_share=te_change_share,
+        te_change_mbps=te_change_mbps,
         insecure_lab=insecure_lab,
         private_key=private_key,
         certificate=certificate,
