@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent / "experiments"
-SCRIPTS = ("engineering", "failover", "path_spread")
+SCRIPTS = ("engineering", "failover", "path_spread", "utilisation")
 SQUARE = "switches: [s1, s2, s3, s4]\nlinks: [[s1, s2], [s2, s4], [s1, s3], [s3, s4]]\n"
 
 pytestmark = [pytest.mark.experiment, pytest.mark.timeout(300)]
@@ -76,6 +76,19 @@ def test_path_spread(tmp_path, ground):
     assert [row["asked_percent"] for row in rows] == ["66.667", "33.333"]
     assert sum(int(row["seen"]) for row in rows) == 150
     assert all(int(row["seen"]) for row in rows)
+
+
+@needs_root
+@pytest.mark.fleet
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_utilisation(tmp_path, ground):
+    file = tmp_path / "square.yaml"
+    file.write_text(SQUARE + "demands: [[s1, s4, 1000]]\n")
+    words = ["--topology", str(file), "--packets", "2000", "--on", ground]
+    default, ours = run("utilisation", *words, output=tmp_path)
+    assert [row["lp_bound"] for row in (default, ours)] == ["0.5", "0.5"]
+    assert [row["computed"] for row in (default, ours)] == ["1.0", "0.5"]
+    assert float(ours["measured"]) < 0.75 < float(default["measured"]), "half goes either way"
 
 
 def test_failures_that_mininet_cannot_have_are_refused_in_words():

@@ -65,6 +65,10 @@ class Bench(ABC):
     def groups(self, host: str) -> str:
         """A bridge's groups, as ``ovs-ofctl`` shows them."""
 
+    def original(self, host: str) -> str:
+        """What the topology calls a host of the controller's."""
+        return host
+
     def await_wires(self) -> None:
         """Wait until every wire was found and is up."""
 

@@ -8,7 +8,6 @@ controller does not have: it cannot hang one of them, nor have BFD.
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import sys
@@ -67,8 +66,12 @@ class LabBench(Bench):
             )
             tell(f"{name} is {host} at {bridge}")
         hosts = [at[bridge][0][0] for bridge in places.values()]
-        for one, other in itertools.permutations(hosts, 2):
+        for one, other in zip(hosts, hosts[1:] + hosts[:1], strict=True):
             until(lambda a=one, b=other: self.net.ping(a, b), f"that {one} reaches {other}")
+
+    def original(self, host: str) -> str:
+        """What the topology calls a host of the controller's, which has its bridge's name."""
+        return self.net.originals.get(host, host)
 
     def _namespace(self, process: str) -> str:
         """The network namespace of a process that the lab knows by a number, as a path."""
