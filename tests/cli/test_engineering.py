@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from vneter_sdn.model import traffic
+from vneter_sdn.model.snapshot import Key, Status
+from vneter_sdn.model.traffic import Volume
+
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 TRIANGLE = """\
 switches: [a, b, c]
@@ -190,3 +194,56 @@ def test_help_tells_every_field(vneterctl, triangle, tmp_path):
     told = vneterctl("te", "--help").out
     fields = {*plan, *plan["max_utilisation"], *plan["paths"][0], *plan["links"][0]}
     assert not [name for name in (*fields, *plan["nodes"][0]) if f'"{name}"' not in told]
+
+
+@pytest.fixture
+def measured(vneterctl, store, server, tmp_path):
+    """A controller with a ring of four hosts, and an engineered policy that was measured."""
+    wires = (("r1", "r2"), ("r2", "r3"), ("r3", "r4"), ("r4", "r1"))
+    objects = [
+        {"kind": "Host", "metadata": {"name": f"r{n}"}, "spec": {"datapathId": f"{n:016x}"}}
+        for n in range(1, 5)
+    ]
+    for one, other in wires:
+        spec = {"source": one, "sourcePort": f"w-{other}", "target": other}
+        spec |= {"targetPort": f"w-{one}", "medium": "wire", "capacityMbps": 100}
+        objects.append({"kind": "Link", "metadata": {"name": f"{one}-{other}"}, "spec": spec})
+    for name, sharing in (("p", "engineered"), ("q", "equal")):
+        objects.append(
+            {"kind": "PathPolicy", "metadata": {"name": name}, "spec": {"sharing": sharing}}
+        )
+    demand = {"source": "r2", "target": "r4", "mbps": 10}
+    objects.append({"kind": "Demand", "metadata": {"name": "d"}, "spec": demand})
+    file = tmp_path / "ring.yaml"
+    documents = (json.dumps({"apiVersion": "vneter.io/v1", **one}) for one in objects)
+    file.write_text("\n---\n".join(documents))
+    assert vneterctl("apply", "-f", file).code == 0
+    matrix = {("r1", "r3"): Volume(80, 2), ("r2", "r4"): Volume(50, 0)}
+    route = "r1:w-r2>r2:w-r1 r2:w-r3>r3:w-r2"
+    details = {
+        "measured": traffic.told(matrix),
+        "measuredAt": "2026-01-02T03:04:05Z",
+        "unmeasured": ["r4"],
+        "plan": {"r1>r3": [{"route": route, "weight": 256}]},
+    }
+    store.report([Status(Key("PathPolicy", "", "p"), 1, (), details)])
+
+
+def test_the_traffic_of_a_controller_is_planned_as_it_is_measured(vneterctl, measured):
+    ended = vneterctl("te", "-o", "json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    sent = {(p["source"], p["target"]): p["demand_mbps"] for p in found["paths"]}
+    assert sent == {("r1", "r3"): 80, ("r3", "r1"): 2, ("r2", "r4"): 10}, "declared comes first"
+    assert found["demands"] == "declared and measured"
+    assert found["max_utilisation"]["ours"] < found["max_utilisation"]["shortest_path"]
+    assert any("as of 2026-01-02T03:04:05Z" in note for note in found["notes"])
+    assert any("r4" in note for note in found["notes"])
+    still = json.loads(vneterctl("te", "-o", "json", "--max-moves", "0", "--policy", "p").out)
+    [kept] = [p for p in still["paths"] if (p["source"], p["target"]) == ("r1", "r3")]
+    assert kept["nodes"] == ["r1", "r2", "r3"], "the plan in force"
+
+
+def test_only_engineered_policies_have_traffic(vneterctl, measured):
+    assert "not engineered" in vneterctl("te", "--policy", "q").err
+    assert vneterctl("te", "--policy", "none").code

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``vneterctl te``: paths and weights that keep the fullest link of a file as empty as can be."""
+"""``vneterctl te``: paths and weights that keep the fullest link as empty as can be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vneter_sdn.cli.pathing import absent
 from vneter_sdn.cli.patience import patience
@@ -24,12 +24,49 @@ FORMATS = ("text", "json", "yaml", "csv")
 _SHOWN = 10
 
 
-def te(topology: str, demands: str, limits: Limits, before: str = "", output: str = "text") -> None:
-    """Plan the traffic of a topology file and print the plan.
+class Ground(NamedTuple):
+    """What is planned on."""
+
+    atlas: Atlas
+    place: str
+    """Where it is from: a file, or a server."""
+    origin: str = "topology"
+    """Where its demands are from."""
+    held: tuple[PlannedPath, ...] = ()
+    """The plan in force, where it is known."""
+    notes: tuple[str, ...] = ()
+
+
+def offline(topology: str) -> Ground:
+    """A topology file.
+
+    Raises:
+        IntentError: it is not acceptable.
+    """
+    return Ground(read_atlas(Path(topology)), topology)
+
+
+def online(server: str, policy: str = "") -> Ground:
+    """What a controller knows, and what it planned for that.
 
     Args:
-        topology: the file.
-        demands: a file of demands; those of the topology when empty, else a gravity model.
+        server: its address.
+        policy: the engineered policy whose traffic is meant; that of all when empty.
+    """
+    from vneter_sdn.cli import live_traffic, targets
+
+    found = live_traffic.known(targets.connect(server), policy)
+    return Ground(found.atlas, server, found.origin, found.held, found.notes)
+
+
+def te(
+    ground: Ground, demands: str, limits: Limits, before: str = "", output: str = "text"
+) -> None:
+    """Plan traffic and print the plan.
+
+    Args:
+        ground: the graph, with the demands that are known.
+        demands: a file of demands; those that are known when empty, else a gravity model.
         limits: what the plan has to keep to.
         before: JSON of the plan in force, as ``-o json`` writes it.
         output: one of `FORMATS`.
@@ -42,30 +79,31 @@ def te(topology: str, demands: str, limits: Limits, before: str = "", output: st
     """
     if output not in FORMATS:
         raise Usage(f"no output format {output!r}", f"one of {', '.join(FORMATS)}")
-    if limits.moves is not None and not before:
+    if limits.moves is not None and not before and not ground.held:
         raise Usage("--max-moves bounds what differs from a plan", "give that plan with --previous")
-    atlas = read_atlas(Path(topology))
+    atlas = ground.atlas
     try:
-        matrix, origin = _matrix(atlas, demands)
+        matrix, origin = _matrix(ground, demands)
     except NotFound as error:
-        raise absent(error, topology) from None
-    held = _read_plan(Path(before), atlas) if before else ()
+        raise absent(error, ground.place) from None
+    held = _read_plan(Path(before), atlas) if before else ground.held
     with patience(f"planning {len(matrix)} demands on {len(atlas.topology.edges)} edges"):
         plan = engineer(atlas.topology, matrix, limits, held, atlas.aside)
-    notes = _notes(atlas, plan, origin)
+    notes = [*ground.notes, *_notes(atlas, plan, origin)]
     for note in notes if output in {"text", "csv"} else ():
         print(f"note: {note}", file=sys.stderr)
     if output == "csv":
         _write_csv(atlas, plan)
     elif output == "text":
-        print("\n".join(_told(atlas, plan, moves=bool(before))))
+        print("\n".join(_told(atlas, plan, moves=bool(held))))
     else:
         print(structured(_document(atlas, plan, origin, notes), output))
 
 
-def _matrix(atlas: Atlas, file: str) -> tuple[list[Demand], str]:
+def _matrix(ground: Ground, file: str) -> tuple[list[Demand], str]:
     """Demands, and where they are from."""
-    found, origin = atlas.demands, "topology"
+    atlas = ground.atlas
+    found, origin = atlas.demands, ground.origin
     if file:
         found, origin = read_demands(Path(file), atlas), file
     if found or atlas.idle or file:

@@ -9,10 +9,16 @@ import typer
 
 EPILOG = """\b
 Examples:
+  vneterctl te                                            what is measured now
   vneterctl te --topology topologies/geant.yaml           how full links get
   vneterctl te --topology zoo.gml --demands day.csv -o json >plan.json
   vneterctl te --topology zoo.gml --demands night.csv --previous plan.json
     --max-moves 20 -o json                                move 20 paths at most
+
+\b
+Without --topology: the controller's graph, with the traffic that is declared
+(Demand) and else measured under engineered policies, between hosts; --max-moves
+then bounds what differs from the plan in force.
 
 \b
 Demands, in Mbit/s: [[FROM, TO, MBPS], ...] or [{from, to, mbps}, ...] in YAML or
@@ -38,10 +44,13 @@ PATH: {"source", "target", "demand_mbps", "nodes", "edges", "weight", "share",
 def te(
     *,
     topology: Annotated[
-        str, typer.Option("--topology", help="Our YAML, Topology Zoo GML, SNDlib, JSON.")
-    ],
+        str, typer.Option("--topology", help="Offline: YAML, Topology Zoo GML, SNDlib, JSON.")
+    ] = "",
     demands: Annotated[
         str, typer.Option("--demands", help="File of demands, instead of the topology's own.")
+    ] = "",
+    policy: Annotated[
+        str, typer.Option("--policy", help="Without a topology: traffic of this PathPolicy alone.")
     ] = "",
     paths: Annotated[int, typer.Option("-k", "--paths", min=1, max=64, help="Per demand.")] = 8,
     weights: Annotated[
@@ -56,9 +65,13 @@ def te(
     output: Annotated[
         str, typer.Option("-o", "--output", help="text, json, yaml or csv.")
     ] = "text",
+    server: Annotated[
+        str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")
+    ] = "http://127.0.0.1:8181",
 ) -> None:
-    """Plan traffic: paths and weights for a topology file."""
+    """Plan traffic: paths and weights, for the live graph or a topology file."""
     from vneter_sdn.cli import engineering
     from vneter_sdn.graph.engineering import Limits
 
-    engineering.te(topology, demands, Limits(paths, weights, max_moves), previous, output)
+    ground = engineering.offline(topology) if topology else engineering.online(server, policy)
+    engineering.te(ground, demands, Limits(paths, weights, max_moves), previous, output)
