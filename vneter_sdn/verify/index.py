@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The flows of a table, so that a set of packets meets few of them at a time.
+
+As in `simulate.lookup`, flows that match the same bits are a shape. What is known of a packet (a
+register that was loaded) is looked up; of what is not known, flows that do the same and differ in
+the value of one field are taken together, and all flows of one priority are left behind together.
+So a table of ten thousand addresses is two steps: those it knows, and all others.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vneter_sdn.model.fields import FIELDS
+from vneter_sdn.model.flow import Action, BridgeState, Conjunction, Flow
+from vneter_sdn.verify.expressions import Wanted
+from vneter_sdn.verify.packets import Cube, cube_of
+from vneter_sdn.verify.values import Values, masked
+
+KNOWN, ASIS, PIECES = "k", "i", "m"
+"""What is known of a field: its value; that it is as at the beginning; neither."""
+Pattern = tuple[str, ...]
+
+
+class Constraint(NamedTuple):
+    """What flows ask of fields that are not known."""
+
+    cube: Cube
+    """Of fields that are as at the beginning."""
+    wanted: tuple[Wanted, ...]
+    """Of fields that are pieces, by their names now."""
+
+
+class Hit(NamedTuple):
+    """Flows of one priority that do the same."""
+
+    constraint: Constraint
+    flows: tuple[Flow, ...]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What they do."""
+        return self.flows[0].actions
+
+    @property
+    def goto(self) -> int | None:
+        """Where they lead."""
+        return self.flows[0].goto
+
+
+class Block(NamedTuple):
+    """Flows of one shape and priority; no packet meets two of them."""
+
+    priority: int
+    hits: tuple[Hit, ...]
+    cover: tuple[Constraint, ...]
+    """All they take."""
+
+
+Row = tuple[tuple[int, ...], Flow]
+
+
+@dataclass(slots=True)
+class Shape:
+    """Flows of a table that match the same bits."""
+
+    terms: tuple[tuple[str, int], ...]
+    rows: list[Row] = field(default_factory=list)
+    found: dict[Pattern, dict[tuple[int, ...], tuple[Block, ...]]] = field(default_factory=dict)
+    """By what is known: blocks by the values of that."""
+
+    @property
+    def highest(self) -> int:
+        """Highest priority."""
+        return max(flow.priority for _, flow in self.rows)
+
+    def blocks(self, pattern: Pattern, known: tuple[int, ...]) -> tuple[Block, ...]:
+        """Flows that known values allow, by falling priority."""
+        by_value = self.found.get(pattern)
+        if by_value is None:
+            by_value = self.found[pattern] = self._sorted_out(pattern)
+        return by_value.get(known, ())
+
+    def _sorted_out(self, pattern: Pattern) -> dict[tuple[int, ...], tuple[Block, ...]]:
+        places = [n for n, how in enumerate(pattern) if how == KNOWN]
+        rows: defaultdict[tuple[int, ...], defaultdict[int, list[Row]]]
+        rows = defaultdict(lambda: defaultdict(list))
+        for values, flow in self.rows:
+            rows[tuple([values[n] for n in places])][flow.priority].append((values, flow))
+        return {
+            known: tuple(self._block(p, pattern, alike[p]) for p in sorted(alike, reverse=True))
+            for known, alike in rows.items()
+        }
+
+    def _block(self, priority: int, pattern: Pattern, rows: list[Row]) -> Block:
+        spread = self._spread(pattern, rows)
+        hits = tuple(
+            Hit(constraint, flows)
+            for constraint, flows in self._grouped(pattern, rows, spread, apart=True)
+        )
+        cover = tuple(c for c, _ in self._grouped(pattern, rows, spread, apart=False))
+        return Block(priority, hits, cover)
+
+    def _spread(self, pattern: Pattern, rows: list[Row]) -> int | None:
+        """The place whose values are taken together: the one with the most of them."""
+        whole = [
+            n
+            for n, (name, mask) in enumerate(self.terms)
+            if pattern[n] == ASIS and mask == FIELDS[name].full
+        ]
+        return max(whole, key=lambda n: len({values[n] for values, _ in rows}), default=None)
+
+    def _grouped(
+        self, pattern: Pattern, rows: list[Row], spread: int | None, *, apart: bool
+    ) -> Iterator[tuple[Constraint, tuple[Flow, ...]]]:
+        """Rows that differ in the place ``spread`` alone; ``apart``: and do the same."""
+        groups: defaultdict[object, list[Row]] = defaultdict(list)
+        open_places = [n for n, how in enumerate(pattern) if how != KNOWN and n != spread]
+        for values, flow in rows:
+            rest = tuple([values[n] for n in open_places])
+            groups[(rest, flow.actions, flow.goto) if apart else rest].append((values, flow))
+        for alike in groups.values():
+            cube: dict[str, Values] = {}
+            wanted: list[Wanted] = []
+            for n in open_places:
+                name, mask = self.terms[n]
+                value = alike[0][0][n]
+                if pattern[n] == ASIS:
+                    cube[name] = masked(FIELDS[name].bits, value, mask)
+                else:
+                    wanted.append((name, value, mask))
+            if spread is not None:
+                cube[self.terms[spread][0]] = frozenset(values[spread] for values, _ in alike)
+            yield Constraint(cube, tuple(wanted)), tuple(flow for _, flow in alike)
+
+
+class Clause(NamedTuple):
+    """Flows of one clause of a conjunction, as ways to meet it."""
+
+    ways: tuple[Constraint, ...]
+
+
+class Conjoined(NamedTuple):
+    """A conjunction of a priority, all of whose clauses can be met."""
+
+    priority: int
+    id: int
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(slots=True)
+class TableIndex:
+    """One table."""
+
+    flows: tuple[Flow, ...] = ()
+    shapes: list[Shape] = field(default_factory=list)
+    """Of flows that are no clauses, by falling highest priority."""
+    soft: list[Shape] = field(default_factory=list)
+    """Of clauses of conjunctions."""
+    conjoined: dict[object, tuple[Conjoined, ...]] = field(default_factory=dict)
+    """By what is known of fields: answers of `conjunctions`."""
+
+    @classmethod
+    def of(cls, flows: Iterable[Flow]) -> TableIndex:
+        """Index flows of one table. Linear."""
+        held = sorted(flows, key=lambda flow: -flow.priority)
+        clauses = [flow for flow in held if is_clause(flow)]
+        hard = [flow for flow in held if not is_clause(flow)]
+        return cls(tuple(held), _shapes(hard, once=True), _shapes(clauses, once=False))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Fields that some flow matches."""
+        return frozenset(name for s in (*self.shapes, *self.soft) for name, _ in s.terms)
+
+    def conjunctions(self, known: Mapping[str, tuple[str, int]]) -> tuple[Conjoined, ...]:
+        """Conjunctions that can be met, by falling priority.
+
+        Args:
+            known: of each field that is matched: how it is known, and its value or 0.
+        """
+        key = tuple([known[name] for shape in self.soft for name, _ in shape.terms])
+        found = self.conjoined.get(key)
+        if found is None:
+            found = self.conjoined[key] = tuple(self._conjunctions(known))
+        return found
+
+    def _conjunctions(self, known: Mapping[str, tuple[str, int]]) -> Iterator[Conjoined]:
+        met: defaultdict[tuple[int, int, int], defaultdict[int, list[Constraint]]]
+        met = defaultdict(lambda: defaultdict(list))
+        for shape in self.soft:
+            for block in shape.blocks(*narrowed(shape, known)):
+                for hit in block.hits:
+                    for action in hit.actions:
+                        if isinstance(action, Conjunction):
+                            place = met[-block.priority, action.id, action.of]
+                            place[action.clause].append(hit.constraint)
+        for (falling, number, of), clauses in sorted(met.items()):
+            if len(clauses) == of:
+                ways = [Clause(tuple(together(clauses[n]))) for n in sorted(clauses)]
+                ways.sort(key=lambda clause: len(clause.ways))
+                yield Conjoined(-falling, number, tuple(ways))
+
+
+def narrowed(shape: Shape, known: Mapping[str, tuple[str, int]]) -> tuple[Pattern, tuple[int, ...]]:
+    """How a shape's fields are known, and the values of those that are."""
+    pattern = tuple([known[name][0] for name, _ in shape.terms])
+    values = [known[name][1] & mask for name, mask in shape.terms if known[name][0] == KNOWN]
+    return pattern, tuple(values)
+
+
+def together(constraints: Iterable[Constraint]) -> Iterator[Constraint]:
+    """The same, with values of one field taken together where nothing else is asked."""
+    single: defaultdict[str, set[int]] = defaultdict(set)
+    for constraint in constraints:
+        values = next(iter(constraint.cube.values()), None)
+        if constraint.wanted or len(constraint.cube) != 1 or not isinstance(values, frozenset):
+            yield constraint
+        else:
+            single[next(iter(constraint.cube))] |= values
+    for name, all_of_them in single.items():
+        yield Constraint({name: frozenset(all_of_them)}, ())
+
+
+def is_clause(flow: Flow) -> bool:
+    """Whether a flow is a clause of a conjunction."""
+    return bool(flow.actions) and isinstance(flow.actions[0], Conjunction)
+
+
+def _shapes(flows: Iterable[Flow], *, once: bool) -> list[Shape]:
+    """Flows come by falling priority; ``once``: only the first of one match is ever met."""
+    shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
+    seen: set[object] = set()
+    for flow in flows:
+        if once and flow.match in seen:
+            continue
+        seen.add(flow.match)
+        terms = tuple([(term.field, term.mask) for term in flow.match])
+        shape = shapes.setdefault(terms, Shape(terms))
+        shape.rows.append((tuple([term.value for term in flow.match]), flow))
+    return sorted(shapes.values(), key=lambda shape: -shape.highest)
+
+
+class BridgeIndex:
+    """A bridge's state, indexed table by table as tables are met."""
+
+    def __init__(self, state: BridgeState) -> None:
+        self.state = state
+        self._flows: defaultdict[int, list[Flow]] = defaultdict(list)
+        for flow in state.flows.values():
+            self._flows[flow.table].append(flow)
+        self._tables: dict[int, TableIndex] = {}
+
+    def table(self, number: int) -> TableIndex:
+        """One table; an empty one when there are no flows."""
+        found = self._tables.get(number)
+        if found is None:
+            found = self._tables[number] = TableIndex.of(self._flows.get(number, ()))
+        return found
+
+    def tables(self) -> tuple[int, ...]:
+        """Numbers of tables that hold flows."""
+        return tuple(sorted(self._flows))
+
+
+def takes(flow: Flow) -> Cube:
+    """The packets that a flow matches."""
+    return cube_of(flow.match)

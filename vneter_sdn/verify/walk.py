@@ -1,0 +1,618 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one bridge does to all packets of a set: `simulate.bridge`, on sets.
+
+The set falls into courses: packets that meet the same flows and end alike. Where a bridge may do
+one thing or another (buckets of a select group, ports that may be up or down), a course says what
+it takes for granted, and those of one packet differ in that alone.
+
+Behind some tables (`Around.cuts`) lies the same for packets from many ports. What that is gets
+computed once for each set of constants that packets hold there, and is then fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
+from vneter_sdn.model.flow import (
+    ANY,
+    IN_PORT,
+    Action,
+    BridgeState,
+    Bucket,
+    Conntrack,
+    Copy,
+    DecTtl,
+    Flow,
+    Group,
+    GroupAction,
+    MeterAction,
+    Output,
+    OutputField,
+    Punt,
+    Resubmit,
+    SetField,
+)
+from vneter_sdn.simulate.bridge import MAX_DEPTH, MAX_RECIRCULATIONS, MAX_STEPS
+from vneter_sdn.verify.expressions import (
+    Expression,
+    Less,
+    Mix,
+    as_mix,
+    overwrite,
+    plain,
+    section,
+)
+from vneter_sdn.verify.index import (
+    ASIS,
+    KNOWN,
+    PIECES,
+    BridgeIndex,
+    Conjoined,
+    Constraint,
+    narrowed,
+)
+from vneter_sdn.verify.packets import Cube, Packets, merged, overlap, without
+from vneter_sdn.verify.state import (
+    MANY,
+    Choice,
+    Committed,
+    Dropped,
+    Event,
+    Punted,
+    Sent,
+    State,
+    Step,
+    zone_of,
+)
+from vneter_sdn.verify.summary import Summaries, live_fields
+from vneter_sdn.verify.tracking import NEW, Tracking, answers, way_of
+from vneter_sdn.verify.values import meet
+
+_LAST_16, _RESERVED_16 = 0xFFFF, 0xFF00
+_UNTRACKED = ("ct_state", "ct_zone", "ct_mark", "ct_label")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is assumed besides the flows."""
+
+    tracking: Tracking = NEW
+    live: Callable[[str, int], bool] | None = None
+    """Whether a port of a host is up; None: any may be up or down."""
+    cuts: frozenset[int] = frozenset()
+    """Tables behind which much is the same for many."""
+
+
+def all_up(_host: str, _port: int) -> bool:
+    """Every port is up."""
+    return True
+
+
+class Course(NamedTuple):
+    """What becomes of some packets."""
+
+    packets: Packets
+    """As they came in; ``ct_state@1`` and so on are what the tracker said."""
+    events: tuple[Event, ...]
+    trail: tuple[Step, ...]
+    choices: tuple[Choice, ...]
+    up: tuple[tuple[tuple[str, int], bool], ...]
+    """Ports whose liveness is taken for granted."""
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        """What happened of one kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class Found(NamedTuple):
+    """Packets that meet some flows."""
+
+    flows: tuple[Flow, ...]
+    cubes: list[Cube]
+
+
+class Walker:
+    """Walks sets of packets through one bridge."""
+
+    def __init__(self, state: BridgeState | BridgeIndex, around: Around, host: str = "") -> None:
+        self.index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
+        self.around = around
+        self.host = host
+        self._groups = self.index.state.groups
+        self._live: dict[int, frozenset[str]] = {}
+        self.summaries = Summaries()
+
+    def enter(self, state: State) -> list[State]:
+        """From table 0, with the fields inside as they are held."""
+        return self.table(state, 0, 0)
+
+    def courses(self, packets: Packets, table: int = 0) -> list[Course]:
+        """What becomes of packets that come in; courses of packets that cannot exist are left out.
+
+        O(flows they meet, times the cubes they fall into).
+        """
+        if not packets.cubes:
+            return []
+        found = self.table(State(packets.cubes), table, 0)
+        return [course for state in found if (course := course_of(state)).packets]
+
+    # ---- tables
+
+    def table(self, state: State, number: int, depth: int) -> list[State]:
+        """Look up and act, following goto."""
+        done: list[State] = []
+        pending = [(state, number)]
+        while pending:
+            one, at = pending.pop()
+            if depth > MAX_DEPTH or len(one.trail) >= MAX_STEPS:
+                one.note(Dropped(self.host, at, "limit"))
+                done.append(one)
+            elif (
+                depth == 0 and at in self.around.cuts and (fitted := self._cut(one, at)) is not None
+            ):
+                done += fitted
+            else:
+                self._meet(one, at, depth, pending, done)
+        return done
+
+    def _meet(
+        self,
+        state: State,
+        at: int,
+        depth: int,
+        pending: list[tuple[State, int]],
+        done: list[State],
+    ) -> None:
+        found, left = self.lookup(state, at)
+        if left:
+            missed = state.fork(left)
+            missed.note(self._dropped(missed, at, "miss"))
+            done.append(missed)
+        for flows, cubes in found:
+            one = state.fork(cubes)
+            one.tidy()
+            flow = flows[0]
+            one.trail = (*one.trail, Step(self.host, flow, flows[1:]))
+            if not flow.actions and flow.goto is None:
+                one.note(self._dropped(one, at, "no_action"))
+            for after, onward in self.actions(one, flow.actions, depth, at):
+                if onward and flow.goto is not None:
+                    pending.append((after, flow.goto))
+                else:
+                    done.append(after)
+
+    def _dropped(self, state: State, at: int, reason: str) -> Dropped:
+        return Dropped(self.host, at, reason, state.trail[-1].flow if state.trail else None)
+
+    def _cut(self, state: State, at: int) -> list[State] | None:
+        live = self._live.get(at)
+        if live is None:
+            live = self._live[at] = live_fields(self.index, at)
+        return self.summaries.fitted(state, at, live, lambda fresh: self._fresh(fresh, at))
+
+    def _fresh(self, state: State, at: int) -> list[State]:
+        done: list[State] = []
+        pending: list[tuple[State, int]] = []
+        self._meet(state, at, 0, pending, done)
+        for one, onward in pending:
+            done += self.table(one, onward, 0)
+        return done
+
+    # ---- lookups
+
+    def lookup(self, state: State, at: int) -> tuple[list[Found], Sequence[Cube]]:
+        """Which flows packets meet, and those of them that meet none."""
+        table = self.index.table(at)
+        known: dict[str, tuple[str, int]] = {}
+        for name in table.fields:
+            value = state.known(name)
+            if value is not None:
+                known[name] = (KNOWN, value)
+            else:
+                known[name] = (ASIS if state.value(name) is None else PIECES, 0)
+        soft = table.conjunctions(known) if table.soft else ()
+        return self._hard(state, at, known, state.cubes, soft)
+
+    def _hard(
+        self,
+        state: State,
+        at: int,
+        known: Mapping[str, tuple[str, int]],
+        cubes: Sequence[Cube],
+        soft: Sequence[Conjoined] = (),
+    ) -> tuple[list[Found], Sequence[Cube]]:
+        blocks = [
+            (-block.priority, 0, order, block)
+            for order, shape in enumerate(self.index.table(at).shapes)
+            for block in shape.blocks(*narrowed(shape, known))
+        ]
+        rules = sorted(
+            [*blocks, *((-one.priority, 1, n, one) for n, one in enumerate(soft))],
+            key=lambda rule: rule[:3],
+        )
+        found: list[Found] = []
+        left: Sequence[Cube] = cubes
+        for *_, rule in rules:
+            if not left:
+                break
+            if isinstance(rule, Conjoined):
+                met = self._conjoined(state, at, known, left, rule)
+                for part in met:
+                    for cube in part.cubes:
+                        left = without(left, cube)
+                found += met
+                continue
+            for hit in rule.hits:
+                part = _taken(state, left, hit.constraint)
+                if part:
+                    found.append(Found(hit.flows, part))
+            for constraint in rule.cover:
+                for cube in _as_cubes(state, constraint):
+                    left = without(left, cube)
+            if len(left) > MANY:
+                left = merged(left)
+        return found, left
+
+    def _conjoined(
+        self,
+        state: State,
+        at: int,
+        known: Mapping[str, tuple[str, int]],
+        cubes: Sequence[Cube],
+        rule: Conjoined,
+    ) -> list[Found]:
+        """Packets that meet all clauses are looked up again, by the conjunction's number."""
+        held: Sequence[Cube] = cubes
+        for clause in rule.clauses:
+            met: list[Cube] = []
+            rest = held
+            for way in clause.ways:
+                for cube in _as_cubes(state, way):
+                    met += [both for c in rest if (both := overlap(c, cube)) is not None]
+                    rest = without(rest, cube)
+                if not rest:
+                    break
+            held = met
+            if not held:
+                return []
+        again = {**known, "conj_id": (KNOWN, rule.id)}
+        found, _ = self._hard(state, at, again, held)
+        return found
+
+    # ---- actions
+
+    def actions(
+        self, state: State, actions: Sequence[Action], depth: int, at: int
+    ) -> list[tuple[State, bool]]:
+        """Apply in order; with each outcome, whether the rest of the table is to be done."""
+        going, stopped = [state], []
+        for action in actions:
+            after: list[State] = []
+            for one in going:
+                for result, onward in self.action(one, action, depth, at):
+                    if onward:
+                        after.append(result)
+                    else:
+                        stopped.append(result)
+            going = after
+        return [*((one, True) for one in going), *((one, False) for one in stopped)]
+
+    def action(
+        self, state: State, action: Action, depth: int, at: int
+    ) -> Iterable[tuple[State, bool]]:
+        match action:
+            case SetField() | Copy():
+                return ((one, True) for one in state.rewritten(action))
+            case Output(port=port):
+                return ((one, True) for one in self.output(state, port, at))
+            case OutputField():
+                return ((one, True) for one in self.output_held(state, action, at))
+            case GroupAction(group=number):
+                return ((one, True) for one in self.group(state, number, depth, at))
+            case Resubmit(table=number):
+                return ((one, True) for one in self.table(state, number, depth + 1))
+            case Conntrack():
+                return ((one, True) for one in self.conntrack(state, action, at))
+            case DecTtl():
+                return self.decrement(state, at)
+            case Punt():
+                state.note(Punted(self.host, action, state.share()))
+            case MeterAction():
+                pass  # what a meter lets through is the packets that count here
+        return ((state, True),)
+
+    def output(self, state: State, port: int, at: int) -> Iterator[State]:
+        back, others = state.divide("in_port", (port,))
+        if back is not None:
+            back = back.fork()
+            back.note(self._dropped(back, at, "in_port"))
+            yield back
+        if others is None:
+            return
+        if port != IN_PORT:
+            yield self._sent(others, port)
+            return
+        nowhere, others = others.divide("in_port", (0,))
+        if nowhere is not None:
+            nowhere = nowhere.fork()
+            nowhere.note(self._dropped(nowhere, at, "no_port"))
+            yield nowhere
+        if others is not None:
+            entered = plain(as_mix("in_port", others.held), "", 32)
+            yield self._sent(others, entered if entered is not None else 0)
+
+    def _sent(self, state: State, port: Expression) -> State:
+        state = state.fork()
+        state.note(Sent(self.host, port, state.share()))
+        return state
+
+    def output_held(self, state: State, action: OutputField, at: int) -> Iterator[State]:
+        """A port from a register, by its 16-bit number; larger ones are nowhere."""
+        for one in state.in_pieces(action.field):
+            bits = section(as_mix(action.field, one.held), action.offset, action.bits, 0)
+            held = plain(bits, "", 0)
+            assert held is not None
+            for value, part in _valued(one, held, action):
+                if value is None:
+                    yield self._sent(part, held)
+                elif value > _LAST_16:
+                    dropped = part.fork()
+                    dropped.note(self._dropped(dropped, at, "no_port"))
+                    yield dropped
+                else:
+                    port = value | 0xFFFF0000 if value >= _RESERVED_16 else value
+                    yield from self.output(part, port, at)
+
+    def decrement(self, state: State, at: int) -> Iterator[tuple[State, bool]]:
+        ip, others = state.divide("eth_type", (ETH_IP, ETH_IPV6))
+        if others is not None:
+            yield others, True
+        if ip is None:
+            return
+        for one in ip.in_pieces("ip_ttl") if isinstance(ip.value("ip_ttl"), int) else (ip,):
+            expired, alive = one.divide("ip_ttl", (0, 1))
+            if expired is not None:
+                expired = expired.fork()
+                expired.note(self._dropped(expired, at, "ttl"))
+                yield expired, False
+            if alive is not None:
+                alive = alive.fork()
+                held = alive.value("ip_ttl")
+                if isinstance(held, int):
+                    alive.hold("ip_ttl", held - 1)
+                elif isinstance(held, Less):
+                    alive.hold("ip_ttl", Less(held.field, held.by + 1))
+                else:
+                    alive.hold("ip_ttl", Less("ip_ttl", 1))
+                yield alive, True
+
+    # ---- connections
+
+    def conntrack(self, state: State, action: Conntrack, at: int) -> Iterator[State]:
+        """Track; a tracked copy goes on elsewhere, this one stays untracked."""
+        zone: Expression = action.zone
+        if action.zone_field:
+            zone = zone_of(state.held, action.zone_field, action.zone_offset)
+        before = state.share()
+        for part in _telling(state, action):
+            committed = self._committed(part, action, zone) if action.commit else None
+            for tracked, takes in answers(part, self.around.tracking, zone, committed):
+                if committed is not None and takes:
+                    tracked.note(committed)
+                after = [tracked] if action.table is None else self.recirculate(tracked, action, at)
+                for one in after:
+                    one.restore(before)
+                    for name in _UNTRACKED:
+                        one.hold(name, 0)
+                    yield one
+
+    def recirculate(self, state: State, action: Conntrack, at: int) -> list[State]:
+        assert action.table is not None
+        if state.nested == MAX_RECIRCULATIONS:
+            state.note(self._dropped(state, at, "limit"))
+            return [state]
+        state.nested += 1
+        found = self.table(state, action.table, 0)
+        for one in found:
+            one.nested -= 1
+        return found
+
+    def _committed(self, state: State, action: Conntrack, zone: Expression) -> Committed:
+        """What a commit leaves a connection with that nothing else was written to."""
+        scratch = state.fork()
+        masks = {"ct_mark": 0, "ct_label": 0}
+        for write in action.actions:
+            scratch = list(scratch.rewritten(write))[-1]
+            if isinstance(write, SetField):
+                masks[write.field] |= write.mask
+            else:
+                masks[write.target] |= ((1 << write.bits) - 1) << write.target_offset
+        before = {"ct_mark": self.around.tracking.mark, "ct_label": self.around.tracking.label}
+        left = {
+            name: plain(overwrite(Mix(before[name], ()), as_mix(name, scratch.held), mask), "", 0)
+            for name, mask in masks.items()
+        }
+        mark, label = left["ct_mark"], left["ct_label"]
+        assert mark is not None
+        assert label is not None
+        return Committed(self.host, zone, mark, label, way_of(state))
+
+    # ---- groups
+
+    def group(self, state: State, number: int, depth: int, at: int) -> Iterator[State]:
+        group = self._groups.get(number)
+        if group is None or depth >= MAX_DEPTH:
+            state.note(self._dropped(state, at, "group"))
+            yield state
+            return
+        for one, buckets in self.buckets(state, group):
+            if not buckets:
+                one.note(self._dropped(one, at, "group"))
+            going = [one]
+            for bucket in buckets:
+                going = [after for s in going for after in self._bucket(s, bucket, depth, at)]
+            yield from going
+
+    def _bucket(self, state: State, bucket: Bucket, depth: int, at: int) -> Iterator[State]:
+        """What a bucket does to the packet is its own affair (OpenFlow 1.5.1 §5.10.1)."""
+        before = state.share()
+        for after, _ in self.actions(state, _as_action_set(bucket.actions), depth + 1, at):
+            after.restore(before)
+            yield after
+
+    def buckets(self, state: State, group: Group) -> Iterator[tuple[State, Sequence[Bucket]]]:
+        """The buckets that may be taken, with what that takes for granted."""
+        if group.kind in ("all", "indirect"):
+            yield state, group.buckets if group.kind == "all" else group.buckets[:1]
+            return
+        select = group.kind == "select"
+        seen: set[Bucket] = set()
+        none_yet = [state]
+        for number, bucket in enumerate(group.buckets):
+            if select and not bucket.weight:
+                continue
+            still: list[State] = []
+            for one in none_yet:
+                for alive, lives in self.alive(one, bucket, MAX_DEPTH):
+                    if lives and not (select and replace(bucket, weight=1) in seen):
+                        chosen = alive.fork()
+                        chosen.choices = (
+                            *chosen.choices,
+                            Choice(self.host, group.group, number),
+                        )
+                        yield chosen, (bucket,)
+                    if not lives or select:
+                        still.append(alive)
+            seen.add(replace(bucket, weight=1))
+            none_yet = still
+        for one in none_yet:
+            if not select or not self._any_live(one, group):
+                one.choices = (*one.choices, Choice(self.host, group.group, None))
+                yield one, ()
+
+    def _any_live(self, state: State, group: Group) -> bool:
+        """Whether one of a select group's buckets is live, as far as ports were decided."""
+        return any(
+            lives
+            for bucket in group.buckets
+            if bucket.weight
+            for _, lives in self.alive(state.fork(), bucket, MAX_DEPTH)
+        )
+
+    def alive(self, state: State, bucket: Bucket, depth: int) -> list[tuple[State, bool]]:
+        """OpenFlow 1.5.1 §5.10.2: watching nothing is live, else either of what is watched."""
+        if bucket.watch_port == ANY and bucket.watch_group == ANY:
+            return [(state, True)]
+        open_: list[State] = [state]
+        found: list[tuple[State, bool]] = []
+        if bucket.watch_port != ANY:
+            split = self._up(state, bucket.watch_port)
+            found = [(one, True) for one, up in split if up]
+            open_ = [one for one, up in split if not up]
+        watched = self._groups.get(bucket.watch_group)
+        for other in watched.buckets if watched is not None and depth else ():
+            still: list[State] = []
+            for one in open_:
+                for part, lives in self.alive(one, other, depth - 1):
+                    if lives:
+                        found.append((part, True))
+                    else:
+                        still.append(part)
+            open_ = still
+        return [*found, *((one, False) for one in open_)]
+
+    def _up(self, state: State, port: int) -> list[tuple[State, bool]]:
+        place = (self.host, port)
+        if self.around.live is not None:
+            return [(state, self.around.live(*place))]
+        for held, up in state.up:
+            if held == place:
+                return [(state, up)]
+        either = []
+        for up in (True, False):
+            one = state.fork()
+            one.up = (*one.up, (place, up))
+            either.append((one, up))
+        return either
+
+
+def course_of(state: State) -> Course:
+    """What became of packets, as a value."""
+    existing = Packets(tuple(Packets(tuple(state.cubes)).existing()))
+    return Course(existing, state.events, state.trail, state.choices, state.up)
+
+
+def _taken(state: State, cubes: Sequence[Cube], constraint: Constraint) -> list[Cube]:
+    """Those of some packets that a constraint takes."""
+    if constraint.wanted:
+        return [
+            both
+            for one in _as_cubes(state, constraint)
+            for cube in cubes
+            if (both := overlap(cube, one)) is not None
+        ]
+    if len(constraint.cube) == 1 and len(cubes) == 1:
+        ((name, values),) = constraint.cube.items()
+        held = cubes[0].get(name)
+        both_values = values if held is None else meet(held, values)
+        return [{**cubes[0], name: both_values}] if both_values else []
+    return [both for cube in cubes if (both := overlap(cube, constraint.cube)) is not None]
+
+
+def _as_cubes(state: State, constraint: Constraint) -> list[Cube]:
+    """The packets that a constraint takes, by what they were at the beginning."""
+    found: list[Cube] = [constraint.cube]
+    for name, value, mask in constraint.wanted:
+        taken = state.taking(name, (value,), mask)
+        found = [both for a in found for b in taken if (both := overlap(a, b)) is not None]
+    return found
+
+
+def _telling(state: State, action: Conntrack) -> list[State]:
+    """The same packets, apart by whether they have the fields that a commit copies."""
+    parts = [state]
+    for write in action.actions if action.commit else ():
+        if isinstance(write, Copy):
+            halves = [part.having(write.source) for part in parts]
+            parts = [half for pair in halves for half in pair if half is not None]
+    return parts
+
+
+def _valued(
+    state: State, held: Expression, action: OutputField
+) -> Iterator[tuple[int | None, State]]:
+    """The ports that a register may hold, and the packets of each; None: any at all."""
+    if isinstance(held, int):
+        yield held, state
+        return
+    assert isinstance(held, Mix)
+    ones, left = (1 << action.bits) - 1, state
+    values = [cube.get(held.pieces[0].field) for cube in state.cubes]
+    if len(held.pieces) == 1 and all(isinstance(some, frozenset) for some in values):
+        piece = held.pieces[0]
+        kept = (1 << piece.bits) - 1
+        originals = {v for some in values if isinstance(some, frozenset) for v in some}
+        ports = {held.constant | (v >> piece.offset & kept) << piece.at for v in originals}
+        for port in sorted(ports):
+            taken = port << action.offset
+            part, rest = left.divide(action.field, (taken,), ones << action.offset)
+            if part is not None:
+                yield port, part.fork()
+            if rest is None:
+                return
+            left = rest
+    yield None, left
+
+
+def _as_action_set(actions: Sequence[Action]) -> list[Action]:
+    """The order a bucket's actions have: TTL, sets, then one way out (OpenFlow 1.5.1 §5.6)."""
+    ordered: list[Action] = [action for action in actions if isinstance(action, DecTtl)][:1]
+    ordered += [action for action in actions if isinstance(action, SetField | Copy)]
+    for way_out in (GroupAction, Output, Resubmit, Conntrack):
+        ways = [action for action in actions if isinstance(action, way_out)]
+        if ways:
+            return [*ordered, ways[-1]]
+    return ordered
