@@ -118,6 +118,7 @@ def test_drained_is_what_model_bridges_and_counters_agree_on(used, behind, movin
     assert (found.type, found.status, found.reason) == ("Drained", status, reason)
     assert ("h1 to h3" in found.message) == bool(paths)
     assert ("and others" in found.message) == (reason == "InUse")
+    assert ("two minutes to end" in found.message) == (reason == "InUse")
 
 
 def test_a_path_without_a_colour_carries_nothing_and_says_so():

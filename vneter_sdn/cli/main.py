@@ -188,10 +188,14 @@ def drain(
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Use it again.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until nothing uses it.")] = True,
-    timeout: Annotated[str, typer.Option("--timeout", help="90, 90s, 5m or 1h.")] = "60s",
+    timeout: Annotated[str, typer.Option("--timeout", help="90, 90s, 5m or 1h.")] = "5m",
     server: Server = _SERVER,
 ) -> None:
-    """Take a link or bridge out of use; say when it is empty."""
+    """Take a link or bridge out of use; say when it is empty.
+
+    New connections avoid it at once; those that began on a policy's path over it
+    have two minutes to end, then they are moved.
+    """
     from vneter_sdn.cli import draining, targets
 
     limit = targets.seconds(timeout)

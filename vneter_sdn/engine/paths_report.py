@@ -159,7 +159,10 @@ def drained_condition(used: Usage, behind: Sequence[str], moving: bool | None) -
         message = f"{used.stuck} paths have no other way: {_users(used, used.stuck)}"
     elif used.paths:
         holds, reason = False, "InUse"
-        message = f"{used.paths} paths still lead over it: {_users(used, used.paths)}"
+        message = (
+            f"{used.paths} paths still lead over it: {_users(used, used.paths)}; new connections"
+            " avoid them, old ones have two minutes to end"
+        )
     elif used.endpoints:
         holds, reason = False, "EndpointsHere"
         message = f"no path of others leads through it; {used.endpoints} endpoints are on it"
