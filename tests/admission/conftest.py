@@ -17,7 +17,7 @@ from vneter_sdn.errors import IntentError
 from vneter_sdn.model.kinds import API_VERSION
 from vneter_sdn.model.snapshot import Key, Snapshot
 
-TENANTED = {"Network", "Endpoint"}
+TENANTED = {"Network", "Endpoint", "Namespace", "Group", "Policy"}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,48 @@ from vneter_sdn.northbound import exports, manifests, resources
 _NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?", fullmatch=True)
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 _NUMBERS = st.integers(1, 2**24 - 1)
+_SELECTORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "matchLabels": st.dictionaries(st.just("app"), st.text("aZ09", max_size=9)),
+        "matchExpressions": st.just([{"key": "app", "operator": "In", "values": ["web"]}]),
+    },
+)
+_WHOM = st.one_of(
+    st.fixed_dictionaries({"namespaces": _SELECTORS}, optional={"endpoints": _SELECTORS}),
+    st.just({"cidr": "10.0.0.0/8", "excluded": ["10.1.0.0/16"]}),
+    st.fixed_dictionaries({"group": _NAMES}),
+)
+_PORTS = st.sampled_from(
+    [{"port": 80}, {"port": "web"}, {"protocol": "udp", "port": 1, "endPort": 9}]
+)
+_RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "action": st.sampled_from(["allow", "drop", "reject", "pass"]),
+        "peers": st.lists(_WHOM, max_size=2),
+        "ports": st.lists(_PORTS, max_size=2),
+        "log": st.booleans(),
+    },
+)
+_POLICY = {
+    "priority": st.integers(0, 9),
+    "appliesTo": st.lists(_WHOM, max_size=2),
+    "ingress": st.lists(_RULES, max_size=2),
+    "established": st.sampled_from(["keep", "reevaluate"]),
+}
+_END = st.fixed_dictionaries({}, optional={"tenant": _NAMES, "endpoints": _SELECTORS})
 _SPECS = {
+    "Namespace": st.fixed_dictionaries({}, optional={"description": _TEXT}),
+    "Tier": st.fixed_dictionaries({"priority": st.integers(0, 249)}),
+    "Group": st.fixed_dictionaries({"members": st.lists(_WHOM, max_size=3)}),
+    "Policy": st.fixed_dictionaries({}, optional=_POLICY),
+    "ClusterPolicy": st.fixed_dictionaries(
+        {}, optional={**_POLICY, "tenants": st.lists(_NAMES, max_size=2)}
+    ),
+    "Assertion": st.fixed_dictionaries(
+        {"source": _END, "target": _END}, optional={"expect": st.just("denied")}
+    ),
     "Tenant": st.fixed_dictionaries({}, optional={"description": _TEXT}),
     "Network": st.fixed_dictionaries(
         {"prefixes": st.just(["10.0.0.0/24"])},
@@ -29,7 +70,11 @@ _SPECS = {
     ),
     "Endpoint": st.fixed_dictionaries(
         {"network": _NAMES},
-        optional={"host": _NAMES, "interfaceId": st.text("ab/é", min_size=1, max_size=9)},
+        optional={
+            "host": _NAMES,
+            "namespace": _NAMES,
+            "interfaceId": st.text("ab/é", min_size=1, max_size=9),
+        },
     ),
     "Host": st.fixed_dictionaries(
         {"ovsdb": st.just("unix:/x")}, optional={"site": _TEXT, "underlayMtu": st.just(1500)}
@@ -84,6 +129,8 @@ def _manifests(draw):
 def _subset(small, large):
     if isinstance(small, dict):
         return all(name in large and _subset(value, large[name]) for name, value in small.items())
+    if isinstance(small, list):
+        return len(small) == len(large) and all(map(_subset, small, large))
     return small == large
 
 
@@ -153,5 +200,5 @@ def test_a_kind_has_many_names(word):
 
 
 def test_an_unknown_kind_names_the_known():
-    with pytest.raises(IntentError, match="Host, Link, Tenant, Network, Endpoint"):
+    with pytest.raises(IntentError, match="Host, Link, Tenant, Namespace, Network, Endpoint"):
         resources.find_kind("pod")

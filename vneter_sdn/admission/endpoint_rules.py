@@ -104,3 +104,13 @@ def interface_unique(stored: Object, draft: Draft) -> Iterator[Problem]:
     if others:
         text = f"{name!r} is already the interface id of {others[0]}; they must differ fleet-wide"
         yield Problem(str(stored.key), "spec.interfaceId", "InterfaceInUse", text)
+
+
+def port_names_unique(stored: Object, _: Draft) -> Iterator[Problem]:
+    """A name means one port of each protocol. O(ports)."""
+    seen: dict[tuple[str, str], int] = {}
+    for position, port in enumerate(stored.spec.ports):
+        before = seen.setdefault((port.name, port.protocol), port.port)
+        if before != port.port:
+            text = f"{port.protocol} {port.name} is {before} already; a name means one port"
+            yield Problem(str(stored.key), f"spec.ports[{position}].name", "Duplicate", text)

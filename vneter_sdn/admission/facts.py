@@ -13,6 +13,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
+from vneter_sdn.admission.policy_references import policy_references
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
 from vneter_sdn.model.encapsulation import payload_limit
 from vneter_sdn.model.kinds import EndpointSpec, HostSpec, LinkSpec, NetworkSpec
@@ -98,13 +99,20 @@ def references(key: Key, spec: Any) -> tuple[tuple[str, Key], ...]:
             ("spec.target", Key("Host", "", spec.target)),
         )
     if isinstance(spec, EndpointSpec):
-        host = (("spec.host", Key("Host", "", spec.host)),) if spec.host else ()
-        return (("spec.network", network_of(key, spec)), *host)
+        return tuple(_endpoint_references(key, spec))
     if isinstance(spec, PathPolicySpec):
         return tuple(_policy_references(spec))
     if isinstance(spec, ReservationSpec):
         return tuple(_reservation_references(spec))
-    return ()
+    return tuple(policy_references(key, spec))
+
+
+def _endpoint_references(key: Key, spec: EndpointSpec) -> Iterator[tuple[str, Key]]:
+    yield "spec.network", network_of(key, spec)
+    if spec.host:
+        yield "spec.host", Key("Host", "", spec.host)
+    if spec.namespace:
+        yield "spec.namespace", Key("Namespace", key.tenant, spec.namespace)
 
 
 def _policy_references(spec: PathPolicySpec) -> Iterator[tuple[str, Key]]:

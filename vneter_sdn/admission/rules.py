@@ -17,6 +17,7 @@ from vneter_sdn.admission import (
     link_rules,
     network_rules,
     path_rules,
+    policy_rules,
     reference_rules,
     reservation_rules,
 )
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         reference_rules.references_exist,
         *("Network", "Endpoint", "Link", "PathPolicy", "Reservation", "Demand"),
+        *("Namespace", "Group", "Policy", "ClusterPolicy", "Assertion"),
     ),
     _rule(network_rules.prefixes_disjoint, "Network"),
     _rule(network_rules.prefixes_unused_when_changed, "Network"),
@@ -81,6 +83,11 @@ RULES: tuple[Rule, ...] = (
     _rule(endpoint_rules.addresses_free, "Endpoint"),
     _rule(endpoint_rules.mac_free, "Endpoint"),
     _rule(endpoint_rules.interface_unique, "Endpoint"),
+    _rule(endpoint_rules.port_names_unique, "Endpoint", local=True),
+    _rule(policy_rules.assertion_well_formed, "Assertion", local=True),
+    _rule(policy_rules.tier_has_a_place, "Tier"),
+    _rule(policy_rules.group_well_formed, "Group"),
+    _rule(policy_rules.policy_makes_rules, "Policy", "ClusterPolicy"),
 )
 
 

@@ -86,16 +86,15 @@ def found_manifest(key: Key, status: Mapping[str, Any]) -> dict[str, Any]:
 
 def spec_values(spec: Any) -> dict[str, Any]:
     """A spec Struct as plain JSON values, defaults filled in, without fields that are absent."""
-    return _present(msgspec.to_builtins(spec))
+    values: dict[str, Any] = _present(msgspec.to_builtins(spec))
+    return values
 
 
-def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that are not None, within values as well."""
-    return {
-        name: _present(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-        if value is not None
-    }
+def _present(value: Any) -> Any:
+    """A value without fields that are None, at any depth."""
+    if isinstance(value, dict):
+        return {name: _present(inner) for name, inner in value.items() if inner is not None}
+    return [_present(inner) for inner in value] if isinstance(value, list) else value
 
 
 def object_of(manifest: Mapping[str, Any]) -> Object:
