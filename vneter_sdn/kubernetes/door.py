@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door: manifests of Kubernetes and Antrea come in, manifests of our own kinds go on.
+
+Nothing is passed over in silence: what a manifest says and we cannot do is refused with a reason,
+and kinds that say nothing about who may speak to whom are left out with a note.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.kubernetes import core, syntax
+from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, VERSIONS, WORKLOADS
+from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
+from vneter_sdn.kubernetes.naming import TENANT, Cluster, Subject, shortened
+from vneter_sdn.kubernetes.reading import read, unknown
+from vneter_sdn.kubernetes.workloads import workload
+from vneter_sdn.model.kinds import API_VERSION, KINDS
+from vneter_sdn.policy.findings import Findings
+
+_OURS = API_VERSION.partition("/")[0]
+_VERSION = re.compile(r"([a-z0-9][-a-z0-9.]{0,252}/)?v[0-9]+((alpha|beta)[0-9]+)?\Z", re.ASCII)
+_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What foreign manifests have become."""
+
+    manifests: tuple[dict[str, Any], ...]
+    """Of our own kinds; those that were ours already are as they were."""
+    notes: tuple[str, ...] = ()
+    """What was left out or is without effect, for people."""
+
+
+@dataclass(slots=True)
+class _Document:
+    """One manifest, identified as far as it can be."""
+
+    subject: Subject
+    value: Mapping[str, Any]
+    findings: Findings
+    sound: bool = True
+    """Whether it is known well enough to be translated."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """All manifests of one call."""
+
+    own: list[dict[str, Any]] = field(default_factory=list)
+    documents: list[_Document] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def is_foreign(manifest: Any) -> bool:
+    """Whether a manifest is written for Kubernetes, by its apiVersion and kind."""
+    if not isinstance(manifest, Mapping):
+        return False
+    version, kind = manifest.get("apiVersion"), manifest.get("kind")
+    if not isinstance(version, str) or not isinstance(kind, str):
+        return False
+    if version.partition("/")[0] == _OURS or not _VERSION.match(version):
+        return False
+    if _is_list(manifest):
+        return any(is_foreign(item) for item in manifest["items"] if not _is_list(item))
+    return kind in VERSIONS or kind not in KINDS
+
+
+def _is_list(manifest: Any) -> bool:
+    if not isinstance(manifest, Mapping):
+        return False
+    kind, items = manifest.get("kind"), manifest.get("items")
+    return isinstance(kind, str) and kind.endswith("List") and isinstance(items, list | tuple)
+
+
+def native(
+    manifests: Sequence[Any],
+    *,
+    tenant: str = "cluster",
+    tenants: Mapping[str, str] | None = None,
+    hosts: Collection[str] = (),
+) -> Translated:
+    """Translate manifests; those of our own kinds go through as they are.
+
+    Args:
+        manifests: plain JSON values; Lists stand for their items.
+        tenant: of namespaces that say nothing else.
+        tenants: by namespace, for those known from before that say something else.
+        hosts: names of Hosts known from before; their Nodes say nothing new.
+
+    Raises:
+        IntentError: with every problem of every manifest.
+    """
+    batch = _Batch()
+    for position, value in enumerate(manifests, 1):
+        _open(value, f"document {position}", batch)
+    cluster = Cluster(tenant, dict(tenants or {}), batch.notes)
+    _assign(batch, cluster)
+    _repeated(batch)
+    made = batch.own + _translate(batch, cluster, {*hosts, *_own_hosts(batch.own)})
+    for document in batch.documents:
+        batch.problems += _deepest(document.findings.problems)
+    batch.problems += _clashes(made)
+    if batch.problems:
+        raise IntentError(*dict.fromkeys(batch.problems))
+    return Translated(tuple(made), tuple(dict.fromkeys(batch.notes)))
+
+
+def _open(value: Any, place: str, batch: _Batch) -> None:
+    if _is_list(value) and is_foreign(value):
+        for number, item in enumerate(value["items"]):
+            if _is_list(item):
+                text = "a list within a list is not read; write its items one by one"
+                batch.problems.append(Problem(place, f"items[{number}]", "NestedList", text))
+            else:
+                _open(item, f"{place} items[{number}]", batch)
+    elif not is_foreign(value):
+        if isinstance(value, dict):
+            batch.own.append(value)
+        else:
+            text = "a manifest is a map with apiVersion, kind and metadata"
+            batch.problems.append(Problem(place, "", "WrongType", text))
+    elif value["kind"] not in VERSIONS:
+        _other(value, place, batch)
+    else:
+        batch.documents.append(_identified(value, place))
+
+
+def _other(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
+    """A kind that is not translated: left out, unless it means to restrict who may speak."""
+    version, kind = value["apiVersion"], value["kind"][:64]
+    if kind.endswith(("NetworkPolicy", "NetworkPolicyList", "NetworkSet")):
+        text = (
+            f"{kind} of {version[:64]} is not understood, and a policy is not left out in silence; "
+            f"write it as one of {', '.join(POLICIES)}"
+        )
+        batch.problems.append(Problem(place, "kind", "UnknownKind", text))
+    else:
+        batch.notes.append(f"{place}: {kind} of {version[:64]} is left out; no network is in it")
+
+
+def _identified(value: Mapping[str, Any], place: str) -> _Document:
+    """Who a manifest is; every problem with that is noted."""
+    kind, version = value["kind"], value["apiVersion"]
+    findings = Findings(f"{kind} in {place}")
+    given = value.get("metadata")
+    meta = read({} if given is None else given, ObjectMeta, "metadata", findings)
+    kept = meta or ObjectMeta()
+    name, namespace = kept.name or "", kept.namespace or ""
+    if kind not in CLUSTERED:
+        namespace = namespace or _DEFAULT
+    if name:
+        shown = f"{namespace}/{name}" if namespace else name
+        findings.subject = f"{kind} {shown}"
+        findings.problems = [
+            Problem(findings.subject, one.field, one.reason, one.message)
+            for one in findings.problems
+        ]
+    subject = Subject(version, kind, kept, name, namespace)
+    document = _Document(subject, value, findings, sound=meta is not None)
+    _check_envelope(document)
+    return document
+
+
+def _check_envelope(document: _Document) -> None:
+    subject, findings = document.subject, document.findings
+    kind, meta = subject.kind, subject.meta
+    if subject.version not in VERSIONS[kind]:
+        text = (
+            f"{kind} of {subject.version[:64]} is not understood; write "
+            f"{' or '.join(VERSIONS[kind])}"
+        )
+        findings.add("apiVersion", "UnsupportedVersion", text)
+        document.sound = False
+    for field_name in document.value:
+        if field_name not in _TOP:
+            findings.add(str(field_name)[:64], "UnknownField", unknown("field", field_name, _TOP))
+    if not subject.name:
+        text = "is required: here nobody makes one up, not from generateName either"
+        findings.add("metadata.name", "Missing", text)
+        document.sound = False
+    elif kind == "Namespace":
+        findings.reading("metadata.name", "BadName", syntax.dns_label, subject.name)
+    else:
+        findings.reading("metadata.name", "BadName", syntax.dns_subdomain, subject.name)
+    if kind in CLUSTERED and meta.namespace:
+        text = f"objects of kind {kind} are in no namespace; remove it"
+        findings.add("metadata.namespace", "NotNamespaced", text)
+    if kind not in CLUSTERED:
+        findings.reading("metadata.namespace", "BadName", syntax.dns_label, subject.namespace)
+    check_labels(meta.labels or {}, "metadata.labels", findings)
+    for key in meta.annotations or {}:
+        findings.reading(
+            f"metadata.annotations.{key[:64]}", "BadAnnotation", syntax.label_key, key.lower()
+        )
+
+
+def _assign(batch: _Batch, cluster: Cluster) -> None:
+    """Find out which namespaces are in a tenant of their own, or in another."""
+    for document in batch.documents:
+        subject = document.subject
+        word = (subject.meta.annotations or {}).get(TENANT)
+        if subject.kind != "Namespace":
+            continue
+        if word is None:
+            cluster.tenants.pop(subject.name, None)
+            continue
+        path = f"metadata.annotations.{TENANT}"
+        chosen = shortened(subject.name) if word == "own" else word
+        if document.findings.reading(path, "BadName", syntax.dns_subdomain, chosen) is None:
+            continue
+        if len(chosen) > 63:
+            text = f"{chosen!r} is too long for a tenant, whose name has at most 63 characters"
+            document.findings.add(path, "BadName", text)
+        cluster.tenants[subject.name] = chosen
+
+
+def _repeated(batch: _Batch) -> None:
+    seen: set[tuple[str, str, str, str]] = set()
+    for document in batch.documents:
+        subject = document.subject
+        group = subject.version.rpartition("/")[0]
+        identity = (group, subject.kind, subject.namespace, subject.name)
+        if subject.name and identity in seen:
+            text = "is given twice; keep one of them"
+            document.findings.add("metadata.name", "Repeated", text)
+        seen.add(identity)
+
+
+def _own_hosts(manifests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for manifest in manifests:
+        metadata = manifest.get("metadata")
+        if manifest.get("kind") == "Host" and isinstance(metadata, Mapping):
+            yield str(metadata.get("name"))
+
+
+def _translate(batch: _Batch, cluster: Cluster, hosts: Collection[str]) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    there = _controllers(batch)
+    nodes = {
+        shortened(document.subject.name): document.subject.meta.labels or {}
+        for document in batch.documents
+        if document.subject.kind == "Node"
+    }
+    for document in batch.documents:
+        if not document.sound:
+            continue
+        subject, value, findings = document.subject, document.value, document.findings
+        spec, status = value.get("spec"), value.get("status")
+        if subject.kind == "Namespace":
+            made += core.namespace(subject, cluster)
+        elif subject.kind == "Pod":
+            made += core.pod(subject, spec, status, cluster, findings)
+        elif subject.kind == "Node":
+            if shortened(subject.name) in hosts:
+                batch.notes.append(f"{findings.subject}: is the Host of that name already")
+            else:
+                made += core.node(subject, spec, status, cluster, findings)
+        elif subject.kind in WORKLOADS:
+            if _made_already(subject, there):
+                batch.notes.append(f"{findings.subject}: its pods are taken as they are given")
+            else:
+                made += workload(subject, spec, nodes, cluster, findings)
+        else:
+            translate = POLICIES[f"{subject.version}/{subject.kind}"]
+            made += translate(subject, spec, cluster, findings)
+    return made
+
+
+_Identity = tuple[str, str, str]
+
+
+def _controllers(batch: _Batch) -> tuple[set[_Identity], set[_Identity]]:
+    """(namespace, kind, name) of what the given pods were made by, and of every workload."""
+    makers: set[_Identity] = set()
+    every: set[_Identity] = set()
+    above: list[tuple[_Identity, Owner]] = []
+    for document in batch.documents:
+        subject = document.subject
+        identity = (subject.namespace, subject.kind, subject.name)
+        owner = subject.meta.controller
+        if subject.kind in WORKLOADS:
+            every.add(identity)
+            if owner is not None:
+                above.append((identity, owner))
+        elif subject.kind == "Pod" and owner is not None:
+            makers.add((subject.namespace, owner.kind, owner.name))
+    for identity, owner in above:
+        if identity in makers:
+            makers.add((identity[0], owner.kind, owner.name))
+    return makers, every
+
+
+def _made_already(subject: Subject, there: tuple[set[_Identity], set[_Identity]]) -> bool:
+    """Whether pods of a workload are given, or what it was made by is and stands for them."""
+    makers, every = there
+    owner = subject.meta.controller
+    if owner is not None and (subject.namespace, owner.kind, owner.name) in every:
+        return True
+    return (subject.namespace, subject.kind, subject.name) in makers
+
+
+def _deepest(problems: Sequence[Problem]) -> list[Problem]:
+    """Without those that only follow from an unknown field right below."""
+    above = {one.field.rpartition(".")[0] for one in problems if one.reason == "UnknownField"}
+    return [one for one in problems if one.reason != "Missing" or one.field not in above]
+
+
+def _clashes(manifests: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Different manifests that would be the same object."""
+    seen: dict[tuple[Any, ...], str] = {}
+    for one in manifests:
+        metadata = one.get("metadata")
+        if not isinstance(metadata, Mapping):
+            continue
+        name, tenant = metadata.get("name"), metadata.get("tenant")
+        identity = (str(one.get("kind")), str(tenant), str(name))
+        annotations = metadata.get("annotations")
+        origin = (
+            str(annotations.get("vneter.io/origin")) if isinstance(annotations, Mapping) else ""
+        )
+        if identity in seen and origin != seen[identity]:
+            where = f"{tenant}/{name}" if tenant else str(name)
+            text = (
+                f"{origin or 'this'} and {seen[identity] or 'another'} would both be it; rename one"
+            )
+            yield Problem(f"{identity[0]} {where}", "metadata.name", "NameInUse", text)
+        seen.setdefault(identity, origin)
