@@ -2,10 +2,12 @@
 """Wires of Mininet are found as the file has them, whatever hosts send, and not by their word."""
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("dual-homed", "fat-tree", "abilene", "geant")
 """Loops, hosts with two links, and many wires; the fabric below is one more."""
@@ -31,6 +33,29 @@ heard.settimeout(20)
 frames = [heard.recv(2048) for _ in range(int(sys.argv[2]))]
 print(frames[0].hex())
 """
+RELAY = """
+import ctypes, os, select, socket, sys
+def tap(place):
+    pid, interface = place.split(":")
+    if ctypes.CDLL(None, use_errno=True).setns(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY), 0):
+        raise OSError(ctypes.get_errno(), place)
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88CC))
+    made.bind((interface, 0x88CC))
+    return made
+taps = [tap(place) for place in sys.argv[2:4]]
+ways = {taps[0]: taps[1]}
+if sys.argv[1] == "both":
+    ways[taps[1]] = taps[0]
+print("relaying", flush=True)
+while True:
+    for one in select.select([*ways, sys.stdin], [], [])[0]:
+        if one is sys.stdin:
+            sys.exit()
+        frame, (_, _, direction, *_) = one.recvfrom(2048)
+        if direction != socket.PACKET_OUTGOING:
+            ways[one].send(frame)
+"""
+"""Sends the discovery frames that come in at a place, ``pid:interface``, out at another at once."""
 
 
 def found(controller, net):
@@ -49,7 +74,7 @@ def net(lab, mininet, controller):
     """A fabric whose graph is known, and whose hosts are."""
     with mininet.network(lab, "topologies/leaf-spine.yaml", bw="off", delay="off") as made:
         mininet.until(lambda: found(controller, made), "the graph")
-        for script, text in (("send", SENDER), ("listen", LISTENER)):
+        for script, text in (("send", SENDER), ("listen", LISTENER), ("relay", RELAY)):
             lab.run(["sh", "-c", f'printf %s "$1" >/run/{script}.py', "sh", text])
         mininet.until(lambda: made.ping("h1", "h2"), "that hosts reach one another")
         yield made
@@ -68,20 +93,71 @@ def probe(lab, net):
 
 def test_what_hosts_forge_or_send_again_is_counted_and_makes_no_wire(lab, mininet, controller, net):
     old = probe(lab, net)
-    own = net.run("h1", "/usr/bin/python3 /run/listen.py h1-eth0 1").split()[-1]
+    own = probe_of(net, "h1")
     forged = f"{int(own, 16) ^ (1 << 160):0{len(own)}x}"  # a bit of its digest, which comes last
     wrong = own[:-4] + "ff00"  # what ends it is no end
-    for frame, reason in (
-        (old, "replayed"),
-        (own, "looped"),
-        (forged, "forged"),
-        (wrong, "malformed"),
+    for frame, reason in ((old, "replayed"), (forged, "forged"), (wrong, "malformed")):
+        with refused(mininet, controller, reason):
+            assert send(net, "h1", frame) > 5
+    with (
+        relay(lab, net, "one", "h1:h1-eth0", "h1:h1-eth0"),
+        refused(mininet, controller, "looped"),
     ):
-        before = controller.refused()[reason]
-        assert send(net, "h1", frame) > 5
-        mininet.until(
-            lambda was=before, why=reason: controller.refused()[why] > was, f"refused as {reason}"
-        )
+        pass
+    assert found(controller, net)
+
+
+def probe_of(net, host):
+    """A probe of the port that a host is at."""
+    return net.run(host, f"/usr/bin/python3 /run/listen.py {host}-eth0 1").split()[-1]
+
+
+@contextmanager
+def refused(mininet, controller, reason):
+    """What is sent in this context is to be refused for a reason."""
+    before = controller.refused()[reason]
+    yield
+    mininet.until(lambda: controller.refused()[reason] > before, f"refused as {reason}")
+
+
+@contextmanager
+def relay(lab, net, ways, *places):
+    """Somebody relays discovery frames as long as the context lasts."""
+    named = (place.split(":") for place in places)
+    pids = [f"{net.run(node, 'echo $$').split()[-1]}:{name}" for node, name in named]
+    process = lab.start(["/usr/bin/python3", "/run/relay.py", ways, *pids])
+    try:
+        assert process.stdout.readline() == "relaying\n"
+        yield
+    finally:
+        process.stdin.close()
+        process.wait(60)
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("ways", ["one", "both"])
+def test_probes_of_a_wire_that_come_by_the_port_of_a_host_too_make_no_wire_and_break_none(
+    lab, mininet, controller, net, ways
+):
+    """A tap at a wire has a host send what the wire carries, as it carries it; and back."""
+    (node, interface), _ = net.wires[0]
+    before, flaps = controller.refused()["relayed"], flapped(controller)
+    with relay(lab, net, ways, f"{node}:{interface}", "h3:h3-eth0"):
+        while controller.refused()["relayed"] < before + 10:
+            assert found(controller, net)
+            assert net.ping("h1", "h2", "-c 20 -i 0.02 -W 2")
+    assert found(controller, net)
+    assert flapped(controller) == flaps
+
+
+def test_hosts_that_relay_to_one_another_are_no_wire(lab, mininet, controller, net):
+    """As a cable between their ports would be; but somebody who is no bridge was heard there."""
+    mininet.until(lambda: net.ping("h1", "h4"), "that both are known")
+    before = controller.refused()["endpoint"]
+    with relay(lab, net, "both", "h1:h1-eth0", "h4:h4-eth0"):
+        while controller.refused()["endpoint"] < before + 10:
+            assert found(controller, net)
+    assert net.ping("h1", "h4", "-c 20 -i 0.02 -W 2")
     assert found(controller, net)
 
 

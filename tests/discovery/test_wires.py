@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vneter_sdn.southbound.openflow import lldp
+from vneter_sdn.southbound.openflow import lldp, probes
 from vneter_sdn.southbound.openflow.discovery import (
     Delayed,
     Discovery,
@@ -211,16 +211,91 @@ def test_replayed_frames_are_rejected_and_the_wire_stays(lab) -> None:
     assert lab.wires == {(A, B)}
 
 
-def test_a_probe_at_two_places_has_the_wire_distrusted(lab) -> None:
+@pytest.mark.parametrize("order", [(B, C), (C, B)])
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_wire_that_stands_is_not_taken_down_by_copies(lab, order, answers) -> None:
+    """Whether they come sooner or later than what was copied, and even if both ends are copied."""
     lab.run(2)
-    assert lab.arrive(C, captured(lab, A)) is Refusal.RELAYED
-    lab.run(5)
-    assert lab.of(WireDown) == [WireDown(A, B, "distrusted")]
+    lab.cables[A] = order
+    if answers:
+        lab.cables[C] = (A,)
+    lab.run(20)
     assert set(lab.refused) == {Refusal.RELAYED}
-    assert len(lab.refused) > 5, "nor is anything else believed that comes from there"
+    assert len(lab.refused) > 15
+    assert lab.wires == {(A, B)}
+    assert not lab.of(WireDown)
+    assert not [found for found in lab.of(Judged) if not found.arrived]
+
+
+@pytest.mark.parametrize("order", [(B, C), (C, B)])
+def test_a_new_wire_is_found_though_copies_of_its_probes_come_elsewhere(lab, order) -> None:
+    lab.cables[A] = order
+    lab.run(1)
+    assert lab.wires == {(A, B)}
+    lab.run(20)
+    assert lab.wires == {(A, B)}
+    assert set(lab.refused) == {Refusal.RELAYED}
+
+
+def test_two_wires_whose_probes_are_swapped_stay_what_they_are(lab) -> None:
+    lab.cable(C, Place(2, 2))
+    lab.run(3)
+    both = {(A, B), (Place(2, 2), C)}
+    lab.cables[A], lab.cables[C] = (B, Place(2, 2)), (Place(2, 2), B)
+    lab.run(20)
+    assert lab.wires == both
+    assert not lab.of(WireDown)
+
+
+def test_who_is_copied_both_ways_before_there_was_a_wire_is_undecided_until_it_ends(lab) -> None:
+    lab.cables[A], lab.cables[C] = (B, C), (A,)
+    lab.run(20)
     assert lab.wires == frozenset()
-    lab.run(PACE.distrust)
-    assert lab.wires == {(A, B)}, "when nothing fishy was seen for a while"
+    lab.cables[A] = (B,)
+    del lab.cables[C]
+    lab.run(2 * PACE.memory * PACE.interval)
+    assert lab.wires == {(A, B)}
+
+
+def test_ports_of_two_workloads_that_relay_to_one_another_are_no_wire(lab) -> None:
+    far = Place(2, 2)
+    lab.discovery.workload(C)
+    lab.cable(C, far)
+    lab.run(20)
+    assert lab.wires == {(A, B)}
+    assert set(lab.refused) == {Refusal.ENDPOINT}
+    lab.ports(3, {2: Purpose.WIRE, 3: Purpose.WIRE})
+    lab.ports(3, {1: Purpose.WIRE, 2: Purpose.WIRE, 3: Purpose.WIRE})
+    lab.run(5)
+    assert lab.wires == {(A, B), (far, C)}, "its port went down: somebody else may be there now"
+
+
+def test_a_workload_behind_a_port_that_has_a_wire_is_none(lab) -> None:
+    lab.run(2)
+    lab.discovery.workload(A)
+    lab.run(5)
+    lab.cut = {A}
+    lab.run(8)
+    lab.cut = set()
+    lab.run(5)
+    assert lab.wires == {(A, B)}
+
+
+def test_a_probe_of_a_tunnel_that_is_relayed_measures_nothing(lab) -> None:
+    for dpid in (1, 2, 3):
+        lab.ports(dpid, {1: Purpose.TUNNEL})
+    lab.cables[A] = (B, C)
+    lab.run(5)
+    assert {(f.source, f.target) for f in lab.of(Delayed)} == {(A, B), (B, A)}
+    assert set(lab.refused) == {Refusal.RELAYED}
+
+
+def test_a_probe_at_very_many_places_takes_no_more_memory() -> None:
+    lab = Lab(ports=12)
+    lab.cables[A] = tuple(Place(d, p) for d in (2, 3) for p in range(1, 13))
+    lab.run(10)
+    assert lab.wires == frozenset()
+    assert all(len(port.heard_by) <= probes.PLACES for port in lab.discovery._ports.values())
 
 
 def test_a_relayed_probe_does_not_unseat_a_wire_that_works(lab) -> None:

@@ -133,7 +133,7 @@ class Core:
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
-        self._lab = Lab(self._bridges, store, settings)
+        self._lab = Lab(self._bridges, store, settings, self._watch.workload)
         self._apps.start(Learning, session=self._lab)
         self._registry = CollectorRegistry()
         self._registry.register(OpenFlowCollector(self._bridges.tally))

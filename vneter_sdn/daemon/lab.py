@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import eventlet
 import eventlet.event
@@ -52,10 +52,18 @@ class Lab:
         bridges: OpenFlow.
         store: where hosts and endpoints are written.
         settings: whether this is a lab, and its prefix.
+        workload: told the datapath id and port by which somebody was heard who is no bridge.
     """
 
-    def __init__(self, bridges: OpenFlowBridges, store: Store, settings: Settings) -> None:
+    def __init__(
+        self,
+        bridges: OpenFlowBridges,
+        store: Store,
+        settings: Settings,
+        workload: Callable[[int, int], None] = lambda dpid, port: None,
+    ) -> None:
         self._bridges, self._store, self._settings = bridges, store, settings
+        self._workload = workload
         self._present = Present()
         self._learning = Learning()
         self._questions = Questions()
@@ -138,6 +146,8 @@ class Lab:
         end, now = End(host, name), time.monotonic()
         if is_locator(sender.destination, self._numbers) or self._questions.ours(frame, end, now):
             return
+        if self._learning.is_edge(end):
+            self._workload(dpid, port)
         if sender.address is not None:
             claim = Claim(end, sender.mac, sender.address, weak=sender.answers)
             if self._learning.hear(claim, self._snapshot, now):

@@ -158,6 +158,10 @@ class Watch:
             place = f"port {port} of {dpid:016x}"
             self._complaints.say(place, refusal, "a discovery frame was not believed", level)
 
+    def workload(self, dpid: int, port: int) -> None:
+        """Somebody was heard by a port who is no bridge."""
+        self._survey.workload(dpid, port)
+
     # -- time -----------------------------------------------------------------------------------
 
     def run(self) -> None:

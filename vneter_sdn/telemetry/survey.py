@@ -277,6 +277,10 @@ class Survey:
             self._links.works(Edge(end.edge, host, end.peer, "tunnel", port), end.up, now)
         self._ports_changed(dpid, bridge, now)
 
+    def workload(self, dpid: int, port: int) -> None:
+        """Somebody was heard by a port who is no bridge."""
+        self._discovery.workload(Place(dpid, port))
+
     # -- measurements ---------------------------------------------------------------------------
 
     def echoed(self, dpid: int, sent: float, seconds: float) -> None:

@@ -1,23 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds wires by probes: which port of which bridge is joined to which other. No sockets or clocks.
 
-A wire is two ports that hear each other's probes. It is lost when a port goes down, or when
-`Pace.misses` probes in a row do not arrive. A probe's loss counts only when both bridges answered
-an echo sent after it, and when our own loop ran on time while it was out: a busy controller or a
-stalled channel judges nobody. What is believed of frames that come in is decided in `probes`; a
-place that anything fishy involves is not believed for `Pace.distrust` seconds.
+A wire is two ports that hear each other's probes, and nobody else who hears them. It is lost when a
+port goes down, or when `Pace.misses` probes in a row do not arrive. A probe's loss counts only when
+both bridges answered an echo sent after it, and when our own loop ran on time while it was out: a
+busy controller or a stalled channel judges nobody. Which frames are genuine is decided in `probes`.
+
+Genuine probes may be relayed: caught where they are meant to be, and sent again elsewhere. What is
+believed then:
+
+* A wire that stands is believed before anybody else. Probes of its ends that come in elsewhere, too
+  or instead, are refused, and so are those of others that come in at its ends. Nobody can take a
+  wire down by copying what it carries.
+* A new wire needs two ports that hear each other, two ticks in a row, and none of which has heard,
+  within `Pace.memory` intervals, and been heard by, a third. Who only gets copies is not heard in
+  return. Where copies go both ways it is undecided, until a window has passed without them.
+* Behind a port where a workload was heard since it came up, no new wire begins.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from vneter_sdn.southbound.openflow.lldp import EPOCH_OCTETS
-from vneter_sdn.southbound.openflow.probes import Issued, Ledger, Place, Refusal, Refused
+from vneter_sdn.southbound.openflow.probes import PLACES, Issued, Ledger, Place, Refusal
 
 _ROUND_TRIPS = 8
 """Echoes of which the quickest counts: the others waited for somebody."""
@@ -50,8 +60,8 @@ class Pace:
     """Lost probes in a row that take a wire down."""
     budget: int = 500
     """Probes sent in one tick at most; the rest wait."""
-    distrust: float = 60.0
-    """How long a place that was seen with relayed frames is not believed."""
+    memory: float = 2.5
+    """Intervals for which it counts, where no wire stands, that a probe came in somewhere."""
     rate: float = 20.0
     """Discovery frames per second taken from one port."""
     burst: float = 40.0
@@ -72,7 +82,7 @@ class WireDown:
     one: Place
     other: Place
     why: str
-    """``lost``, ``port``, ``distrusted`` or ``purpose``."""
+    """``lost``, ``port`` or ``purpose``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +113,12 @@ class _Port:
     tokens: float
     filled: float
     heard: Place | None = None
-    """Where its probes arrive."""
+    """Where its wire or tunnel ends: there its probes have to arrive."""
+    heard_by: dict[Place, float] = field(default_factory=dict)
+    """Where else, or before there was a wire, its probes came in, and when last."""
+    workload: bool = False
+    """Whether somebody was heard behind it who is no bridge."""
     misses: int = 0
-    distrusted: float = 0.0
-    """Until when it is not believed."""
     ticket: int = 0
     """The one entry in the queue that counts."""
 
@@ -144,6 +156,8 @@ class Discovery:
         self._tickets = 0
         self._tunnels = 0
         self._fresh: set[Place] = set()
+        self._likely: set[tuple[Place, Place]] = set()
+        """Pairs that heard each other and nobody else at the last tick."""
         self._planned: float | None = None
         self._findings: list[Finding] = []
 
@@ -188,6 +202,12 @@ class Discovery:
         self._bridges.pop(dpid, None)
         return self._found()
 
+    def workload(self, place: Place) -> None:
+        """Somebody was heard by a port who is no bridge: while it is up, no new wire ends there."""
+        port = self._ports.get(place)
+        if port is not None and place not in self._wires:
+            port.workload = True
+
     def _add(self, place: Place, purpose: Purpose, now: float) -> None:
         self._ports[place] = _Port(purpose, now, self._pace.burst, now)
         self._bridges[place.dpid].ports.add(place.port)
@@ -212,6 +232,7 @@ class Discovery:
             port = self._ports.get(end)
             if port is not None:
                 port.heard, port.misses = None, 0
+                port.heard_by.clear()
         self._findings.append(WireDown(min(place, other), max(place, other), why))
 
     def _found(self) -> list[Finding]:
@@ -259,20 +280,39 @@ class Discovery:
         return all(end and end.connected and end.answered >= issued.at for end in ends)
 
     def _confirm(self, now: float) -> None:
-        """Announce pairs that hear each other; by now somebody else would have heard them too."""
-        for place in sorted(self._fresh):
-            port = self._ports[place]
-            other = port.heard
-            back = None if other is None else self._ports.get(other)
-            if other is None or back is None or back.heard != place:
-                continue
-            if place in self._wires or other in self._wires:
-                continue
-            if max(port.distrusted, back.distrusted) > now:
-                continue
-            self._wires[place], self._wires[other] = other, place
-            self._findings.append(WireUp(min(place, other), max(place, other)))
+        """Announce pairs that hear each other and nobody else, at two ticks in a row.
+
+        By then somebody else would have heard them too.
+        """
+        since = now - self._pace.memory * self._pace.interval
+        looked = sorted(self._fresh | {place for pair in self._likely for place in pair})
+        likely: set[tuple[Place, Place]] = set()
+        for place in looked:
+            partners = self._partners(place, since)
+            other = partners[0] if len(partners) == 1 else None
+            if other is not None and self._partners(other, since) == [place]:
+                likely.add((min(place, other), max(place, other)))
+        for one, other in sorted(likely & self._likely):
+            self._wires[one], self._wires[other] = other, one
+            for place, far in ((one, other), (other, one)):
+                port = self._ports[place]
+                port.heard, port.misses = far, 0
+                port.heard_by.clear()
+            self._findings.append(WireUp(one, other))
+        self._likely = likely - self._likely
         self._fresh.clear()
+
+    def _partners(self, place: Place, since: float) -> list[Place]:
+        """Ports without a wire that heard a port and were heard by it; none if it has a wire."""
+        port = self._ports.get(place)
+        if port is None or place in self._wires:
+            return []
+        return [
+            other
+            for other, at in port.heard_by.items()
+            if at >= since and other not in self._wires
+            if (far := self._ports.get(other)) and far.heard_by.get(place, since - 1) >= since
+        ]
 
     def _send_due(self, now: float, send: Send) -> None:
         left = self._pace.budget
@@ -320,12 +360,13 @@ class Discovery:
         if port.purpose is Purpose.ENDPOINT:
             return Refusal.ENDPOINT
         taken = self._ledger.accept(frame, at, now)
-        if isinstance(taken, Refused):
-            self._distrust(taken.culprits, now)
-            return taken.why
-        refusal = self._weigh(taken, at, now)
+        if isinstance(taken, Refusal):
+            return taken
+        refusal = self._weigh(taken, at)
         if refusal is None:
             self._believe(taken, at, now)
+            if self._wires.get(at) != taken.place and len(taken.seen) > 1:
+                return Refusal.RELAYED  # taken into account, but as a copy, or what was copied
         return refusal
 
     def _admits(self, port: _Port, now: float) -> bool:
@@ -338,7 +379,7 @@ class Discovery:
         port.tokens -= 1
         return True
 
-    def _weigh(self, issued: Issued, at: Place, now: float) -> Refusal | None:
+    def _weigh(self, issued: Issued, at: Place) -> Refusal | None:
         """Whether a genuine probe may have come from where it left to where it is."""
         source, target = self._ports.get(issued.place), self._ports[at]
         if source is None:
@@ -348,28 +389,31 @@ class Discovery:
         if source.purpose is not target.purpose:
             return Refusal.CROSSED
         if source.purpose is Purpose.TUNNEL:
+            return None if issued.seen == (at,) else Refusal.RELAYED
+        if self._wires.get(at) == issued.place:
             return None
-        if max(source.distrusted, target.distrusted) > now:
+        if at in self._wires or issued.place in self._wires:
             return Refusal.RELAYED
-        ends = (self._wires.get(at, issued.place), self._wires.get(issued.place, at))
-        return None if ends == (issued.place, at) else Refusal.RELAYED
+        return Refusal.ENDPOINT if source.workload or target.workload else None
 
     def _believe(self, issued: Issued, at: Place, now: float) -> None:
         issued.accepted = True
         source = self._ports[issued.place]
-        source.heard, source.misses = at, 0
-        if source.purpose is Purpose.WIRE:
-            self._fresh.add(issued.place)
+        if source.purpose is Purpose.TUNNEL or issued.place in self._wires:
+            source.heard, source.misses = at, 0
+        else:
+            self._note(issued.place, at, now)
         near, far = self._bridges.get(issued.place.dpid), self._bridges.get(at.dpid)
         if near and far and near.trips and far.trips:
             ways = (min(near.trips) + min(far.trips)) / 2
             delay = max(0.0, now - issued.at - ways)
             self._findings.append(Delayed(issued.place, at, delay))
 
-    def _distrust(self, places: Iterable[Place], now: float) -> None:
-        for place in places:
-            port = self._ports.get(place)
-            if port is not None and port.purpose is Purpose.WIRE:
-                port.distrusted = now + self._pace.distrust
-                port.heard = None
-                self._lose(place, "distrusted")
+    def _note(self, source: Place, at: Place, now: float) -> None:
+        """Where a probe of a port without a wire came in; of many places the latest."""
+        heard_by = self._ports[source].heard_by
+        heard_by.pop(at, None)
+        if len(heard_by) == PLACES:
+            del heard_by[next(iter(heard_by))]
+        heard_by[at] = now
+        self._fresh.add(source)

@@ -13,6 +13,9 @@ from vneter_sdn.errors import DecodeError
 from vneter_sdn.southbound.openflow import lldp
 from vneter_sdn.southbound.openflow.lldp import Probe
 
+PLACES = 8
+"""Where a probe may come in; who sends it to more places than that is not told apart any more."""
+
 
 class Place(NamedTuple):
     """A port of a bridge."""
@@ -34,9 +37,9 @@ class Refusal(StrEnum):
     REPLAYED = "replayed"
     """It came before, or so long after it left that it was forgotten."""
     RELAYED = "relayed"
-    """It was seen at another place too, or comes where a wire of another port ends."""
+    """It was seen at another place too, or left or came where a wire to another port is."""
     ENDPOINT = "endpoint"
-    """It came by the port of an endpoint."""
+    """It came, or left, by the port of an endpoint."""
     LOOPED = "looped"
     """It came back to the bridge it left."""
     CROSSED = "crossed"
@@ -55,20 +58,12 @@ class Issued:
     sequence: int
     at: float
     """When it was sent, seconds."""
-    seen: Place | None = None
-    """Where it came in first."""
+    seen: tuple[Place, ...] = ()
+    """Where it came in, in the order of time; `PLACES` at most."""
     accepted: bool = False
     """Whether that was believed."""
     excused: bool = False
     """Its loss says nothing: we were late, or somebody could not have told us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A frame that is not believed; ``culprits`` are places that cannot be believed either."""
-
-    why: Refusal
-    culprits: tuple[Place, ...] = ()
 
 
 class Ledger:
@@ -95,27 +90,30 @@ class Ledger:
         probe = Probe(place.dpid, place.port, self._epoch, self._sequence, int(now * 1e9))
         return issued, lldp.encode(probe, self._key)
 
-    def accept(self, frame: bytes, at: Place, now: float) -> Issued | Refused:
-        """Believe a frame that came in at a place, once."""
+    def accept(self, frame: bytes, at: Place, now: float) -> Issued | Refusal:
+        """The probe that a genuine frame is of; once for each place it comes in at.
+
+        Whether it may come in there is for others to say: ``seen`` tells where else it did.
+        """
         try:
             signed = lldp.decode(frame)
         except DecodeError:
-            return Refused(Refusal.MALFORMED)
+            return Refusal.MALFORMED
         if signed is None:
-            return Refused(Refusal.FOREIGN)
+            return Refusal.FOREIGN
         if signed.probe.epoch != self._epoch:
-            return Refused(Refusal.EPOCH)
+            return Refusal.EPOCH
         if not signed.genuine(self._key):
-            return Refused(Refusal.FORGED)
+            return Refusal.FORGED
         self._forget(now)
         issued = self._out.get(signed.probe.sequence)
         if issued is None:
-            return Refused(Refusal.REPLAYED)
-        if issued.seen is not None and issued.seen != at:
-            return Refused(Refusal.RELAYED, (issued.place, issued.seen, at))
-        if issued.seen is not None:
-            return Refused(Refusal.REPLAYED)
-        issued.seen = at
+            return Refusal.REPLAYED
+        if at in issued.seen:
+            return Refusal.REPLAYED
+        if len(issued.seen) == PLACES:
+            return Refusal.RELAYED
+        issued.seen = (*issued.seen, at)
         return issued
 
     def due(self, now: float, patience: float) -> Iterator[Issued]:
