@@ -20,9 +20,7 @@ def end(name: str, tenants: dict[str, str]) -> Key | str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_matrix_is_as_expected(case: Case) -> None:
     world = world_of(case.manifests, case.domains)
-    tenants = {
-        party.key.name.replace(".", "/", 1): party.key.tenant for party in world.parties
-    }
+    tenants = {party.key.name.replace(".", "/", 1): party.key.tenant for party in world.parties}
     wrong = []
     for row in case.rows():
         source, target = end(row.source, tenants), end(row.target, tenants)

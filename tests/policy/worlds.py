@@ -34,7 +34,9 @@ def world_of(manifests: Iterable[Mapping[str, Any]], domains: Mapping[str, Any] 
             if one["kind"] == "Namespace"
         },
         book=rule_book(objects),
-        hosts={one.key.name: one.spec.tunnel_addresses for one in objects if one.key.kind == "Host"},
+        hosts={
+            one.key.name: one.spec.tunnel_addresses for one in objects if one.key.kind == "Host"
+        },
         domains=domains,
     )
 

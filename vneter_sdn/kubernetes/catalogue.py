@@ -6,6 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vneter_sdn.kubernetes import antrea
+from vneter_sdn.kubernetes.admin import (
+    admin_network_policy,
+    baseline_admin_network_policy,
+    cluster_network_policy,
+)
+from vneter_sdn.kubernetes.antrea_peers import group
 from vneter_sdn.kubernetes.naming import Cluster, Subject
 from vneter_sdn.kubernetes.networking import network_policy
 from vneter_sdn.policy.findings import Findings
@@ -15,6 +22,14 @@ Translate = Callable[[Subject, Any, Cluster, Findings], list[dict[str, Any]]]
 
 POLICIES: dict[str, Translate] = {
     "networking.k8s.io/v1/NetworkPolicy": network_policy,
+    "policy.networking.k8s.io/v1alpha1/AdminNetworkPolicy": admin_network_policy,
+    "policy.networking.k8s.io/v1alpha1/BaselineAdminNetworkPolicy": baseline_admin_network_policy,
+    "policy.networking.k8s.io/v1alpha2/ClusterNetworkPolicy": cluster_network_policy,
+    "crd.antrea.io/v1beta1/ClusterNetworkPolicy": antrea.cluster_policy,
+    "crd.antrea.io/v1beta1/NetworkPolicy": antrea.namespaced_policy,
+    "crd.antrea.io/v1beta1/Tier": antrea.tier,
+    "crd.antrea.io/v1beta1/ClusterGroup": group,
+    "crd.antrea.io/v1beta1/Group": group,
 }
 """Kinds about who may speak to whom, by version and kind."""
 WORKLOADS: dict[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
@@ -136,7 +137,11 @@ def _open(value: Any, place: str, batch: _Batch) -> None:
 def _other(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
     """A kind that is not translated: left out, unless it means to restrict who may speak."""
     version, kind = value["apiVersion"], value["kind"][:64]
-    if kind.endswith(("NetworkPolicy", "NetworkPolicyList", "NetworkSet")):
+    near = get_close_matches(kind, VERSIONS, n=1, cutoff=0.85)
+    if near:
+        text = f"there is no kind {kind!r}; did you mean {near[0]!r}?"
+        batch.problems.append(Problem(place, "kind", "UnknownKind", text))
+    elif kind.endswith(("NetworkPolicy", "NetworkPolicyList", "NetworkSet")):
         text = (
             f"{kind} of {version[:64]} is not understood, and a policy is not left out in silence; "
             f"write it as one of {', '.join(POLICIES)}"

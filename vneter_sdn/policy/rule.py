@@ -109,7 +109,7 @@ class Rule:
 
     @property
     def rank(self) -> tuple[int, float, str, str, int]:
-        """Its place among all rules of its stage and direction; no two have the same."""
+        """Its place among all rules of its direction; no two of one tenant have the same."""
         return (*self.order, str(self.policy), self.number)
 
     def concerns(self, tenant: str) -> bool:
