@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent / "experiments"
-SCRIPTS = ("engineering", "failover", "path_spread", "utilisation")
+SCRIPTS = ("engineering", "engineering_live", "failover", "path_spread", "utilisation")
 SQUARE = "switches: [s1, s2, s3, s4]\nlinks: [[s1, s2], [s2, s4], [s1, s3], [s3, s4]]\n"
 
 pytestmark = [pytest.mark.experiment, pytest.mark.timeout(300)]
@@ -89,6 +89,21 @@ def test_utilisation(tmp_path, ground):
     assert [row["lp_bound"] for row in (default, ours)] == ["0.5", "0.5"]
     assert [row["computed"] for row in (default, ours)] == ["1.0", "0.5"]
     assert float(ours["measured"]) < 0.75 < float(default["measured"]), "half goes either way"
+
+
+@needs_root
+@pytest.mark.fleet
+def test_engineering_live(tmp_path):
+    file = tmp_path / "square.yaml"
+    file.write_text(SQUARE + "demands: [[s1, s4, 1000]]\n")
+    words = ["--topology", str(file), "--seconds", "15", "--shift", "1"]
+    rows = run("engineering_live", *words, output=tmp_path)
+    over = {}
+    for row in rows:
+        over.setdefault(row["phase"], []).append(float(row["over_bound"]))
+    assert min(over["shortest path"]) > 1.7, "all of it goes one way"
+    assert min(over["engineered"]) < 1.4, "half goes either way"
+    assert {row["phase"] for row in rows} == {"shortest path", "engineered", "another matrix"}
 
 
 def test_failures_that_mininet_cannot_have_are_refused_in_words():

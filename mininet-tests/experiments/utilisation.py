@@ -78,9 +78,9 @@ def main(words: list[str]) -> None:
 
 def measure(made: Bench, atlas: Atlas, packets: int, connections: int) -> Iterator[dict[str, Any]]:
     """A row for each routing."""
-    demands, capacities = between_bridges(atlas), _capacities(atlas)
+    demands, capacities = between_bridges(atlas), capacities_of(atlas)
     made.attach({bridge: bridge for bridge in sorted({end for pair in demands for end in pair})})
-    _declare_links(made, capacities)
+    declare_links(made, capacities)
     seen = {"shortest_path": _loads(made, demands, packets, connections)}
     status = _engineered(made, demands)
     seen["ours"] = _loads(made, demands, packets, connections)
@@ -116,12 +116,13 @@ def between_bridges(atlas: Atlas) -> Pairs:
     return found
 
 
-def _capacities(atlas: Atlas) -> dict[frozenset[str], float]:
+def capacities_of(atlas: Atlas) -> dict[frozenset[str], float]:
     """Of the wires, by ends; those of one pair are taken to be alike."""
     return {frozenset(link.ends): link.capacity or ASSUMED_CAPACITY for link in atlas.links}
 
 
-def _declare_links(made: Bench, capacities: Mapping[frozenset[str], float]) -> None:
+def declare_links(made: Bench, capacities: Mapping[frozenset[str], float]) -> None:
+    """Declare what the wires that were found can carry, Mbit/s by ends."""
     objects = []
     for link in made.client.list("Link"):
         spec = link["spec"]
@@ -161,7 +162,7 @@ def _loads(
         senders = {}
         for name, record in made.workloads.items():
             undo.enter_context(open_udp(record.netns, 4, PORT))  # or there were ICMP errors
-            senders[name] = undo.enter_context(inside(record.netns, _raw))
+            senders[name] = undo.enter_context(inside(record.netns, raw_socket))
         queue = [
             pair
             for pair, mbps in sorted(demands.items())
@@ -169,23 +170,24 @@ def _loads(
         ]
         random.Random(7).shuffle(queue)
         turns = {pair: count() for pair in demands}
-        before = _octets(made)
+        before = octets(made)
         due = time.monotonic()
         for pair in queue:
             source = 10_000 + next(turns[pair]) % connections
-            _send(made, senders[pair[0]], pair, source)
+            send(made, senders[pair[0]], pair, source)
             due += 1 / RATE
             time.sleep(max(0.0, due - time.monotonic()))
         time.sleep(1.0)
-        after = _octets(made)
+        after = octets(made)
     return {way: (after[way] - before[way]) / (len(queue) * FRAME) * total for way in after}
 
 
-def _raw() -> socket.socket:
+def raw_socket() -> socket.socket:
+    """One that sends IPv4 packets as they are given."""
     return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
 
-def _send(made: Bench, sender: socket.socket, pair: tuple[str, str], port: int) -> None:
+def send(made: Bench, sender: socket.socket, pair: tuple[str, str], port: int) -> None:
     """A UDP packet of any source port, which needs no socket for each; RFC 768, RFC 791."""
     ends = [made.workloads[name].addresses[0].partition("/")[0] for name in pair]
     header = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0)
@@ -193,14 +195,14 @@ def _send(made: Bench, sender: socket.socket, pair: tuple[str, str], port: int) 
     sender.sendto(header + _UDP.pack(port, PORT, 8 + PAYLOAD, 0) + bytes(PAYLOAD), (ends[1], 0))
 
 
-def _octets(made: Bench) -> dict[tuple[str, str], int]:
+def octets(made: Bench) -> dict[tuple[str, str], int]:
     """What each wire has carried so far, each way; the fullest of those between the same two."""
     found: dict[tuple[str, str], int] = {}
     for wire in made.wires:
         netns, interface = wire.places[0]
         counted = inside(netns, _counters(interface))
-        for way, octets in zip((wire.ends[::-1], wire.ends), counted, strict=True):
-            found[way] = max(found.get(way, 0), octets)
+        for way, carried in zip((wire.ends[::-1], wire.ends), counted, strict=True):
+            found[way] = max(found.get(way, 0), carried)
     return found
 
 
