@@ -26,6 +26,8 @@ from vneter_sdn.fleet.system import (
 from vneter_sdn.fleet.topology import Nic, Underlay
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+_BEFORE_OTHERS = ("nice", "-n", "-10")
+"""As ovs-ctl(8) starts both daemons, so that BFD is not late where others keep the CPUs busy."""
 OVSDB_PID, VSWITCHD_PID = "ovsdb-server.pid", "ovs-vswitchd.pid"
 BRIDGE = "br-int"
 """The bridge that a controller programs."""
@@ -150,6 +152,7 @@ def _start(layout: Layout, name: str, daemon: str, *words: str) -> None:
     directory = layout.host_dir(name)
     run_daemon(
         [
+            *_BEFORE_OTHERS,
             daemon,
             "--detach",
             "--no-chdir",

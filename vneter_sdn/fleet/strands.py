@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ from vneter_sdn.fleet.topology import Impairment, Nic, Underlay
 State = Literal["up", "down", "silent", "broken"]
 _INTERFACE_MAX = 15
 _PATIENCE = 10.0
+_AT_ONCE = 8
+"""Ends of links that are turned at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,17 +260,22 @@ def between(links: Iterable[Strand], one: str, other: str = "") -> list[Strand]:
 
 
 def set_state(links: Iterable[Strand], state: Literal["up", "down", "silent"]) -> None:
-    """Cut links, have them swallow everything, or mend them.
+    """Cut links, have them swallow everything, or mend them: both ends, and all links, at once.
 
     Raises:
         SouthboundError: the machine refused.
     """
-    for link in links:
-        for netns, name in link.places:
-            quiet = ["tc", "qdisc", "replace", "dev", name, "root", "blackhole"]
-            if state == "silent":
-                run(quiet, netns=netns)
-            else:
-                with suppress(SouthboundError):  # there may be none to delete
-                    run(["tc", "qdisc", "delete", "dev", name, "root"], netns=netns)
-            ip_batch([f"link set dev {name} {'down' if state == 'down' else 'up'}"], netns)
+
+    def turn(place: tuple[str, str]) -> None:
+        netns, name = place
+        quiet = ["tc", "qdisc", "replace", "dev", name, "root", "blackhole"]
+        if state == "silent":
+            run(quiet, netns=netns)
+        else:
+            with suppress(SouthboundError):  # there may be none to delete
+                run(["tc", "qdisc", "delete", "dev", name, "root"], netns=netns)
+        ip_batch([f"link set dev {name} {'down' if state == 'down' else 'up'}"], netns)
+
+    places = [place for link in links for place in link.places]
+    with ThreadPoolExecutor(max(1, min(len(places), _AT_ONCE))) as pool:
+        list(pool.map(turn, places))

@@ -29,6 +29,9 @@ from vneter_sdn.fleet.sockets import echo_request, open_icmp, open_udp, read_ech
 _TOKEN = struct.Struct("!8sI")
 _LINGER = 2.0
 """Seconds in which late answers still count."""
+_TOGETHER = 32
+"""Most packets sent without a look at what arrived, when this thread is late: sockets hold some
+hundreds, and what they cannot hold would be lost here, not on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +162,17 @@ class Stream:
         for opened in (self._client, self._server):
             if opened:
                 poll.register(opened, select.POLLIN)
-        due = self._started
+        due, together = self._started, 0
         while not self._stop.is_set():
             now = time.monotonic()
-            if now >= due:
+            if now >= due and together < _TOGETHER:
                 self._send()
+                together += 1
                 due += 1 / self._rate
                 continue
-            poll.poll((due - now) * 1000)
+            poll.poll(max(0.0, due - now) * 1000)
             self._receive()
+            together = 0
         self._ended = time.monotonic()
         deadline = self._ended + _LINGER
         while len(self._arrivals) < self._sent and (rest := deadline - time.monotonic()) > 0:
