@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from unittest.mock import patch
 
 import networkx as nx
 import numpy as np
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from vneter_sdn.graph.engineering import Limits, engineer
+from vneter_sdn.graph.generation import generated, is_large
+from vneter_sdn.graph.multicommodity import optimum
 from vneter_sdn.graph.topology import Edge, Topology, Vertex
 from vneter_sdn.graph.traffic import Arcs, Demand, gravity, shortest_path_loads
 
@@ -42,6 +45,10 @@ def cases(draw):
         Demand, st.sampled_from(NODES), st.sampled_from(NODES), st.floats(0, 100, width=32)
     )
     return graph(edges), draw(st.lists(demand, max_size=8))
+
+
+ways = st.sampled_from([0, 10**9])
+"""Sizes from which on columns are generated: always, and never."""
 
 
 def all_paths(topology):
@@ -82,20 +89,22 @@ def brute_force_bound(topology, demands):
     return found.fun
 
 
-@settings(max_examples=60, deadline=None)
-@given(cases())
-def test_the_bound_is_that_of_all_paths(case):
+@settings(max_examples=100, deadline=None)
+@given(cases(), ways)
+def test_the_bound_is_that_of_all_paths(case, from_size):
     topology, demands = case
-    plan = engineer(topology, demands)
+    with patch("vneter_sdn.graph.generation.FROM", from_size):
+        plan = engineer(topology, demands)
     routed, _ = Arcs(topology).routable(demands)
     assert plan.utilisation.lp_bound == pytest.approx(brute_force_bound(topology, routed), abs=1e-6)
 
 
 @settings(max_examples=100, deadline=None)
-@given(cases(), st.integers(1, 4), st.integers(1, 64))
-def test_a_plan_keeps_to_its_limits(case, paths, weights):
+@given(cases(), st.integers(1, 4), st.integers(1, 64), ways)
+def test_a_plan_keeps_to_its_limits(case, paths, weights, from_size):
     topology, demands = case
-    plan = engineer(topology, demands, Limits(paths, weights))
+    with patch("vneter_sdn.graph.generation.FROM", from_size):
+        plan = engineer(topology, demands, Limits(paths, weights))
     routed, unrouted = Arcs(topology).routable(demands)
     assert plan.unrouted == tuple(unrouted)
     by_pair = {}
@@ -185,16 +194,50 @@ def test_few_paths_suffice_where_the_optimum_happens_to_take_many(seed, paths):
 
 
 @settings(max_examples=40, deadline=None)
-@given(cases(), st.sampled_from([1e-9, 1e-4, 1e4, 1e9]), st.sampled_from([1e-6, 1.0, 1e6]))
-def test_units_do_not_matter(case, traffic, room):
+@given(cases(), st.sampled_from([1e-9, 1e-4, 1e4, 1e9]), st.sampled_from([1e-6, 1.0, 1e6]), ways)
+def test_units_do_not_matter(case, traffic, room, from_size):
     topology, demands = case
     scaled = [Demand(d.source, d.target, d.mbps * traffic) for d in demands]
     edges = [replace(e, capacity=(e.capacity or 1000.0) * room) for e in topology.edges]
-    here = engineer(topology, demands).utilisation
-    there = engineer(Topology(topology.vertices, tuple(edges)), scaled).utilisation
+    with patch("vneter_sdn.graph.generation.FROM", from_size):
+        here = engineer(topology, demands).utilisation
+        there = engineer(Topology(topology.vertices, tuple(edges)), scaled).utilisation
     factor = traffic / room
     assert there.lp_bound == pytest.approx(here.lp_bound * factor, rel=1e-5)
     assert there.shortest_path == pytest.approx(here.shortest_path * factor, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_lead_to_the_optimum_of_the_program_over_all_edges(seed):
+    random, nodes = Random(seed), [f"n{n}" for n in range(30)]
+    ends = [(nodes[random.randrange(n)], nodes[n]) for n in range(1, 30)]
+    ends += [tuple(random.sample(nodes, 2)) for _ in range(30)]
+    rooms = [random.choice([10.0, 40.0, 100.0]) for _ in ends]
+    edges = [
+        edge(*way, n, capacity=room, cost=random.randint(1, 9))
+        for n, (pair, room) in enumerate(zip(ends, rooms, strict=True))
+        for way in (pair, pair[::-1])
+    ]
+    arcs = Arcs(graph(edges, nodes))
+    pairs = sorted({tuple(random.sample(nodes, 2)) for _ in range(80)})
+    demands, _ = arcs.routable([Demand(a, b, random.uniform(0.1, 9)) for a, b in pairs])
+    least, paths = generated(arcs, demands)
+    assert least == pytest.approx(optimum(arcs, demands).utilisation, rel=1e-4)
+    assert [arcs.edges[one[0][0]].source for one in paths] == [d.source for d in demands]
+
+
+def test_a_network_of_two_hundred_nodes_comes_within_three_percent():
+    random, nodes = Random(1), [f"n{n}" for n in range(200)]
+    ends = [(nodes[random.randrange(max(0, n - 9), n)], nodes[n]) for n in range(1, 200)]
+    ends += [tuple(random.sample(nodes, 2)) for _ in range(100)]
+    edges = [edge(*way, n) for n, pair in enumerate(ends) for way in (pair, pair[::-1])]
+    pairs = {tuple(random.sample(nodes, 2)) for _ in range(400)}
+    demands = [Demand(a, b, random.uniform(1, 99)) for a, b in sorted(pairs)]
+    topology = graph(edges, nodes)
+    assert is_large(Arcs(topology), demands)
+    use = engineer(topology, demands).utilisation
+    assert use.lp_bound <= use.ours <= use.lp_bound * 1.03
+    assert use.lp_bound < use.shortest_path
 
 
 def test_a_small_demand_among_huge_ones_still_fills_its_link():

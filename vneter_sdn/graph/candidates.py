@@ -27,17 +27,24 @@ _GOOD = 1e-3
 _ROUNDS = 8
 
 
-def candidates(arcs: Arcs, demands: Sequence[Demand], bound: Optimum, count: int) -> list[Routes]:
-    """At most so many paths for each demand, found in the optimum and around it."""
-    if not demands:
-        return []
-    every = _every(arcs, demands, bound)
-    if max(map(len, every)) <= count:
+def candidates(
+    arcs: Arcs, demands: Sequence[Demand], every: list[Routes], bound: float, count: int
+) -> list[Routes]:
+    """At most so many paths for each demand, found among given ones and around them.
+
+    Args:
+        arcs: the graph.
+        demands: routable ones.
+        every: for each demand paths, over all of which traffic fits as well as it can.
+        bound: how full the fullest edge is then.
+        count: paths of each demand, at most.
+    """
+    if max(map(len, every), default=0) <= count:
         return every
     kept, least = _fewer(arcs, demands, every, count)
     best, found = least.utilisation, kept
     for _ in range(_ROUNDS):
-        if best <= bound.utilisation * (1 + _GOOD):
+        if best <= bound * (1 + _GOOD):
             break
         pool = _cheaper(arcs, demands, kept, least.prices)
         if pool == kept:
@@ -45,6 +52,25 @@ def candidates(arcs: Arcs, demands: Sequence[Demand], bound: Optimum, count: int
         kept, least = _fewer(arcs, demands, pool, count)
         if least.utilisation < best:
             best, found = least.utilisation, kept
+    return found
+
+
+def parts(arcs: Arcs, demands: Sequence[Demand], bound: Optimum) -> list[Routes]:
+    """The paths that an optimum is made of, those that carry most first."""
+    row = {source: n for n, source in enumerate(bound.sources)}
+    left = bound.flow.copy()
+    into: list[list[int]] = [[] for _ in range(arcs.size)]
+    for number, head in enumerate(arcs.head):
+        into[int(head)].append(number)
+    rest = arcs.distances(arcs.cost)
+    found = []
+    for demand in demands:
+        flow = left[row[arcs.start[demand.source]]]
+        carried = _decomposed(arcs, demand, flow, into)
+        if not carried:  # what rounding of the solver left of a tiny demand among huge ones
+            start, end = arcs.start[demand.source], arcs.end[demand.target]
+            carried[arcs.shortest(arcs.cost, rest[:, end], start)] = demand.mbps
+        found.append(sorted(carried, key=lambda path: (-carried[path], path)))
     return found
 
 
@@ -78,25 +104,6 @@ def _cheaper(
         start, end = arcs.start[demand.source], arcs.end[demand.target]
         path = arcs.shortest(weight, rest[:, end], start)
         found.append(each if path in each else [*each, path])
-    return found
-
-
-def _every(arcs: Arcs, demands: Sequence[Demand], bound: Optimum) -> list[Routes]:
-    """The paths that an optimum is made of, those that carry most first."""
-    row = {source: n for n, source in enumerate(bound.sources)}
-    left = bound.flow.copy()
-    into: list[list[int]] = [[] for _ in range(arcs.size)]
-    for number, head in enumerate(arcs.head):
-        into[int(head)].append(number)
-    rest = arcs.distances(arcs.cost)
-    found = []
-    for demand in demands:
-        flow = left[row[arcs.start[demand.source]]]
-        parts = _decomposed(arcs, demand, flow, into)
-        if not parts:  # what rounding of the solver left of a tiny demand among huge ones
-            start, end = arcs.start[demand.source], arcs.end[demand.target]
-            parts[arcs.shortest(arcs.cost, rest[:, end], start)] = demand.mbps
-        found.append(sorted(parts, key=lambda path: (-parts[path], path)))
     return found
 
 

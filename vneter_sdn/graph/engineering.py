@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vneter_sdn.graph.candidates import Routes, candidates
+from vneter_sdn.graph.candidates import Routes, candidates, parts
+from vneter_sdn.graph.generation import generated, is_large
 from vneter_sdn.graph.multicommodity import divide, divide_again, optimum
 from vneter_sdn.graph.topology import Edge, Topology
 from vneter_sdn.graph.traffic import Arcs, Demand, Loads, shortest_path_loads
@@ -109,8 +110,8 @@ def engineer(
     """
     arcs = Arcs(topology, aside)
     routed, unrouted = arcs.routable(demands)
-    bound = optimum(arcs, routed)
-    paths = candidates(arcs, routed, bound, limits.paths)
+    bound, every = _best(arcs, routed)
+    paths = candidates(arcs, routed, every, bound, limits.paths)
     old = _known(arcs, before)
     if limits.moves is None or not old:
         shares = divide(arcs, routed, paths) if routed else []
@@ -122,10 +123,18 @@ def engineer(
         ]
         weights = _moved(arcs, routed, paths, old, limits)
     planned, loads, moved = _planned(arcs, routed, paths, weights, old)
-    comparison = _compared(arcs, routed, loads, bound.utilisation)
+    comparison = _compared(arcs, routed, loads, bound)
     order = sorted(range(len(arcs.edges)), key=lambda n: (-loads[n] / arcs.capacity[n], n))
     filled = tuple((arcs.edges[n], float(loads[n])) for n in order)
     return Plan(planned, comparison, filled, tuple(unrouted), moved)
+
+
+def _best(arcs: Arcs, demands: Sequence[Demand]) -> tuple[float, list[Routes]]:
+    """The least utilisation over all routings, and paths over which it can be had."""
+    if is_large(arcs, demands):
+        return generated(arcs, demands)
+    best = optimum(arcs, demands)
+    return best.utilisation, parts(arcs, demands, best)
 
 
 def _compared(arcs: Arcs, demands: Sequence[Demand], ours: Loads, bound: float) -> Comparison:
