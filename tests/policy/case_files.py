@@ -89,9 +89,9 @@ class Case:
         found = "allow"
         for line in self.lines:
             verdict, sources, targets, *ports = line.split()
-            if _fits(source, sources) and _fits(target, targets):
-                if not ports or port in ports[0].split(","):
-                    found = verdict
+            by = not ports or port in ports[0].split(",")
+            if by and _fits(source, sources) and _fits(target, targets):
+                found = verdict
         return "allow" if source == target else found
 
 
