@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vneter_sdn.graph.blocks import blocks, st_order
+from vneter_sdn.graph.lasting import Lasting
 from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.topology import Edge, Topology, Vertex
 from vneter_sdn.graph.trees import Trees
@@ -324,10 +325,11 @@ def test_a_lasting_repair_arrives_and_is_found_if_there_is_one(world, data):
     failed = {edge.name for edge in world.edges.values() if link(edge) in gone}
     for target in world.vertices:
         both = trees.redundant(target)
+        lasting = Lasting(both, failed)
         for host, primary in trees.next_hops(target).items():
             if primary.name in failed:
                 continue
-            found = both.lasting(host, primary, failed)
+            found = lasting.repair(host, primary)
             possible = [
                 (colour, tree[host])
                 for colour, tree in ((RED, both.red), (BLUE, both.blue))
@@ -335,4 +337,26 @@ def test_a_lasting_repair_arrives_and_is_found_if_there_is_one(world, data):
                 if arrives(both, colour, host, failed | {primary.name, primary.reverse})
             ]
             assert found in possible or (found is None and not possible)
-            assert both.lasting(host, primary, set()) == both.repair(host, primary)
+            assert Lasting(both, set()).repair(host, primary) == both.repair(host, primary)
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs(), st.data())
+def test_lasting_repairs_are_those_that_following_each_way_finds(world, data):
+    trees, links = Trees(world), sorted({link(edge) for edge in world.edges.values()})
+    gone = data.draw(st.sets(st.sampled_from(links), max_size=3)) if links else ()
+    failed = {edge.name for edge in world.edges.values() if link(edge) in gone} or {"none"}
+    for target in world.vertices:
+        both = trees.redundant(target)
+        lasting = Lasting(both, failed)
+        edges = [edge for host in world.vertices for edge in world.out(host)]
+        for primary in data.draw(st.permutations(edges)):
+            host = primary.source
+            ways = {
+                colour: both.way(colour, host, {*failed, primary.name, primary.reverse})
+                for colour in (RED, BLUE)
+            }
+            arriving = [(colour, way[0]) for colour, way in ways.items() if way]
+            away = [c for c, _ in arriving if all(e.target != primary.target for e in ways[c])]
+            expected = [found for found in arriving if not away or found[0] in away]
+            assert lasting.repair(host, primary) == next(iter(expected), None)

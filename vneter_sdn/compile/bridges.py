@@ -34,8 +34,8 @@ class _Claim:
 
     __slots__ = ("_weight", "item", "place")
 
-    def __init__(self, item: Item) -> None:
-        self.place, self.item = place_of(item), item
+    def __init__(self, place: Hashable, item: Item) -> None:
+        self.place, self.item = place, item
         self._weight: int | None = None
 
     @property
@@ -154,16 +154,16 @@ class _Bridge:
     def _contend(self, unit: Unit, claim: _Claim) -> None:
         """Claim a place that somebody holds."""
         place = claim.place
-        owner = self.owner[place]
-        if place not in self.contested:
+        owner, contested = self.owner[place], self.contested.get(place)
+        if contested is None:
             held = self._table(place)[place]
             if owner == unit:
                 if held != claim.item:
                     raise PipelineError(f"{unit} claims {place} twice")
                 return
-            self.contested[place] = {owner: _Claim(held)}
-        before = self.contested[place][owner]
-        self.contested[place][unit] = claim
+            contested = self.contested[place] = {owner: _Claim(place, held)}
+        before = contested[owner]
+        contested[unit] = claim
         self._settle(place, before)
 
     def yield_up(self, unit: Unit, claims: Sequence[_Claim]) -> None:
@@ -376,9 +376,13 @@ def _content(part: Part) -> tuple[object, ...]:
 
 
 def _sketch(part: Part) -> Hashable:
-    """Equal for equal contents, and cheap: hashing whole flows costs more than comparing a few."""
-    return len(part.flows), part.flows[0].match if part.flows else None
+    """Equal for equal contents, and cheap: hashing whole flows costs more than comparing a few.
+
+    Of parts that differ in their groups alone, as those of a tree do, there may be hundreds.
+    """
+    first = part.groups[0] if part.groups else None
+    return len(part.flows), part.flows[0].match if part.flows else None, first
 
 
 def _claims(part: Part) -> list[_Claim]:
-    return [_Claim(item) for item in _items(part)]
+    return [_Claim(place_of(item), item) for item in _items(part)]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from vneter_sdn.compile.policies import allowing, guards, held, the_edge, vertices
 from vneter_sdn.compile.query import View, query
 from vneter_sdn.compile.standing import redundant, shard_of, steady, steady_hops, trees
+from vneter_sdn.graph.lasting import Lasting
 from vneter_sdn.graph.redundant import Redundant, anything
 from vneter_sdn.graph.route import ends
 from vneter_sdn.graph.topology import Edge
@@ -104,10 +105,11 @@ def turned(view: View, shard: int) -> Mapping[str, Tree]:
 def _turns(
     now: Trees, both: Redundant, hosts: Iterable[str], failed: Collection[str]
 ) -> Iterator[tuple[str, Way]]:
+    lasting = Lasting(both, failed)
     for host in sorted(hosts):
         edge = now.next_hop(host, both.target)
         if edge is not None:
-            yield host, _way(edge.name, both.lasting(host, edge, failed))
+            yield host, _way(edge.name, lasting.repair(host, edge))
 
 
 @query

@@ -45,9 +45,13 @@ class Redundant:
     )
     """By host and name of the edge that fails: the repair when everything is allowed."""
 
+    def tree(self, colour: int) -> Mapping[str, Edge]:
+        """That of a colour, RED or BLUE."""
+        return self.red if colour == RED else self.blue
+
     def path(self, colour: int, host: str) -> Iterator[Edge]:
         """The edges from a host to the target; none when it has no way. Colour is RED or BLUE."""
-        tree = self.red if colour == RED else self.blue
+        tree = self.tree(colour)
         while (edge := tree.get(host)) is not None:
             yield edge
             host = edge.target
@@ -63,26 +67,13 @@ class Redundant:
             self._known[asked] = self._repair(host, primary, allowed)
         return self._known[asked]
 
-    def lasting(self, host: str, primary: Edge, failed: Collection[str]) -> tuple[int, Edge] | None:
-        """`repair`, of the ways that reach the target though edges of some names failed too."""
-        if not failed:
-            return self.repair(host, primary)
-        lesser = None
-        for colour in (RED, BLUE):
-            way = self.way(colour, host, {*failed, primary.name, primary.reverse})
-            if way:
-                if all(edge.target != primary.target for edge in way):
-                    return colour, way[0]
-                lesser = lesser or (colour, way[0])
-        return lesser
-
     def way(self, colour: int, host: str, failed: Collection[str]) -> list[Edge]:
         """The edges that a packet takes which is moved to a colour; none if it gets stuck.
 
         Where RED meets an edge that has failed, it leads on to BLUE; at its beginning it may not.
         """
         found: list[Edge] = []
-        tree = self.red if colour == RED else self.blue
+        tree = self.tree(colour)
         while host != self.target:
             edge = tree.get(host)
             if found and tree is self.red and edge is not None and edge.name in failed:

@@ -22,8 +22,8 @@ from vneter_sdn.compile.features.neighbour import setting
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer
 from vneter_sdn.compile.links import all_ports, bridges
 from vneter_sdn.compile.query import View
-from vneter_sdn.compile.ways import Tree, Way, steady_ways, turns
-from vneter_sdn.model.flow import ANY, Bucket, Flow, Group, GroupAction, Output, SetField
+from vneter_sdn.compile.ways import NO_TREES, Tree, Way, steady_ways, turns
+from vneter_sdn.model.flow import ANY, Action, Bucket, Flow, Group, GroupAction, Output, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import BRIDGE_MASK, COLOUR_MASK, Locator
 from vneter_sdn.pipeline.priorities import NORMAL
@@ -53,20 +53,30 @@ def turn(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """Where that is another way by now."""
     towards, bridge = view.ask(turns, host.name), view.ask(bridges, None).get(host.name)
     if towards and bridge is not None:
-        yield from _parts(view, bridge, towards, write)
+        yield from _parts(view, bridge, towards, write, view.ask(steady_ways, host.name))
 
 
-def _parts(view: View, bridge: int, towards: Mapping[int, Tree], write: Writer) -> Iterator[Part]:
+def _parts(
+    view: View,
+    bridge: int,
+    towards: Mapping[int, Tree],
+    write: Writer,
+    there: Mapping[int, Tree] = NO_TREES,
+) -> Iterator[Part]:
+    """What some trees take, but for flows to groups that other trees brought ``there`` already."""
     known = view.ask(all_ports, None)
     for colour, tree in sorted(towards.items()):
-        sources: dict[_Ports, list[str]] = {}
+        others = there.get(colour, {})
+        sources: dict[tuple[_Ports, bool], list[str]] = {}
         for source, way in tree.items():
-            ports = _ports(way, known.get(source, {}))
+            ports = _ports(way, at := known.get(source, {}))
             if ports is not None:
-                sources.setdefault(ports, []).append(source)
-        for ports, found in sorted(sources.items()):
+                other = others.get(source) if ports.repair else None
+                led = other is not None and other.repair in at
+                sources.setdefault((ports, led), []).append(source)
+        for (ports, led), found in sorted(sources.items()):
             flow, groups = _onward(colour, bridge, ports, write)
-            yield Part(frozenset(found), (flow,), groups)
+            yield Part(frozenset(found), () if led else (flow,), groups)
 
 
 def _ports(way: Way, known: Mapping[str, int]) -> _Ports | None:
@@ -80,20 +90,26 @@ def _ports(way: Way, known: Mapping[str, int]) -> _Ports | None:
 def _onward(
     colour: int, bridge: int, ports: _Ports, write: Writer
 ) -> tuple[Flow, tuple[Group, ...]]:
-    matched: Matched = {"eth_dst": (Locator(colour, bridge, 0).mac, BRIDGE_MASK)}
-    # A repair may lead back to where the packet came from, which only a packet from nowhere may;
-    # so may a tree for a moment, when it is changed bridge by bridge.
-    ready = (NETWORK.copy_to("tun_id"), setting("in_port", 0))
     if not ports.repair:
-        return write("transit", NORMAL, matched, *ready, Output(ports.port)), ()
+        return _flow(colour, bridge, Output(ports.port), write), ()
     moved = SetField("eth_dst", Locator(ports.colour, 0, 0).mac & COLOUR_MASK, COLOUR_MASK)
     repaired = Bucket((moved, Output(ports.repair)), watch_port=ports.repair)
     first = (Bucket((Output(ports.port),), watch_port=ports.port),) if ports.port else ()
     buckets = (*first, repaired)
     at_last = replace(buckets[0], watch_port=ANY, watch_group=ALWAYS)
     group = Group(tree_group(colour, bridge), "ff", (*buckets, at_last))
-    flow = write("transit", NORMAL, matched, *ready, GroupAction(group.group))
-    return flow, (group,)
+    return _flow(colour, bridge, GroupAction(group.group), write), (group,)
+
+
+@lru_cache(maxsize=1 << 15)
+def _flow(colour: int, bridge: int, action: Action, write: Writer) -> Flow:
+    """The same value for the same action, so that it is quick to see that nothing changed."""
+    matched: Matched = {"eth_dst": (Locator(colour, bridge, 0).mac, BRIDGE_MASK)}
+    # A repair may lead back to where the packet came from, which only a packet from nowhere may;
+    # so may a tree for a moment, when it is changed bridge by bridge.
+    return write(
+        "transit", NORMAL, matched, NETWORK.copy_to("tun_id"), setting("in_port", 0), action
+    )
 
 
 FEATURE = Feature(
