@@ -16,10 +16,10 @@ from vneter_sdn.telemetry.survey import (
     LinksSeen,
     PortsSeen,
     Survey,
-    TunnelEnd,
     WireFound,
     WireLost,
 )
+from vneter_sdn.telemetry.surveyed import TunnelEnd
 
 ONE, OTHER = End("s1", "s1-eth1"), End("s2", "s2-eth1")
 FORTH, BACK = "s1:s1-eth1>s2:s2-eth1", "s2:s2-eth1>s1:s1-eth1"

@@ -39,7 +39,8 @@ from vneter_sdn.southbound.openflow.measurements import Echoed, Measurement, Por
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
 from vneter_sdn.southbound.openflow.tally import Complaints
 from vneter_sdn.telemetry.smoothing import probe_rate
-from vneter_sdn.telemetry.survey import PortsSeen, Sighting, Survey, TunnelEnd
+from vneter_sdn.telemetry.survey import PortsSeen, Sighting, Survey
+from vneter_sdn.telemetry.surveyed import TunnelEnd
 
 _log = logging.getLogger(__name__)
 SECRET_OCTETS = 40

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vneter_sdn.graph.topology import wire_edge
 from vneter_sdn.southbound.openflow.discovery import (
@@ -34,6 +34,7 @@ from vneter_sdn.southbound.openflow.ports import Ports
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
 from vneter_sdn.telemetry.links import Edge, Links, LinkSeen, PortSeen
 from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE
+from vneter_sdn.telemetry.surveyed import SurveyedBridge, TunnelEnd
 
 GRACE = 5.0
 """Seconds that a wire found in an earlier life has to be found again."""
@@ -84,34 +85,6 @@ class LinksSeen:
 Sighting = PortsSeen | WireFound | WireLost | LinksSeen
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelEnd:
-    """A tunnel port of ours."""
-
-    edge: str
-    """Name of the edge that it is the beginning of."""
-    peer: str
-    """Host at the other end."""
-    up: bool | None
-    """What BFD says; None while it says nothing."""
-
-
-@dataclass(slots=True)
-class _Bridge:
-    host: str
-    database: bool
-    """Whether a database says what its ports are for; else any may be a wire's."""
-    told: bool = False
-    """Whether it has said so."""
-    ports: Ports = field(default_factory=Ports)
-    purposes: Mapping[str, Purpose] = field(default_factory=dict)
-    """By interface."""
-    names: Mapping[int, tuple[str, int]] = field(default_factory=dict)
-    """Of its ports, as discovery knows them."""
-    tunnels: Mapping[str, TunnelEnd] = field(default_factory=dict)
-    shown: Mapping[str, PortSeen] | None = None
-
-
 class Survey:
     """Takes in what bridges and databases say; hands on what follows.
 
@@ -129,7 +102,7 @@ class Survey:
     ) -> None:
         self._discovery, self._tell = discovery, tell
         self._links = Links(probes)
-        self._bridges: dict[int, _Bridge] = {}
+        self._bridges: dict[int, SurveyedBridge] = {}
         self._dpids: dict[str, int] = {}
         self._present: dict[int, Ports] = {}
         """Of bridges that are connected, whether or not a host is known for them yet."""
@@ -160,7 +133,7 @@ class Survey:
         before = self._bridges.get(self._dpids.get(host, -1))
         self.release(host, now)
         self._dpids[host] = dpid
-        bridge = self._bridges[dpid] = _Bridge(host, database, told=not database)
+        bridge = self._bridges[dpid] = SurveyedBridge(host, database, told=not database)
         if before is not None and before.database == database:
             # Its database says again only what changes.
             bridge.told, bridge.purposes = before.told, before.purposes
@@ -317,7 +290,7 @@ class Survey:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _ports_changed(self, dpid: int, bridge: _Bridge, now: float) -> None:
+    def _ports_changed(self, dpid: int, bridge: SurveyedBridge, now: float) -> None:
         shown = {
             port.name: PortSeen(
                 port.number, bridge.ports.up(port.number), port.mac, port.speed / 1000
@@ -340,7 +313,7 @@ class Survey:
         self._fail_cut(dpid, bridge, now)
         self._tell_links(now)
 
-    def _fail_cut(self, dpid: int, bridge: _Bridge, now: float) -> None:
+    def _fail_cut(self, dpid: int, bridge: SurveyedBridge, now: float) -> None:
         """Doubt no longer what turns out to be cut.
 
         Open vSwitch first says that a port is not live, and some milliseconds later why.
@@ -352,12 +325,12 @@ class Survey:
                 for way in _edges(*ends):
                     self._links.fail_doubted(way.name, now)
 
-    def _rediscover(self, dpid: int, bridge: _Bridge, now: float) -> None:
+    def _rediscover(self, dpid: int, bridge: SurveyedBridge, now: float) -> None:
         """Tell discovery of the ports; one that has another name now is another port.
 
         So is one with another Ethernet address where no database knows ports: a lab made anew.
         """
-        purposes = _purposes(bridge)
+        purposes = bridge.purposed()
         ports = bridge.ports.by_number
         names = {n: (ports[n].name, 0 if bridge.database else ports[n].mac) for n in purposes}
         kept = {n: p for n, p in purposes.items() if bridge.names.get(n, names[n]) == names[n]}
@@ -447,22 +420,3 @@ def _edges(one: End, other: End) -> tuple[Edge, Edge]:
             one.port,
         ),
     )
-
-
-def _purposes(bridge: _Bridge) -> dict[int, Purpose]:
-    """What is known of the ports that are up; none of a bridge before somebody says what is what.
-
-    A tunnel port is probed whatever BFD says of it: who does not speak BFD may work all the same.
-    """
-    if not bridge.told:
-        return {}
-    otherwise = Purpose.OTHER if bridge.database else Purpose.WIRE
-    found = {}
-    for port in bridge.ports:
-        purpose = bridge.purposes.get(port.name, otherwise)
-        if port.name in bridge.tunnels:
-            purpose = Purpose.TUNNEL
-        up = bridge.ports.up(port.number)
-        if up or (purpose is Purpose.TUNNEL and not port.down and not port.link_down):
-            found[port.number] = purpose
-    return found
