@@ -12,12 +12,13 @@ Needs root.
 from __future__ import annotations
 
 import random
+import select
 import socket
 import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
@@ -39,6 +40,8 @@ TOPOLOGIES = Path(__file__).resolve().parents[2] / "topologies"
 POLICY, PORT = "engineered", 7000
 RATE = 800.0
 """Packets per second: what two cores pass on for sure."""
+WINDOW, LOST_AFTER = 60, 3.0
+"""Packets that are on their way at most, and seconds after which they are taken to be lost."""
 PAYLOAD = 1000
 FRAME = 14 + 20 + 8 + PAYLOAD
 """Octets of a packet on a wire, by its interface's counters."""
@@ -158,28 +161,59 @@ def _loads(
 ) -> dict[tuple[str, str], float]:
     """Mbit/s on each wire, each way, if all that was sent is all that is demanded."""
     total = sum(demands.values())
+    queue = [
+        pair for pair, mbps in sorted(demands.items()) for _ in range(round(packets * mbps / total))
+    ]
+    random.Random(7).shuffle(queue)
+    turns = {pair: count() for pair in demands}
     with ExitStack() as undo:
-        senders = {}
+        senders, window = {}, Window()
         for name, record in made.workloads.items():
-            undo.enter_context(open_udp(record.netns, 4, PORT))  # or there were ICMP errors
+            window.sinks.append(undo.enter_context(open_udp(record.netns, 4, PORT)))
             senders[name] = undo.enter_context(inside(record.netns, raw_socket))
-        queue = [
-            pair
-            for pair, mbps in sorted(demands.items())
-            for _ in range(round(packets * mbps / total))
-        ]
-        random.Random(7).shuffle(queue)
-        turns = {pair: count() for pair in demands}
         before = octets(made)
         due = time.monotonic()
         for pair in queue:
             source = 10_000 + next(turns[pair]) % connections
             send(made, senders[pair[0]], pair, source)
-            due += 1 / RATE
+            window.sent()
+            due = max(due, time.monotonic() - 0.1) + 1 / RATE
             time.sleep(max(0.0, due - time.monotonic()))
-        time.sleep(1.0)
+        window.await_rest()
         after = octets(made)
+    if window.lost:
+        tell(f"{window.lost} of {len(queue)} packets were lost")
     return {way: (after[way] - before[way]) / (len(queue) * FRAME) * total for way in after}
+
+
+class Window:
+    """How many packets are on their way: a busy machine is given time, rather than more of them."""
+
+    def __init__(self) -> None:
+        self.sinks: list[socket.socket] = []
+        """Where they arrive."""
+        self.under_way = self.lost = 0
+
+    def sent(self) -> None:
+        """Note that one was sent; wait if there are too many."""
+        self.under_way += 1
+        if self.under_way >= WINDOW:
+            self._wait_for(WINDOW // 2)
+
+    def await_rest(self) -> None:
+        """Wait until all have arrived."""
+        self._wait_for(0)
+
+    def _wait_for(self, most: int) -> None:
+        while self.under_way > most:
+            ready = select.select(self.sinks, [], [], LOST_AFTER)[0]
+            if not ready:
+                self.lost += self.under_way
+                self.under_way = 0
+            for sink in ready:
+                with suppress(BlockingIOError):
+                    while sink.recv(1):
+                        self.under_way -= 1
 
 
 def raw_socket() -> socket.socket:
