@@ -5,12 +5,15 @@ import io
 import json
 import logging
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -24,11 +27,17 @@ from vneter_sdn.errors import SouthboundError
 from vneter_sdn.fleet.controller import answers
 from vneter_sdn.telemetry import logs
 
+pytestmark = pytest.mark.timeout(400)
+PATIENCE = 120
+"""Seconds for a start or an end, on a machine that has much else to do."""
+
 
 def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One outside the range from which outgoing connections get theirs: those would take it."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def scratch():
 def start(scratch):
     running = []
 
-    def run(*words, **settings):
+    def run(*words, hangup="default", **settings):
         known = {
             "VNETER_STATE_DIR": scratch / "state",
             "VNETER_RUN_DIR": scratch / "run",
@@ -49,9 +58,11 @@ def start(scratch):
             "VNETER_METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
         } | {f"VNETER_{name}": value for name, value in settings.items()}
         log = scratch / f"log{len(running)}"
+        # Who runs the tests may have been started by nohup, and that is inherited.
+        env = ("/usr/bin/env", f"--{hangup}-signal=HUP")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vneter_sdn", "up", *words],
+                [*env, sys.executable, "-m", "vneter_sdn", "up", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -65,11 +76,11 @@ def start(scratch):
     for process in running:
         if process.poll() is None:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
 
 
 def _await(condition, process):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None, "it ended"
         assert time.monotonic() < deadline
@@ -83,7 +94,7 @@ def test_it_logs_json_lines_and_leaves_nothing_in_its_run_directory(start, scrat
     _await(lambda: answers(server), process)
     _await(lambda: "ready at" in log.read_text(), process)
     process.send_signal(ending)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert [one["message"] for one in records][-2:] == [
         f"ready at {server}",
@@ -95,12 +106,21 @@ def test_it_logs_json_lines_and_leaves_nothing_in_its_run_directory(start, scrat
 
 
 @pytest.mark.ovs
+def test_started_by_nohup_it_goes_on_when_its_terminal_is_gone(start):
+    process, _, log = start(hangup="ignore")
+    _await(lambda: "ready at" in log.read_text(), process)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    ignored = int(re.search(r"^SigIgn:\s*(\w+)", status, re.MULTILINE)[1], 16)
+    assert ignored >> (signal.SIGHUP - 1) & 1
+
+
+@pytest.mark.ovs
 def test_a_second_one_is_refused_and_disturbs_nothing(start, scratch):
     process, server, _ = start()
     _await(lambda: answers(server), process)
     for named, directory in (({}, "state"), ({"STATE_DIR": scratch / "other"}, "run")):
         second, _, log = start(**named)
-        assert second.wait(20) == 1
+        assert second.wait(PATIENCE) == 1
         said = f"another controller (pid {process.pid}) runs on {scratch / directory};"
         assert said in log.read_text()
     assert answers(server)
@@ -111,14 +131,14 @@ def test_a_port_in_use_is_refused_at_once(start, scratch):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         address = f"127.0.0.1:{holder.getsockname()[1]}"
         process, _, log = start(API_LISTEN=address)
-        assert process.wait(20) == 1
+        assert process.wait(PATIENCE) == 1
     assert log.read_text().startswith(f"error: cannot listen at {address}: Address already in use")
     assert not (scratch / "state").exists()
 
 
 def test_a_directory_that_cannot_be_made_is_said_in_one_line(start):
     process, _, log = start(STATE_DIR="/proc/vneter")
-    assert process.wait(20) == 1
+    assert process.wait(PATIENCE) == 1
     assert log.read_text() == (
         "error: cannot use /proc/vneter: No such file or directory; run as root, "
         "or give --state-dir\n"
