@@ -6,6 +6,9 @@
 | ``Host``, ``Link``, ``Tenant``, ``Network``, ``Endpoint``, ``PathPolicy`` | `Key` | the spec |
 | ``Allocation`` | (pool, value) | owner, as text; released ones are absent, but for paths |
 | ``Labels`` | `Key` of the endpoint | sorted (name, value) pairs; absent when there are none |
+| ``SelectedBy`` | `Key` of the namespace or host | the same; there as long as that is |
+| ``ClassOf``, ``Class`` | | see `classes` |
+| ``Resolved`` | name in lower case | addresses that a DNS name was seen to stand for |
 | ``Binding`` | `Key` of the endpoint | (host, ofport, sequence) |
 | ``Ports`` | host | ofport that the switch gave each interface, by name |
 | ``TunnelPorts`` | host | the same of tunnel ports alone |
@@ -29,6 +32,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from vneter_sdn.compile import classes
+from vneter_sdn.compile.classes import CLASS_OF, class_of
 from vneter_sdn.compile.query import Fact, Index
 from vneter_sdn.graph.route import Route, hosts, parse
 from vneter_sdn.graph.topology import Observation
@@ -38,12 +43,13 @@ from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot, Status
 
 ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
-LABELS, PORTS, OBSERVATION, GUESSING = "Labels", "Ports", "Observation", "Guessing"
+LABELS, SELECTED_BY = "Labels", "SelectedBy"
+PORTS, OBSERVATION, GUESSING = "Ports", "Observation", "Guessing"
 QUEUED, PROMISED, CLOCK, PLANNED = "Queued", "Promised", "Clock", "Planned"
 MEASURED = "Measured"
 Shared = tuple[tuple[Route, int], ...]
 """Routes with their weights, the heaviest first."""
-STANDING = "Standing"
+STANDING, RESOLVED = "Standing", "Resolved"
 BLOCK_POOL = "block/"
 
 
@@ -61,7 +67,7 @@ def _network_of(key: Key, spec: EndpointSpec) -> Iterable[Key]:
     yield Key("Network", key.tenant, spec.network)
 
 
-def _tenant_of(key: Key, spec: NetworkSpec) -> Iterable[str]:
+def _tenant_of(key: Key, spec: object) -> Iterable[str]:
     yield key.tenant
 
 
@@ -104,6 +110,8 @@ PATHS_AT = Index("paths that end at host", ALLOCATION, _path_ends)
 LABELLED = Index("endpoints with label", LABELS, _labelled)
 BOUND_ON = Index("endpoints bound on host", BINDING, _bound_host)
 BOUND_AT = Index("endpoints bound at port", BINDING, _bound_port)
+NAMESPACES_OF_TENANT = Index("namespaces of tenant", "Namespace", _tenant_of)
+POLICIES_OF_TENANT = Index("policies of tenant", "Policy", _tenant_of)
 INDEXES = (
     ENDPOINTS_OF_NETWORK,
     NETWORKS_OF_TENANT,
@@ -114,6 +122,9 @@ INDEXES = (
     LABELLED,
     BOUND_ON,
     BOUND_AT,
+    NAMESPACES_OF_TENANT,
+    POLICIES_OF_TENANT,
+    *classes.INDEXES,
 )
 
 
@@ -136,6 +147,9 @@ def facts(snapshot: Snapshot, delta: Delta, breathe: Breathe = on_and_on) -> dic
         if key.kind == "Endpoint":
             labels = stored.labels if stored else {}
             found[Fact(LABELS, key)] = tuple(sorted(labels.items())) or None
+            found[Fact(CLASS_OF, key)] = stored and class_of(stored)
+        if key.kind in ("Namespace", "Host"):
+            found[Fact(SELECTED_BY, key)] = stored and tuple(sorted(stored.labels.items()))
         if key.kind == "Reservation":
             found[Fact(QUEUED, key)] = stored and stored.revision
     for place in paced(delta.allocations, breathe):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 from vneter_sdn.compile import order
 from vneter_sdn.compile.bookings import Admission, admission, bookings
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
+from vneter_sdn.compile.classes import Ledger
 from vneter_sdn.compile.danger import endangered
 from vneter_sdn.compile.engineered import Task
 from vneter_sdn.compile.facts import (
@@ -148,6 +149,7 @@ class Compiler:
         self._database = Database(INDEXES, _OUTPUTS, breathe)
         self._database.update({Fact(ADVERTISED, ""): advertised})
         self._bridges = Bridges(breathe, _OVER)
+        self._classes = Ledger()
         self._touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
         self._told: frozenset[Key] = frozenset()
@@ -203,7 +205,7 @@ class Compiler:
     def update(self, changes: Mapping[Any, Any]) -> dict[str, BridgeDelta]:
         """Take in facts (None deletes); returns what changed, by host."""
         self._distances.clear()
-        changed = self._database.update(changes)
+        changed = self._database.update({**changes, **self._classes.taken_in(changes)})
         units = {
             Unit(_NAMES[asked], cast("Key", key)): (before or (), after or ())
             for (asked, key), (before, after) in paced(changed.items(), self._breathe)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flow priorities, by name. Within a table a higher one is looked at first."""
 
+from vneter_sdn.errors import PipelineError
+
 MISS = 1
 """What a table does with everything else. Not 0, which a foreign flow may hold."""
 LEARN = 50
@@ -52,3 +54,19 @@ def reserve(number: int, *, pair: bool, ip: bool) -> int:
 def route(prefix_length: int, endpoint: bool = False) -> int:
     """Priority of a route; an endpoint's own route goes before any block."""
     return ROUTE_BASE + 2 * prefix_length + int(endpoint)
+
+
+RULES = 60_000
+"""How many rules of one stage and direction a tenant may have."""
+_FIRST_RULE = 64_000
+
+
+def rule(rank: int) -> int:
+    """Priority of a policy's rule that comes ``rank``-th, from 0: above all defaults.
+
+    Raises:
+        PipelineError: there are more rules than priorities.
+    """
+    if not 0 <= rank < RULES:
+        raise PipelineError(f"no priority for a rule of rank {rank}; there are {RULES}")
+    return _FIRST_RULE - rank

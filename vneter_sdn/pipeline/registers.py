@@ -86,5 +86,17 @@ ORIGIN = RegisterField(
 )
 POLICY = RegisterField("policy", 5, 0, 11, "number of the path policy the packet is under; 0 none")
 COLOUR = RegisterField("colour", 5, 12, 17, "colour of the tree the packet came by; 0 the default")
+LOCAL = RegisterField(
+    "local", 6, 0, 31, "identity of the endpoint here that policies are asked about"
+)
+PEER = RegisterField("peer", 7, 0, 31, "identity of the endpoint at the other end; 0 for none")
+RULE = RegisterField(
+    "rule", 8, 0, 19, "number of the rule that decided; 0 none did, 1 allowed, 2 isolated, 3 denied"
+)
+ALLOWED, ISOLATED, DENIED = 1, 2, 3
+"""What is not decided by a rule: allowed for want of one, isolated, denied by the tenant."""
 
-REGISTERS = (SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT, ORIGIN, POLICY, COLOUR)
+REGISTERS = (
+    *(SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT, ORIGIN, POLICY, COLOUR),
+    *(LOCAL, PEER, RULE),
+)

@@ -2,34 +2,37 @@
 """The pipeline: every table, in the order in which packets meet them.
 
 To add a table, put it where its packets pass, say what it may match, set and go to, and
-run ``scripts/generate`` and ``scripts/golden``. Numbers follow from the order (ten apart,
-so that a new table rarely renumbers the others); a release that renumbers raises
-`cookies.GENERATION`. A table refuses a flow that breaks its contract, in a unit test rather
-than on a bridge.
+run ``scripts/generate`` and ``scripts/golden``. Numbers follow from the order; a release that
+renumbers raises `cookies.GENERATION`. A table refuses a flow that breaks its contract, in a unit
+test rather than on a bridge.
 
 ::
 
                                            advertise
                                               ▲
-    endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► switch ─► route
-                                                                     │  │      │ │
-                                      transit ◄─ pin ◄─ path ◄─ steer◄──┴──────┘ └─► deliver
-                                         ▲  ▲             ▲       │  └─► output
-                                         │  │             └─count◄┤
-                                         │  └─────────────────────┘
-    tunnel ─┬─► classify ─► arrival ─────┘ (not for this bridge)
-    wire ───┘                  └─► deliver ─► remember ─► follow ─► output
+    endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► egress
+                                                                     ▼
+                                    ┌──────────── steer ◄───────── switch ─► route ─► steer, deliver
+                                    ▼               ▼                ▼
+                      pin ◄─ path ◄─ count       transit          ingress
+                       └─► transit
+
+    tunnel, wire ─► classify ─► arrival ─► deliver ─► remember ─► follow ─► ingress ─► output
+                                  └─► transit (not for this bridge)
+
+    egress, ingress ─► state ─► peer ─► tiers ─► isolation ─► baseline ─► verdict
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, TRACKED
 from vneter_sdn.model.flow import (
     Action,
+    Conjunction,
     Conntrack,
     Copy,
     DecTtl,
@@ -85,6 +88,8 @@ class Table:
             PipelineError: it matches, sets, sends or goes where the contract does not allow.
         """
         contract = self.contract
+        if any(isinstance(action, Conjunction) for action in actions):
+            self._check_clauses(actions, goto)
         if not matched.keys() <= contract.matches:
             self._refuse("match", matched.keys() - contract.matches)
         for action in actions:
@@ -145,6 +150,13 @@ class Table:
         if action.commit and values.get("ct_state", 0) & TRACKED["inv"]:
             self._refuse("commit", {"what it matches as invalid"})
 
+    def _check_clauses(self, actions: Sequence[Action], goto: str | None) -> None:
+        """What Open vSwitch asks of clauses of conjunctions."""
+        if "conj_id" not in self.contract.matches:
+            self._refuse("have", {"conjunctions"})
+        if goto or not all(isinstance(action, Conjunction) for action in actions):
+            self._refuse("do", {"more than be a clause"})
+
     def _refuse(self, verb: str, stray: Set[str]) -> None:
         raise PipelineError(f"{self.name} may not {verb} {', '.join(sorted(stray))}")
 
@@ -162,6 +174,76 @@ def _contract(  # noqa: PLR0913 - a declaration, read as a row
     onward = frozenset(goes_to.split()) | ({miss} if miss else set())
     return Contract(
         name, purpose, frozenset(matches.split()), frozenset(sets.split()), onward, outputs, miss
+    )
+
+
+_CONNECTION = (
+    "eth_type ip_proto tcp_dst udp_dst sctp_dst icmp_type icmp_code icmpv6_type icmpv6_code"
+)
+
+
+def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
+    """The tables that ask the policies of an endpoint, one way.
+
+    Args:
+        way: ``egress`` or ``ingress``.
+        whose: field that says whose packet it is.
+        peer: fields with the address of the other end.
+        then: where packets go that may pass.
+    """
+    asked = f"reg2 reg6 reg7 conj_id {peer} {_CONNECTION}"
+    verdict = f"{way}_verdict"
+    yield _contract(
+        way,
+        "Whether policies are about the endpoint here; who that is.",
+        matches=f"{whose} eth_type",
+        sets="reg6",
+        goes_to=f"{way}_state",
+        miss=then,
+    )
+    yield _contract(
+        f"{way}_state",
+        "Replies pass; what belongs to no connection stops; what begins one is asked about.",
+        matches="eth_type ip_proto ct_state ct_label",
+        goes_to=then,
+        miss=f"{way}_peer",
+    )
+    yield _contract(
+        f"{way}_peer",
+        "Who is at the other end, by address.",
+        matches=f"reg1 reg2 eth_type {peer}",
+        sets="reg7",
+        miss=f"{way}_tiers",
+    )
+    yield _contract(
+        f"{way}_tiers",
+        "Rules of tiers in their order: the first that matches decides.",
+        matches=asked,
+        sets="reg8",
+        goes_to=verdict,
+        miss=f"{way}_isolation",
+    )
+    yield _contract(
+        f"{way}_isolation",
+        "What is isolated may do what some rule allows.",
+        matches=asked,
+        sets="reg8",
+        goes_to=verdict,
+        miss=f"{way}_baseline",
+    )
+    yield _contract(
+        f"{way}_baseline",
+        "Rules of the baseline in their order, then the tenant's default.",
+        matches=asked,
+        sets="reg8",
+        miss=verdict,
+    )
+    yield _contract(
+        verdict,
+        "Counts what was decided, remembers it with the connection, and does it.",
+        matches="reg2 reg8 eth_type ct_state ct_label",
+        sets="ct_label",
+        goes_to=then,
     )
 
 
@@ -204,14 +286,15 @@ _CONTRACTS = (
         "icmpv6_type icmpv6_code",
         sets="eth_src eth_dst ip_src ip_dst ipv6_src ipv6_dst icmp_type icmpv6_type ip_ttl",
         outputs=True,
-        miss="switch",
+        miss="egress",
     ),
+    *_policing("egress", "in_port", "ip_dst ipv6_dst", "switch"),
     _contract(
         "switch",
         "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint.",
         matches="reg1 eth_dst eth_type",
         sets="reg3 eth_dst",
-        goes_to="route output steer",
+        goes_to="route ingress steer",
     ),
     _contract(
         "route",
@@ -271,14 +354,14 @@ _CONTRACTS = (
         "What came by a path of its own is looked up, so that its replies take it too.",
         matches="reg5 eth_type",
         goes_to="follow",
-        miss="output",
+        miss="ingress",
     ),
     _contract(
         "follow",
         "Remembers the colour that a connection's own direction came by; replies just pass.",
         matches="eth_type ct_state",
         sets="ct_mark",
-        miss="output",
+        miss="ingress",
     ),
     _contract(
         "transit",
@@ -287,6 +370,7 @@ _CONTRACTS = (
         sets="tun_id in_port eth_dst",
         outputs=True,
     ),
+    *_policing("ingress", "reg3", "ip_src ipv6_src", "output"),
     _contract(
         "output",
         "Out of the port that was chosen, never back by the one it came in.",
@@ -295,22 +379,10 @@ _CONTRACTS = (
     ),
 )
 
-STEP = 10
-_LATER = ("count",)
-"""Tables that came when the others had their numbers: halfway to the next."""
-
-
-def _numbered() -> Iterator[Table]:
-    number = -STEP
-    for contract in _CONTRACTS:
-        if contract.name in _LATER:
-            yield Table(number + STEP // 2, contract)
-        else:
-            number += STEP
-            yield Table(number, contract)
-
-
-TABLES: tuple[Table, ...] = tuple(_numbered())
+STEP = 6
+TABLES: tuple[Table, ...] = tuple(
+    Table(number * STEP, contract) for number, contract in enumerate(_CONTRACTS)
+)
 BY_ID: dict[int, Table] = {t.id: t for t in TABLES}
 _BY_NAME: dict[str, Table] = {t.name: t for t in TABLES}
 

@@ -55,9 +55,9 @@ def _flows(write: Writer) -> Iterator[Flow]:
         yield write("pin", NORMAL, ip, CHOSEN, goto="transit")
         yield write("remember", NORMAL, ip, tracked("follow"))
         own: Matched = {**ip, "ct_state": OWN_DIRECTION}
-        yield write("follow", NORMAL, own, CAME_BY, goto="output")
+        yield write("follow", NORMAL, own, CAME_BY, goto="ingress")
     for colour in (DEFAULT, RED, BLUE):
-        yield write("remember", HIGH, {"reg5": COLOUR.match(colour)}, goto="output")
+        yield write("remember", HIGH, {"reg5": COLOUR.match(colour)}, goto="ingress")
 
 
 FEATURE = Feature("pin", 12, "keeps connections on their path, both ways", {"Host": bridge})

@@ -38,7 +38,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     if not here or not at or not network or bridge is None:
         return
     matched: Matched = {"reg1": NETWORK.match(network.vni), "eth_dst": here.mac}
-    yield on(at.host, write("switch", NORMAL, matched, OUT_PORT.load(at.ofport), goto="output"))
+    yield on(at.host, write("switch", NORMAL, matched, OUT_PORT.load(at.ofport), goto="ingress"))
     there = setting("eth_dst", Locator(DEFAULT, bridge, here.slot).mac)
     others = view.ask(presence, here.network) - {at.host}
     yield on(others, write("switch", NORMAL, matched, there, goto="steer"))

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is asked about: endpoints under policies are tracked, and everybody's identity is known.
+
+The zone is that of the tenant, as for paths. A connection's label says which rule let it through::
+
+    ct_label[0..31]    number of the rule of ingress     ct_label[64]   1: egress is not asked again
+    ct_label[32..63]   number of the rule of egress      ct_label[65]   1: nor is ingress
+
+A reply passes if what it answers was let through *here*, as the label says: between two endpoints
+of one bridge a connection is known as soon as the first of them may send, and the second one is not
+to speak under the name of an answer to what never reached it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vneter_sdn.compile.classes import CLASS_OF, Class, identity
+from vneter_sdn.compile.features.pin import FAMILIES, tracked
+from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
+from vneter_sdn.compile.membership import class_hosts
+from vneter_sdn.compile.policing import WAYS, denies, isolated, policed, policing
+from vneter_sdn.compile.queries import Place, bridge_of, place, segment, station, tenant_of
+from vneter_sdn.compile.query import View
+from vneter_sdn.model.addresses import IPAddress
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, TRACKED
+from vneter_sdn.model.flow import Conntrack, Flow, SetField
+from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, LOW, NORMAL
+from vneter_sdn.pipeline.registers import (
+    ALLOWED,
+    DENIED,
+    ISOLATED,
+    LOCAL,
+    NETWORK,
+    OUT_PORT,
+    PEER,
+    RULE,
+    TENANT,
+)
+
+THEN = {"egress": "switch", "ingress": "output"}
+"""Where packets go that may pass."""
+_NUMBER = {"egress": 32, "ingress": 0}
+_KEPT = {"egress": 64, "ingress": 65}
+_OTHER: dict[Direction, Direction] = {"egress": "ingress", "ingress": "egress"}
+_PEER = {"egress": "dst", "ingress": "src"}
+_TRK, _INV = TRACKED["trk"], TRACKED["inv"]
+INVALID = (_TRK | _INV, _TRK | _INV)
+REPLY = (_TRK | TRACKED["rpl"], _TRK | TRACKED["rpl"] | _INV)
+RELATED = (_TRK | TRACKED["rel"], _TRK | TRACKED["rel"] | _INV)
+
+
+def labelled(way: Direction, number: int) -> tuple[int, int]:
+    """The label of connections that a rule let through, and its mask."""
+    return number << _NUMBER[way], 0xFFFFFFFF << _NUMBER[way]
+
+
+def kept(way: Direction) -> tuple[int, int]:
+    """The label of connections that are not asked about again, and its mask."""
+    return 1 << _KEPT[way], 1 << _KEPT[way]
+
+
+def committed(way: Direction, number: int, *, keep: bool = False) -> Conntrack:
+    """Remember which rule let a connection through."""
+    (value, mask), (bit, kept_mask) = labelled(way, number), kept(way)
+    said = SetField("ct_label", value | (bit if keep else 0), mask | kept_mask)
+    return Conntrack(
+        commit=True, zone_field=TENANT.field, zone_offset=TENANT.first, actions=(said,)
+    )
+
+
+def peer_address(way: Direction, address: IPAddress) -> Matched:
+    """The match of an address at the other end."""
+    four = address.version == 4
+    name = f"{'ip' if four else 'ipv6'}_{_PEER[way]}"
+    return {"eth_type": ETH_IP if four else ETH_IPV6, name: int(address)}
+
+
+def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
+    """An endpoint: asked about where it is, known wherever its tenant is asked about."""
+    here, at = view.ask(station, key), view.ask(place, key)
+    one: Class | None = view.get(CLASS_OF, key)
+    network = here and view.ask(segment, here.network)
+    if not here or not at or not network or one is None:
+        return
+    number = view.ask(identity, one)
+    if view.ask(policed, one):
+        yield on(at.host, *_asked(at, number, write))
+    hosts = view.ask(policing, key.tenant)
+    if hosts:
+        within: Matched = {"reg2": TENANT.match(network.tenant)}
+        for way in WAYS:
+            for address in here.all_addresses:
+                matched = {**within, **peer_address(way, address)}
+                if address not in here.addresses:  # link-local, so of its network alone
+                    matched["reg1"] = NETWORK.match(network.vni)
+                known = PEER.load(number)
+                yield on(hosts, write(f"{way}_peer", NORMAL, matched, known, goto=f"{way}_tiers"))
+
+
+def _asked(at: Place, number: int, write: Writer) -> Iterator[Flow]:
+    for family in FAMILIES:
+        begins: Matched = {"in_port": at.ofport, "eth_type": family}
+        ends: Matched = {"reg3": OUT_PORT.match(at.ofport), "eth_type": family}
+        yield write("egress", NORMAL, begins, LOCAL.load(number), tracked("egress_state"))
+        yield write("ingress", NORMAL, ends, LOCAL.load(number), tracked("ingress_state"))
+
+
+def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
+    """What becomes of connections that no rule decides."""
+    number = view.ask(tenant_of, key.name)
+    if number is None:
+        return
+    within: Matched = {"reg2": TENANT.match(number)}
+    for way, classes in view.ask(isolated, key.name).items():
+        for one in sorted(classes):
+            matched = {**within, "reg6": LOCAL.match(view.ask(identity, one))}
+            stopped = RULE.load(ISOLATED)
+            flow = write(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
+            yield on(view.ask(class_hosts, one), flow)
+    denied: frozenset[Direction] = view.ask(denies, key.name)
+    for way in sorted(denied):
+        flow = write(f"{way}_baseline", LOW, within, RULE.load(DENIED), goto=f"{way}_verdict")
+        yield on(view.ask(policing, key.name), flow)
+
+
+def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
+    """The same on every bridge."""
+    if view.ask(bridge_of, host.name) is not None:
+        yield on(host.name, *(flow for way in WAYS for flow in _of_bridge(way, write)))
+
+
+def _of_bridge(way: Direction, write: Writer) -> Iterator[Flow]:
+    state, verdict, then = f"{way}_state", f"{way}_verdict", THEN[way]
+    for family in FAMILIES:
+        ip: Matched = {"eth_type": family}
+        astray: Matched = {**ip, "ip_proto": PROTO_TCP, "ct_state": INVALID}
+        yield write(state, HIGH, astray)
+        unasked: Matched = {**ip, "ct_state": REPLY, "ct_label": labelled(_OTHER[way], 0)}
+        yield write(state, NORMAL, {**ip, "ct_state": REPLY}, goto=then)
+        yield write(state, NORMAL + 1, unasked, goto=f"{way}_peer")
+        yield write(state, NORMAL + 2, {**ip, "ct_state": RELATED}, goto=then)
+        yield write(state, NORMAL + 3, {**ip, "ct_label": kept(way)}, goto=then)
+        yield write(verdict, LOW, {**ip, "reg8": RULE.match(0)}, committed(way, ALLOWED), goto=then)
+    undecided: Matched = {"reg8": RULE.match(0)}
+    yield write(verdict, NORMAL, {**undecided, "ct_label": labelled(way, ALLOWED)}, goto=then)
+    yield write(verdict, EXCEPTION, {**undecided, "ct_state": INVALID}, goto=then)
+    for stopped in (ISOLATED, DENIED):
+        yield write(verdict, NORMAL, {"reg8": RULE.match(stopped)})
+
+
+FEATURE = Feature(
+    "police",
+    20,
+    "who is asked about, and what no rule decides",
+    {"Endpoint": endpoint, "Tenant": tenant, "Host": bridge},
+)
