@@ -186,3 +186,14 @@ def placed(view: View, asked: tuple[str, Key]) -> Mapping[RuleId, Placed]:
     tenant, policy = asked
     everything = view.ask(placing, tenant)
     return {entry.id: everything[entry.id] for entry in view.ask(_entries, (tenant, policy))}
+
+
+@query
+def tenant_rules(view: View, tenant: Key) -> Mapping[int, Rule]:
+    """Rules that concern a tenant, by number."""
+    at = view.ask(placing, tenant.name)
+    return {
+        at[RuleId(policy, rule.direction, rule.number)].number: rule
+        for policy in view.ask(policies, tenant.name)
+        for rule in rules_for(view, tenant.name, policy)
+    }

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from vneter_sdn.compile import order
 from vneter_sdn.compile.bookings import Admission, admission, bookings
+from vneter_sdn.compile.books import tenant_rules
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.classes import Ledger
 from vneter_sdn.compile.danger import endangered
@@ -52,6 +53,7 @@ from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot
 from vneter_sdn.pipeline.tables import table_names
+from vneter_sdn.policy.rule import Rule
 
 ADVERTISED = "Advertised"
 """Relation of one fact: the OpenFlow target of remote hosts."""
@@ -116,6 +118,7 @@ def _units() -> tuple[dict[str, tuple[Query[Any, Any], ...]], dict[Query[Any, An
         "Link": (link_usage,),
         "PathPolicy": (outcome, task),
         "Reservation": (admission,),
+        "Tenant": (tenant_rules,),
         ADVERTISED: (fleet,),
     }
     names: dict[Query[Any, Any], str] = {}
@@ -275,6 +278,11 @@ class Compiler:
     def task(self, policy: Key) -> Task | None:
         """What there is to plan for a policy; None where nothing is engineered."""
         return self._database.value(task, policy)
+
+    def rules(self, tenant: str) -> Mapping[int, Rule]:
+        """Rules that concern a tenant, by the number they have on bridges. O(rules)."""
+        found = self._database.value(tenant_rules, Key("Tenant", "", tenant))
+        return found or {}
 
     def told(self) -> frozenset[Key]:
         """Objects of which the last change changed `admission`, `outcome` or `usage`."""

@@ -59,6 +59,8 @@ def route(prefix_length: int, endpoint: bool = False) -> int:
 RULES = 60_000
 """How many rules of one stage and direction a tenant may have."""
 _FIRST_RULE = 64_000
+OWN_HOST = 65_000
+"""What the host itself sends to its endpoints; above every rule."""
 
 
 def rule(rank: int) -> int:

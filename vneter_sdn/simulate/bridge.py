@@ -138,15 +138,18 @@ def by_weight(
 
 
 def run(
-    bridge: BridgeState | Datapath, packet: Packet, surroundings: Surroundings = NOTHING_SPECIAL
+    bridge: BridgeState | Datapath,
+    packet: Packet,
+    surroundings: Surroundings = NOTHING_SPECIAL,
+    table: int = 0,
 ) -> Result:
-    """Pass one packet through a bridge, from table 0.
+    """Pass one packet through a bridge, from table 0 unless another is given.
 
     Give a `Datapath` when there are many packets: indexing a state is linear in its flows.
     """
     datapath = bridge if isinstance(bridge, Datapath) else Datapath.of(bridge)
     walk = _Walk(datapath, surroundings, dict(packet), surroundings.connections)
-    walk.table(0, 0)
+    walk.table(table, 0)
     return Result(
         tuple(walk.outputs),
         tuple(walk.punts),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import BridgeState
+from vneter_sdn.model.flow import BridgeState, Flow
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.simulate.bridge import (
     NOTHING_SPECIAL,
@@ -98,6 +98,8 @@ class Delivery:
     ambiguities: tuple[tuple[str, Ambiguous], ...]
     hops: tuple[str, ...]
     """Hosts whose bridges saw it, in order."""
+    trail: tuple[tuple[str, int, Flow], ...]
+    """Host, table and flow of each step, in order."""
     lost: tuple[PortOf, ...]
     """Ports it was sent into that lead nowhere: tunnels without another end, dead ones."""
     loop: tuple[str, ...]
@@ -122,6 +124,7 @@ class _Journey:
     drops: list[tuple[str, Dropped]] = field(default_factory=list)
     ambiguities: list[tuple[str, Ambiguous]] = field(default_factory=list)
     hops: list[str] = field(default_factory=list)
+    trail: list[tuple[str, int, Flow]] = field(default_factory=list)
     lost: list[PortOf] = field(default_factory=list)
     loop: tuple[str, ...] = ()
 
@@ -129,6 +132,7 @@ class _Journey:
         result = run(self.fleet.bridges[host], packet, self._around(host))
         self.connections[host] = result.connections
         self.hops.append(host)
+        self.trail += [(host, table, flow) for table, flow in result.trail]
         self.punts += [(host, punted) for punted in result.punts]
         self.drops += [(host, dropped) for dropped in result.drops]
         self.ambiguities += [(host, ambiguous) for ambiguous in result.ambiguities]
@@ -196,6 +200,7 @@ def deliver(
         tuple(journey.drops),
         tuple(journey.ambiguities),
         tuple(journey.hops),
+        tuple(journey.trail),
         tuple(journey.lost),
         journey.loop,
         journey.connections,

@@ -14,6 +14,7 @@ to speak under the name of an answer to what never reached it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from vneter_sdn.compile.classes import CLASS_OF, Class, identity
 from vneter_sdn.compile.features.pin import FAMILIES, tracked
@@ -25,9 +26,10 @@ from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, TRACKED
 from vneter_sdn.model.flow import Conntrack, Flow, SetField
+from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, LOW, NORMAL
+from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, LOW, NORMAL, OWN_HOST
 from vneter_sdn.pipeline.registers import (
     ALLOWED,
     DENIED,
@@ -127,9 +129,18 @@ def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
 
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
-    """The same on every bridge."""
-    if view.ask(bridge_of, host.name) is not None:
-        yield on(host.name, *(flow for way in WAYS for flow in _of_bridge(way, write)))
+    """The same on every bridge, but for the addresses of the host itself.
+
+    A host always reaches the endpoints on it (Kubernetes: for probes of their health), unless its
+    address is that of an endpoint.
+    """
+    if view.ask(bridge_of, host.name) is None:
+        return
+    spec: HostSpec = view.get("Host", host)
+    yield on(host.name, *(flow for way in WAYS for flow in _of_bridge(way, write)))
+    for address in sorted({ip_address(text) for text in spec.tunnel_addresses}, key=str):
+        own: Matched = {"reg7": PEER.match(0), **peer_address("ingress", address)}
+        yield on(host.name, write("ingress_tiers", OWN_HOST, own, goto="ingress_verdict"))
 
 
 def _of_bridge(way: Direction, write: Writer) -> Iterator[Flow]:
