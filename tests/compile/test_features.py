@@ -69,7 +69,7 @@ def test_an_endpoint_that_moved_has_a_route_of_its_own_everywhere(intent):
     assert "nw_dst=10.1.0.66 " in route
     assert "goto_table:deliver" in route
     assert not texts(compiler, "h2", "", B)
-    assert texts(compiler, "h1", "switch", B)[0].endswith("goto_table:output")
+    assert texts(compiler, "h1", "switch", B)[0].endswith("goto_table:ingress")
 
 
 def test_an_endpoint_of_no_block_is_routed_to_where_it_is(intent):
