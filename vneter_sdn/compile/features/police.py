@@ -107,7 +107,10 @@ def _asked(at: Place, number: int, write: Writer) -> Iterator[Flow]:
         begins: Matched = {"in_port": at.ofport, "eth_type": family}
         ends: Matched = {"reg3": OUT_PORT.match(at.ofport), "eth_type": family}
         yield write("egress", NORMAL, begins, LOCAL.load(number), tracked("egress_state"))
-        yield write("ingress", NORMAL, ends, LOCAL.load(number), tracked("ingress_state"))
+        # Between two endpoints of one bridge, these still say what egress found.
+        forgotten = PEER.load(0), RULE.load(0)
+        asked = (LOCAL.load(number), *forgotten, tracked("ingress_state"))
+        yield write("ingress", NORMAL, ends, *asked)
 
 
 def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
