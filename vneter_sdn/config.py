@@ -18,6 +18,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sockets and pid files."""
     db: str = ""
     """OVSDB remotes (``ssl:a:6641,ssl:b:6641``); empty means the embedded server."""
+    cluster_tenant: str = "cluster"
+    """Tenant of Kubernetes namespaces whose annotation ``vneter.io/tenant`` names no other."""
     api_listen: str = "127.0.0.1:8181"
     """Address of the REST server; loopback only for now."""
     metrics_listen: str = "127.0.0.1:8182"

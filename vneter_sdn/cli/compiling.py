@@ -6,13 +6,39 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vneter_sdn.cli.objects import placed, read
+from vneter_sdn.cli.objects import noted, placed, read
 from vneter_sdn.cli.terminal import REFUSED, Answer
 from vneter_sdn.errors import IntentError
 
+if TYPE_CHECKING:
+    from vneter_sdn.daemon.offline import OfflineResult
 
-def compile_files(files: Sequence[str], output: str) -> None:
+
+def compiled(files: Sequence[str], tenant: str) -> OfflineResult:
+    """What manifests come to; what was left out of them is told on standard error.
+
+    Args:
+        files: files and directories, of our kinds and of Kubernetes.
+        tenant: what Kubernetes namespaces belong to that say nothing else.
+
+    Raises:
+        IntentError: the manifests are malformed or not acceptable.
+        PipelineError: two objects claim the same flow.
+    """
+    from vneter_sdn.daemon.offline import compile_manifests
+
+    documents = read(files)
+    try:
+        result = compile_manifests([document.value for document in documents], tenant)
+    except IntentError as error:
+        raise placed(error, documents) from None
+    noted(result.notes, documents)
+    return result
+
+
+def compile_files(files: Sequence[str], output: str, tenant: str) -> None:
     """Write per-bridge flows, groups, meters and OVSDB rows below a directory.
 
     Raises:
@@ -20,13 +46,7 @@ def compile_files(files: Sequence[str], output: str) -> None:
         PipelineError: two objects claim the same flow.
         Answer: the directory cannot be written.
     """
-    from vneter_sdn.daemon.offline import compile_manifests
-
-    documents = read(files)
-    try:
-        result = compile_manifests([document.value for document in documents])
-    except IntentError as error:
-        raise placed(error, documents) from None
+    result = compiled(files, tenant)
     written = {Path(output) / name: content for name, content in result.files().items()}
     try:
         for path, content in sorted(written.items()):

@@ -88,6 +88,10 @@ Kind = Annotated[str, typer.Argument(help="network, networks, net, in any case."
 Name = Annotated[str, typer.Argument(help="NAME, or TENANT/NAME.")]
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="The tenant it belongs to.")]
 Selector = Annotated[str, typer.Option("-l", "--selector", help="a=b,c!=d,e in (x,y),f,!g")]
+ClusterTenant = Annotated[
+    str, typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Tenant of Kubernetes namespaces.")
+]
+CLUSTER = "cluster"
 _SERVER = "http://127.0.0.1:8181"
 
 
@@ -266,11 +270,12 @@ def recompute(
 def compile_(
     file: Files,
     output: Annotated[str, typer.Option("-o", "--output", help="Directory to write to.")],
+    cluster_tenant: ClusterTenant = CLUSTER,
 ) -> None:
     """Compile manifests offline, without any server."""
     from vneter_sdn.cli import compiling
 
-    compiling.compile_files(file, output)
+    compiling.compile_files(file, output, cluster_tenant)
 
 
 app.command(epilog=path_command.EPILOG)(path_command.path)

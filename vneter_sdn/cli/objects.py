@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,20 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
         done = client.apply([one.value for one in documents], message, dry_run)
     except IntentError as error:
         raise placed(error, documents) from None
+    noted(done.get("notes", ()), documents)
     _tell(done, dry_run)
+
+
+def noted(notes: Sequence[str], documents: Sequence[Document]) -> None:
+    """Tell on standard error what was left out, and of which document."""
+    from vneter_sdn.northbound.foreign import numbered
+
+    for note in notes:
+        number, rest = numbered(note), note.partition(": ")[2]
+        if number is not None and note.startswith("document ") and number <= len(documents):
+            print(f"note: {documents[number - 1].place('')}: {rest}", file=sys.stderr)
+        else:
+            print(f"note: {note}", file=sys.stderr)
 
 
 def delete(
@@ -47,11 +62,24 @@ def delete(
 
 
 def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool = False) -> None:
-    """Delete the objects that some files describe, in one transaction."""
+    """Delete the objects that some files describe, in one transaction.
+
+    Of manifests of Kubernetes, whatever was made of those of that kind and name.
+    """
+    from vneter_sdn.northbound import foreign
+
     documents = read(files)
     problems: list[Problem] = []
     keys: list[Key] = []
+    written = _written(client, documents)
     for document in documents:
+        titles = [title for title, _ in foreign.titles(document.value)]
+        keys += [key for title in titles for key in written.get(title, ())]
+        missing = [title for title in titles if title not in written]
+        if missing and not ignore_missing:
+            raise NotFound(f"nothing was made of {missing[0]}")
+        if foreign.is_foreign(document.value):
+            continue
         try:
             keys.append(key_of(document.value, document.origin))
         except IntentError as error:
@@ -61,6 +89,18 @@ def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool =
     if ignore_missing:
         keys = [key for key in keys if _exists(client, key)]
     _tell(client.apply([], delete=keys))
+
+
+def _written(client: Client, documents: Sequence[Document]) -> dict[str, list[Key]]:
+    """What is stored of manifests of Kubernetes, by what it was written as."""
+    from vneter_sdn.northbound import foreign
+
+    if not any(foreign.is_foreign(document.value) for document in documents):
+        return {}
+    stored = (item for kind in KINDS.values() for item in client.list(kind.name))
+    return foreign.keys_by_title(
+        (key_of(item), item["metadata"].get("annotations", {})) for item in stored
+    )
 
 
 def _exists(client: Client, key: Key) -> bool:
@@ -157,24 +197,38 @@ def placed(error: IntentError, documents: Sequence[Document]) -> VneterError:
     An object without a name is called ``objects[N]`` by the server, counted from 0, and
     ``document N`` by the offline compiler, counted from 1.
     """
-    by_name: dict[str, int] = {}
-    for index, document in enumerate(documents):
-        by_name[f"objects[{index}]"] = by_name[f"document {index + 1}"] = index
-        try:
-            by_name[str(key_of(document.value))] = index
-        except IntentError:
-            continue
+    by_name = _places(documents)
     problems = []
     for problem in error.problems:
         index, name = by_name.get(problem.object, len(documents)), problem.object
+        nameless = _NAMELESS.search(name)
+        if nameless and index == len(documents):
+            index = int(nameless[1]) if nameless[1] else int(nameless[2]) - 1
         if index < len(documents):
             document = documents[index]
-            nameless = name.startswith(("objects[", "document "))
-            known = f"document {document.number}" if nameless else name
+            known = _NAMELESS.sub(f"document {document.number}", name) if nameless else name
             name = f"{document.place(problem.field)}: {known}"
         problems.append((index, Problem(name, problem.field, problem.reason, problem.message)))
     problems.sort(key=lambda placed: placed[0])  # as one reads the files
     return IntentError(*(problem for _, problem in problems))
+
+
+_NAMELESS = re.compile(r"\bobjects\[(\d+)\]|\bdocument (\d+)")
+
+
+def _places(documents: Sequence[Document]) -> dict[str, int]:
+    """Documents by what problems call them."""
+    from vneter_sdn.northbound.foreign import titles
+
+    by_name: dict[str, int] = {}
+    for index, document in enumerate(documents):
+        foreign = [title for title, _ in titles(document.value)]
+        if foreign:
+            by_name |= {title: index for title in foreign if title not in by_name}
+            continue
+        with suppress(IntentError):
+            by_name[str(key_of(document.value))] = index
+    return by_name
 
 
 def _tell(done: Mapping[str, Any], dry_run: bool = False) -> None:

@@ -27,6 +27,9 @@ def up(
     api_listen: Annotated[
         str, typer.Option(envvar="VNETER_API_LISTEN", help="REST server: ADDRESS:PORT, unix:PATH.")
     ] = _DEFAULTS.api_listen,
+    cluster_tenant: Annotated[
+        str, typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Tenant of Kubernetes namespaces.")
+    ] = _DEFAULTS.cluster_tenant,
     metrics_listen: Annotated[
         str, typer.Option(envvar="VNETER_METRICS_LISTEN", help="Metrics of the core.")
     ] = _DEFAULTS.metrics_listen,
@@ -104,6 +107,7 @@ def up(
         state_dir=os.path.abspath(state_dir),
         run_dir=os.path.abspath(run_dir),
         db=db,
+        cluster_tenant=cluster_tenant,
         api_listen=api_listen,
         metrics_listen=metrics_listen,
         openflow_listen=tuple(openflow_listen) or ((LAB_LISTEN,) if lab else ()),

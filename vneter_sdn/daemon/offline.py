@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from vneter_sdn.compile.links import guess
@@ -12,18 +13,24 @@ from vneter_sdn.compile.network import Compiler, compile_alone
 from vneter_sdn.compile.offline import BridgeFiles, render
 from vneter_sdn.errors import IntentError, PipelineError, Problem
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot
+from vneter_sdn.northbound.foreign import CLUSTER, accept
 from vneter_sdn.northbound.resources import edit_of
 from vneter_sdn.store.memory import MemoryStore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OfflineResult:
     """A fleet, compiled."""
 
     snapshot: Snapshot
     compiler: Compiler
-    bridges: Mapping[str, BridgeFiles]
-    """By host."""
+    notes: tuple[str, ...] = ()
+    """What was left out of manifests of Kubernetes, and what was made up for them."""
+
+    @cached_property
+    def bridges(self) -> Mapping[str, BridgeFiles]:
+        """What each bridge would hold as text, by host."""
+        return {host: render(self.compiler, host) for host in self.compiler.hosts()}
 
     def files(self) -> dict[str, str]:
         """File name -> content, for all hosts."""
@@ -34,8 +41,11 @@ class OfflineResult:
         }
 
 
-def compile_manifests(documents: Sequence[Any]) -> OfflineResult:
+def compile_manifests(documents: Sequence[Any], tenant: str = CLUSTER) -> OfflineResult:
     """Compile manifests as if they were all there is.
+
+    With manifests of Kubernetes among them, hosts, networks and addresses that nothing declares are
+    made up (`kubernetes.cluster.stand_in`).
 
     Each endpoint is taken to be where its ``spec.host`` says, those of a host on ports 1, 2, 3… in
     the order of their names. One that a lab learned is behind the interface of its
@@ -43,20 +53,27 @@ def compile_manifests(documents: Sequence[Any]) -> OfflineResult:
 
     Args:
         documents: manifests, as plain JSON values, in any order.
+        tenant: what Kubernetes namespaces belong to that say nothing else.
 
     Raises:
         IntentError: they are malformed or not acceptable.
         PipelineError: two objects claim the same flow.
     """
+    accepted = accept(documents, tenant=tenant)
     store = MemoryStore(clock=lambda: 0.0)
-    edits = [edit_of(document, origin=f"document {n}") for n, document in enumerate(documents, 1)]
-    store.apply(edits, author="offline")
-    store.bind(_bindings(store.snapshot()))
+    try:
+        edits = [
+            edit_of(one, origin=f"document {n}") for n, one in enumerate(accepted.manifests, 1)
+        ]
+        store.apply(edits, author="offline")
+        store.bind(_bindings(store.snapshot()))
+    except IntentError as error:
+        raise accepted.told(error) from None
     snapshot = store.snapshot()
     compiler = compile_alone(snapshot)
     if compiler.clashes:
         raise PipelineError("; ".join(str(clash) for clash in compiler.clashes))
-    return OfflineResult(snapshot, compiler, {h: render(compiler, h) for h in compiler.hosts()})
+    return OfflineResult(snapshot, compiler, accepted.notes)
 
 
 def _bindings(snapshot: Snapshot) -> list[Binding]:

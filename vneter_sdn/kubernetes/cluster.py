@@ -48,6 +48,16 @@ def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
     return tuple(sorted(whole, key=lambda one: order.get(str(one.get("kind")), len(order))))
 
 
+def surroundings(translated: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
+    """Tenants, Namespaces and Networks of pods that translated manifests need and do not declare.
+
+    Raises:
+        IntentError: the addresses of pods do not fit in one network.
+    """
+    whole = [_copied(manifest) for manifest in translated]
+    return (*_tenants(whole), *_namespaces(whole), *_networks(whole))
+
+
 def _copied(manifest: Mapping[str, Any]) -> Manifest:
     """A copy whose metadata and spec can be added to."""
     copy = dict(manifest)

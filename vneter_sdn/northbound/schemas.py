@@ -26,7 +26,11 @@ class Apply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     """Many changes in one transaction: all are made, or none."""
 
     objects: Annotated[
-        list[Any], Meta(description="Manifests to create or replace.", max_length=50_000)
+        list[Any],
+        Meta(
+            description="Manifests to create or replace: of these kinds, or of Kubernetes.",
+            max_length=50_000,
+        ),
     ] = []
     delete: Annotated[
         list[Reference], Meta(description="Objects to delete.", max_length=50_000)
@@ -43,6 +47,9 @@ class Applied(Struct, frozen=True, kw_only=True):
     updated: list[Reference] = []
     deleted: list[Reference] = []
     unchanged: list[Reference] = []
+    notes: Annotated[
+        list[str], Meta(description="What was left out of, or added to, foreign manifests.")
+    ] = []
 
 
 class Condition(Struct, frozen=True, kw_only=True):

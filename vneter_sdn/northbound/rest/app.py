@@ -42,7 +42,8 @@ def create_app(store: Store, settings: Settings, *, core_alive: CoreAlive = _unk
     metrics = Metrics()
     translate.install(app)
     _observe(app, metrics)
-    objects, service = Objects(store, THREADS // 2), Service(store, metrics, core_alive)
+    objects = Objects(store, THREADS // 2, settings.cluster_tenant)
+    service = Service(store, metrics, core_alive)
     handlers: dict[str, Handler] = {
         "list": objects.list, "listAll": objects.list, "create": objects.create,
         "get": objects.get, "put": objects.put, "delete": objects.delete, "apply": objects.apply,

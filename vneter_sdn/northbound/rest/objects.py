@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple
 
 from flask import Response
 
@@ -14,7 +16,7 @@ from vneter_sdn.admission.status import found_links, status_of
 from vneter_sdn.errors import IntentError, NotFound, Problem
 from vneter_sdn.model.kinds import API_VERSION, Kind
 from vneter_sdn.model.snapshot import Key, Snapshot
-from vneter_sdn.northbound import resources
+from vneter_sdn.northbound import foreign, resources
 from vneter_sdn.northbound.conditions import met
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
@@ -29,9 +31,12 @@ LONGEST_WAIT = 20.0
 class Objects:
     """Handlers of objects, one method per operation of `routes`."""
 
-    def __init__(self, store: Store, waiters: int) -> None:
-        """Serve a store; at most ``waiters`` requests wait for conditions at once."""
-        self._store = store
+    def __init__(self, store: Store, waiters: int, cluster: str = foreign.CLUSTER) -> None:
+        """Serve a store; at most ``waiters`` requests wait for conditions at once.
+
+        Namespaces of Kubernetes that say nothing else belong to the tenant ``cluster``.
+        """
+        self._store, self._cluster = store, cluster
         self._waiters = threading.BoundedSemaphore(waiters)
 
     def list(self, route: Route, tenant: str = "") -> Response:
@@ -87,11 +92,20 @@ class Objects:
         """Many changes, in one transaction."""
         requests.query(route)
         asked = requests.body()
-        edits, message, dry_run = batch(asked)
-        applied = self._store.apply(
-            edits, author=requests.author(), message=message, dry_run=dry_run
-        )
-        return json_answer(resources.applied_values(applied))
+        found = batch(asked, self._accepted)
+        try:
+            applied = self._store.apply(
+                found.edits, author=requests.author(), message=found.message, dry_run=found.dry_run
+            )
+        except IntentError as error:
+            raise found.accepted.told(error) from None
+        notes = {"notes": list(found.accepted.notes)} if found.accepted.notes else {}
+        return json_answer(resources.applied_values(applied) | notes)
+
+    def _accepted(self, values: Sequence[Any]) -> foreign.Accepted:
+        if not any(map(foreign.is_foreign, values)):
+            return foreign.Accepted(tuple(values))
+        return foreign.accept_into(self._store.snapshot(), values, tenant=self._cluster)
 
     def _write(
         self, route: Route, verb: Literal["create", "apply"], tenant: str, name: str | None
@@ -125,31 +139,82 @@ class Objects:
             self._waiters.release()
 
 
-def batch(asked: Any) -> tuple[list[Edit], str, bool]:
-    """The edits, the message and the dry-run flag of a request to apply.
+class Batch(NamedTuple):
+    """A request to apply."""
+
+    edits: list[Edit]
+    message: str
+    dry_run: bool
+    accepted: foreign.Accepted
+
+
+Accept = Callable[[Sequence[Any]], foreign.Accepted]
+
+
+def as_given(values: Sequence[Any]) -> foreign.Accepted:
+    """Take manifests for what they are."""
+    return foreign.Accepted(tuple(values))
+
+
+def batch(asked: Any, accept: Accept = as_given) -> Batch:
+    """What a request to apply asks for.
+
+    Args:
+        asked: the request's body.
+        accept: takes in its objects.
 
     Raises:
         IntentError: every problem with the request's shape or with the identity of an object.
     """
     problems: list[Problem] = []
     fields = _checked(asked, problems)
+    places = _places(fields["objects"])
+    requests.place(places)
+    accepted = as_given(())
+    try:
+        accepted = accept(fields["objects"])
+    except IntentError as error:
+        for one in error.problems:
+            name = foreign.renumbered(one.object)
+            places.setdefault(name, _pointed(name))
+            problems.append(Problem(name, one.field, one.reason, one.message))
     edits: list[Edit] = []
-    places: dict[str, str] = {}
-    for group in ("objects", "delete"):
-        for index, item in enumerate(fields[group]):
+    for group, items in (("objects", accepted.manifests), ("delete", fields["delete"])):
+        for index, item in enumerate(items):
             origin = f"{group}[{index}]"
-            places[origin] = f"/{group}/{index}"
+            places.setdefault(origin, f"/{group}/{index}")
             try:
                 edit = _edit(group, item, origin)
             except IntentError as error:
                 problems.extend(error.problems)
                 continue
-            places[str(edit.key)] = f"/{group}/{index}"
+            if group == "delete":
+                places[str(edit.key)] = f"/{group}/{index}"
             edits.append(edit)
     requests.place(places)
     if problems:
         raise IntentError(*problems)
-    return edits, fields["message"], fields["dryRun"]
+    return Batch(edits, fields["message"], fields["dryRun"], accepted)
+
+
+def _places(objects: Sequence[Any]) -> dict[str, str]:
+    """Where manifests are in a request, by what problems call them."""
+    found: dict[str, str] = {}
+    for index, value in enumerate(objects):
+        if foreign.is_foreign(value):
+            found |= {t: f"/objects/{index}{pointer}" for t, pointer in foreign.titles(value)}
+            continue
+        with suppress(IntentError):
+            found[str(resources.key_of(value))] = f"/objects/{index}"
+    return found
+
+
+def _pointed(name: str) -> str:
+    """``/objects/2/items/0`` of what is called ``Pod in objects[2] items[0]``."""
+    found = re.search(r"objects\[(\d+)\](?: items\[(\d+)\])?", name)
+    if found is None:
+        return ""
+    return f"/objects/{found[1]}" + (f"/items/{found[2]}" if found[2] else "")
 
 
 _APPLY: Mapping[str, tuple[type, Any, str]] = {
