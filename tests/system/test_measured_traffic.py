@@ -6,9 +6,12 @@ half as wide, so the best there is puts two thirds on the wire and one on that w
 """
 
 import contextlib
+import json
 import re
+import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 
@@ -33,9 +36,17 @@ WINDOW = 6.0
 
 
 @pytest.fixture
-def te_fleet(fleet_with):
-    options = {"te-interval": 5, "te-measure-interval": 2, "te-max-moves": MOVES}
-    yield from fleet_with(*(f"--{name}={value}" for name, value in options.items()))
+def options(system):
+    """Of ``up``, and where its metrics are."""
+    metrics = f"127.0.0.1:{system.free_port()}"
+    told = {"te-interval": 5, "te-measure-interval": 2, "te-max-moves": MOVES}
+    told["metrics-listen"] = metrics
+    return tuple(f"--{name}={value}" for name, value in told.items()), metrics
+
+
+@pytest.fixture
+def te_fleet(fleet_with, options):
+    yield from fleet_with(*options[0])
 
 
 def octets(fleet):
@@ -93,6 +104,27 @@ class Talk:
         self.listener.close()
 
 
+def offline(fleet):
+    """What ``vneterctl te`` says of the controller's traffic."""
+    words = ["te", "--server", fleet.controller.server, "--policy", "spread", "-o", "json"]
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "vneter_sdn", *words],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return json.loads(run.stdout)
+
+
+def exposed(address, name):
+    """Values of a metric."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=20) as answer:
+        lines = answer.read().decode().splitlines()
+    return {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith(name + "{")
+    }
+
+
 def awaited(fleet, most, what, seconds=90, look=bool):
     """Wait until the ways into t are filled almost as well as can be; ``look`` meanwhile."""
     found = []
@@ -107,7 +139,7 @@ def awaited(fleet, most, what, seconds=90, look=bool):
     return found[-1]
 
 
-def test_what_is_measured_is_spread_and_followed(te_fleet):
+def test_what_is_measured_is_spread_and_followed(te_fleet, options):
     fleet = te_fleet
     client = fleet.controller.client
     fleet.up(SQUARE)
@@ -153,12 +185,18 @@ def test_what_is_measured_is_spread_and_followed(te_fleet):
         assert 0.5 < measured["s>t"]["forth"] / measured["x>t"]["forth"] < 2
         assert measured["s>t"]["forth"] > measured["s>t"]["back"]
         engineered = awaited(fleet, 1.15, "engineered")
+        seen = exposed(options[1], "vneter_traffic_mbps")
+        assert any('source="s",target="t"' in name and mbps > 0 for name, mbps in seen.items())
+        assert exposed(options[1], "vneter_traffic_age_seconds")
+        found = offline(fleet)
+        assert found["demands"] == "measured"
+        assert {("s", "t"), ("x", "t")} <= {(p["source"], p["target"]) for p in found["paths"]}
         talk.round()
         sys.stdout.write(f"shortest path {shortest:.3f}, engineered {engineered:.3f}\n")
 
         before = status()["plan"]
         fleet.controller.kill()
-        fleet.controller.start("--te-interval=5", "--te-measure-interval=2", "--te-max-moves=2")
+        fleet.controller.start(*options[0])
         fleet.controller.await_synced(record.name for record in fleet.hosts)
         assert status()["plan"] == before, "a restart moves nothing"
         talk.round()
