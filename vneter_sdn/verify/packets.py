@@ -57,7 +57,7 @@ def cube_of(match: Match) -> dict[str, Values]:
 
 def is_everything(values: Values) -> bool:
     """Whether a set is of all values."""
-    return isinstance(values, Rest) and not values.without
+    return isinstance(values, Rest) and values.within is True and not values.without
 
 
 def overlap(one: Cube, other: Cube) -> Cube | None:
