@@ -2,6 +2,7 @@
 """Blocks minus exclusions against the addresses one by one."""
 
 from ipaddress import IPv4Network, ip_address, ip_network
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_what_remains_are_the_addresses_in_no_hole(holes: list[IPv4Network]) -> 
 @given(st.lists(HOLES, max_size=6))
 def test_no_fewer_prefixes_would_do(holes: list[IPv4Network]) -> None:
     left = remaining(WHOLE, holes)
-    for one, other in zip(left, left[1:], strict=False):
+    for one, other in pairwise(left):
         assert (
             one.prefixlen != other.prefixlen
             or one.supernet() != other.supernet()
