@@ -55,7 +55,7 @@ def test_agrees_with_regular_expressions(pattern: str, name: str) -> None:
     ],
 )
 def test_what_is_no_name_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="DNS name|wildcards"):
+    with pytest.raises(ValueError, match=r"DNS name|wildcards"):
         canonical(pattern)
 
 
