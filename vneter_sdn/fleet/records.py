@@ -85,9 +85,9 @@ _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
 def _read(path: Path, kind: type[_T]) -> _T | None:
     try:
         found: _T = _DECODERS[kind].decode(path.read_bytes())
-        return found
     except (OSError, msgspec.MsgspecError):
         return None
+    return found
 
 
 def fleet_file(layout: Layout) -> Path:
