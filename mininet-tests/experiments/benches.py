@@ -53,6 +53,10 @@ class Bench(ABC):
             SystemExit: it has none of its own.
         """
 
+    def flaps(self) -> int:
+        """How often BFD sessions were lost, of all there are."""
+        return 0
+
     def part(self, one: str, other: str) -> Callable[[], None]:
         """Lose all that is routed between two hosts in the underlay; call the answer to mend it.
 
