@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every fault that is put into a scenario is found, with a packet by which the simulator sees it."""
+"""Every fault in a scenario is found, with a packet by which the simulator sees it."""
 
 from itertools import chain
 from random import Random

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing is wrong with any published scenario, whatever fails and whatever connections there are."""
+"""Nothing is wrong with any published scenario, whatever fails and is connected."""
 
 import pytest
 from verify_world import SCENARIOS, world

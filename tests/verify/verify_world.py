@@ -2,7 +2,7 @@
 """The published scenarios, compiled and wired up, for proofs and for faults."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -123,7 +123,7 @@ def talk(meaning, a, b):
                 yield neighbour_solicitation(a.mac, ours[0], address)
 
 
-@lru_cache(maxsize=None)
+@cache
 def met(name):
     """Flows, by host, that packets from somebody to somebody of a scenario meet."""
     place = world(name)
@@ -149,7 +149,7 @@ def _follow(fleet, host, packet, found):
             _follow(fleet, far.host, passed.at(far.port), found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def world(name):
     """A scenario."""
     directory = Path(__file__).parents[2] / "flows" / "scenarios" / name

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs about a fleet, of all packets: nobody reaches another tenant, nothing goes round, nothing
-that is addressed to somebody is lost.
+"""Proofs about a fleet: isolation, no loops, no black holes, of all packets.
 
 A check says nothing where there is nothing to say: no finding is a proof, under what its fabric
 assumes (`walk.Around`: what the connection tracker answers, which ports are up).
@@ -17,8 +16,8 @@ from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Gateway, Meaning, Station
-from vneter_sdn.verify.fleet import Anywhere, End, Fabric, Looped, Lost, Reached, Replied, Trace
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
+from vneter_sdn.verify.fleet import Anywhere, End, Fabric, Looped, Lost, Reached, Replied, Trace
 from vneter_sdn.verify.packets import Cube, Packets, without
 from vneter_sdn.verify.state import Dropped, Punted
 from vneter_sdn.verify.values import Rest, Values, everything, less, masked

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from vneter_sdn.model.flow import Copy
 from vneter_sdn.verify.packets import width
 
-
 INSIDE = frozenset(
     {"metadata", "conj_id", "ct_state", "ct_zone", "ct_mark", "ct_label"}
     | {f"reg{n}" for n in range(16)}

@@ -106,7 +106,7 @@ def without(cubes: Iterable[Cube], other: Cube) -> list[Cube]:
 
 
 def merged(cubes: Iterable[Cube]) -> list[Cube]:
-    """The same packets in fewer cubes where two differ in one field. O(cubes × fields)."""
+    """The same packets in fewer cubes where two differ in one field. O(cubes times fields)."""
     found = list(cubes)
     for name in sorted({name for cube in found for name in cube}):
         groups: dict[frozenset[tuple[str, Values]], list[Cube]] = {}

@@ -28,11 +28,12 @@ from vneter_sdn.simulate.meaning import Meaning, Station
 from vneter_sdn.verify.checks import expectations, meant_for, one, owners
 from vneter_sdn.verify.fleet import Fabric, Reached
 from vneter_sdn.verify.packets import NONE, Cube, Packets, overlap
-from vneter_sdn.verify.values import Rest, Values
+from vneter_sdn.verify.values import Rest, Values, holds
 
 SHOWN = (
-    "eth_type ip_proto tcp_dst udp_dst sctp_dst icmp_type icmp_code icmpv6_type icmpv6_code"
-).split()
+    *("eth_type", "ip_proto", "tcp_dst", "udp_dst", "sctp_dst"),
+    *("icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code"),
+)
 """Fields that say what a connection is, besides whose."""
 _OTHERS = Rest(8, frozenset((PROTO_TCP, PROTO_ICMP, PROTO_ICMPV6)))
 BEGINNING: tuple[Cube, ...] = (
@@ -123,8 +124,8 @@ def reached_from(fabric: Fabric, meaning: Meaning, station: Station) -> dict[Pai
                 bad += trace.packets.cubes if trace.choices or trace.up else ()
                 continue
             meant: Cube = {wanted.field: meant_for(target, wanted.field)}
-            cubes = (overlap(cube, meant) for cube in trace.packets.cubes)
-            good[Pair(station.key, target.key)] += [cube for cube in cubes if cube is not None]
+            both = (overlap(cube, meant) for cube in trace.packets.cubes)
+            good[Pair(station.key, target.key)] += [cube for cube in both if cube is not None]
     found = {}
     for pair, cubes in good.items():
         allowed = Packets(tuple(cubes)).less(Packets(tuple(bad))) if bad else Packets(tuple(cubes))
@@ -144,38 +145,33 @@ _NAMES = {
 
 
 def words(packets: Packets) -> Iterator[str]:
-    """For people: ``ip tcp/80``, ``ipv6 udp/*``, ``ip proto/not 1,6,58``."""
+    """For people: ``ip tcp/80``, ``ipv6 udp``, ``ip proto/not 1,6,58``."""
     for cube in packets.cubes:
-        family = {ETH_IP: "ip", ETH_IPV6: "ipv6"}
-        types = cube.get("eth_type")
-        names = [family.get(t, hex(t)) for t in sorted(types)] if _finite(types) else ["any"]
-        protocols = cube.get("ip_proto")
-        ports = next((cube[n] for n in cube if n.endswith("_dst")), None)
-        shown = (
-            [_NAMES.get(p, f"proto/{p}") for p in sorted(protocols)]
-            if _finite(protocols)
-            else [f"proto/{_values(protocols)}"]
-        )
-        for name in names:
-            for protocol in shown:
-                yield f"{name} {protocol}" + (f"/{_values(ports)}" if ports else "")
+        ports = next((cube[name] for name in cube if name.endswith("_dst")), None)
+        for family in _each(cube.get("eth_type"), _FAMILIES):
+            for protocol in _each(cube.get("ip_proto"), _NAMES, "proto/"):
+                yield f"{family} {protocol}" + (f"/{_numbers(ports)}" if ports else "")
 
 
-def _finite(values: Values | None) -> bool:
-    return isinstance(values, frozenset)
+_FAMILIES = {ETH_IP: "ip", ETH_IPV6: "ipv6"}
 
 
-def _values(values: Values | None) -> str:
-    """Numbers as ranges: ``80,443``, ``1000-1999``, ``not 22``, ``*``."""
+def _each(values: Values | None, names: Mapping[int, str], before: str = "") -> list[str]:
+    """Values of a field by their names."""
+    if isinstance(values, frozenset):
+        return [names.get(value, f"{before}{value:#x}") for value in sorted(values)]
+    return [f"{before}{_numbers(values)}"]
+
+
+def _numbers(values: Values | None) -> str:
+    """Numbers as ranges: ``80,443``, ``1000-1999``, ``not 22``, ``any``."""
     if values is None:
-        return "*"
+        return "any"
     if isinstance(values, frozenset):
         return _ranges(sorted(values))
-    if values.bits <= 16 and values.within is not True:
-        from vneter_sdn.verify.values import holds
-
-        return _ranges([v for v in range(1 << values.bits) if holds(values, v)])
-    return f"not {_ranges(sorted(values.without))}" if values.without else "*"
+    if values.within is not True and values.bits <= 16:
+        return _ranges([value for value in range(1 << values.bits) if holds(values, value)])
+    return f"not {_ranges(sorted(values.without))}" if values.without else "any"
 
 
 def _ranges(numbers: list[int]) -> str:

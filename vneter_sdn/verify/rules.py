@@ -59,7 +59,7 @@ class Rules:
 
     def meeting(self, flow: Flow) -> Iterator[Flow]:
         """Flows that some packet of a flow matches as well, but itself. O(their number)."""
-        own = dict((t.field, t.mask) for t in flow.match)
+        own = {t.field: t.mask for t in flow.match}
         for shape in self._shapes:
             common = tuple((n, m & own[n]) for n, m in shape.terms if n in own)
             bits = tuple((name, mask) for name, mask in common if mask)

@@ -28,7 +28,7 @@ from vneter_sdn.verify.state import Committed, Event, Punted, Sent, State
 from vneter_sdn.verify.values import holds
 
 _ALWAYS = frozenset(
-    "in_port eth_type ip_proto ip_ttl tcp_flags icmp_type icmpv6_type icmpv6_code".split()
+    ("in_port", "eth_type", "ip_proto", "ip_ttl", "tcp_flags", "icmp_type", "icmpv6_type")
 )
 """Fields that actions themselves ask about."""
 

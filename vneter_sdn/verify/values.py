@@ -168,7 +168,7 @@ def _inside(values: Rest, within: Branch) -> frozenset[int]:
 def less(one: Values, other: Values) -> Values:
     """What is in the first and not in the second."""
     if isinstance(one, frozenset):
-        return one - meet(one, other)
+        return one - _finite(meet(one, other))
     if isinstance(other, frozenset):
         out = other if one.within is True else (v for v in other if _leads(one.within, v))
         return _written(one.bits, one.within, one.without.union(out))
@@ -176,6 +176,11 @@ def less(one: Values, other: Values) -> Values:
     within = _both(one.within, _opposite(other.within))
     left = _written(one.bits, within, _inside(one, within))
     return join(left, back) if back else left
+
+
+def _finite(values: Values) -> frozenset[int]:
+    assert isinstance(values, frozenset)  # what is in a finite set is
+    return values
 
 
 def join(one: Values, other: Values) -> Values:
