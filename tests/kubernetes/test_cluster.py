@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from vneter_sdn.daemon.offline import compile_manifests
 from vneter_sdn.errors import IntentError
 from vneter_sdn.kubernetes.cluster import stand_in
 from vneter_sdn.kubernetes.door import native
@@ -173,3 +174,37 @@ def test_a_namespace_of_its_own_has_a_network_of_its_own() -> None:
     made = whole(own, pod("a"), pod("b") | {"metadata": {"name": "b", "namespace": "y"}})
     tenants = [one["metadata"]["tenant"] for one in made["Network"]]
     assert tenants == ["cluster", "x"]
+
+
+def test_networks_of_one_tenant_do_not_overlap() -> None:
+    fast = pod("b")
+    fast["metadata"]["annotations"] = {"vneter.io/network": "fast"}
+    made = whole(pod("a"), fast)
+    prefixes = {one["metadata"]["name"]: one["spec"]["prefixes"] for one in made["Network"]}
+    assert prefixes == {
+        "pods": ["10.244.0.0/16", "fd00:10:244::/56"],
+        "fast": ["10.245.0.0/16", "fd00:10:244:100::/56"],
+    }
+
+
+@pytest.mark.parametrize("address", ["192.168.3.0", "192.168.3.255", "192.168.3.1"])
+def test_every_pods_address_is_usable(address: str) -> None:
+    (network,) = whole(pod("a", status={"podIP": address}))["Network"]
+    prefix = ip_network(network["spec"]["prefixes"][0])
+    assert ip_address(address) not in {prefix.network_address, prefix.broadcast_address}
+    assert network["spec"]["gateways"][0] != address
+
+
+@pytest.mark.parametrize("broken", [None, [], {"metadata": 1}, {"kind": {}}, {"kind": "Endpoint"}])
+def test_what_is_malformed_is_left_for_admission(broken: Any) -> None:
+    given = {"apiVersion": "vneter.io/v1", "kind": "Tenant", **(broken or {})}
+    assert any(one.get("kind") == given["kind"] for one in stand_in([given]))
+
+
+def test_it_compiles() -> None:
+    given = [node("n1"), node("n2"), pod("a"), pod("b"), workload(replicas=3)]
+    result = compile_manifests(stand_in(native(given).manifests))
+    assert set(result.bridges) == {"n1", "n2"}
+    endpoints = [key for key in result.snapshot.objects if key.kind == "Endpoint"]
+    assert len(endpoints) == 5
+    assert set(result.snapshot.bindings) == set(endpoints)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.kubernetes.catalogue import POLICIES, VERSIONS
+from vneter_sdn.kubernetes.cluster import stand_in
 from vneter_sdn.kubernetes.door import is_foreign, native
 
 NAMES = {"metadata": {"name": "p", "namespace": "x"}}
@@ -337,6 +338,22 @@ def test_all_problems_are_told_at_once() -> None:
     assert found[-1].object == "Pod in document 2"
 
 
+def test_a_policy_applies_to_no_group_that_reaches_beyond_its_namespace() -> None:
+    group = {"apiVersion": "crd.antrea.io/v1beta1", "kind": "Group", **NAMES}
+    (found,) = problems(
+        group | {"spec": {"namespaceSelector": {}, "podSelector": {}}},
+        annp(ALLOW, appliedTo=[{"group": "p"}]),
+    )
+    assert (found.field, found.reason) == ("spec.appliedTo[0].group", "NotHere")
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+def test_text_that_no_store_keeps(text: str) -> None:
+    for manifest in (chosen({"matchLabels": {text: "a"}}), np({text: 1})):
+        (found,) = problems(manifest)
+        assert found.reason == "InvalidText"
+
+
 def test_a_message_says_what_to_do() -> None:
     (found,) = problems(peer({"podSelecter": {}}))
     assert str(found) == (
@@ -386,7 +403,9 @@ range number portNumber status podIPs ip addresses podCIDRs items
 """
 WORDS = st.sampled_from(FIELDS.split())
 NEAR = st.recursive(
-    JSON | WORDS | st.sampled_from(["10.0.0.0/8", "TCP", "Allow", "In", "x", 80, 0, -1, 2**70]),
+    JSON
+    | WORDS
+    | st.sampled_from(["10.0.0.0/8", "TCP", "Allow", "In", "x", 80, 0, -1, 2**70, "\0", "\ud800"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
     max_leaves=25,
 )
@@ -470,6 +489,7 @@ def answer(manifests: list[Any]) -> None:
     found: tuple[Problem, ...] = ()
     try:
         made = native(manifests)
+        stand_in(made.manifests)
     except IntentError as error:
         found = error.problems
     else:
