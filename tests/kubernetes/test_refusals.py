@@ -347,6 +347,29 @@ def test_a_policy_applies_to_no_group_that_reaches_beyond_its_namespace() -> Non
     assert (found.field, found.reason) == ("spec.appliedTo[0].group", "NotHere")
 
 
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ({"spec": {"nodeName": "Node 1"}}, "spec.nodeName"),
+        ({"spec": {"serviceAccountName": "-"}}, "spec.serviceAccountName"),
+        (
+            {"spec": {"containers": [{"ports": [{"containerPort": 0}]}]}},
+            "spec.containers[0].ports[0].containerPort",
+        ),
+        (
+            {"spec": {"containers": [{"ports": [{"name": "W", "containerPort": 1}]}]}},
+            "spec.containers[0].ports[0].name",
+        ),
+        ({"status": {"podIP": "10.0.0.300"}}, "status.podIP"),
+        ({"status": {"podIPs": [{"ip": "x"}]}}, "status.podIPs[0].ip"),
+        ({"spec": {"containers": {}}}, "spec.containers"),
+    ],
+)
+def test_pods_that_are_refused(parts: dict[str, Any], field: str) -> None:
+    (found,) = problems({"apiVersion": "v1", "kind": "Pod", **NAMES, **parts})
+    assert (found.object, found.field) == ("Pod x/p", field)
+
+
 @pytest.mark.parametrize("text", ["\0", "\ud800"])
 def test_text_that_no_store_keeps(text: str) -> None:
     for manifest in (chosen({"matchLabels": {text: "a"}}), np({text: 1})):
