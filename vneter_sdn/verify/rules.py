@@ -188,7 +188,7 @@ def _tables(
     index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
     wanted = None if only is None else set(only)
     for number in index.tables():
-        flows = index.table(number).flows
+        flows = list(index.table(number).flows)
         asked = [f for f in flows if (wanted is None or f in wanted) and not _set_aside(f)]
         if asked:
             yield Rules(flows), asked

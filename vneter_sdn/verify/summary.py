@@ -74,7 +74,7 @@ def _all_actions(index: BridgeIndex, actions: tuple[Action, ...]) -> Iterator[Ac
         yield action
         if isinstance(action, GroupAction) and action.group not in seen:
             seen.add(action.group)
-            group = index.state.groups.get(action.group)
+            group = index.groups.get(action.group)
             pending += [a for b in (group.buckets if group else ()) for a in b.actions]
 
 

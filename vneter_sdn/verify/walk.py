@@ -103,7 +103,7 @@ class Walker:
         self.index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
         self.around = around
         self.host = host
-        self._buckets = Buckets(host, self.index.state.groups, around.live)
+        self._buckets = Buckets(host, self.index.groups, around.live)
         self._live: dict[int, frozenset[str]] = {}
         self.summaries = Summaries()
 
