@@ -13,10 +13,10 @@ from vneter_sdn.verify.rules import conflicting, shadowed
 
 
 def findings(faulty):
-    fabric, meaning = faulty.fabric(), faulty.meaning
-    yield from black_holes(fabric, meaning)
-    yield from isolation(fabric, meaning)
-    yield from loops(fabric, meaning)
+    fabric, known = faulty.fabric(), faulty.directory
+    yield from black_holes(fabric, known)
+    yield from isolation(fabric, known)
+    yield from loops(fabric, known)
     yield from transit_loops(fabric)
     for host, state in faulty.states.items():
         yield from chain(shadowed(host, state), conflicting(host, state))

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.parametrize("name", SCENARIOS)
 
 def test_nobody_reaches_another_tenant_and_nothing_goes_round(name):
     fabric = world(name).fabric(ANYTHING, None)
-    meaning = world(name).meaning
-    assert list(isolation(fabric, meaning)) == []
-    assert list(loops(fabric, meaning)) == []
+    known = world(name).directory
+    assert list(isolation(fabric, known)) == []
+    assert list(loops(fabric, known)) == []
 
 
 def test_no_locator_goes_round(name):
@@ -23,7 +23,7 @@ def test_no_locator_goes_round(name):
 
 
 def test_nothing_that_is_for_somebody_is_lost(name):
-    assert list(black_holes(world(name).fabric(), world(name).meaning)) == []
+    assert list(black_holes(world(name).fabric(), world(name).directory)) == []
 
 
 def test_every_flow_says_something_of_its_own(name):

@@ -14,6 +14,7 @@ from vneter_sdn.simulate.fleet import PortOf, deliver, join
 from vneter_sdn.simulate.lookup import Datapath
 from vneter_sdn.simulate.meaning import Meaning, meaning_of
 from vneter_sdn.simulate.packet import Ends, arp_request, echo, neighbour_solicitation, tcp
+from vneter_sdn.verify.checks import Directory
 from vneter_sdn.verify.fleet import CUTS, Fabric, Wiring
 from vneter_sdn.verify.tracking import NEW
 from vneter_sdn.verify.walk import Around, all_up
@@ -38,6 +39,10 @@ class World:
     def fabric(self, tracking=NEW, live=all_up, cuts=CUTS):
         wiring = Wiring.of(self.rows, self.wires)
         return Fabric.of(self.states, wiring, Around(tracking, live, cuts))
+
+    @property
+    def directory(self):
+        return Directory.of(self.meaning)
 
     def with_(self, host, *, remove=(), add=(), groups=()):
         """Other flows on one bridge."""

@@ -7,11 +7,13 @@ assumes (`walk.Around`: what the connection tracker answers, which ports are up)
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6
 from vneter_sdn.model.flow import Flow
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import PortOf
@@ -38,34 +40,63 @@ def entering(station: Station) -> Packets:
     return Packets(({"in_port": one(station.port), "tun_id": one(0)},))
 
 
-def owners(meaning: Meaning) -> dict[PortOf, Station]:
-    """Whose each port is."""
-    return {PortOf(s.host, s.port): s for s in meaning.stations.values()}
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who is where, to be found by port, network and tenant."""
+
+    meaning: Meaning
+    whose: Mapping[PortOf, Station]
+    networks: Mapping[Key, tuple[Station, ...]]
+    tenants: Mapping[str, tuple[Station, ...]]
+
+    @classmethod
+    def of(cls, meaning: Meaning) -> Directory:
+        """Linear in endpoints."""
+        networks: defaultdict[Key, list[Station]] = defaultdict(list)
+        tenants: defaultdict[str, list[Station]] = defaultdict(list)
+        for station in meaning.stations.values():
+            networks[station.network].append(station)
+            tenants[station.tenant].append(station)
+        return cls(
+            meaning,
+            {PortOf(s.host, s.port): s for s in meaning.stations.values()},
+            {key: tuple(members) for key, members in networks.items()},
+            {name: tuple(members) for name, members in tenants.items()},
+        )
+
+    @property
+    def stations(self) -> Iterable[Station]:
+        """All of them."""
+        return self.meaning.stations.values()
 
 
 # ---- isolation and loops
 
 
-def isolation(fabric: Fabric, meaning: Meaning) -> Iterator[Finding]:
+def isolation(fabric: Fabric, known: Directory) -> Iterator[Finding]:
     """Packets that leave at an endpoint of another tenant, or by a port that is nobody's.
 
     Every packet by every endpoint's port is considered, and by every port that is nobody's.
     """
-    whose = owners(meaning)
-    for station in meaning.stations.values():
+    for station in known.stations:
         for trace in fabric.traces(station.host, entering(station)):
-            found = leak(station, trace, whose)
+            found = leak(station, trace, known.whose)
             if found is not None:
                 yield found
     for host in fabric.walkers:
-        for trace in fabric.traces(host, unclaimed(fabric, meaning, host)):
+        for trace in fabric.traces(host, unclaimed(fabric, known, host)):
             if isinstance(trace.end, Reached | Anywhere):
-                yield _finding("leak", "what comes by a port of nobody reaches one", host, trace)
+                yield nobodys(host, trace)
 
 
-def unclaimed(fabric: Fabric, meaning: Meaning, host: str) -> Packets:
+def nobodys(host: str, trace: Trace) -> Finding:
+    """Packets of nobody that reach somebody."""
+    return _finding("leak", "what comes by a port of nobody reaches somebody", host, trace)
+
+
+def unclaimed(fabric: Fabric, known: Directory, host: str) -> Packets:
     """All packets by ports of a host that are neither endpoints' nor lead to other bridges."""
-    claimed = {s.port for s in meaning.stations.values() if s.host == host}
+    claimed = {at.port for at in known.whose if at.host == host}
     ports = Rest(32, frozenset(claimed | fabric.wiring.links(host) | {0}))
     return Packets(({"in_port": ports, "tun_id": one(0)},))
 
@@ -84,9 +115,9 @@ def leak(station: Station, trace: Trace, whose: Mapping[PortOf, Station]) -> Fin
     return _finding("leak", f"{station.key} reaches {whom}", station.host, trace)
 
 
-def loops(fabric: Fabric, meaning: Meaning) -> Iterator[Finding]:
+def loops(fabric: Fabric, known: Directory) -> Iterator[Finding]:
     """Packets of endpoints that go round: see `fleet`. Within a bridge, those that find no end."""
-    for station in meaning.stations.values():
+    for station in known.stations:
         for trace in fabric.traces(station.host, entering(station)):
             found = loop(station.host, trace)
             if found is not None:
@@ -133,20 +164,19 @@ class Expected:
 
 
 def black_holes(
-    fabric: Fabric, meaning: Meaning, excused: Excuse | None = None
+    fabric: Fabric, known: Directory, excused: Excuse | None = None
 ) -> Iterator[Finding]:
     """Packets for somebody of the sender's tenant, or for the gateway, that do not arrive.
 
     Args:
         fabric: one whose tracker says ``NEW``, for packets that begin connections.
-        meaning: who is where.
+        known: who is where.
         excused: whether a drop is what a policy says; `by_policy` when None.
     """
-    whose = owners(meaning)
     excused = excused or by_policy
-    for station in meaning.stations.values():
-        for wanted in expectations(station, meaning):
-            yield from unmet(fabric, station, wanted, whose, excused)
+    for station in known.stations:
+        for wanted in expectations(station, known):
+            yield from unmet(fabric, station, wanted, known.whose, excused)
 
 
 def by_policy(end: Dropped | Punted) -> bool:
@@ -248,13 +278,11 @@ def _finding(
     return Finding(kind, about, shown, trace.hops, trace.trail, flows)
 
 
-def expectations(station: Station, meaning: Meaning) -> Iterator[Expected]:
-    """What an endpoint may expect of the fleet, before any policy."""
-    gateway = meaning.gateways.get(station.network)
-    peers = [s for s in meaning.stations.values() if s.network == station.network]
-    peers = [peer for peer in peers if peer.key != station.key and peer.mac != station.mac]
-    tenant = [s for s in meaning.stations.values() if s.tenant == station.tenant]
-    others = [other for other in tenant if other.key != station.key]
+def expectations(station: Station, known: Directory) -> Iterator[Expected]:
+    """What an endpoint may expect of the fleet, before any policy. O(endpoints of its tenant)."""
+    gateway = known.meaning.gateways.get(station.network)
+    peers = [s for s in known.networks.get(station.network, ()) if s.mac != station.mac]
+    others = [s for s in known.tenants.get(station.tenant, ()) if s.key != station.key]
     for version in (4, 6):
         sender = _sender(station, version)
         if sender is None:

@@ -356,3 +356,13 @@ class BridgeIndex:
         before = table.at(key)
         table.put(key, flow)
         return before
+
+    def regroup(self, groups: Mapping[int, Group | None]) -> dict[int, Group | None]:
+        """Hold other groups, or none; returns what was there."""
+        before = {number: self.groups.get(number) for number in groups}
+        for number, group in groups.items():
+            if group is None:
+                self.groups.pop(number, None)
+            else:
+                self.groups[number] = group
+        return before

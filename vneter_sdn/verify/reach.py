@@ -24,10 +24,10 @@ from vneter_sdn.model.fields import (
     PROTO_UDP,
 )
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.simulate.meaning import Meaning, Station
-from vneter_sdn.verify.checks import expectations, meant_for, one, owners
+from vneter_sdn.simulate.meaning import Station
+from vneter_sdn.verify.checks import Directory, expectations, meant_for, one
 from vneter_sdn.verify.fleet import Fabric, Reached
-from vneter_sdn.verify.packets import NONE, Cube, Packets, overlap
+from vneter_sdn.verify.packets import ALL, NONE, Cube, Packets, overlap
 from vneter_sdn.verify.values import Rest, Values, holds
 
 SHOWN = (
@@ -43,6 +43,7 @@ BEGINNING: tuple[Cube, ...] = (
     {"ip_proto": _OTHERS},
 )
 """What may be the first packet of a connection."""
+_BEGINNING = Packets(BEGINNING)
 
 
 class Pair(NamedTuple):
@@ -93,33 +94,35 @@ def change(before: Reach, after: Reach) -> Change:
     return Change(after.less(before), before.less(after))
 
 
-def reach(fabric: Fabric, meaning: Meaning, sources: Iterable[Key] | None = None) -> Reach:
+def reach(fabric: Fabric, known: Directory, sources: Iterable[Key] | None = None) -> Reach:
     """The matrix of a fleet, or of some sources in it.
 
     Args:
         fabric: one whose tracker says ``NEW``.
-        meaning: who is where.
+        known: who is where.
         sources: None for all.
     """
     found: dict[Pair, Packets] = {}
-    for key in meaning.stations if sources is None else sources:
-        station = meaning.stations.get(key)
+    stations = known.meaning.stations
+    for key in stations if sources is None else sources:
+        station = stations.get(key)
         if station is not None:
-            found |= reached_from(fabric, meaning, station)
+            found |= reached_from(fabric, known, station)
     return Reach(found)
 
 
-def reached_from(fabric: Fabric, meaning: Meaning, station: Station) -> dict[Pair, Packets]:
-    """What one endpoint may open to all others of its tenant."""
-    whose = owners(meaning)
+def reached_from(
+    fabric: Fabric, known: Directory, station: Station, within: Packets = ALL
+) -> dict[Pair, Packets]:
+    """What one endpoint may open to all others of its tenant; ``within``: of these packets."""
     good: defaultdict[Pair, list[Cube]] = defaultdict(list)
     bad: list[Cube] = []
-    for wanted in expectations(station, meaning):
+    for wanted in expectations(station, known):
         if not wanted.field:
             continue
-        first = wanted.packets.meet(Packets(BEGINNING))
+        first = wanted.packets.meet(within).meet(_BEGINNING)
         for trace in fabric.traces(station.host, first):
-            target = whose.get(trace.end.at) if isinstance(trace.end, Reached) else None
+            target = known.whose.get(trace.end.at) if isinstance(trace.end, Reached) else None
             if target is None:
                 bad += trace.packets.cubes if trace.choices or trace.up else ()
                 continue
