@@ -208,8 +208,17 @@ def test_lists_stand_for_their_items() -> None:
     several = {"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": [pod("c")]}
     names = [one["metadata"]["name"] for one in made(items, several)]
     assert names == ["x.a", "x.b", "x.c"]
+    ours = {"apiVersion": "vneter.io/v1", "kind": "Tenant", "metadata": {"name": "red"}}
+    for some in ([], [ours], [ours, pod()]):
+        assert len(made({"apiVersion": "v1", "kind": "List", "items": some})) == len(some)
     nested = {"apiVersion": "v1", "kind": "List", "items": [items, pod("d")]}
     assert [one.reason for one in problems(nested)] == ["NestedList"]
+
+
+def test_manifests_without_a_name_are_called_by_their_place() -> None:
+    nameless = {"apiVersion": "v1", "kind": "Pod", "metadata": {}}
+    with pytest.raises(IntentError, match=r"Pod in net\.yaml document 2"):
+        native([pod(), nameless], places=["net.yaml document 1", "net.yaml document 2"])
 
 
 def test_our_own_manifests_go_through_as_they_are() -> None:

@@ -88,6 +88,7 @@ def native(
     tenant: str = "cluster",
     tenants: Mapping[str, str] | None = None,
     hosts: Collection[str] = (),
+    places: Sequence[str] | None = None,
 ) -> Translated:
     """Translate manifests; those of our own kinds go through as they are.
 
@@ -96,13 +97,14 @@ def native(
         tenant: of namespaces that say nothing else.
         tenants: by namespace, for those known from before that say something else.
         hosts: names of Hosts known from before; their Nodes say nothing new.
+        places: what to call manifests that have no name; ``document 1`` and so on by default.
 
     Raises:
         IntentError: with every problem of every manifest.
     """
     batch = _Batch()
-    for position, value in enumerate(manifests, 1):
-        _open(value, f"document {position}", batch)
+    for position, value in enumerate(manifests):
+        _open(value, places[position] if places else f"document {position + 1}", batch)
     cluster = Cluster(tenant, dict(tenants or {}), batch.notes)
     _assign(batch, cluster)
     _repeated(batch)
@@ -116,7 +118,7 @@ def native(
 
 
 def _open(value: Any, place: str, batch: _Batch) -> None:
-    if _is_list(value) and is_foreign(value):
+    if _is_list(value):
         for number, item in enumerate(value["items"]):
             if _is_list(item):
                 text = "a list within a list is not read; write its items one by one"
