@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent / "experiments"
 SCRIPTS = ("engineering", "engineering_live", "failover", "path_spread", "utilisation")
 SQUARE = "switches: [s1, s2, s3, s4]\nlinks: [[s1, s2], [s2, s4], [s1, s3], [s3, s4]]\n"
 
-pytestmark = [pytest.mark.experiment, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.experiment, pytest.mark.timeout(600)]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a fleet needs root")
 needs_mininet = pytest.mark.skipif(
     not shutil.which("mn", path="/usr/bin:/usr/local/bin"), reason="mininet is not installed"
@@ -29,7 +29,7 @@ def run(name, *words, output=None):
         [sys.executable, "-W", "ignore", str(HERE / f"{name}.py"), *words, *where],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

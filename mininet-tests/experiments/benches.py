@@ -22,7 +22,7 @@ from vneter_sdn.fleet.system import inside
 from vneter_sdn.fleet.topology import Link, Topology, as_wires, read_topology
 from vneter_sdn.northbound.client import Client
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 GROUNDS = ("fleet", "mininet")
 _COLOUR = re.compile(r"set_field:([0-9a-f:]+)/[0-9a-f:]+->eth_dst")
 
@@ -52,6 +52,10 @@ class Bench(ABC):
         Raises:
             SystemExit: it has none of its own.
         """
+
+    def flaps(self) -> int:
+        """How often BFD sessions were lost, of all there are."""
+        return 0
 
     def part(self, one: str, other: str) -> Callable[[], None]:
         """Lose all that is routed between two hosts in the underlay; call the answer to mend it.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -72,7 +73,15 @@ class FleetBench(Bench):
         until(all_up, f"that all {len(self.wires)} wires, and all tunnels, are up")
         until(self._all_live, "BFD on all links")
 
+    def flaps(self) -> int:
+        """See `Bench.flaps`."""
+        told = " ".join(self._bfd())
+        return sum(int(count) for count in re.findall(r"flap_count=\"?(\d+)", told))
+
     def _all_live(self) -> bool:
+        return not any("state=down" in text or "state=init" in text for text in self._bfd())
+
+    def _bfd(self) -> list[str]:
         told = []
         for host in status(self.layout):
             socket = self.layout.host_dir(host.name) / "db.sock"
@@ -80,7 +89,7 @@ class FleetBench(Bench):
             words += ["--columns=bfd_status", "list", "Interface"]
             done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
             told.append(done.stdout)
-        return not any("state=down" in text or "state=init" in text for text in told)
+        return told
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

@@ -61,7 +61,7 @@ def main(words: list[str]) -> None:
     if max(asked.connections) > 50_000:
         raise SystemExit("at most 50000 connections in a round: each has a port of its own")
     middles = {f"m{number + 1}": cost for number, cost in enumerate(asked.cost)}
-    with bench(asked.on, _fan(list(middles))) as made:
+    with bench(asked.on, _fan(list(middles)), "--bfd-interval-ms", "500") as made:
         weights = _declare(made, middles)
         rows = []
         for connections in asked.connections:

@@ -12,7 +12,7 @@ from vneter_sdn.compile.query import Fact
 from vneter_sdn.compile.standing import SHARDS, shard_of, standing_facts
 from vneter_sdn.compile.ways import ways
 from vneter_sdn.graph.topology import Observation, wire_edge
-from vneter_sdn.model.flow import ANY, Output
+from vneter_sdn.model.flow import ANY, GroupAction, Output
 from vneter_sdn.model.kinds import HostSpec, LinkSpec
 from vneter_sdn.model.snapshot import Key, Pools
 from vneter_sdn.pipeline.locator import BLUE, DEFAULT, RED, Locator
@@ -150,6 +150,24 @@ def test_packets_are_told_another_way_on_every_bridge_that_has_one():
             if way.repair:
                 told = watches(group)
                 assert told == [ports[way.edge], ports[way.repair]]
+
+
+def test_a_way_that_has_a_repair_leads_to_it_whether_or_not_there_was_one_before():
+    facts, links = fabric([])
+    for up in (False, True):
+        compiler = compiled(facts, link_facts(dict.fromkeys(links[0], Observation(up=not up))))
+        stands = everywhere(dict.fromkeys(links[0], not up))
+        compiler.observe_links(dict.fromkeys(links[0], Observation(up=up)), stands)
+        repaired = set()
+        for number, target in enumerate(HOSTS, 1):
+            towards = [("eth_dst", Locator(DEFAULT, number, 0).mac)]
+            for host, way in of(compiler, target)[DEFAULT].items():
+                flows = compiler.bridge(host).flows.values()
+                (flow,) = (f for f in flows if [(t.field, t.value) for t in f.match] == towards)
+                group, port = tree_group(DEFAULT, number), compiler.ports(host)[way.edge]
+                assert flow.actions[-1] == (GroupAction(group) if way.repair else Output(port))
+                repaired.add(bool(way.repair))
+        assert repaired == {True, False}
 
 
 def test_shards_follow_one_by_one():

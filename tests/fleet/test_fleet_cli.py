@@ -107,7 +107,7 @@ def test_up_waits_for_a_controller_that_is_starting(vneterctl, controller, monke
     answers = iter([None, None])
     monkeypatch.setattr(fleet_controller, "answering", lambda server: next(answers, controller))
     code, _, told = vneterctl("up", "--hosts", "1")
-    assert (code, "waiting 5 s for a controller" in told) == (0, True)
+    assert (code, "waiting 20 s for a controller" in told) == (0, True)
     assert "registered 1 hosts" in told
 
 

@@ -31,6 +31,7 @@ y/b 10.244.2.12; node1 is 192.0.2.1. Ports are called serve-80-tcp and so on.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,7 @@ def connection(port: str) -> Connection:
     return Connection(PROTOCOLS[protocol], first, version=kind)
 
 
+@cache
 def world() -> list[Mapping[str, Any]]:
     """The manifests of ``cases/world.yaml``."""
     path = HERE / "world.yaml"

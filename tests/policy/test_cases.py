@@ -3,7 +3,7 @@
 
 import pytest
 from case_files import Case, connection, load
-from worlds import world_of
+from worlds import translated
 
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.policy.evaluate import evaluate
@@ -19,7 +19,7 @@ def end(name: str, tenants: dict[str, str]) -> Key | str:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_matrix_is_as_expected(case: Case) -> None:
-    world = world_of(case.manifests, case.domains)
+    world = translated(case.manifests, case.domains)
     tenants = {party.key.name.replace(".", "/", 1): party.key.tenant for party in world.parties}
     wrong = []
     for row in case.rows():

@@ -17,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import vneter_sdn_apps
 
+import vneter_sdn
 from vneter_sdn.fleet.controller import answers, await_ready, register
 from vneter_sdn.fleet.layout import Layout, digest_of
 from vneter_sdn.fleet.lifecycle import bring_up, tear_down
@@ -399,3 +401,22 @@ def fleet_with():
             yield fleet
 
     return made
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Makes a copy of the package whose tables and cookies are numbered otherwise."""
+
+    def make(step, generation):
+        for package in (vneter_sdn, vneter_sdn_apps):
+            name = package.__name__
+            shutil.copytree(Path(package.__file__).parent, tmp_path / name)
+        pipeline = tmp_path / "vneter_sdn" / "pipeline"
+        for file, name, number in (("tables", "STEP", step), ("cookies", "GENERATION", generation)):
+            path = pipeline / f"{file}.py"
+            text, found = re.subn(rf"(?m)^{name} = \d+$", f"{name} = {number}", path.read_text())
+            assert found == 1
+            path.write_text(text)
+        return tmp_path
+
+    return make

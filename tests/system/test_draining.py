@@ -11,7 +11,10 @@ from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.topology import Link, Topology
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(400)]
-RATE = 1000
+RATE = 200
+"""Packets a second: as many as switches without a processor for a second have room for."""
+PATIENT = ("--bfd-interval-ms", "2000")
+"""Nothing fails here: nor shall it seem so, when switches get no processor for a while."""
 RING = Topology(
     hosts=("r1", "r2", "r3", "r4"),
     links=tuple(
@@ -67,32 +70,21 @@ def link_states(fleet):
     return [item["status"].get("state") for item in fleet.controller.client.list("Link")]
 
 
-def false_alarms(fleet):
-    """How often BFD gave a link up: nothing fails here, so for want of processor time."""
-    words = ("--bare", "--columns=bfd_status", "list", "Interface")
-    told = " ".join(fleet.vsctl(record.name, *words) for record in fleet.hosts)
-    return sum(int(count) for count in re.findall(r"flap_count=\"?(\d+)", told))
-
-
 def lossless(fleet, work):
-    """Do something under a stream of its own, anew if links seemed to fail for want of time."""
+    """Do something under a stream of its own, of which nothing may be lost."""
     ends = fleet.records["red/a"], fleet.records["red/b"]
-    for _ in range(4):
-        alarms = false_alarms(fleet)
-        with Stream(*ends, rate=RATE, protocol="udp") as stream:
-            assert stream.await_flow()
-            found = work(stream)
-            fleet.until(flows(stream, RATE // 2), what="traffic")
-        report = stream.report()
-        sys.stdout.write(f"{report}\n")
-        if false_alarms(fleet) == alarms:
-            break
+    with Stream(*ends, rate=RATE, protocol="udp") as stream:
+        assert stream.await_flow()
+        found = work(stream)
+        fleet.until(flows(stream, RATE // 2), what="traffic")
+    report = stream.report()
+    sys.stdout.write(f"{report}\n")
     assert report.lost == 0, report
     return found
 
 
 def drained(fleet, what, name):
-    """Drain it, and use it again: the peer that the stream took meanwhile, and the probes."""
+    """Drain it, and use it again."""
 
     def work(stream):
         used = busy(fleet, "r1", ("r2", "r4"))
@@ -100,21 +92,27 @@ def drained(fleet, what, name):
         assert "is drained" in cli(fleet, "drain", what, target, "--wait", "--timeout", "90")
         kind = {"link": "Link", "bridge": "Host"}[what]
         assert fleet.controller.conditions(kind, target)["Drained"] == ("True", "Empty")
-        before = sent(fleet, "r1")[f"w-{used}"]
+        before, arrived = sent(fleet, "r1")[f"w-{used}"], stream.report().received
         fleet.until(flows(stream, 2 * RATE), what="traffic")
         probes = sent(fleet, "r1")[f"w-{used}"] - before
+        share = probes / (stream.report().received - arrived)
         meanwhile = busy(fleet, "r1", ("r2", "r4"))
         cli(fleet, "drain", what, target, "--undo")
         fleet.until(flows(stream, RATE), what="traffic after it is used again")
-        return used, meanwhile, probes
+        return used, meanwhile, share
 
-    used, meanwhile, probes = lossless(fleet, work)
+    used, meanwhile, share = lossless(fleet, work)
     assert {used, meanwhile} == {"r2", "r4"}
-    assert probes < RATE // 5, "of 2,000 packets, only probes went over what is drained"
+    assert share < 0.1, "only probes went over what is drained"
 
 
-def test_a_link_and_a_bridge_are_drained_under_traffic(own_fleet):
-    fleet = own_fleet
+@pytest.fixture
+def patient_fleet(fleet_with):
+    yield from fleet_with(*PATIENT)
+
+
+def test_a_link_and_a_bridge_are_drained_under_traffic(patient_fleet):
+    fleet = patient_fleet
     fleet.up(RING)
     fleet.tenant("red", {"a": "r1", "b": "r3"})
     fleet.until(lambda: link_states(fleet) == ["up"] * 4, what="four wires")

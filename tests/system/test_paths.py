@@ -260,6 +260,28 @@ def test_a_controller_that_is_killed_moves_no_connection_and_touches_no_flow(wir
         assert stream.report().lost == 0, stream.report()
 
 
+@pytest.mark.parametrize(("step", "generation"), [(10, 2), (11, 3)])
+def test_another_release_moves_no_connection(wired, release, step, generation):
+    """Its tables are numbered otherwise, so that every flow is another."""
+    fleet, controller = wired, wired.controller
+    connections = Connections(fleet, "red/a", "red/b", 200)
+    connections.exchange()
+    before = of(connections, fleet)
+    assert len(set(before.values())) == 4
+    since = controller.log_length()
+    controller.kill()
+    connections.exchange()
+    controller.start(package=release(step, generation))
+    controller.await_log(": in sync; ", 2, since)
+    controller.await_synced(("h1", "h2"))
+    connections.exchange()
+    fleet.until(lambda: list(fleet.links().values()) == ["up"] * 4, what="all wires up")
+    connections.exchange()
+    assert of(connections, fleet) == before
+    assert settled(fleet)
+    connections.close()
+
+
 def flaps(fleet):
     """How often BFD changed its mind, by port."""
     words = ("--bare", "--columns=bfd_status", "list", "Interface")

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wires between bridges of a real Open vSwitch: found, measured, lost, moved, and claimed twice."""
 
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(180)]
 BRIDGES = ("s1", "s2", "s3")
+ENDPOINTS, ATTACHED = 2000, 400
+"""How many the controller is made to compile again and again, and how many of them have ports."""
 
 
 def wire(switch, one, other):
@@ -109,3 +116,78 @@ def test_a_second_bridge_of_one_datapath_id_is_refused_and_named(
 
     system.until(lambda: claimed() == ("False", "DuplicateDatapath"), what="the condition")
     assert controller.conditions("Host", "s1")["Ready"][0] == "True", "the first one is served"
+
+
+def processor_seconds(pid):
+    """What a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def compiling(controller, system):
+    """Change every endpoint again and again, for as long as the context lasts.
+
+    Gives a list of the rounds that were taken.
+    """
+    ended, rounds, failed = threading.Event(), [], []
+
+    def change():
+        while not ended.is_set():
+            number = len(rounds) % 256
+            try:
+                controller.client.apply([endpoint(system, n, number) for n in range(ENDPOINTS)])
+            except Exception as refused:  # noqa: BLE001 - the test is told
+                failed.append(refused)
+                return
+            rounds.append(number)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield rounds
+    finally:
+        ended.set()
+        thread.join()
+    assert not failed, failed
+
+
+def endpoint(system, number, round_):
+    mac = f"02:00:00:{round_:02x}:{number >> 8:02x}:{number & 255:02x}"
+    return system.manifest("Endpoint", f"e{number}", "red", network="web", mac=mac)
+
+
+@pytest.mark.timeout(600)
+def test_a_controller_that_compiles_all_the_time_loses_no_wire_and_sees_one_that_is_cut(
+    lab, make_switch, system
+):
+    controller, switch = lab
+    wire(switch, "s2", "s3")
+    wire(switch, "s1", "s3")
+    workloads = make_switch()
+    controller.client.apply([
+        system.manifest("Host", "h1", ovsdb=workloads.ovsdb, datapathType="dummy",
+                        tunnelAddresses=["127.0.0.1"], underlayMtu=1600),
+        system.manifest("Tenant", "red"),
+        system.manifest("Network", "web", "red", prefixes=["10.0.0.0/16"]),
+        *(endpoint(system, number, 0) for number in range(ENDPOINTS)),
+    ])  # fmt: skip
+    controller.await_synced(["h1"], 120)
+    for first in range(0, ATTACHED, 100):
+        workloads.attach(*(f"red/e{number}" for number in range(first, first + 100)))
+    for number in (0, ATTACHED - 1):
+        controller.client.wait("Endpoint", "red", f"e{number}", timeout=120)
+
+    def states():
+        return {name: status["state"] for name, status in links(controller).items()}
+
+    system.until(lambda: list(states().values()) == ["up"] * 3, 120, "three wires")
+    core = controller.child("core")
+    with compiling(controller, system) as rounds:
+        begun, first = processor_seconds(core), len(rounds)
+        while processor_seconds(core) < begun + 10 or len(rounds) < first + 3:
+            assert set(states().values()) == {"up"}
+        assert {status["flaps"] for status in links(controller).values()} == {0}
+        switch.vsctl("del-port", "s1", "s1-s2", "--", "del-port", "s2", "s2-s1")
+        system.until(lambda: states()["s1.s1-s2-s2.s2-s1"] == "down", 120, "the one that was cut")
+    assert sorted(states().values()) == ["down", "up", "up"]

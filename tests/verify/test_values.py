@@ -57,4 +57,5 @@ def test_wide_fields_are_no_trouble():
     assert size(odd) == 1 << 127
     assert less(odd, odd) == frozenset()
     assert join(odd, less(everything(128), odd)) == everything(128)
+    assert less(odd, less(odd, frozenset({5, 6}))) == frozenset({5})
     assert size(less(odd, frozenset(range(1000)))) == (1 << 127) - 500

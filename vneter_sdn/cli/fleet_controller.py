@@ -9,7 +9,7 @@ from typing import Any
 
 from vneter_sdn.errors import NotFound
 
-_PATIENCE = 5.0
+_PATIENCE = 20.0
 """Seconds that `enrol` waits for a controller that may be starting."""
 
 

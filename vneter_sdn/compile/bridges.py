@@ -109,7 +109,7 @@ class _Bridge:
     """One bridge: who holds what. Units of the names in ``over`` go before others."""
 
     __slots__ = (
-        *("before", "contested", "flows", "others", "over", "owner", "state"),
+        *("before", "contested", "flows", "fresh", "others", "over", "owner", "state"),
         *("_come", "_gone", "_total"),
     )
 
@@ -120,8 +120,10 @@ class _Bridge:
         self.owner: dict[Hashable, Unit] = {}
         self.contested: dict[Hashable, dict[Unit, _Claim]] = {}
         """Places that several claim: by unit, what is to be there."""
+        self.fresh = True
+        """Whether nothing was harvested yet, so that all there is will be new."""
         self.before: dict[Hashable, Item | None] = {}
-        """Places written since the last harvest, and what they held then."""
+        """Places written since the last harvest, and what they held then; unless it is fresh."""
         self.state: BridgeState | None = None
         self._total = 0
         self._come: list[_Claim] = []
@@ -137,14 +139,15 @@ class _Bridge:
 
     def claim(self, unit: Unit, claims: Sequence[_Claim]) -> None:
         """Enter claims of one unit. Places that nobody holds, nearly all, take no call each."""
-        owner, before, flows = self.owner, self.before, self.flows
+        owner, before, flows, known = self.owner, self.before, self.flows, not self.fresh
         for claim in claims:
             place, item = claim.place, claim.item
             if place in owner:
                 self._contend(unit, claim)
                 continue
             owner[place] = unit
-            before.setdefault(place, None)
+            if known:
+                before.setdefault(place, None)
             if item.__class__ is Flow:
                 flows[place] = item
             else:
@@ -198,7 +201,8 @@ class _Bridge:
 
     def _write(self, place: Hashable, item: Item | None) -> None:
         table = self._table(place)
-        self.before.setdefault(place, table.get(place))
+        if not self.fresh:
+            self.before.setdefault(place, table.get(place))
         if item is None:
             del table[place]
         else:
@@ -206,9 +210,10 @@ class _Bridge:
 
     def harvest(self) -> BridgeDelta | None:
         """What differs from the last harvest."""
-        before, self.before = self.before, {}
-        if before.keys() == self.owner.keys() and not any(before.values()):
+        if self.fresh:
+            self.fresh = False
             return self._whole()
+        before, self.before = self.before, {}
         flows: set[FlowKey] = set()
         numbers: dict[str, set[int]] = {"group": set(), "meter": set()}
         for place, old in before.items():

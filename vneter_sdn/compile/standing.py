@@ -12,13 +12,13 @@ Nothing said, the two are one. Targets are spread over `SHARDS`, so that whoever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from zlib import crc32
 
 from vneter_sdn.compile.facts import STANDING
-from vneter_sdn.compile.links import COSTS_ALONE, dark, declared, graph, seen
+from vneter_sdn.compile.links import COSTS_ALONE, bridges, dark, declared, graph, seen
 from vneter_sdn.compile.query import Fact, View, query
 from vneter_sdn.graph.network import Graph
 from vneter_sdn.graph.redundant import Redundant
@@ -43,6 +43,15 @@ def standing_facts(deviations: Mapping[int, Mapping[str, bool]]) -> dict[Fact, D
         Fact(STANDING, shard): tuple(sorted(found.items())) or None
         for shard, found in deviations.items()
     }
+
+
+@query
+def members(view: View, _: None) -> Sequence[Sequence[str]]:
+    """By shard: its targets."""
+    found: tuple[list[str], ...] = tuple([] for _ in range(SHARDS))
+    for host in view.ask(bridges, None):
+        found[shard_of(host)].append(host)
+    return found
 
 
 @query

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from vneter_sdn.compile.policies import allowing, guards, held, the_edge, vertices
 from vneter_sdn.compile.query import View, query
-from vneter_sdn.compile.standing import redundant, shard_of, steady, steady_hops, trees
+from vneter_sdn.compile.standing import members, redundant, shard_of, steady, steady_hops, trees
 from vneter_sdn.graph.lasting import Lasting
 from vneter_sdn.graph.redundant import Redundant, anything
 from vneter_sdn.graph.route import ends
@@ -94,11 +94,11 @@ def turned(view: View, shard: int) -> Mapping[str, Tree]:
     what they had.
     """
     now, stood = view.ask(trees, None), view.ask(steady, shard)
-    failed = now.lost(stood)
+    failed, beside = now.lost(stood), now.beside(stood)
     return {
-        target: dict(_turns(now, stood.redundant(target), hosts, failed))
-        for target, hosts in now.beside(stood).items()
-        if shard_of(target) == shard
+        target: dict(_turns(now, stood.redundant(target), beside[target], failed))
+        for target in view.ask(members, None)[shard]
+        if target in beside
     }
 
 

@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the first, second, … restart in a row."""
+PATIENCE = 30.0
+"""Seconds that a child has to end when it is asked to: it writes and closes, and the machine may
+have much else to do."""
 STEADY = 10.0
 """A child that lived this long starts its back-off afresh."""
 
@@ -86,7 +89,7 @@ class Child:
             self._due, self._attempts, self.restarts = 0.0, self._attempts + 1, self.restarts + 1
             self.start()
 
-    def stop(self, patience: float = 5.0) -> None:
+    def stop(self, patience: float = PATIENCE) -> None:
         """Ask it to end, and end it when it does not."""
         process = self._process
         if process is None or process.poll() is not None:

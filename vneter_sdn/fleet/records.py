@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -76,11 +76,18 @@ def write_record(path: Path, record: msgspec.Struct) -> None:
     draft.replace(path)
 
 
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (FleetRecord, HostRecord, WorkloadRecord)
+}
+"""Made now: msgspec crashes when several threads are the first to decode a type."""
+
+
 def _read(path: Path, kind: type[_T]) -> _T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        found: _T = _DECODERS[kind].decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
+    return found
 
 
 def fleet_file(layout: Layout) -> Path:

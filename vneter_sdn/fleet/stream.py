@@ -29,9 +29,10 @@ from vneter_sdn.fleet.sockets import echo_request, open_icmp, open_udp, read_ech
 _TOKEN = struct.Struct("!8sI")
 _LINGER = 2.0
 """Seconds in which late answers still count."""
-_TOGETHER = 32
-"""Most packets sent without a look at what arrived, when this thread is late: sockets hold some
-hundreds, and what they cannot hold would be lost here, not on the way."""
+_HURRY = 4.0
+"""By how much it may be quicker when this thread is late: more would be lost in full sockets."""
+_AT_ONCE = 8.0
+"""Packets that it may send together then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +163,19 @@ class Stream:
         for opened in (self._client, self._server):
             if opened:
                 poll.register(opened, select.POLLIN)
-        due, together = self._started, 0
+        due = last = self._started
+        credit = _AT_ONCE
         while not self._stop.is_set():
             now = time.monotonic()
-            if now >= due and together < _TOGETHER:
+            credit = min(_AT_ONCE, credit + (now - last) * self._rate * _HURRY)
+            last = now
+            if now >= due and credit >= 1:
                 self._send()
-                together += 1
                 due += 1 / self._rate
+                credit -= 1
                 continue
-            poll.poll(max(0.0, due - now) * 1000)
+            poll.poll(max(due - now, 0.001) * 1000)
             self._receive()
-            together = 0
         self._ended = time.monotonic()
         deadline = self._ended + _LINGER
         while len(self._arrivals) < self._sent and (rest := deadline - time.monotonic()) > 0:

@@ -23,6 +23,8 @@ from vneter_sdn.graph.traffic import Arcs, Demand, Loads
 
 FROM = 20_000
 """Sources times edges from which on this is the quicker way (measured)."""
+DEMANDS = 10
+"""Unless there are more demands than one for so many of them (measured)."""
 _ROUNDS = 500
 _CLOSE = 1e-5
 """How far above the bound the optimum may be to be taken for it."""
@@ -31,8 +33,13 @@ _CHEAPER = 1e-7
 
 
 def is_large(arcs: Arcs, demands: Sequence[Demand]) -> bool:
-    """Whether a program over all edges and sources would be slow."""
-    return len({demand.source for demand in demands}) * len(arcs.edges) > FROM
+    """Whether a program over all edges and sources would be slower.
+
+    Its size does not depend on the number of demands: where all send to all, as in a gravity model,
+    it is the quicker one again.
+    """
+    size = len({demand.source for demand in demands}) * len(arcs.edges)
+    return size > max(FROM, DEMANDS * len(demands))
 
 
 def generated(arcs: Arcs, demands: Sequence[Demand]) -> tuple[float, list[Routes]]:

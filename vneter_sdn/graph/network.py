@@ -29,26 +29,29 @@ class Graph:
         self.vertices: Mapping[str, Vertex] = MappingProxyType(
             {v.host: v for v in sorted(topology.vertices, key=lambda v: v.host)}
         )
-        edges = self._edges = _by_name(topology.edges)
-        out: dict[str, list[Edge]] = {host: [] for host in self.vertices}
-        into: dict[str, list[Edge]] = {host: [] for host in self.vertices}
-        for edge in edges.values():
-            source, target = edge.source, edge.target
-            if edge.usable and source in out and target in into and source != target:
-                out[source].append(edge)
-                into[target].append(edge)
-        self._out = {host: tuple(found) for host, found in out.items()}
-        self._into = {host: tuple(found) for host, found in into.items()}
+        self._edges = _by_name(topology.edges)
         self._remembered: dict[Hashable, Any] = {}
         self._compared: tuple[Graph, bool] | None = None
 
     def out(self, host: str) -> tuple[Edge, ...]:
         """Usable edges from a host, by name; none for a host that is not there."""
-        return self._out.get(host, ())
+        return self._ends[0].get(host, ())
 
     def into(self, host: str) -> tuple[Edge, ...]:
         """Usable edges towards a host, by name; none for a host that is not there."""
-        return self._into.get(host, ())
+        return self._ends[1].get(host, ())
+
+    @cached_property
+    def _ends(self) -> tuple[Mapping[str, tuple[Edge, ...]], Mapping[str, tuple[Edge, ...]]]:
+        """Usable edges by source, and by target; trees, which are made most often, need neither."""
+        out: dict[str, list[Edge]] = {host: [] for host in self.vertices}
+        into: dict[str, list[Edge]] = {host: [] for host in self.vertices}
+        for edge in self._edges.values():
+            source, target = edge.source, edge.target
+            if edge.usable and source in out and target in into and source != target:
+                out[source].append(edge)
+                into[target].append(edge)
+        return _frozen(out), _frozen(into)
 
     def edge(self, name: str) -> Edge | None:
         """The edge of a name, usable or not."""
@@ -78,6 +81,10 @@ class Graph:
                 self._remembered.clear()
             self._remembered[key] = make()
         return cast("_Made", self._remembered[key])
+
+
+def _frozen(found: Mapping[str, list[Edge]]) -> Mapping[str, tuple[Edge, ...]]:
+    return {host: tuple(edges) for host, edges in found.items()}
 
 
 def _by_name(edges: tuple[Edge, ...]) -> dict[str, Edge]:

@@ -48,17 +48,10 @@ class Trees:
 
     The first question takes O(V (E + V log V)), `updated` only what the change touched: see
     `distances`. Memory: 12 bytes for each pair of hosts.
-
-    Args:
-        graph: what next hops go by.
-        standing: what RED and BLUE go by, where that is to be another graph: one in which what
-            failed a moment ago still is, say, so that a failure does not at once move every repair
-            as well. The same hosts, and edges of the same names.
     """
 
-    def __init__(self, graph: Graph, standing: Graph | None = None) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.standing = graph if standing is None else standing
         self._next: dict[str, NextHops] = {}
         self._redundant: dict[str, Redundant] = {}
         self._beside: tuple[Trees, tuple[Mapping[str, frozenset[str]], Set[str]]] | None = None
@@ -117,13 +110,13 @@ class Trees:
         """
         return self.redundant(target).repair(host, primary, allowed)
 
-    def updated(self, graph: Graph, standing: Graph | None = None) -> Step:
-        """The trees of graphs that differ a little from these, and which next hops did change.
+    def updated(self, graph: Graph) -> Step:
+        """The trees of a graph that differs a little, and which next hops did change.
 
         What is found is the same as from nothing. These trees stay as they are, but hand on the
         distances that make this quick: a second update of the same trees starts from nothing.
         """
-        trees = Trees(graph, standing)
+        trees = Trees(graph)
         before, hop, tables = self._arrays, self._hop, self._tables
         after = trees._arrays = refreshed(before, graph)
         if tables is None:
@@ -140,17 +133,12 @@ class Trees:
 
     def _pass_on(self, trees: Trees) -> None:
         """Give to later trees what holds for their repairs too."""
-        if "_blocks" not in self.__dict__:
+        before, after = self._arrays, trees._arrays
+        if "_blocks" not in self.__dict__ or not after.like(before):
             return
-        before, standing = self._standing, trees.standing
-        if standing is self.standing:
-            after = before
-        else:
-            after = trees._arrays if standing is trees.graph else refreshed(before, standing)
-        trees._standing = after
-        if after.like(before) and np.array_equal(after.weight, before.weight):
+        if np.array_equal(after.weight, before.weight):
             trees._blocks = self._blocks.renewed(after)
-            if after is before or after.edges == before.edges:
+            if after.edges == before.edges:
                 trees._redundant = self._redundant
 
     @cached_property
@@ -169,11 +157,7 @@ class Trees:
 
     @cached_property
     def _blocks(self) -> Blocks:
-        return Blocks(self._standing)
-
-    @cached_property
-    def _standing(self) -> Arrays:
-        return self._arrays if self.standing is self.graph else arrays(self.standing)
+        return Blocks(self._arrays)
 
     @cached_property
     def _number(self) -> Mapping[str, int]:

@@ -69,7 +69,7 @@ def cluster_policy(
     subject: Subject, spec: Any, cluster: Cluster, findings: Findings
 ) -> list[dict[str, Any]]:
     """The ClusterPolicy that a ClusterNetworkPolicy of Antrea becomes."""
-    body = _body(spec, Side("", findings), cluster)
+    body = _body(spec, Side("", findings, cluster))
     name = shortened(f"{subject.name}.acnp")
     return [manifest(subject, "ClusterPolicy", name, {"tenants": cluster.everyone(), **body})]
 
@@ -78,7 +78,7 @@ def namespaced_policy(
     subject: Subject, spec: Any, cluster: Cluster, findings: Findings
 ) -> list[dict[str, Any]]:
     """The Policy that a NetworkPolicy of Antrea becomes."""
-    body = _body(spec, Side(subject.namespace, findings), cluster)
+    body = _body(spec, Side(subject.namespace, findings, cluster))
     name = joined(subject.namespace, subject.name, ".antrea")
     tenant = cluster.tenant_of(subject.namespace)
     return [manifest(subject, "Policy", name, body, tenant=tenant)]
@@ -112,7 +112,7 @@ def tier_name(name: str) -> str:
     return shortened(f"{name}.antrea") if name in BUILT_IN else shortened(name)
 
 
-def _body(spec: Any, side: Side, cluster: Cluster) -> dict[str, Any]:
+def _body(spec: Any, side: Side) -> dict[str, Any]:
     findings = side.findings
     given = read(spec, AntreaPolicySpec, "spec", findings)
     if given is None:
@@ -140,7 +140,7 @@ def _body(spec: Any, side: Side, cluster: Cluster) -> dict[str, Any]:
                 text = f"{rule.name[:64]!r} is the name of a rule above; names are unique"
                 findings.add(f"{at}.name", "Repeated", text)
             names.add(rule.name or "")
-            written.append(_rule(rule, at, direction, side, cluster))
+            written.append(_rule(rule, at, direction, side))
             _check_pass(rule, at, body["tier"], findings)
         if written:
             body[direction] = written
@@ -165,9 +165,9 @@ def _check_applied(given: AntreaPolicySpec, findings: Findings) -> None:
         findings.add("spec.appliedTo", "Missing", text)
 
 
-def _rule(rule: Rule, path: str, direction: str, side: Side, cluster: Cluster) -> dict[str, Any]:
+def _rule(rule: Rule, path: str, direction: str, side: Side) -> dict[str, Any]:
     findings = side.findings
-    result: dict[str, Any] = {"action": _action(rule.action, path, findings, cluster)}
+    result: dict[str, Any] = {"action": _action(rule.action, path, side)}
     here, there = ("from", "to") if direction == "ingress" else ("to", "from")
     peers, others = (rule.from_, rule.to) if direction == "ingress" else (rule.to, rule.from_)
     if others:
@@ -193,11 +193,12 @@ def _rule(rule: Rule, path: str, direction: str, side: Side, cluster: Cluster) -
     return result
 
 
-def _action(word: str, path: str, findings: Findings, cluster: Cluster) -> str:
+def _action(word: str, path: str, side: Side) -> str:
     if word == _LIKE_DROP:
-        cluster.notes.append(f"{findings.subject}: {path}.action: Deny is taken as Drop")
+        note = f"{side.findings.subject}: {path}.action: Deny is taken as Drop"
+        side.cluster.notes.append(note)
         return "drop"
     if word not in _ACTIONS:
         text = f"{word[:64]!r} is none of {', '.join(_ACTIONS)}"
-        findings.add(f"{path}.action", "UnknownAction", text)
+        side.findings.add(f"{path}.action", "UnknownAction", text)
     return _ACTIONS.get(word, "drop")

@@ -79,6 +79,7 @@ class Side:
     namespace: str
     """Of a NetworkPolicy or Group; empty for what is of the whole cluster."""
     findings: Findings
+    cluster: Cluster
 
     def group(self, name: str) -> str:
         """What a group is called here that is named there."""
@@ -132,9 +133,13 @@ def _applied(one: AppliedTo, path: str, side: Side) -> dict[str, Any]:
             return {}
     if not _goes_together(fields, path, findings):
         return {}
+    only = "a NetworkPolicy is about its own namespace"
     if one.namespace_selector is not None and side.namespace:
-        text = "a NetworkPolicy is about its own namespace; remove it, or use ClusterNetworkPolicy"
+        text = f"{only}; remove it, or use ClusterNetworkPolicy"
         findings.add(f"{path}.namespaceSelector", "NotHere", text)
+    if (side.namespace, one.group) in side.cluster.wide:
+        text = f"{only}, and the Group {one.group} has a namespaceSelector; use another group"
+        findings.add(f"{path}.group", "NotHere", text)
     return _selected(one, path, side)
 
 
@@ -237,7 +242,7 @@ def group(
 ) -> list[dict[str, Any]]:
     """The Group that a Group or ClusterGroup becomes; a ClusterGroup, one in every tenant."""
     given = read({} if spec is None else spec, GroupSpec, "spec", findings)
-    side = Side(subject.namespace, findings)
+    side = Side(subject.namespace, findings, cluster)
     if given is None:
         return []
     body = {"members": _members(given, side)}

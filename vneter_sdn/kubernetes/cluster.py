@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.kubernetes.naming import ORIGIN, POD_CIDRS
+from vneter_sdn.kubernetes.naming import ORIGIN, POD_CIDRS, PODS
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
 from vneter_sdn.model.kinds import API_VERSION, KINDS
 
@@ -17,7 +18,7 @@ POD_PREFIXES = ("10.244.0.0/16", "fd00:10:244::/56")
 HOST = "node"
 """Name of the one host where there are no Nodes."""
 _WIDEST = {4: 8, 6: 32}
-_TENANTED = frozenset({"Endpoint", "Policy", "Group", "Namespace", "Network"})
+_TENANTED = ("Endpoint", "Policy", "Group", "Namespace", "Network")
 _UNDERLAY = IPv4Network("192.0.2.0/24")
 
 Manifest = dict[str, Any]
@@ -40,7 +41,7 @@ def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
     whole = [_copied(manifest) for manifest in manifests]
     hosts = _hosts(whole)
     whole += [host for host in hosts if host not in whole]
-    _place(whole, sorted(host["metadata"]["name"] for host in hosts))
+    _place(whole, sorted(_text(host["metadata"], "name") for host in hosts))
     whole += _tenants(whole)
     whole += _namespaces(whole)
     whole += _networks(whole)
@@ -70,6 +71,34 @@ def _of(manifests: Iterable[Manifest], *kinds: str) -> Iterator[Manifest]:
     return (one for one in manifests if one.get("kind") in kinds)
 
 
+def _text(part: Mapping[str, Any], field: str) -> str:
+    """A field that should be text; empty when it is not, which is for admission to say."""
+    value = part.get(field)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(part: Mapping[str, Any], field: str) -> list[str]:
+    value = part.get(field)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _addresses(texts: Iterable[str]) -> Iterator[IPAddress]:
+    for text in texts:
+        with suppress(ValueError):
+            yield ip_address(text)
+
+
+def _ranges(texts: Iterable[str]) -> Iterator[IPNetwork]:
+    for text in texts:
+        with suppress(ValueError):
+            yield ip_network(text)
+
+
+def _whose(manifest: Manifest) -> tuple[str, str]:
+    """Tenant and name."""
+    return _text(manifest["metadata"], "tenant"), _text(manifest["metadata"], "name")
+
+
 def _made(kind: str, name: str, spec: Manifest, tenant: str | None = None) -> Manifest:
     metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
     annotations = {ORIGIN: "stand-in"}
@@ -83,14 +112,14 @@ def _made(kind: str, name: str, spec: Manifest, tenant: str | None = None) -> Ma
 
 def _hosts(manifests: Sequence[Manifest]) -> list[Manifest]:
     """Every host: those declared, completed, and those that endpoints name."""
-    hosts = {str(one["metadata"].get("name")): one for one in _of(manifests, "Host")}
+    hosts = {_text(one["metadata"], "name"): one for one in _of(manifests, "Host")}
     for one in _of(manifests, "Endpoint"):
-        name = one["spec"].get("host")
-        if isinstance(name, str) and name not in hosts:
+        name = _text(one["spec"], "host")
+        if name and name not in hosts:
             hosts[name] = _made("Host", name, {})
     if not hosts:
         hosts[HOST] = _made("Host", HOST, {})
-    taken = {text for one in hosts.values() for text in one["spec"].get("tunnelAddresses", ())}
+    taken = {text for one in hosts.values() for text in _texts(one["spec"], "tunnelAddresses")}
     free = (str(address) for address in _UNDERLAY.supernet(8).hosts() if str(address) not in taken)
     for name, host in sorted(hosts.items()):
         spec = host["spec"]
@@ -107,47 +136,38 @@ def _place(manifests: Sequence[Manifest], hosts: Sequence[str]) -> None:
     load = dict.fromkeys(hosts, 0)
     homeless = []
     for one in _of(manifests, "Endpoint"):
-        host = one["spec"].get("host")
-        if host is None:
+        if "host" not in one["spec"]:
             homeless.append(one)
-        elif host in load:
-            load[host] += 1
-    for one in sorted(homeless, key=lambda one: str(one["metadata"].get("name"))):
+        elif _text(one["spec"], "host") in load:
+            load[one["spec"]["host"]] += 1
+    for one in sorted(homeless, key=_whose):
         host = min(load, key=lambda name: (load[name], name))
         one["spec"]["host"] = host
         load[host] += 1
 
 
 def _tenants(manifests: Sequence[Manifest]) -> list[Manifest]:
-    there = {one["metadata"].get("name") for one in _of(manifests, "Tenant")}
-    wanted: set[str] = set()
-    for one in manifests:
-        if one.get("kind") in _TENANTED:
-            wanted.add(str(one["metadata"].get("tenant")))
-        elif one.get("kind") == "ClusterPolicy":
-            wanted.update(one["spec"].get("tenants", ()))
+    there = {_text(one["metadata"], "name") for one in _of(manifests, "Tenant")}
+    wanted = {_whose(one)[0] for one in _of(manifests, *_TENANTED)}
+    for one in _of(manifests, "ClusterPolicy"):
+        wanted.update(_texts(one["spec"], "tenants"))
+    wanted.discard("")
     return [_made("Tenant", name, {}) for name in sorted(wanted - there)]
 
 
 def _namespaces(manifests: Sequence[Manifest]) -> list[Manifest]:
-    there = {
-        (one["metadata"].get("tenant"), one["metadata"].get("name"))
-        for one in _of(manifests, "Namespace")
-    }
+    there = {_whose(one) for one in _of(manifests, "Namespace")}
     wanted = {
-        (str(one["metadata"].get("tenant")), one["spec"]["namespace"])
+        (_whose(one)[0], _text(one["spec"], "namespace"))
         for one in _of(manifests, "Endpoint")
-        if one["spec"].get("namespace")
+        if _text(one["spec"], "namespace")
     }
     return [_made("Namespace", name, {}, tenant) for tenant, name in sorted(wanted - there)]
 
 
 def _networks(manifests: Sequence[Manifest]) -> list[Manifest]:
     """The networks that endpoints name and nobody declared."""
-    there = {
-        (one["metadata"].get("tenant"), one["metadata"].get("name"))
-        for one in _of(manifests, "Network")
-    }
+    there = {_whose(one) for one in _of(manifests, "Network")}
     ranges = [
         text
         for host in _of(manifests, "Host")
@@ -156,13 +176,16 @@ def _networks(manifests: Sequence[Manifest]) -> list[Manifest]:
     ]
     members: dict[tuple[str, str], list[Manifest]] = {}
     for one in _of(manifests, "Endpoint"):
-        named = (str(one["metadata"].get("tenant")), str(one["spec"].get("network")))
+        named = (_whose(one)[0], _text(one["spec"], "network"))
         if named not in there:
             members.setdefault(named, []).append(one)
-    return [
-        _made("Network", name, _network(name, pods, ranges), tenant)
-        for (tenant, name), pods in sorted(members.items())
-    ]
+    found = []
+    count: dict[str, int] = {}
+    for tenant, name in sorted(members, key=lambda named: (named[0], named[1] != PODS, named[1])):
+        number = count[tenant] = count.get(tenant, -1) + 1
+        spec = _network(name, members[tenant, name], ranges, number)
+        found.append(_made("Network", name, spec, tenant))
+    return found
 
 
 def _annotation(manifest: Manifest, key: str) -> str:
@@ -170,16 +193,21 @@ def _annotation(manifest: Manifest, key: str) -> str:
     return str(annotations.get(key, "")) if isinstance(annotations, Mapping) else ""
 
 
-def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str]) -> Manifest:
-    """Prefixes that hold the addresses of some pods and the ranges of their nodes."""
-    addresses = {
-        ip_address(text) for pod in pods for text in pod["spec"].get("addresses", ()) if text
-    }
+def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str], number: int) -> Manifest:
+    """Prefixes that hold the addresses of some pods and, for the first network, of the nodes'."""
+    texts = (text for pod in pods for text in _texts(pod["spec"], "addresses"))
+    addresses = set(_addresses(texts))
     prefixes, gateways = [], []
     for usual in map(ip_network, POD_PREFIXES):
-        wanted = [ip_network(text) for text in ranges]
-        wanted += [ip_network(address) for address in addresses]
-        prefix = _around(usual, [one for one in wanted if one.version == usual.version])
+        # The first and the last address of a prefix are for nobody.
+        wanted = [(int(one) - 1, int(one) + 1) for one in addresses if one.version == usual.version]
+        if not number:
+            wanted += [
+                (int(one.network_address), int(one.broadcast_address))
+                for one in _ranges(ranges)
+                if one.version == usual.version
+            ]
+        prefix = _around(_moved(usual, number), wanted)
         if prefix.prefixlen < _WIDEST[prefix.version]:
             text = (
                 f"the pods' addresses lie in {prefix}, too wide for one network; give pods "
@@ -191,20 +219,24 @@ def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str]) -> Mani
     return {"prefixes": prefixes, "gateways": gateways}
 
 
-def _around(usual: IPNetwork, wanted: Sequence[IPNetwork]) -> IPNetwork:
+def _moved(usual: IPNetwork, number: int) -> IPNetwork:
+    """The prefix so many places after one of the same length."""
+    first = int(usual.network_address) + number * usual.num_addresses
+    return _prefix(usual.version, first, usual.prefixlen)
+
+
+def _around(usual: IPNetwork, wanted: Sequence[tuple[int, int]]) -> IPNetwork:
     """The usual prefix when everything wanted is in it; else the longest that holds everything."""
-    firsts = [int(one.network_address) for one in wanted]
-    lasts = [int(one.broadcast_address) for one in wanted]
-    if not wanted or _covers(usual, min(firsts), max(lasts)):
+    if not wanted:
+        return usual
+    first, last = min(one[0] for one in wanted), max(one[1] for one in wanted)
+    if _covers(usual, first, last):
         return usual
     # Room for a gateway and more pods: nothing longer than a usual range of one node.
     length = 24 if usual.version == 4 else 64
-    while length:
-        candidate = _prefix(usual.version, min(firsts), length)
-        if _covers(candidate, min(firsts), max(lasts)):
-            return candidate
+    while length and not _covers(_prefix(usual.version, max(first, 0), length), first, last):
         length -= 1
-    return _prefix(usual.version, 0, 0)
+    return _prefix(usual.version, max(first, 0), length)
 
 
 def _prefix(version: int, first: int, length: int) -> IPNetwork:

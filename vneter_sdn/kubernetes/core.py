@@ -127,9 +127,11 @@ def endpoint(
     if addresses:
         result["addresses"] = list(addresses)
     if spec.node_name:
+        findings.reading("spec.nodeName", "BadName", syntax.dns_subdomain, spec.node_name)
         result["host"] = shortened(spec.node_name)
     labels = dict(subject.meta.labels or {})
     account = spec.service_account_name or spec.service_account or "default"
+    findings.reading("spec.serviceAccountName", "BadName", syntax.dns_subdomain, account)
     if len(account) <= 63:
         labels[SERVICE_ACCOUNT] = account
     name = joined(subject.namespace, subject.name)

@@ -20,6 +20,7 @@ from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
 from vneter_sdn.kubernetes.naming import TENANT, Cluster, Subject, shortened
 from vneter_sdn.kubernetes.reading import read, unknown
 from vneter_sdn.kubernetes.workloads import workload
+from vneter_sdn.model import jsontext
 from vneter_sdn.model.kinds import API_VERSION, KINDS
 from vneter_sdn.policy.findings import Findings
 
@@ -87,6 +88,7 @@ def native(
     tenant: str = "cluster",
     tenants: Mapping[str, str] | None = None,
     hosts: Collection[str] = (),
+    places: Sequence[str] | None = None,
 ) -> Translated:
     """Translate manifests; those of our own kinds go through as they are.
 
@@ -95,13 +97,14 @@ def native(
         tenant: of namespaces that say nothing else.
         tenants: by namespace, for those known from before that say something else.
         hosts: names of Hosts known from before; their Nodes say nothing new.
+        places: what to call manifests that have no name; ``document 1`` and so on by default.
 
     Raises:
         IntentError: with every problem of every manifest.
     """
     batch = _Batch()
-    for position, value in enumerate(manifests, 1):
-        _open(value, f"document {position}", batch)
+    for position, value in enumerate(manifests):
+        _open(value, places[position] if places else f"document {position + 1}", batch)
     cluster = Cluster(tenant, dict(tenants or {}), batch.notes)
     _assign(batch, cluster)
     _repeated(batch)
@@ -115,7 +118,7 @@ def native(
 
 
 def _open(value: Any, place: str, batch: _Batch) -> None:
-    if _is_list(value) and is_foreign(value):
+    if _is_list(value):
         for number, item in enumerate(value["items"]):
             if _is_list(item):
                 text = "a list within a list is not read; write its items one by one"
@@ -128,10 +131,21 @@ def _open(value: Any, place: str, batch: _Batch) -> None:
         else:
             text = "a manifest is a map with apiVersion, kind and metadata"
             batch.problems.append(Problem(place, "", "WrongType", text))
+    elif _unreadable(value):
+        batch.problems.append(Problem(place, "", "InvalidText", _unreadable(value)))
     elif value["kind"] not in VERSIONS:
         _other(value, place, batch)
     else:
         batch.documents.append(_identified(value, place))
+
+
+def _unreadable(value: Any) -> str:
+    """Why no store can keep a value; empty when one can."""
+    try:
+        jsontext.check(value)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _other(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
@@ -239,6 +253,15 @@ def _repeated(batch: _Batch) -> None:
         seen.add(identity)
 
 
+def _wide_groups(batch: _Batch) -> Iterator[tuple[str, str]]:
+    for document in batch.documents:
+        spec, subject = document.value.get("spec"), document.subject
+        if subject.kind != "Group" or not isinstance(spec, Mapping):
+            continue
+        if spec.get("namespaceSelector") is not None:
+            yield subject.namespace, subject.name
+
+
 def _own_hosts(manifests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for manifest in manifests:
         metadata = manifest.get("metadata")
@@ -254,6 +277,7 @@ def _translate(batch: _Batch, cluster: Cluster, hosts: Collection[str]) -> list[
         for document in batch.documents
         if document.subject.kind == "Node"
     }
+    cluster.wide = set(_wide_groups(batch))
     for document in batch.documents:
         if not document.sound:
             continue

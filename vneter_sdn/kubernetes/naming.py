@@ -75,6 +75,8 @@ class Cluster:
     tenants: dict[str, str] = field(default_factory=dict)
     """Of namespaces that do."""
     notes: list[str] = field(default_factory=list)
+    wide: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, name) of Groups that reach beyond their namespace."""
 
     def tenant_of(self, namespace: str) -> str:
         """The tenant that a namespace is in."""

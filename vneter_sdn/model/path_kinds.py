@@ -106,7 +106,8 @@ class PathPolicySpec(Spec, frozen=True, kw_only=True):
         Meta(
             description="best: equally over paths that are as good as the best; equal: equally "
             "over all; unequal: in inverse proportion to the objective; engineered: over paths "
-            "that keep the fullest link as empty as can be, for the traffic that Demands declare."
+            "that keep the fullest link as empty as can be, for the traffic that Demands declare, "
+            "and what is measured where they say nothing."
         ),
     ] = "equal"
     disjoint: Annotated[
@@ -138,7 +139,7 @@ class ReservationSpec(Spec, frozen=True, kw_only=True):
 
 
 class DemandSpec(Spec, frozen=True, kw_only=True):
-    """Traffic to be expected from one host to another, for policies whose sharing is engineered."""
+    """Traffic expected from one host to another, instead of what engineered policies measure."""
 
     source: Annotated[Name, Meta(description="A host.")]
     target: Annotated[Name, Meta(description="Another host.")]

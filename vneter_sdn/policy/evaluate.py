@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Literal
 
 from vneter_sdn.model.addresses import IPAddress
@@ -17,7 +16,7 @@ from vneter_sdn.model.fields import PROTO_ICMP, PROTO_ICMPV6
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.policy import domains
-from vneter_sdn.policy.prefixes import contains
+from vneter_sdn.policy.prefixes import address, contains
 from vneter_sdn.policy.rule import (
     Alike,
     Block,
@@ -166,10 +165,8 @@ def evaluate(world: World, source: Key | str, target: Key | str, connection: Con
 
 
 def _is_host_of(world: World, begin: _End, party: Party) -> bool:
-    for address in world.hosts.get(party.host, ()):
-        if begin.party is None and ip_address(address) == begin.address:
-            return True
-    return False
+    own = [address(text) for text in world.hosts.get(party.host, ())]
+    return begin.party is None and begin.address in own
 
 
 def _ends(
@@ -192,12 +189,12 @@ def _party(world: World, key: Key) -> Party:
     raise KeyError(str(key))
 
 
-def _holder(world: World, address: str, near: Party | None) -> Party | None:
+def _holder(world: World, wanted: str, near: Party | None) -> Party | None:
     """The endpoint of the other end's tenant that has an address."""
     for party in world.parties:
         if near is not None and party.key.tenant == near.key.tenant:
             for text in party.addresses:
-                if ip_address(text) == ip_address(address):
+                if address(text) == address(wanted):
                     return party
     return None
 
@@ -215,7 +212,7 @@ def _version(
         return 6
     for given in (source, target):
         if isinstance(given, str):
-            return ip_address(given).version
+            return address(given).version
     for version in (4, 6):
         if _address("", one, version) and _address("", other, version):
             return version
@@ -225,9 +222,9 @@ def _version(
 def _address(given: Key | str, party: Party | None, version: int) -> IPAddress | None:
     texts = (given,) if isinstance(given, str) and given else party.addresses if party else ()
     for text in texts:
-        address = ip_address(text)
-        if address.version == version:
-            return address
+        one = address(text)
+        if one.version == version:
+            return one
     return None
 
 
@@ -333,7 +330,7 @@ def _is_peer(world: World, peer: Peer, applied: Party, end: _End) -> bool:
         return False
     if isinstance(peer, Block):
         return contains(peer, end.address)
-    return any(ip_address(text) == end.address for text in _resolved(world, peer.pattern))
+    return any(address(text) == end.address for text in _resolved(world, peer.pattern))
 
 
 def _alike(world: World, alike: Alike, applied: Party, party: Party) -> bool:

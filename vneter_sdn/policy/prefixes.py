@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from vneter_sdn.model.addresses import IPAddress, IPNetwork
@@ -14,6 +15,17 @@ _SHAPE = re.compile(r"[0-9a-fA-F:.]{2,45}/(0|[1-9][0-9]{0,2})\Z", re.ASCII)
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
+@lru_cache(maxsize=65536)
+def address(text: str) -> IPAddress:
+    """An address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return ip_address(text)
+
+
+@lru_cache(maxsize=65536)
 def parse(text: str) -> IPNetwork:
     """A prefix in CIDR notation; bits beyond its length are dropped.
 
@@ -38,7 +50,7 @@ def parse(text: str) -> IPNetwork:
 
 def _version(text: str) -> int:
     try:
-        return ip_address(text).version
+        return address(text).version
     except ValueError:
         return 0
 
@@ -81,8 +93,8 @@ def disjoint(block: Block) -> tuple[IPNetwork, ...]:
     return remaining(parse(block.prefix), [parse(text) for text in block.excluded])
 
 
-def contains(block: Block, address: IPAddress) -> bool:
+def contains(block: Block, one: IPAddress) -> bool:
     """Whether an address is in a block: in its prefix and in nothing that is left out."""
-    if address not in parse(block.prefix):
+    if one not in parse(block.prefix):
         return False
-    return all(address not in parse(text) for text in block.excluded)
+    return all(one not in parse(text) for text in block.excluded)

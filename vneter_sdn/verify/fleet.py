@@ -139,6 +139,9 @@ class Fabric:
 
     def _ends(self, copy: _Copy, after: State) -> Iterator[End | _Copy]:
         """What becomes of each copy that a bridge made; unless it dropped, sent or punted any."""
+        if all(isinstance(event, Committed) for event in after.events):
+            last = after.trail[-1].flow if after.trail else None
+            yield Dropped(copy.host, last.table if last else 0, "nothing", last)
         for event in after.events:
             match event:
                 case Sent():

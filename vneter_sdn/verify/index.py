@@ -15,9 +15,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vneter_sdn.model.fields import FIELDS
-from vneter_sdn.model.flow import Action, BridgeState, Conjunction, Flow
+from vneter_sdn.model.flow import (
+    Action,
+    BridgeState,
+    Conjunction,
+    Flow,
+    FlowKey,
+    Group,
+    Match,
+)
 from vneter_sdn.verify.expressions import Wanted
-from vneter_sdn.verify.packets import Cube, cube_of
+from vneter_sdn.verify.packets import Cube
 from vneter_sdn.verify.values import Values, masked
 
 KNOWN, ASIS, PIECES = "k", "i", "m"
@@ -61,6 +69,7 @@ class Block(NamedTuple):
 
 
 Row = tuple[tuple[int, ...], Flow]
+_Terms = tuple[tuple[str, int], ...]
 
 
 @dataclass(slots=True)
@@ -68,32 +77,57 @@ class Shape:
     """Flows of a table that match the same bits."""
 
     terms: tuple[tuple[str, int], ...]
-    rows: list[Row] = field(default_factory=list)
-    found: dict[Pattern, dict[tuple[int, ...], tuple[Block, ...]]] = field(default_factory=dict)
-    """By what is known: blocks by the values of that."""
+    rows: dict[int, Row] = field(default_factory=dict)
+    """By identity of the flow: hashing whole flows costs more than all the rest."""
+    apart: dict[Pattern, dict[tuple[int, ...], dict[int, Row]]] = field(default_factory=dict)
+    """By what is known: rows by the values of that."""
+    found: dict[tuple[Pattern, tuple[int, ...]], tuple[Block, ...]] = field(default_factory=dict)
 
     @property
     def highest(self) -> int:
         """Highest priority."""
-        return max(flow.priority for _, flow in self.rows)
+        return max(flow.priority for _, flow in self.rows.values())
+
+    def add(self, flow: Flow) -> None:
+        """One flow more."""
+        row = tuple([term.value for term in flow.match]), flow
+        self.rows[id(flow)] = row
+        for pattern, by_value in self.apart.items():
+            known = _at(pattern, row[0])
+            by_value.setdefault(known, {})[id(flow)] = row
+            self.found.pop((pattern, known), None)
+
+    def remove(self, flow: Flow) -> None:
+        """One flow less."""
+        row = self.rows.pop(id(flow))
+        for pattern, by_value in self.apart.items():
+            known = _at(pattern, row[0])
+            del by_value[known][id(flow)]
+            self.found.pop((pattern, known), None)
 
     def blocks(self, pattern: Pattern, known: tuple[int, ...]) -> tuple[Block, ...]:
         """Flows that known values allow, by falling priority."""
-        by_value = self.found.get(pattern)
-        if by_value is None:
-            by_value = self.found[pattern] = self._sorted_out(pattern)
-        return by_value.get(known, ())
+        found = self.found.get((pattern, known))
+        if found is None:
+            alike = self._sorted_out(pattern).get(known)
+            if not alike:
+                return ()
+            by_priority: defaultdict[int, list[Row]] = defaultdict(list)
+            for row in alike.values():
+                by_priority[row[1].priority].append(row)
+            found = self.found[pattern, known] = tuple(
+                self._block(priority, pattern, by_priority[priority])
+                for priority in sorted(by_priority, reverse=True)
+            )
+        return found
 
-    def _sorted_out(self, pattern: Pattern) -> dict[tuple[int, ...], tuple[Block, ...]]:
-        places = [n for n, how in enumerate(pattern) if how == KNOWN]
-        rows: defaultdict[tuple[int, ...], defaultdict[int, list[Row]]]
-        rows = defaultdict(lambda: defaultdict(list))
-        for values, flow in self.rows:
-            rows[tuple([values[n] for n in places])][flow.priority].append((values, flow))
-        return {
-            known: tuple(self._block(p, pattern, alike[p]) for p in sorted(alike, reverse=True))
-            for known, alike in rows.items()
-        }
+    def _sorted_out(self, pattern: Pattern) -> dict[tuple[int, ...], dict[int, Row]]:
+        by_value = self.apart.get(pattern)
+        if by_value is None:
+            by_value = self.apart[pattern] = {}
+            for number, row in self.rows.items():
+                by_value.setdefault(_at(pattern, row[0]), {})[number] = row
+        return by_value
 
     def _block(self, priority: int, pattern: Pattern, rows: list[Row]) -> Block:
         spread = self._spread(pattern, rows)
@@ -137,6 +171,10 @@ class Shape:
             yield Constraint(cube, tuple(wanted)), tuple(flow for _, flow in alike)
 
 
+def _at(pattern: Pattern, values: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([value for how, value in zip(pattern, values, strict=True) if how == KNOWN])
+
+
 class Clause(NamedTuple):
     """Flows of one clause of a conjunction, as ways to meet it."""
 
@@ -155,21 +193,76 @@ class Conjoined(NamedTuple):
 class TableIndex:
     """One table."""
 
-    flows: tuple[Flow, ...] = ()
     shapes: list[Shape] = field(default_factory=list)
     """Of flows that are no clauses, by falling highest priority."""
     soft: list[Shape] = field(default_factory=list)
     """Of clauses of conjunctions."""
     conjoined: dict[object, tuple[Conjoined, ...]] = field(default_factory=dict)
     """By what is known of fields: answers of `conjunctions`."""
+    held: dict[Match, tuple[Flow, ...]] = field(default_factory=dict)
+    """Flows by match, by falling priority; of those that are no clauses the first alone is met."""
+    shaped: dict[tuple[bool, _Terms], Shape] = field(default_factory=dict)
+    """All shapes: whether of clauses, and what they match."""
 
     @classmethod
     def of(cls, flows: Iterable[Flow]) -> TableIndex:
         """Index flows of one table. Linear."""
-        held = sorted(flows, key=lambda flow: -flow.priority)
-        clauses = [flow for flow in held if is_clause(flow)]
-        hard = [flow for flow in held if not is_clause(flow)]
-        return cls(tuple(held), _shapes(hard, once=True), _shapes(clauses, once=False))
+        made = cls()
+        for flow in sorted(flows, key=lambda flow: -flow.priority):
+            made._add(flow)
+        made.shapes.sort(key=lambda shape: -shape.highest)
+        return made
+
+    @property
+    def flows(self) -> Iterator[Flow]:
+        """All of them."""
+        return (flow for alike in self.held.values() for flow in alike)
+
+    def at(self, key: FlowKey) -> Flow | None:
+        """The flow in a place."""
+        alike = self.held.get(key.match, ())
+        return next((flow for flow in alike if flow.priority == key.priority), None)
+
+    def put(self, key: FlowKey, flow: Flow | None) -> None:
+        """Hold another flow in a place, or none."""
+        before = self.at(key)
+        if before is not None:
+            self._remove(before)
+        if flow is not None:
+            self._add(flow)
+
+    def _add(self, flow: Flow) -> None:
+        alike = self.held.get(flow.match, ())
+        ranked = tuple(sorted((*alike, flow), key=lambda one: -one.priority)) if alike else (flow,)
+        self._ranked(flow.match, alike, ranked)
+
+    def _remove(self, flow: Flow) -> None:
+        alike = self.held[flow.match]
+        self._ranked(flow.match, alike, tuple(one for one in alike if one is not flow))
+
+    def _ranked(self, match: Match, old: tuple[Flow, ...], new: tuple[Flow, ...]) -> None:
+        if new:
+            self.held[match] = new
+        else:
+            del self.held[match]
+        before, after = _met(old), _met(new)
+        for flow in before:
+            if not any(flow is one for one in after):
+                self._shape(flow).remove(flow)
+        for flow in after:
+            if not any(flow is one for one in before):
+                self._shape(flow).add(flow)
+
+    def _shape(self, flow: Flow) -> Shape:
+        clause = is_clause(flow)
+        terms = tuple([(term.field, term.mask) for term in flow.match])
+        found = self.shaped.get((clause, terms))
+        if found is None:
+            found = self.shaped[clause, terms] = Shape(terms)
+            (self.soft if clause else self.shapes).append(found)
+        if clause:
+            self.conjoined.clear()
+        return found
 
     @property
     def fields(self) -> frozenset[str]:
@@ -230,42 +323,46 @@ def is_clause(flow: Flow) -> bool:
     return bool(flow.actions) and isinstance(flow.actions[0], Conjunction)
 
 
-def _shapes(flows: Iterable[Flow], *, once: bool) -> list[Shape]:
-    """Flows come by falling priority; ``once``: only the first of one match is ever met."""
-    shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
-    seen: set[object] = set()
-    for flow in flows:
-        if once and flow.match in seen:
-            continue
-        seen.add(flow.match)
-        terms = tuple([(term.field, term.mask) for term in flow.match])
-        shape = shapes.setdefault(terms, Shape(terms))
-        shape.rows.append((tuple([term.value for term in flow.match]), flow))
-    return sorted(shapes.values(), key=lambda shape: -shape.highest)
+def _met(alike: tuple[Flow, ...]) -> list[Flow]:
+    """Of flows of one match: clauses, and the first that is none."""
+    hard = next((flow for flow in alike if not is_clause(flow)), None)
+    return [flow for flow in alike if flow is hard or is_clause(flow)]
 
 
 class BridgeIndex:
-    """A bridge's state, indexed table by table as tables are met."""
+    """A bridge's state, indexed table by table as tables are met, and kept up to date."""
 
     def __init__(self, state: BridgeState) -> None:
-        self.state = state
-        self._flows: defaultdict[int, list[Flow]] = defaultdict(list)
+        self.groups: dict[int, Group] = dict(state.groups)
+        self._waiting: defaultdict[int, list[Flow]] = defaultdict(list)
         for flow in state.flows.values():
-            self._flows[flow.table].append(flow)
+            self._waiting[flow.table].append(flow)
         self._tables: dict[int, TableIndex] = {}
 
     def table(self, number: int) -> TableIndex:
         """One table; an empty one when there are no flows."""
         found = self._tables.get(number)
         if found is None:
-            found = self._tables[number] = TableIndex.of(self._flows.get(number, ()))
+            found = self._tables[number] = TableIndex.of(self._waiting.pop(number, ()))
         return found
 
     def tables(self) -> tuple[int, ...]:
         """Numbers of tables that hold flows."""
-        return tuple(sorted(self._flows))
+        return tuple(sorted({*self._waiting, *self._tables}))
 
+    def put(self, key: FlowKey, flow: Flow | None) -> Flow | None:
+        """Hold another flow in a place, or none; returns what was there. O(1), nearly."""
+        table = self.table(key.table)
+        before = table.at(key)
+        table.put(key, flow)
+        return before
 
-def takes(flow: Flow) -> Cube:
-    """The packets that a flow matches."""
-    return cube_of(flow.match)
+    def regroup(self, groups: Mapping[int, Group | None]) -> dict[int, Group | None]:
+        """Hold other groups, or none; returns what was there."""
+        before = {number: self.groups.get(number) for number in groups}
+        for number, group in groups.items():
+            if group is None:
+                self.groups.pop(number, None)
+            else:
+                self.groups[number] = group
+        return before

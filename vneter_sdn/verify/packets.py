@@ -57,7 +57,7 @@ def cube_of(match: Match) -> dict[str, Values]:
 
 def is_everything(values: Values) -> bool:
     """Whether a set is of all values."""
-    return isinstance(values, Rest) and not values.without
+    return isinstance(values, Rest) and values.within is True and not values.without
 
 
 def overlap(one: Cube, other: Cube) -> Cube | None:
@@ -106,7 +106,7 @@ def without(cubes: Iterable[Cube], other: Cube) -> list[Cube]:
 
 
 def merged(cubes: Iterable[Cube]) -> list[Cube]:
-    """The same packets in fewer cubes where two differ in one field. O(cubes × fields)."""
+    """The same packets in fewer cubes where two differ in one field. O(cubes times fields)."""
     found = list(cubes)
     for name in sorted({name for cube in found for name in cube}):
         groups: dict[frozenset[tuple[str, Values]], list[Cube]] = {}

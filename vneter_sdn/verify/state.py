@@ -117,7 +117,7 @@ class State:
         other.held = self.held
         other.trail, other.events, other.choices = self.trail, self.events, self.choices
         other.up, other.asked, other.nested = self.up, self.asked, self.nested
-        other._shared = self._shared = True
+        other._shared = self._shared = True  # noqa: SLF001 - of this class
         return other
 
     def share(self) -> Held:

@@ -28,7 +28,7 @@ from vneter_sdn.verify.state import Committed, Event, Punted, Sent, State
 from vneter_sdn.verify.values import holds
 
 _ALWAYS = frozenset(
-    ["in_port", "eth_type", "ip_proto", "ip_ttl", "tcp_flags", "icmp_type", "icmpv6_type", "icmpv6_code"]
+    ("in_port", "eth_type", "ip_proto", "ip_ttl", "tcp_flags", "icmp_type", "icmpv6_type")
 )
 """Fields that actions themselves ask about."""
 
@@ -74,7 +74,7 @@ def _all_actions(index: BridgeIndex, actions: tuple[Action, ...]) -> Iterator[Ac
         yield action
         if isinstance(action, GroupAction) and action.group not in seen:
             seen.add(action.group)
-            group = index.state.groups.get(action.group)
+            group = index.groups.get(action.group)
             pending += [a for b in (group.buckets if group else ()) for a in b.actions]
 
 

@@ -31,7 +31,11 @@ STATES = frozenset(
     for bits in (_NEW, _EST, _EST | _RPL, _INV, _NEW | _REL, _EST | _REL, _REL | _RPL | _EST)
 )
 """All the tracker says without address translation."""
-WAY = ["eth_type", "ip_proto", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst", "udp_src", "udp_dst", "icmp_type", "icmpv6_type"]
+WAY = (
+    *("eth_type", "ip_proto", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst"),
+    *("tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"),
+    *("icmp_type", "icmpv6_type"),
+)
 """Fields that say which connection a packet is of."""
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = (1 << bit for bit in range(6))
 _BITS = {"ct_state": 32, "ct_mark": 32, "ct_label": 128}

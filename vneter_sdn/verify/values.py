@@ -1,35 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sets of values of one field, of any size: the letters that sets of packets are written in.
 
-A set is one of three, whichever says it shortest::
+A set is one of two, whichever says it shorter::
 
-    frozenset      these values: exact matches, identities, what a table knows
-    `Rest`         all but these: what a table does not know; `Rest` of nothing is every value
-    `Diagram`      prefixes and other masks, as a binary decision diagram over the bits
+    frozenset   these values: exact matches, identities, what a table knows
+    `Rest`      all but these, of the whole field (what a table does not know), or of those
+                with some bits (prefixes and other masks): a decision diagram over the bits
 
 Small sets are always the first, so equal ones are nearly always equal to Python as well; where it
 must be certain, ask whether neither has anything that the other has not. R. E. Bryant,
 "Graph-Based Algorithms for Boolean Function Manipulation", 1986, for the diagrams; they stay small
-as each is of one field.
+as each is of one field, and single values are left out beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from weakref import WeakValueDictionary
 
 SMALL = 64
-"""Diagrams of at most so many values are written as those values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """All values of a field but a few."""
-
-    bits: int
-    without: frozenset[int] = frozenset()
+"""Sets of at most so many values are written as those values."""
 
 
 class Node:
@@ -69,21 +61,23 @@ def _node(bit: int, low: Branch, high: Branch) -> Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagram:
-    """Values by their bits. Nodes are shared, so equality is identity of the first."""
+class Rest:
+    """All values of a field, or those that a diagram leads to True, but a few of them."""
 
     bits: int
-    root: Node
-
-    def __contains__(self, value: int) -> bool:
-        at: Branch = self.root
-        while isinstance(at, Node):
-            at = at.high if value >> at.bit & 1 else at.low
-        return at
+    without: frozenset[int] = frozenset()
+    """All of them ``within``."""
+    within: Branch = True
 
 
-Values = frozenset[int] | Rest | Diagram
+Values = frozenset[int] | Rest
 NOTHING: frozenset[int] = frozenset()
+
+
+def _leads(branch: Branch, value: int) -> bool:
+    while isinstance(branch, Node):
+        branch = branch.high if value >> branch.bit & 1 else branch.low
+    return branch
 
 
 @lru_cache(maxsize=1 << 16)
@@ -104,12 +98,12 @@ def everything(bits: int) -> Rest:
     return Rest(bits)
 
 
-def _written(bits: int, branch: Branch) -> Values:
-    if not isinstance(branch, Node):
-        return everything(bits) if branch else NOTHING
-    if _count(branch, bits) <= SMALL:
-        return frozenset(_listed(branch, bits, 0))
-    return Diagram(bits, branch)
+def _written(bits: int, branch: Branch, without: frozenset[int] = NOTHING) -> Values:
+    """Values that lead to True but a few, all of which do."""
+    if _count(branch, bits) - len(without) > SMALL:
+        return Rest(bits, without, branch)
+    # A few of very many excluded is out of reach of memory, so there were not very many.
+    return frozenset(value for value in _listed(branch, bits, 0) if value not in without)
 
 
 def _listed(branch: Branch, below: int, prefix: int) -> Iterator[int]:
@@ -129,35 +123,23 @@ def _listed(branch: Branch, below: int, prefix: int) -> Iterator[int]:
 
 def holds(values: Values, value: int) -> bool:
     """Whether a value is in a set."""
-    if isinstance(values, Rest):
-        return value not in values.without
-    return value in values
+    if isinstance(values, frozenset):
+        return value in values
+    return value not in values.without and _leads(values.within, value)
 
 
 def size(values: Values) -> int:
     """How many values there are."""
-    if isinstance(values, Rest):
-        return (1 << values.bits) - len(values.without)
-    if isinstance(values, Diagram):
-        return _count(values.root, values.bits)
-    return len(values)
+    if isinstance(values, frozenset):
+        return len(values)
+    return _count(values.within, values.bits) - len(values.without)
 
 
 def some(values: Values) -> int:
     """A value of a set that is not empty: its least one."""
     if isinstance(values, frozenset):
         return min(values)
-    if isinstance(values, Rest):
-        return next(n for n in range(1 << values.bits) if n not in values.without)
-    at: Branch = values.root
-    value = 0
-    while isinstance(at, Node):
-        if at.low is False:
-            value |= 1 << at.bit
-            at = at.high
-        else:
-            at = at.low
-    return value
+    return next(v for v in _listed(values.within, values.bits, 0) if v not in values.without)
 
 
 def meet(one: Values, other: Values) -> Values:
@@ -165,94 +147,93 @@ def meet(one: Values, other: Values) -> Values:
     if isinstance(one, frozenset):
         if isinstance(other, frozenset):
             return one & other
-        if isinstance(other, Rest):
-            return one - other.without
-        return frozenset(value for value in one if value in other)
+        left = one - other.without
+        if other.within is True:
+            return left
+        return frozenset(value for value in left if _leads(other.within, value))
     if isinstance(other, frozenset):
         return meet(other, one)
-    if isinstance(one, Rest):
-        if isinstance(other, Rest):
-            return _rest(one.bits, one.without | other.without)
-        return _without(other, one.without)
-    if isinstance(other, Rest):
-        return _without(one, other.without)
-    return _both(one, other)
+    within = _both(one.within, other.within)
+    without = _inside(one, within) | _inside(other, within)
+    return _written(one.bits, within, without)
+
+
+def _inside(values: Rest, within: Branch) -> frozenset[int]:
+    """What a set is without, of the values that a diagram leads to True."""
+    if within is values.within or not values.without:
+        return values.without
+    return frozenset(value for value in values.without if _leads(within, value))
 
 
 def less(one: Values, other: Values) -> Values:
     """What is in the first and not in the second."""
     if isinstance(one, frozenset):
-        if isinstance(other, frozenset):
-            return one - other
-        if isinstance(other, Rest):
-            return one & other.without
-        return frozenset(value for value in one if value not in other)
-    if isinstance(other, Rest):
-        return meet(other.without, one)
+        return one - _finite(meet(one, other))
     if isinstance(other, frozenset):
-        if isinstance(one, Rest):
-            return _rest(one.bits, one.without | other)
-        return _without(one, other)
-    return meet(one, _opposite(other))
+        out = other if one.within is True else (v for v in other if _leads(one.within, v))
+        return _written(one.bits, one.within, one.without.union(out))
+    back = meet(other.without, one)
+    within = _both(one.within, _opposite(other.within))
+    left = _written(one.bits, within, _inside(one, within))
+    return join(left, back) if back else left
+
+
+def _finite(values: Values) -> frozenset[int]:
+    assert isinstance(values, frozenset)  # what is in a finite set is
+    return values
 
 
 def join(one: Values, other: Values) -> Values:
     """What is in either."""
-    if isinstance(one, frozenset) and isinstance(other, frozenset):
-        return one | other
-    bits = other.bits if isinstance(one, frozenset) and not isinstance(other, frozenset) else 0
-    bits = bits or (one.bits if not isinstance(one, frozenset) else 0)
-    return less(everything(bits), less(less(everything(bits), one), other))
+    if isinstance(one, frozenset):
+        if isinstance(other, frozenset):
+            return one | other
+        one, other = other, one
+    assert isinstance(one, Rest)
+    if isinstance(other, frozenset):
+        within = one.within
+        for value in other:
+            if not _leads(within, value):
+                within = _with(within, one.bits - 1, value)
+        return _written(one.bits, within, one.without - other)
+    return less(everything(one.bits), less(less(everything(one.bits), one), other))
 
 
-def _rest(bits: int, without: frozenset[int]) -> Values:
-    left = (1 << bits) - len(without)
-    if left > SMALL:
-        return Rest(bits, without)
-    # A few of very many excluded is out of reach of memory, so the field is a narrow one.
-    return frozenset(value for value in range(1 << bits) if value not in without)
-
-
-def _without(diagram: Diagram, values: Iterable[int]) -> Values:
-    branch: Branch = diagram.root
-    for value in values:
-        if value in diagram:
-            branch = _removed(branch, diagram.bits - 1, value)
-    return _written(diagram.bits, branch)
-
-
-def _removed(branch: Branch, bit: int, value: int) -> Branch:
-    if bit < 0:
-        return False
+def _with(branch: Branch, bit: int, value: int) -> Branch:
+    """A diagram that leads one value more to True."""
+    if bit < 0 or branch is True:
+        return True
     low: Branch = branch
     high: Branch = branch
     if isinstance(branch, Node) and branch.bit == bit:
         low, high = branch.low, branch.high
-    elif branch is False:
-        return False
     if value >> bit & 1:
-        return _node(bit, low, _removed(high, bit - 1, value))
-    return _node(bit, _removed(low, bit - 1, value), high)
+        return _node(bit, low, _with(high, bit - 1, value))
+    return _node(bit, _with(low, bit - 1, value), high)
 
 
 @lru_cache(maxsize=1 << 14)
-def _opposite(diagram: Diagram) -> Diagram:
+def _opposite(branch: Branch) -> Branch:
     made: dict[Node, Branch] = {}
 
-    def turned(branch: Branch) -> Branch:
-        if not isinstance(branch, Node):
-            return not branch
-        if branch not in made:
-            made[branch] = _node(branch.bit, turned(branch.low), turned(branch.high))
-        return made[branch]
+    def turned(part: Branch) -> Branch:
+        if not isinstance(part, Node):
+            return not part
+        if part not in made:
+            made[part] = _node(part.bit, turned(part.low), turned(part.high))
+        return made[part]
 
-    root = turned(diagram.root)
-    assert isinstance(root, Node)  # the opposite of a set that is neither nothing nor everything
-    return Diagram(diagram.bits, root)
+    return turned(branch)
+
+
+def _both(one: Branch, other: Branch) -> Branch:
+    if one is other or other is True:
+        return one
+    return other if one is True else _met(one, other)
 
 
 @lru_cache(maxsize=1 << 14)
-def _both(one: Diagram, other: Diagram) -> Values:
+def _met(one: Branch, other: Branch) -> Branch:
     made: dict[tuple[Branch, Branch], Branch] = {}
 
     def met(a: Branch, b: Branch) -> Branch:
@@ -269,4 +250,4 @@ def _both(one: Diagram, other: Diagram) -> Values:
             made[a, b] = _node(bit, met(*lows), met(*highs))
         return made[a, b]
 
-    return _written(one.bits, met(one.root, other.root))
+    return met(one, other)

@@ -11,13 +11,12 @@ computed once for each set of constants that packets hold there, and is then fit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import (
-    ANY,
     IN_PORT,
     Action,
     BridgeState,
@@ -25,8 +24,6 @@ from vneter_sdn.model.flow import (
     Conntrack,
     Copy,
     DecTtl,
-    Flow,
-    Group,
     GroupAction,
     MeterAction,
     Output,
@@ -36,6 +33,7 @@ from vneter_sdn.model.flow import (
     SetField,
 )
 from vneter_sdn.simulate.bridge import MAX_DEPTH, MAX_RECIRCULATIONS, MAX_STEPS
+from vneter_sdn.verify.buckets import Buckets, as_action_set
 from vneter_sdn.verify.expressions import (
     Expression,
     Less,
@@ -45,18 +43,10 @@ from vneter_sdn.verify.expressions import (
     plain,
     section,
 )
-from vneter_sdn.verify.index import (
-    ASIS,
-    KNOWN,
-    PIECES,
-    BridgeIndex,
-    Conjoined,
-    Constraint,
-    narrowed,
-)
-from vneter_sdn.verify.packets import Cube, Packets, merged, overlap, without
+from vneter_sdn.verify.index import BridgeIndex
+from vneter_sdn.verify.meeting import lookup
+from vneter_sdn.verify.packets import Packets
 from vneter_sdn.verify.state import (
-    MANY,
     Choice,
     Committed,
     Dropped,
@@ -69,7 +59,6 @@ from vneter_sdn.verify.state import (
 )
 from vneter_sdn.verify.summary import Summaries, live_fields
 from vneter_sdn.verify.tracking import NEW, Tracking, answers, way_of
-from vneter_sdn.verify.values import meet
 
 _LAST_16, _RESERVED_16 = 0xFFFF, 0xFF00
 _UNTRACKED = ("ct_state", "ct_zone", "ct_mark", "ct_label")
@@ -107,13 +96,6 @@ class Course(NamedTuple):
         return [event for event in self.events if isinstance(event, kind)]
 
 
-class Found(NamedTuple):
-    """Packets that meet some flows."""
-
-    flows: tuple[Flow, ...]
-    cubes: list[Cube]
-
-
 class Walker:
     """Walks sets of packets through one bridge."""
 
@@ -121,7 +103,7 @@ class Walker:
         self.index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
         self.around = around
         self.host = host
-        self._groups = self.index.state.groups
+        self._buckets = Buckets(host, self.index.groups, around.live)
         self._live: dict[int, frozenset[str]] = {}
         self.summaries = Summaries()
 
@@ -166,7 +148,7 @@ class Walker:
         pending: list[tuple[State, int]],
         done: list[State],
     ) -> None:
-        found, left = self.lookup(state, at)
+        found, left = lookup(self.index.table(at), state)
         if left:
             missed = state.fork(left)
             missed.note(self._dropped(missed, at, "miss"))
@@ -201,87 +183,6 @@ class Walker:
             done += self.table(one, onward, 0)
         return done
 
-    # ---- lookups
-
-    def lookup(self, state: State, at: int) -> tuple[list[Found], Sequence[Cube]]:
-        """Which flows packets meet, and those of them that meet none."""
-        table = self.index.table(at)
-        known: dict[str, tuple[str, int]] = {}
-        for name in table.fields:
-            value = state.known(name)
-            if value is not None:
-                known[name] = (KNOWN, value)
-            else:
-                known[name] = (ASIS if state.value(name) is None else PIECES, 0)
-        soft = table.conjunctions(known) if table.soft else ()
-        return self._hard(state, at, known, state.cubes, soft)
-
-    def _hard(
-        self,
-        state: State,
-        at: int,
-        known: Mapping[str, tuple[str, int]],
-        cubes: Sequence[Cube],
-        soft: Sequence[Conjoined] = (),
-    ) -> tuple[list[Found], Sequence[Cube]]:
-        blocks = [
-            (-block.priority, 0, order, block)
-            for order, shape in enumerate(self.index.table(at).shapes)
-            for block in shape.blocks(*narrowed(shape, known))
-        ]
-        rules = sorted(
-            [*blocks, *((-one.priority, 1, n, one) for n, one in enumerate(soft))],
-            key=lambda rule: rule[:3],
-        )
-        found: list[Found] = []
-        left: Sequence[Cube] = cubes
-        for *_, rule in rules:
-            if not left:
-                break
-            if isinstance(rule, Conjoined):
-                met = self._conjoined(state, at, known, left, rule)
-                for part in met:
-                    for cube in part.cubes:
-                        left = without(left, cube)
-                found += met
-                continue
-            for hit in rule.hits:
-                part = _taken(state, left, hit.constraint)
-                if part:
-                    found.append(Found(hit.flows, part))
-            for constraint in rule.cover:
-                for cube in _as_cubes(state, constraint):
-                    left = without(left, cube)
-            if len(left) > MANY:
-                left = merged(left)
-        return found, left
-
-    def _conjoined(
-        self,
-        state: State,
-        at: int,
-        known: Mapping[str, tuple[str, int]],
-        cubes: Sequence[Cube],
-        rule: Conjoined,
-    ) -> list[Found]:
-        """Packets that meet all clauses are looked up again, by the conjunction's number."""
-        held: Sequence[Cube] = cubes
-        for clause in rule.clauses:
-            met: list[Cube] = []
-            rest = held
-            for way in clause.ways:
-                for cube in _as_cubes(state, way):
-                    met += [both for c in rest if (both := overlap(c, cube)) is not None]
-                    rest = without(rest, cube)
-                if not rest:
-                    break
-            held = met
-            if not held:
-                return []
-        again = {**known, "conj_id": (KNOWN, rule.id)}
-        found, _ = self._hard(state, at, again, held)
-        return found
-
     # ---- actions
 
     def actions(
@@ -303,6 +204,7 @@ class Walker:
     def action(
         self, state: State, action: Action, depth: int, at: int
     ) -> Iterable[tuple[State, bool]]:
+        """Apply one."""
         match action:
             case SetField() | Copy():
                 return ((one, True) for one in state.rewritten(action))
@@ -325,6 +227,7 @@ class Walker:
         return ((state, True),)
 
     def output(self, state: State, port: int, at: int) -> Iterator[State]:
+        """Send; back where it came from only if asked for by IN_PORT (OpenFlow 1.5.1 §7.2.1.2)."""
         back, others = state.divide("in_port", (port,))
         if back is not None:
             back = back.fork()
@@ -367,6 +270,7 @@ class Walker:
                     yield from self.output(part, port, at)
 
     def decrement(self, state: State, at: int) -> Iterator[tuple[State, bool]]:
+        """One hop less; those that have none left stop here."""
         ip, others = state.divide("eth_type", (ETH_IP, ETH_IPV6))
         if others is not None:
             yield others, True
@@ -410,6 +314,7 @@ class Walker:
                     yield one
 
     def recirculate(self, state: State, action: Conntrack, at: int) -> list[State]:
+        """A tracked copy goes on in a table."""
         assert action.table is not None
         if state.nested == MAX_RECIRCULATIONS:
             state.note(self._dropped(state, at, "limit"))
@@ -443,12 +348,13 @@ class Walker:
     # ---- groups
 
     def group(self, state: State, number: int, depth: int, at: int) -> Iterator[State]:
-        group = self._groups.get(number)
+        """Hand to a group's buckets."""
+        group = self._buckets.groups.get(number)
         if group is None or depth >= MAX_DEPTH:
             state.note(self._dropped(state, at, "group"))
             yield state
             return
-        for one, buckets in self.buckets(state, group):
+        for one, buckets in self._buckets.taken(state, group):
             if not buckets:
                 one.note(self._dropped(one, at, "group"))
             going = [one]
@@ -459,116 +365,15 @@ class Walker:
     def _bucket(self, state: State, bucket: Bucket, depth: int, at: int) -> Iterator[State]:
         """What a bucket does to the packet is its own affair (OpenFlow 1.5.1 §5.10.1)."""
         before = state.share()
-        for after, _ in self.actions(state, _as_action_set(bucket.actions), depth + 1, at):
+        for after, _ in self.actions(state, as_action_set(bucket.actions), depth + 1, at):
             after.restore(before)
             yield after
-
-    def buckets(self, state: State, group: Group) -> Iterator[tuple[State, Sequence[Bucket]]]:
-        """The buckets that may be taken, with what that takes for granted."""
-        if group.kind in ("all", "indirect"):
-            yield state, group.buckets if group.kind == "all" else group.buckets[:1]
-            return
-        select = group.kind == "select"
-        seen: set[Bucket] = set()
-        none_yet = [state]
-        for number, bucket in enumerate(group.buckets):
-            if select and not bucket.weight:
-                continue
-            still: list[State] = []
-            for one in none_yet:
-                for alive, lives in self.alive(one, bucket, MAX_DEPTH):
-                    if lives and not (select and replace(bucket, weight=1) in seen):
-                        chosen = alive.fork()
-                        chosen.choices = (
-                            *chosen.choices,
-                            Choice(self.host, group.group, number),
-                        )
-                        yield chosen, (bucket,)
-                    if not lives or select:
-                        still.append(alive)
-            seen.add(replace(bucket, weight=1))
-            none_yet = still
-        for one in none_yet:
-            if not select or not self._any_live(one, group):
-                one.choices = (*one.choices, Choice(self.host, group.group, None))
-                yield one, ()
-
-    def _any_live(self, state: State, group: Group) -> bool:
-        """Whether one of a select group's buckets is live, as far as ports were decided."""
-        return any(
-            lives
-            for bucket in group.buckets
-            if bucket.weight
-            for _, lives in self.alive(state.fork(), bucket, MAX_DEPTH)
-        )
-
-    def alive(self, state: State, bucket: Bucket, depth: int) -> list[tuple[State, bool]]:
-        """OpenFlow 1.5.1 §5.10.2: watching nothing is live, else either of what is watched."""
-        if bucket.watch_port == ANY and bucket.watch_group == ANY:
-            return [(state, True)]
-        open_: list[State] = [state]
-        found: list[tuple[State, bool]] = []
-        if bucket.watch_port != ANY:
-            split = self._up(state, bucket.watch_port)
-            found = [(one, True) for one, up in split if up]
-            open_ = [one for one, up in split if not up]
-        watched = self._groups.get(bucket.watch_group)
-        for other in watched.buckets if watched is not None and depth else ():
-            still: list[State] = []
-            for one in open_:
-                for part, lives in self.alive(one, other, depth - 1):
-                    if lives:
-                        found.append((part, True))
-                    else:
-                        still.append(part)
-            open_ = still
-        return [*found, *((one, False) for one in open_)]
-
-    def _up(self, state: State, port: int) -> list[tuple[State, bool]]:
-        place = (self.host, port)
-        if self.around.live is not None:
-            return [(state, self.around.live(*place))]
-        for held, up in state.up:
-            if held == place:
-                return [(state, up)]
-        either = []
-        for up in (True, False):
-            one = state.fork()
-            one.up = (*one.up, (place, up))
-            either.append((one, up))
-        return either
 
 
 def course_of(state: State) -> Course:
     """What became of packets, as a value."""
     existing = Packets(tuple(Packets(tuple(state.cubes)).existing()))
     return Course(existing, state.events, state.trail, state.choices, state.up)
-
-
-def _taken(state: State, cubes: Sequence[Cube], constraint: Constraint) -> list[Cube]:
-    """Those of some packets that a constraint takes."""
-    if constraint.wanted:
-        return [
-            both
-            for one in _as_cubes(state, constraint)
-            for cube in cubes
-            if (both := overlap(cube, one)) is not None
-        ]
-    if len(constraint.cube) == 1 and len(cubes) == 1:
-        ((name, values),) = constraint.cube.items()
-        held = cubes[0].get(name)
-        both_values = values if held is None else meet(held, values)
-        return [{**cubes[0], name: both_values}] if both_values else []
-    return [both for cube in cubes if (both := overlap(cube, constraint.cube)) is not None]
-
-
-def _as_cubes(state: State, constraint: Constraint) -> list[Cube]:
-    """The packets that a constraint takes, by what they were at the beginning."""
-    found: list[Cube] = [constraint.cube]
-    for name, value, mask in constraint.wanted:
-        taken = state.taking(name, (value,), mask)
-        found = [both for a in found for b in taken if (both := overlap(a, b)) is not None]
-    return found
 
 
 def _telling(state: State, action: Conntrack) -> list[State]:
@@ -605,14 +410,3 @@ def _valued(
                 return
             left = rest
     yield None, left
-
-
-def _as_action_set(actions: Sequence[Action]) -> list[Action]:
-    """The order a bucket's actions have: TTL, sets, then one way out (OpenFlow 1.5.1 §5.6)."""
-    ordered: list[Action] = [action for action in actions if isinstance(action, DecTtl)][:1]
-    ordered += [action for action in actions if isinstance(action, SetField | Copy)]
-    for way_out in (GroupAction, Output, Resubmit, Conntrack):
-        ways = [action for action in actions if isinstance(action, way_out)]
-        if ways:
-            return [*ordered, ways[-1]]
-    return ordered

@@ -1,0 +1,528 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input: where it is, what is wrong with it, and all of it at once; and nothing but that."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.kubernetes.catalogue import POLICIES, VERSIONS
+from vneter_sdn.kubernetes.cluster import stand_in
+from vneter_sdn.kubernetes.door import is_foreign, native
+
+NAMES = {"metadata": {"name": "p", "namespace": "x"}}
+CLUSTERED = {"metadata": {"name": "p"}}
+
+
+def np(spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **NAMES, "spec": spec}
+
+
+def peer(value: Any) -> dict[str, Any]:
+    return np({"podSelector": {}, "ingress": [{"from": [value]}]})
+
+
+def port(value: Any) -> dict[str, Any]:
+    return np({"podSelector": {}, "ingress": [{"ports": [value]}]})
+
+
+def chosen(value: Any) -> dict[str, Any]:
+    return np({"podSelector": value})
+
+
+def anp(rule: Any, direction: str = "egress", **spec: Any) -> dict[str, Any]:
+    given_ = {"priority": 1, "subject": {"namespaces": {}}, direction: [rule], **spec}
+    version = "policy.networking.k8s.io/v1alpha1"
+    return {"apiVersion": version, "kind": "AdminNetworkPolicy", **CLUSTERED, "spec": given_}
+
+
+def cnp(rule: Any, **spec: Any) -> dict[str, Any]:
+    given_ = {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "egress": [rule]}
+    version = "policy.networking.k8s.io/v1alpha2"
+    return {
+        "apiVersion": version,
+        "kind": "ClusterNetworkPolicy",
+        **CLUSTERED,
+        "spec": given_ | spec,
+    }
+
+
+def acnp(rule: Any, direction: str = "egress", **spec: Any) -> dict[str, Any]:
+    given_ = {"priority": 1, "appliedTo": [{"podSelector": {}}], direction: [rule], **spec}
+    version = "crd.antrea.io/v1beta1"
+    return {"apiVersion": version, "kind": "ClusterNetworkPolicy", **CLUSTERED, "spec": given_}
+
+
+def annp(rule: Any, **spec: Any) -> dict[str, Any]:
+    return acnp(rule, **spec) | {"kind": "NetworkPolicy"} | NAMES
+
+
+def problems(*manifests: Any) -> tuple[Problem, ...]:
+    with pytest.raises(IntentError) as caught:
+        native(list(manifests))
+    return caught.value.problems
+
+
+PEER, PORT = "spec.ingress[0].from[0]", "spec.ingress[0].ports[0]"
+TO = "spec.egress[0].to[0]"
+ALLOW = {"action": "Allow"}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "field", "reason"),
+    [
+        (peer({}), PEER, "Missing"),
+        (peer({"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}), PEER, "TooMany"),
+        (peer({"ipBlock": {}}), f"{PEER}.ipBlock.cidr", "Missing"),
+        (peer({"ipBlock": {"cidr": "10.0.0.0/33"}}), f"{PEER}.ipBlock.cidr", "BadPrefix"),
+        (peer({"ipBlock": {"cidr": "10.0.0.1"}}), f"{PEER}.ipBlock.cidr", "BadPrefix"),
+        (
+            peer({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}),
+            f"{PEER}.ipBlock.except[0]",
+            "OutsideBlock",
+        ),
+        (
+            peer({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}}),
+            f"{PEER}.ipBlock.except[0]",
+            "OutsideBlock",
+        ),
+        (
+            peer({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["fd00::/16"]}}),
+            f"{PEER}.ipBlock.except[0]",
+            "OutsideBlock",
+        ),
+        (peer({"podSelecter": {}}), f"{PEER}.podSelecter", "UnknownField"),
+        (peer(None), PEER, "WrongType"),
+        (port({"port": 0}), f"{PORT}.port", "BadPort"),
+        (port({"port": 65536}), f"{PORT}.port", "BadPort"),
+        (port({"port": -1}), f"{PORT}.port", "BadPort"),
+        (port({"port": 80, "endPort": 79}), f"{PORT}.endPort", "BelowPort"),
+        (port({"port": 80, "endPort": 0}), f"{PORT}.endPort", "BadPort"),
+        (port({"port": "web", "endPort": 80}), f"{PORT}.endPort", "NamedRange"),
+        (port({"endPort": 80}), f"{PORT}.endPort", "WithoutPort"),
+        (port({"port": "80"}), f"{PORT}.port", "BadPort"),
+        (port({"port": "Web"}), f"{PORT}.port", "BadPort"),
+        (port({"port": "a--b"}), f"{PORT}.port", "BadPort"),
+        (port({"port": "x" * 16}), f"{PORT}.port", "BadPort"),
+        (port({"port": 80.5}), f"{PORT}.port", "WrongType"),
+        (port({"port": True}), f"{PORT}.port", "WrongType"),
+        (port({"protocol": "tcp"}), f"{PORT}.protocol", "UnknownProtocol"),
+        (port({"protocol": "ICMP"}), f"{PORT}.protocol", "UnknownProtocol"),
+        (np({"podSelector": {}, "policyTypes": ["ingress"]}), "spec.policyTypes[0]", "Unknown"),
+        (np({"podSelector": {}, "policyTypes": ["Ingress"] * 3}), "spec.policyTypes", "TooMany"),
+        (np({"podSelector": {}, "ingress": {}}), "spec.ingress", "WrongType"),
+        (np([]), "spec", "WrongType"),
+        (chosen({"app": "web"}), "spec.podSelector.app", "UnknownField"),
+        (chosen({"matchLabels": {"a": 1}}), "spec.podSelector.matchLabels.a", "WrongType"),
+        (chosen({"matchLabels": {"a": None}}), "spec.podSelector.matchLabels.a", "WrongType"),
+        (chosen({"matchLabels": {"a b": "c"}}), "spec.podSelector.matchLabels.a b", "BadLabel"),
+        (chosen({"matchLabels": {"A/b": "c"}}), "spec.podSelector.matchLabels.A/b", "BadLabel"),
+        (chosen({"matchLabels": {"a": "-"}}), "spec.podSelector.matchLabels.a", "BadLabel"),
+        (chosen({"matchLabels": {"a": "x" * 64}}), "spec.podSelector.matchLabels.a", "BadLabel"),
+        (
+            chosen({"matchExpressions": [{"key": "a", "operator": "in", "values": ["b"]}]}),
+            "spec.podSelector.matchExpressions[0].operator",
+            "UnknownOperator",
+        ),
+        (
+            chosen({"matchExpressions": [{"key": "a", "operator": "In"}]}),
+            "spec.podSelector.matchExpressions[0].values",
+            "Missing",
+        ),
+        (
+            chosen({"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}),
+            "spec.podSelector.matchExpressions[0].values",
+            "NotHere",
+        ),
+        (
+            chosen({"matchExpressions": [{"operator": "Exists"}]}),
+            "spec.podSelector.matchExpressions[0].key",
+            "Missing",
+        ),
+        (anp({**ALLOW, "to": []}), "spec.egress[0].to", "Missing"),
+        (anp(ALLOW), "spec.egress[0].to", "Missing"),
+        (anp({**ALLOW, "to": [{}]}), TO, "Missing"),
+        (anp({**ALLOW, "to": [{"namespaces": {}, "nodes": {}}]}), TO, "TooMany"),
+        (
+            anp({**ALLOW, "to": [{"namespaces": {}}], "ports": []}),
+            "spec.egress[0].ports",
+            "Missing",
+        ),
+        (
+            anp({**ALLOW, "to": [{"namespaces": {}}], "ports": [{}]}),
+            "spec.egress[0].ports[0]",
+            "Missing",
+        ),
+        (
+            anp({**ALLOW, "to": [{"nodes": {}}], "ports": [{"namedPort": "web"}]}),
+            TO,
+            "NamedPort",
+        ),
+        (anp({"action": "Accept", "to": [{"namespaces": {}}]}), "spec.egress[0].action", "Unknown"),
+        (anp({**ALLOW, "to": [{"networks": ["10.0.0.0"]}]}), f"{TO}.networks[0]", "BadPrefix"),
+        (
+            anp({"action": "Deny", "to": [{"domainNames": ["a.b"]}]}),
+            f"{TO}.domainNames",
+            "NotHere",
+        ),
+        (
+            anp({**ALLOW, "to": [{"domainNames": ["a*.b.c"]}]}),
+            f"{TO}.domainNames[0]",
+            "BadDomain",
+        ),
+        (
+            anp({**ALLOW, "from": [{"namespaces": {}}], "to": [{"namespaces": {}}]}),
+            "spec.egress[0].from",
+            "UnknownField",
+        ),
+        (
+            anp(
+                {
+                    **ALLOW,
+                    "to": [{"namespaces": {}}],
+                    "ports": [{"portRange": {"start": 9, "end": 8}}],
+                }
+            ),
+            "spec.egress[0].ports[0].portRange.end",
+            "BelowPort",
+        ),
+        (anp({**ALLOW, "to": [{"namespaces": {}}]}, priority=1001), "spec.priority", "BadPriority"),
+        (anp({**ALLOW, "to": [{"namespaces": {}}]}, subject={}), "spec.subject", "Missing"),
+        (
+            {
+                "apiVersion": "policy.networking.k8s.io/v1alpha1",
+                "kind": "BaselineAdminNetworkPolicy",
+                **CLUSTERED,
+                "spec": {"subject": {"namespaces": {}}},
+            },
+            "metadata.name",
+            "BadName",
+        ),
+        (
+            cnp({"action": "Accept", "to": [{"namespaces": {}}], "protocols": [{"tcp": {}}]}),
+            "spec.egress[0].protocols[0].tcp",
+            "Missing",
+        ),
+        (
+            cnp(
+                {
+                    "action": "Accept",
+                    "to": [{"namespaces": {}}],
+                    "protocols": [{"tcp": {"destinationPort": {"range": {"start": 8, "end": 8}}}}],
+                }
+            ),
+            "spec.egress[0].protocols[0].tcp.destinationPort.range.end",
+            "BelowPort",
+        ),
+        (
+            cnp({"action": "Accept", "to": [{"namespaces": {}}]}, tier="admin"),
+            "spec.tier",
+            "UnknownTier",
+        ),
+        (
+            cnp({"action": "Accept", "to": [{"namespaces": {}}] * 26}),
+            "spec.egress[0].to",
+            "TooMany",
+        ),
+        (acnp({"action": "Permit"}), "spec.egress[0].action", "UnknownAction"),
+        (acnp({"ports": []}), "spec.egress[0].action", "Missing"),
+        (acnp({"action": "Pass"}, tier="baseline"), "spec.egress[0].action", "NotHere"),
+        (acnp(ALLOW, priority=0), "spec.priority", "BadPriority"),
+        (acnp(ALLOW, appliedTo=[]), "spec.appliedTo", "Missing"),
+        (
+            acnp({**ALLOW, "appliedTo": [{"podSelector": {}}]}),
+            "spec.appliedTo",
+            "TooMany",
+        ),
+        (acnp({**ALLOW, "to": [{}]}), TO, "Missing"),
+        (acnp({**ALLOW, "to": [{"group": "g", "podSelector": {}}]}), TO, "TooMany"),
+        (acnp({**ALLOW, "to": [{"namespaces": {}}]}), f"{TO}.namespaces", "Missing"),
+        (
+            acnp({**ALLOW, "to": [{"namespaces": {"match": "Other"}}]}),
+            f"{TO}.namespaces.match",
+            "UnknownMatch",
+        ),
+        (acnp({**ALLOW, "to": [{"fqdn": "(a+)+$"}]}), f"{TO}.fqdn", "BadDomain"),
+        (acnp({**ALLOW, "to": [{"fqdn": "*a*a*a*a*a*a*b"}]}), f"{TO}.fqdn", "BadDomain"),
+        (
+            acnp({**ALLOW, "from": [{"fqdn": "a.b"}]}, "ingress"),
+            "spec.ingress[0].from[0].fqdn",
+            "OnlyEgress",
+        ),
+        (
+            acnp({**ALLOW, "to": [{"podSelector": {}, "scope": "ClusterSet"}]}),
+            f"{TO}.scope",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "to": [{"externalEntitySelector": {}}]}),
+            f"{TO}.externalEntitySelector",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "toServices": [{"name": "s"}]}),
+            "spec.egress[0].toServices",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "l7Protocols": [{"http": {}}]}),
+            "spec.egress[0].l7Protocols",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "ports": [{"sourcePort": 1}]}),
+            "spec.egress[0].ports[0].sourcePort",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "protocols": [{"igmp": {}}]}),
+            "spec.egress[0].protocols[0].igmp",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "protocols": [{"icmp": {"icmpType": 256}}]}),
+            "spec.egress[0].protocols[0].icmp.icmpType",
+            "BadIcmp",
+        ),
+        (
+            acnp(ALLOW, appliedTo=[{"nodeSelector": {}}]),
+            "spec.appliedTo[0].nodeSelector",
+            "NotSupported",
+        ),
+        (
+            acnp(ALLOW, appliedTo=[{"service": {"name": "s"}}]),
+            "spec.appliedTo[0].service",
+            "NotSupported",
+        ),
+        (
+            annp(ALLOW, appliedTo=[{"namespaceSelector": {}}]),
+            "spec.appliedTo[0].namespaceSelector",
+            "NotHere",
+        ),
+        (
+            annp({**ALLOW, "to": [{"namespaces": {"match": "Self"}}]}),
+            f"{TO}.namespaces",
+            "NotHere",
+        ),
+    ],
+)
+def test_refused(manifest: dict[str, Any], field: str, reason: str) -> None:
+    (found,) = problems(manifest)
+    assert found.field == field, found
+    assert found.reason.startswith(reason), found
+    assert found.message
+    assert found.object.startswith(manifest["kind"])
+
+
+def test_all_problems_are_told_at_once() -> None:
+    spec = {
+        "podSelector": {"matchLabels": {"a b": "c"}},
+        "policytypes": ["Ingress"],
+        "ingress": [
+            {"from": [{}, {"ipBlock": {"cidr": "x/8"}}], "ports": [{"port": 0}]},
+            {"ports": [{"port": 9, "endPort": 8}]},
+        ],
+    }
+    found = problems(np(spec), {"apiVersion": "v1", "kind": "Pod", "metadata": {}})
+    assert [one.field for one in found] == [
+        "spec.policytypes",
+        "spec.podSelector.matchLabels.a b",
+        "spec.ingress[0].from[0]",
+        "spec.ingress[0].from[1].ipBlock.cidr",
+        "spec.ingress[0].ports[0].port",
+        "spec.ingress[1].ports[0].endPort",
+        "metadata.name",
+    ]
+    assert found[-1].object == "Pod in document 2"
+
+
+def test_a_policy_applies_to_no_group_that_reaches_beyond_its_namespace() -> None:
+    group = {"apiVersion": "crd.antrea.io/v1beta1", "kind": "Group", **NAMES}
+    (found,) = problems(
+        group | {"spec": {"namespaceSelector": {}, "podSelector": {}}},
+        annp(ALLOW, appliedTo=[{"group": "p"}]),
+    )
+    assert (found.field, found.reason) == ("spec.appliedTo[0].group", "NotHere")
+
+
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ({"spec": {"nodeName": "Node 1"}}, "spec.nodeName"),
+        ({"spec": {"serviceAccountName": "-"}}, "spec.serviceAccountName"),
+        (
+            {"spec": {"containers": [{"ports": [{"containerPort": 0}]}]}},
+            "spec.containers[0].ports[0].containerPort",
+        ),
+        (
+            {"spec": {"containers": [{"ports": [{"name": "W", "containerPort": 1}]}]}},
+            "spec.containers[0].ports[0].name",
+        ),
+        ({"status": {"podIP": "10.0.0.300"}}, "status.podIP"),
+        ({"status": {"podIPs": [{"ip": "x"}]}}, "status.podIPs[0].ip"),
+        ({"spec": {"containers": {}}}, "spec.containers"),
+    ],
+)
+def test_pods_that_are_refused(parts: dict[str, Any], field: str) -> None:
+    (found,) = problems({"apiVersion": "v1", "kind": "Pod", **NAMES, **parts})
+    assert (found.object, found.field) == ("Pod x/p", field)
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+def test_text_that_no_store_keeps(text: str) -> None:
+    for manifest in (chosen({"matchLabels": {text: "a"}}), np({text: 1})):
+        (found,) = problems(manifest)
+        assert found.reason == "InvalidText"
+
+
+def test_a_message_says_what_to_do() -> None:
+    (found,) = problems(peer({"podSelecter": {}}))
+    assert str(found) == (
+        "NetworkPolicy x/p: spec.ingress[0].from[0].podSelecter: there is no field 'podSelecter'; "
+        "did you mean 'podSelector'?"
+    )
+    (found,) = problems(port({"port": "80"}))
+    assert str(found).endswith("'80' in quotes is the name of a port; write 80 plain")
+    (found,) = problems(chosen({"matchLabels": {"a": 1}}))
+    assert (
+        found.message == "expected text, got the number 1; if it is meant as text, put it in quotes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"name": "P"}, "metadata.name"),
+        ({"name": "a" * 254}, "metadata.name"),
+        ({"name": "p", "namespace": "a.b"}, "metadata.namespace"),
+        ({"generateName": "p-"}, "metadata.name"),
+        ({"name": "p", "labels": {"a": "b c"}}, "metadata.labels.a"),
+        ({"name": "p", "lables": {}}, "metadata.lables"),
+        ({"name": "p", "annotations": {"-": "x"}}, "metadata.annotations.-"),
+        ({"name": 1}, "metadata.name"),
+        ([], "metadata"),
+    ],
+)
+def test_bad_metadata(metadata: Any, field: str) -> None:
+    found = problems(np({}) | {"metadata": metadata})
+    assert found[0].field == field
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+FIELDS = """
+podSelector namespaceSelector ipBlock cidr except from to ports port endPort protocol action
+matchLabels matchExpressions key operator values ingress egress subject namespaces pods tier
+priority appliedTo group template replicas selector containers name labels metadata spec networks
+domainNames nodes fqdn childGroups ipBlocks sameLabels match icmp protocols tcp destinationPort
+range number portNumber status podIPs ip addresses podCIDRs items
+"""
+WORDS = st.sampled_from(FIELDS.split())
+NEAR = st.recursive(
+    JSON
+    | WORDS
+    | st.sampled_from(["10.0.0.0/8", "TCP", "Allow", "In", "x", 80, 0, -1, 2**70, "\0", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=25,
+)
+KINDS = sorted({(version, kind) for kind, some in VERSIONS.items() for version in some})
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.one_of(
+            JSON,
+            st.builds(
+                lambda kind, metadata, spec, status: {
+                    "apiVersion": kind[0],
+                    "kind": kind[1],
+                    "metadata": metadata,
+                    "spec": spec,
+                    "status": status,
+                },
+                st.sampled_from(KINDS),
+                st.just({"name": "p"}) | NEAR,
+                NEAR,
+                NEAR,
+            ),
+        ),
+        max_size=3,
+    )
+)
+def test_whatever_comes_in_there_is_an_answer(manifests: list[Any]) -> None:
+    answer(manifests)
+
+
+SOUND = [
+    peer({"namespaceSelector": {"matchLabels": {"a": "b"}}, "podSelector": {}}),
+    peer({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}),
+    port({"protocol": "UDP", "port": 1, "endPort": 2}),
+    anp({**ALLOW, "to": [{"networks": ["10.0.0.0/8"]}], "ports": [{"portNumber": {"port": 1}}]}),
+    cnp({"action": "Deny", "to": [{"pods": {"podSelector": {}, "namespaceSelector": {}}}]}),
+    acnp({"action": "Drop", "to": [{"fqdn": "*.a.b"}, {"group": "g"}], "ports": [{"port": "web"}]}),
+    annp({"action": "Reject", "to": [{"podSelector": {}}], "protocols": [{"icmp": {}}]}),
+    {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        **NAMES,
+        "spec": {"replicas": 2, "ordinals": {"start": 1}, "template": {"spec": {}}},
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        **NAMES,
+        "spec": {"containers": [{"ports": [{"name": "web", "containerPort": 80}]}]},
+        "status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]},
+    },
+]
+
+
+def changed(value: Any, path: list[int], new: Any) -> Any:
+    """A copy of a value with another one somewhere in it."""
+    if not path or not value or not isinstance(value, dict | list):
+        return new
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    place = keys[path[0] % len(keys)]
+    copy = value.copy()
+    copy[place] = changed(value[place], path[1:], new)
+    return copy
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(SOUND), st.lists(st.integers(0, 7), min_size=1, max_size=9), NEAR)
+def test_one_thing_wrong_in_a_sound_manifest_has_an_answer(
+    manifest: dict[str, Any], path: list[int], new: Any
+) -> None:
+    answer([manifest])
+    answer([changed(manifest, path, new)])
+
+
+def answer(manifests: list[Any]) -> None:
+    """What the door says: manifests or problems, and never anything else."""
+    for one in manifests:
+        assert isinstance(is_foreign(one), bool)
+    found: tuple[Problem, ...] = ()
+    try:
+        made = native(manifests)
+        stand_in(made.manifests)
+    except IntentError as error:
+        found = error.problems
+    else:
+        assert isinstance(made.manifests, tuple)
+        return
+    assert found
+    for problem in found:
+        assert problem.message
+        assert str(problem).encode()
+
+
+def test_every_kind_is_known_by_its_versions() -> None:
+    assert set(POLICIES) <= {f"{version}/{kind}" for version, kind in KINDS}

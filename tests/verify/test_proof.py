@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a change touches is proven again, and nothing that matters is left out."""
+
+from random import Random
+
+import pytest
+from verify_faults import FAULTS
+from verify_world import SCENARIOS, world
+
+from vneter_sdn.verify.fleet import Wiring
+from vneter_sdn.verify.proof import Proof
+from vneter_sdn.verify.reach import change, reach
+
+
+def proof_of(place):
+    return Proof(place.states, Wiring.of(place.rows, place.wires), place.meaning)
+
+
+def edit(old, new):
+    """What differs, as `Proof.update` takes it."""
+    flows, groups = {}, {}
+    for host in old.states:
+        before, after = old.states[host], new.states[host]
+        keys = before.flows.keys() | after.flows.keys()
+        flows[host] = {
+            key: after.flows.get(key)
+            for key in keys
+            if before.flows.get(key) != after.flows.get(key)
+        }
+        numbers = before.groups.keys() | after.groups.keys()
+        groups[host] = {
+            number: after.groups.get(number)
+            for number in numbers
+            if before.groups.get(number) != after.groups.get(number)
+        }
+    return {h: f for h, f in flows.items() if f}, {h: g for h, g in groups.items() if g}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_fault_is_found_by_what_it_touches(name):
+    sound = world(name)
+    proof = proof_of(sound)
+    before = reach(sound.fabric(), sound.directory)
+    missed = []
+    for fault in FAULTS:
+        faulty = fault(sound, Random(f"{name} {fault.__name__}"))
+        if faulty is None:
+            continue
+        flows, groups = edit(sound, faulty)
+        verdict = proof.update(flows, sound.meaning, groups=groups)
+        if not verdict.findings:
+            missed.append(fault.__name__)
+        whole = change(before, reach(faulty.fabric(), faulty.directory))
+        for ours, theirs in zip(verdict.change, whole, strict=True):
+            assert ours.allowed.keys() == theirs.allowed.keys(), fault.__name__
+            assert not ours.less(theirs).allowed, fault.__name__
+            assert not theirs.less(ours).allowed, fault.__name__
+        flows, groups = edit(faulty, sound)
+        mended = proof.update(flows, sound.meaning, groups=groups)
+        assert mended.findings == (), fault.__name__
+        assert mended.change.gained.allowed.keys() == verdict.change.lost.allowed.keys()
+    assert not missed
+
+
+@pytest.mark.parametrize("name", ["overlapping-tenants", "multi-path"])
+def test_a_whole_proof_of_a_scenario_finds_nothing(name):
+    assert list(proof_of(world(name)).full()) == []

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet that was proven, and what has to be proven again after a change.
+
+What becomes of a packet changes only if it meets a flow that changed, before or after. So for each
+such flow it is asked who may send packets that meet it, and what these look like when they come in
+(`Touch`): by the registers it matches, which say whose packets they are; by the headers it matches
+that nobody writes before; and where it matches a locator, by the flows that write that. Those
+packets alone are followed again, before and after.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, GroupAction
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.locator import MAX_SLOT
+from vneter_sdn.pipeline.tables import table
+from vneter_sdn.simulate.meaning import Meaning, Station
+from vneter_sdn.verify.checks import (
+    Directory,
+    Excuse,
+    between,
+    by_policy,
+    entering,
+    expectations,
+    leak,
+    loop,
+    meant_for,
+    nobodys,
+    unclaimed,
+    unmet,
+)
+from vneter_sdn.verify.findings import Finding
+from vneter_sdn.verify.fleet import CUTS, Fabric, Reached, Wiring
+from vneter_sdn.verify.index import BridgeIndex
+from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
+from vneter_sdn.verify.reach import Change, Pair, Reach, change, reached_from
+from vneter_sdn.verify.rules import conflicting, shadowed
+from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
+from vneter_sdn.verify.tracking import ANYTHING, NEW
+from vneter_sdn.verify.walk import Around, Walker, all_up
+
+_CLASSIFY, _TRANSIT = table("classify").id, table("transit").id
+_GROUPED = (_TRANSIT, table("path").id)
+"""Tables whose flows use groups."""
+_NO_SLOT = MAX_SLOT
+"""A slot that nothing is at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a change comes to."""
+
+    findings: tuple[Finding, ...]
+    """What is wrong with packets that the change is about; all others are as they were."""
+    change: Change
+    """What it does to who can open connections to whom."""
+    sources: int
+    """Endpoints of which packets were followed again."""
+
+
+class Proof:
+    """Bridges and what was proven of them, kept up to date.
+
+    Args:
+        states: what bridges hold.
+        wiring: how they are joined.
+        meaning: who is where.
+        excused: drops that a policy says; see `checks.black_holes`.
+    """
+
+    def __init__(
+        self,
+        states: Mapping[str, BridgeState],
+        wiring: Wiring,
+        meaning: Meaning,
+        excused: Excuse = by_policy,
+    ) -> None:
+        self.excused = excused
+        self.known = Directory.of(meaning)
+        self._indexes = {host: BridgeIndex(state) for host, state in states.items()}
+        self.origins = Origins(flow for s in states.values() for flow in s.flows.values())
+        self._wire(wiring)
+
+    def _wire(self, wiring: Wiring) -> None:
+        self.new = self._fabric(wiring, Around(NEW, all_up))
+        self.any = self._fabric(wiring, Around(ANYTHING, all_up))
+
+    def _fabric(self, wiring: Wiring, around: Around) -> Fabric:
+        walkers = {h: Walker(index, around, h) for h, index in self._indexes.items()}
+        return Fabric(walkers, wiring)
+
+    def full(self) -> Iterator[Finding]:
+        """Everything that is wrong, of all packets and flows."""
+        shared = self._fabric(self.any.wiring, Around(ANYTHING, all_up, CUTS))
+        for station in self.known.stations:
+            yield from self._followed(station, entering(station), shared)
+            yield from self._expected(station, ALL)
+        for host, index in self._indexes.items():
+            yield from self._others(host)
+            yield from shadowed(host, index)
+            yield from conflicting(host, index)
+
+    def reach(self) -> Reach:
+        """Who can open connections to whom."""
+        found: dict[Pair, Packets] = {}
+        for station in self.known.stations:
+            found |= reached_from(self.new, self.known, station)
+        return Reach(found)
+
+    def update(
+        self,
+        flows: Mapping[str, Mapping[FlowKey, Flow | None]],
+        meaning: Meaning,
+        *,
+        groups: Mapping[str, Mapping[int, Group | None]] | None = None,
+        wiring: Wiring | None = None,
+    ) -> Verdict:
+        """Take in a change, and prove what it touches.
+
+        Args:
+            flows: by host and place, what is there now; None: nothing any more.
+            meaning: who is where now.
+            groups: by host and number, likewise.
+            wiring: how bridges are joined now, when that changed; then all is touched.
+        """
+        for host in flows.keys() - self._indexes.keys():
+            self._indexes[host] = BridgeIndex(BridgeState())
+            wiring = wiring or self.new.wiring
+        later, edit = Directory.of(meaning), _Edit(flows, groups or {})
+        touched = Touching(self._indexes, self.known, self.origins, self.new.wiring.links)
+        found = touched.all(edit.flows(self._indexes))
+        ways = self._ways(touched.locators)
+        back = edit.apply(self._indexes)
+        self.origins.add(flow for _, flow in edit.flows(self._indexes))
+        touched = Touching(
+            self._indexes, later, self.origins, self.new.wiring.links, touched.locators
+        )
+        found += touched.all(edit.flows(self._indexes))
+        found += touched.towards(_unequal(ways, self._ways(touched.locators)))
+        if wiring is not None:
+            found.append(Touch(frozenset((*meaning.stations, *self.known.meaning.stations)), {}))
+        regions = _by_source(found)
+        later_on = _Side(later, wiring)
+        moved = self._compared(regions, back, edit, later_on)
+        pairs = {*moved.gained.allowed, *moved.lost.allowed}
+        again = self._towards(pairs, later)
+        exact = self._compared(again, back, edit, later_on, pairs) if pairs else moved
+        self._take(later_on)
+        findings = tuple(self._news(regions, edit))
+        return Verdict(findings, exact, len(regions))
+
+    def _compared(
+        self,
+        regions: Mapping[Key, Packets],
+        back: _Edit,
+        edit: _Edit,
+        later: _Side,
+        pairs: Collection[Pair] | None = None,
+    ) -> Change:
+        """What of some packets arrives before and after; leaves the bridges as they are after."""
+        back.apply(self._indexes)
+        was = self._reached(regions, pairs)
+        edit.apply(self._indexes)
+        before = _Side(self.known, self.new.wiring)
+        self._take(later)
+        now = self._reached(regions, pairs)
+        self._take(before)
+        return change(was, now)
+
+    def _take(self, side: _Side) -> None:
+        self.known = side.known
+        if side.wiring is not None and side.wiring is not self.new.wiring:
+            self._wire(side.wiring)
+
+    def _towards(self, pairs: Iterable[Pair], later: Directory) -> dict[Key, Packets]:
+        """All packets of the sources of some pairs to their targets."""
+        cubes: defaultdict[Key, list[Cube]] = defaultdict(list)
+        for pair in pairs:
+            for known in (self.known, later):
+                target = known.meaning.stations.get(pair.target)
+                if target is not None:
+                    for name in ("eth_dst", "ip_dst", "ipv6_dst"):
+                        values = meant_for(target, name)
+                        if values:
+                            cubes[pair.source].append({name: values})
+        return {key: _apart(found) for key, found in cubes.items()}
+
+    def _news(self, regions: Mapping[Key, Packets], edit: _Edit) -> Iterator[Finding]:
+        for key, packets in regions.items():
+            station = self.known.meaning.stations.get(key)
+            if station is not None:
+                mine = entering(station).meet(packets)
+                yield from self._followed(station, mine, self.any)
+                yield from self._expected(station, packets)
+        for host in edit.changed:
+            index = self._indexes[host]
+            if any(key.table == _CLASSIFY for key in edit.changed[host]):
+                yield from self._others(host)
+            only = [flow for key, flow in edit.changed[host].items() if flow is not None]
+            yield from shadowed(host, index, only)
+            yield from conflicting(host, index, only)
+
+    def _followed(self, station: Station, packets: Packets, fabric: Fabric) -> Iterator[Finding]:
+        """Isolation and loops, of some packets of an endpoint."""
+        for trace in fabric.traces(station.host, packets):
+            found = leak(station, trace, self.known.whose) or loop(station.host, trace)
+            if found is not None:
+                yield found
+
+    def _expected(self, station: Station, packets: Packets) -> Iterator[Finding]:
+        """Black holes, of some packets of an endpoint."""
+        for wanted in expectations(station, self.known):
+            asked = replace(wanted, packets=wanted.packets.meet(packets))
+            if asked.packets.cubes:
+                yield from unmet(self.new, station, asked, self.known.whose, self.excused)
+
+    def _others(self, host: str) -> Iterator[Finding]:
+        """What comes by ports of nobody, and from other bridges."""
+        for trace in self.any.traces(host, unclaimed(self.any, self.known, host)):
+            if isinstance(trace.end, Reached):
+                yield nobodys(host, trace)
+        for trace in self.any.traces(host, between(self.any, host)):
+            found = loop(host, trace)
+            if found is not None:
+                yield found
+
+    def _reached(
+        self, regions: Mapping[Key, Packets], pairs: Collection[Pair] | None = None
+    ) -> Reach:
+        found: dict[Pair, Packets] = {}
+        for key, packets in regions.items():
+            station = self.known.meaning.stations.get(key)
+            if station is not None:
+                found |= reached_from(self.new, self.known, station, packets)
+        if pairs is not None:
+            found = {pair: allowed for pair, allowed in found.items() if pair in pairs}
+        return Reach(found)
+
+    def _ways(self, locators: Iterable[Locators]) -> dict[tuple[str, Locators], object]:
+        """Where locators of a bridge end, from every bridge: by host and value under a mask."""
+        found: dict[tuple[str, Locators], object] = {}
+        for value, mask in locators:
+            packets = Packets(
+                ({"eth_dst": frozenset((value | _NO_SLOT & ~mask,)), "in_port": frozenset((0,))},)
+            )
+            for host in self.new.walkers:
+                ends = self.new.traces(host, packets, _TRANSIT)
+                found[host, (value, mask)] = frozenset((type(t.end), t.hops[-1]) for t in ends)
+        return found
+
+
+class _Side(NamedTuple):
+    """What besides the bridges is before a change, or after."""
+
+    known: Directory
+    wiring: Wiring | None
+
+
+def _unequal(
+    before: Mapping[tuple[str, Locators], object], after: Mapping[tuple[str, Locators], object]
+) -> frozenset[Locators]:
+    both = before.keys() | after.keys()
+    return frozenset(at[1] for at in both if before.get(at) != after.get(at))
+
+
+class _Edit:
+    """What changes on bridges."""
+
+    def __init__(
+        self,
+        changed: Mapping[str, Mapping[FlowKey, Flow | None]],
+        groups: Mapping[str, Mapping[int, Group | None]],
+    ) -> None:
+        self.changed = changed
+        self.groups = groups
+
+    def flows(self, indexes: Mapping[str, BridgeIndex]) -> list[tuple[str, Flow]]:
+        """What is at the places now, and what refers to the groups."""
+        found = [
+            (host, flow)
+            for host, held in self.changed.items()
+            for key in held
+            if (flow := indexes[host].table(key.table).at(key)) is not None
+        ]
+        for host, numbers in self.groups.items():
+            for table_number in _GROUPED:
+                for flow in indexes[host].table(table_number).flows:
+                    used = {a.group for a in flow.actions if isinstance(a, GroupAction)}
+                    if used & numbers.keys():
+                        found.append((host, flow))
+        return found
+
+    def apply(self, indexes: Mapping[str, BridgeIndex]) -> _Edit:
+        """Make the change; returns the one that takes it back."""
+        flows = {
+            host: {key: indexes[host].put(key, flow) for key, flow in held.items()}
+            for host, held in self.changed.items()
+        }
+        groups = {host: indexes[host].regroup(held) for host, held in self.groups.items()}
+        return _Edit(flows, groups)
+
+
+def _by_source(touched: Iterable[Touch]) -> dict[Key, Packets]:
+    found: defaultdict[Key, dict[frozenset[object], Cube]] = defaultdict(dict)
+    for touch in touched:
+        same = frozenset(touch.packets.items())
+        for key in touch.sources:
+            found[key][same] = touch.packets
+    return {key: _apart(cubes.values()) for key, cubes in found.items()}
+
+
+def _apart(cubes: Iterable[Cube]) -> Packets:
+    """A union of cubes that may meet, the widest first."""
+    left: list[Cube] = []
+    for cube in sorted(merged(cubes), key=len):
+        pieces = [cube]
+        for held in left:
+            pieces = without(pieces, held)
+        left += pieces
+    return Packets(tuple(left))

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flows that say nothing, or contradict each other: within one table of one bridge.
+
+A flow is shadowed when every packet it matches meets one of higher priority, and conflicts with
+another of its priority when some packet matches both, and none of higher priority, and they do
+different things (OpenFlow 1.5.1 §5.3 leaves it to the bridge which it meets). Clauses of
+conjunctions are set aside: they are meant to overlap. So is what a table does with the rest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from vneter_sdn.model.flow import BridgeState, Flow
+from vneter_sdn.pipeline.priorities import MISS
+from vneter_sdn.verify.findings import Finding, example_of
+from vneter_sdn.verify.index import BridgeIndex, is_clause
+from vneter_sdn.verify.packets import Cube, cube_of, merged, overlap, real, without
+from vneter_sdn.verify.values import Values
+
+Terms = tuple[tuple[str, int], ...]
+Joint = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Shape:
+    """Flows that match the same bits, to be found by some of those."""
+
+    terms: Terms
+    flows: list[Flow]
+    joined: dict[Terms, dict[Joint, list[Flow]]] = field(default_factory=dict)
+
+    def alike(self, bits: Terms, values: Joint) -> Collection[Flow]:
+        """Flows that have these values in some of the bits they match."""
+        found = self.joined.get(bits)
+        if found is None:
+            found = self.joined[bits] = {}
+            for flow in self.flows:
+                found.setdefault(_values(flow, bits), []).append(flow)
+        return found.get(values, ())
+
+
+def _values(flow: Flow, bits: Terms) -> Joint:
+    held = {term.field: term.value for term in flow.match}
+    return tuple([held[name] & mask for name, mask in bits])
+
+
+class Rules:
+    """The flows of one table that are not clauses of conjunctions."""
+
+    def __init__(self, flows: Iterable[Flow]) -> None:
+        shapes: defaultdict[Terms, list[Flow]] = defaultdict(list)
+        for flow in flows:
+            if not is_clause(flow):
+                shapes[tuple((t.field, t.mask) for t in flow.match)].append(flow)
+        self._shapes = [_Shape(terms, alike) for terms, alike in shapes.items()]
+
+    def meeting(self, flow: Flow) -> Iterator[Flow]:
+        """Flows that some packet of a flow matches as well, but itself. O(their number)."""
+        own = {t.field: t.mask for t in flow.match}
+        for shape in self._shapes:
+            common = tuple((n, m & own[n]) for n, m in shape.terms if n in own)
+            bits = tuple((name, mask) for name, mask in common if mask)
+            for other in shape.alike(bits, _values(flow, bits)):
+                if other is not flow and other != flow:
+                    yield other
+
+    def left(self, flow: Flow) -> list[Cube]:
+        """The packets of a flow that meet none of higher priority."""
+        above = [other for other in self.meeting(flow) if other.priority > flow.priority]
+        return _remaining([cube_of(flow.match)], above)
+
+    def conflicts(self, flow: Flow) -> Iterator[tuple[Flow, list[Cube]]]:
+        """Flows that a flow conflicts with, and the packets that may meet either."""
+        held: list[Flow] | None = None
+        for other in self.meeting(flow):
+            if other.priority != flow.priority or _same(flow, other):
+                continue
+            both = overlap(cube_of(flow.match), cube_of(other.match))
+            if both is None or real(both) is None:
+                continue
+            if held is None:
+                held = [one for one in self.meeting(flow) if one.priority > flow.priority]
+            packets = [cube for cube in _remaining([both], held) if real(cube) is not None]
+            if packets:
+                yield other, packets
+
+
+def _same(one: Flow, other: Flow) -> bool:
+    return (one.actions, one.goto) == (other.actions, other.goto)
+
+
+def _remaining(cubes: list[Cube], above: Iterable[Flow]) -> list[Cube]:
+    left = cubes
+    for cube in _gathered(above):
+        if not left:
+            break
+        left = without(left, cube)
+        if len(left) > 16:
+            left = merged(left)
+    return [cube for cube in left if real(cube) is not None]
+
+
+def _gathered(flows: Iterable[Flow]) -> Iterator[Cube]:
+    """What flows match, those together that differ in the value of one field."""
+    shapes: defaultdict[Terms, list[Flow]] = defaultdict(list)
+    for flow in flows:
+        shapes[tuple((t.field, t.mask) for t in flow.match)].append(flow)
+    for terms, alike in sorted(shapes.items(), key=lambda shape: len(shape[0])):
+        if not terms:
+            yield {}
+            continue
+        columns = zip(*([t.value for t in f.match] for f in alike), strict=True)
+        counts = [len(set(column)) for column in columns]
+        spread = counts.index(max(counts))
+        groups: defaultdict[Joint, list[Flow]] = defaultdict(list)
+        for flow in alike:
+            groups[tuple(t.value for n, t in enumerate(flow.match) if n != spread)].append(flow)
+        for group in groups.values():
+            yield from _as_few(group, spread)
+
+
+def _as_few(group: list[Flow], spread: int) -> Iterator[Cube]:
+    cubes = [cube_of(flow.match) for flow in group]
+    name = group[0].match[spread].field
+    values: set[int] = set()
+    base: dict[str, Values] = {}
+    for cube in cubes:
+        held = cube[name]
+        if isinstance(held, frozenset):
+            values |= held
+            base = {other: v for other, v in cube.items() if other != name}
+        else:
+            yield cube
+    if values:
+        yield {**base, name: frozenset(values)}
+
+
+def shadowed(
+    host: str, state: BridgeState | BridgeIndex, only: Collection[Flow] | None = None
+) -> Iterator[Finding]:
+    """Flows that no packet meets, given those of higher priority.
+
+    Args:
+        host: whose bridge.
+        state: what it holds.
+        only: flows to look at; None for all.
+    """
+    for rules, flows in _tables(state, only):
+        for flow in flows:
+            if not rules.left(flow) and real(cube_of(flow.match)) is not None:
+                above = tuple(o for o in rules.meeting(flow) if o.priority > flow.priority)
+                cause = _enough(flow, above)
+                shown = example_of(host, [cube_of(flow.match)])
+                about = f"no packet meets a flow of {host}, for others take all that it matches"
+                yield Finding("shadowed", about, shown, flows=(flow, *cause))
+
+
+def _enough(flow: Flow, above: tuple[Flow, ...]) -> tuple[Flow, ...]:
+    """One flow that takes all, if one does."""
+    for other in above:
+        if not _remaining([cube_of(flow.match)], (other,)):
+            return (other,)
+    return above[:8]
+
+
+def conflicting(
+    host: str, state: BridgeState | BridgeIndex, only: Collection[Flow] | None = None
+) -> Iterator[Finding]:
+    """Pairs of flows of one priority of which a packet may meet either, with different results."""
+    seen: set[frozenset[object]] = set()
+    for rules, flows in _tables(state, only):
+        for flow in flows:
+            for other, packets in rules.conflicts(flow):
+                pair = frozenset((flow.key, other.key))
+                if pair not in seen:
+                    seen.add(pair)
+                    about = f"two flows of {host} match one packet, and do different things"
+                    shown = example_of(host, packets)
+                    yield Finding("conflict", about, shown, flows=(flow, other))
+
+
+def _tables(
+    state: BridgeState | BridgeIndex, only: Collection[Flow] | None
+) -> Iterator[tuple[Rules, list[Flow]]]:
+    index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
+    wanted = None if only is None else set(only)
+    for number in index.tables():
+        flows = list(index.table(number).flows)
+        asked = [f for f in flows if (wanted is None or f in wanted) and not _set_aside(f)]
+        if asked:
+            yield Rules(flows), asked
+
+
+def _set_aside(flow: Flow) -> bool:
+    return is_clause(flow) or (flow.priority <= MISS and not flow.match)
