@@ -197,7 +197,7 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
         way,
         "Whether policies are about the endpoint here; who that is.",
         matches=f"{whose} eth_type",
-        sets="reg6",
+        sets="reg6 reg7 reg8",
         goes_to=f"{way}_state",
         miss=then,
     )
