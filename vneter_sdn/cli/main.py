@@ -14,13 +14,13 @@ import typer
 from typer.core import TyperGroup
 
 import vneter_sdn
-from vneter_sdn.cli import path_command, running, te_command, up_command
+from vneter_sdn.cli import path_command, reach_command, running, te_command, up_command
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 
 _PARTS = {
     "Declare": ("apply", "delete", "wait", "drain"),
     "Look": ("status", "topology", "get", "describe", "kinds", "explain"),
-    "Prove": ("recompute", "compile"),
+    "Prove": ("reachability", "recompute", "compile"),
     "Plan": ("path", "te"),
     "Run": ("up", "fleet", "run"),
 }
@@ -36,6 +36,7 @@ _EXAMPLES = (
     ("vneterctl topology -o svg", "a picture; --topology FILE: offline"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
+    ("vneterctl reachability --offline DIR", "who reaches whom; -o json"),
     ("vneterctl path red/web1 red/db1", "edge by edge; --topology: offline"),
     ("vneterctl te --topology FILE", "paths and weights; -o json"),
 )
@@ -278,6 +279,7 @@ def compile_(
     compiling.compile_files(file, output, cluster_tenant)
 
 
+app.command(epilog=reach_command.EPILOG)(reach_command.reachability)
 app.command(epilog=path_command.EPILOG)(path_command.path)
 app.command(epilog=te_command.EPILOG)(te_command.te)
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, cast
 
 from vneter_sdn.compile import order
 from vneter_sdn.compile.bookings import Admission, admission, bookings
-from vneter_sdn.compile.books import tenant_rules
+from vneter_sdn.compile.books import policies, tenant_rules
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
-from vneter_sdn.compile.classes import Ledger
+from vneter_sdn.compile.classes import CLASS_OF, Class, Ledger
 from vneter_sdn.compile.danger import endangered
 from vneter_sdn.compile.engineered import Task
 from vneter_sdn.compile.facts import (
@@ -36,6 +36,7 @@ from vneter_sdn.compile.features import FEATURES
 from vneter_sdn.compile.links import bridges, edge_ports, edges_of, tunnels, watched
 from vneter_sdn.compile.outcomes import Pair, Usage, host_usage, link_usage, outcome, task
 from vneter_sdn.compile.policies import Choice, chosen, wanted
+from vneter_sdn.compile.policing import isolates
 from vneter_sdn.compile.queries import bridge_of, host_key, place, tenant_presence
 from vneter_sdn.compile.query import Database, Fact, Query, View, query
 from vneter_sdn.compile.standing import shard_of, standing_facts, steady, trees
@@ -50,6 +51,7 @@ from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
+from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Key, Pools, Snapshot
 from vneter_sdn.pipeline.tables import table_names
@@ -283,6 +285,18 @@ class Compiler:
         """Rules that concern a tenant, by the number they have on bridges. O(rules)."""
         found = self._database.value(tenant_rules, Key("Tenant", "", tenant))
         return found or {}
+
+    def isolating(self, endpoint: Key, way: Direction) -> tuple[Key, ...]:
+        """Policies under which an endpoint may do only what a rule of their stage allows."""
+        one: Class | None = self._database.peek(CLASS_OF, endpoint)
+        if one is None:
+            return ()
+        found = []
+        for policy in self._database.value(policies, one.tenant) or ():
+            held = self._database.value(isolates, (one.tenant, policy)) or {}
+            if one in held.get(way, ()):
+                found.append(policy)
+        return tuple(found)
 
     def told(self) -> frozenset[Key]:
         """Objects of which the last change changed `admission`, `outcome` or `usage`."""

@@ -48,7 +48,7 @@ def _edge(wire: LinkSpec) -> str:
 def current(graph: Topology, snapshot: Snapshot) -> Topology:
     """The same graph with what was measured of its edges, and what reservations hold of them."""
     booked = _booked(snapshot)
-    seen = observed(graph, dict(_observations(snapshot)))
+    seen = observed(graph, dict(observations(snapshot)))
     edges = tuple(
         replace(edge, reserved=booked[edge.name]) if edge.name in booked else edge
         for edge in seen.edges
@@ -116,7 +116,7 @@ def _found_wires(snapshot: Snapshot) -> dict[str, LinkSpec]:
     }
 
 
-def _observations(snapshot: Snapshot) -> Iterator[tuple[str, Observation]]:
+def observations(snapshot: Snapshot) -> Iterator[tuple[str, Observation]]:
     """What the statuses of links say of their edges, each direction apart where they do."""
     for key, status in snapshot.statuses.items():
         edge = status.details.get("edge") if key.kind == "Link" else None
