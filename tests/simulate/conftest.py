@@ -284,12 +284,12 @@ def group_text(group):
 def _value(field, number):
     if field.startswith(("eth_s", "eth_d", "arp_sha", "arp_tha", "nd_sll", "nd_tll")):
         return mac_text(number)
-    if FIELDS[field].bits == 128:
+    if FIELDS[field].bits == 128 and field != "ct_label":
         groups = f"{number:032x}"
         return ":".join(groups[i : i + 4] for i in range(0, 32, 4))
     if field in ("ip_src", "ip_dst", "arp_spa", "arp_tpa"):
         return ".".join(map(str, number.to_bytes(4, "big")))
-    return str(number)
+    return hex(number) if field == "ct_label" else str(number)
 
 
 def _exact(field, value, mask):

@@ -13,6 +13,7 @@ from vneter_sdn.compile.strands import applied_to
 from vneter_sdn.model.kinds import TenantSpec
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.policy.rule import Domain, Rule, Stage
 
 WAYS: tuple[Direction, Direction] = ("egress", "ingress")
 
@@ -43,11 +44,51 @@ def concerned(view: View, asked: tuple[str, Key]) -> frozenset[Class]:
 
 
 @query
+def _names_wanted_by(view: View, asked: tuple[str, Key]) -> frozenset[Class]:
+    tenant, policy = asked
+    about = (
+        applied_to(view, tenant, rule.applied)
+        for rule in view.ask(book, policy).rules
+        if rule.concerns(tenant) and any(isinstance(peer, Domain) for peer in rule.peers or ())
+    )
+    return frozenset().union(*about)
+
+
+@query
+def names_wanted(view: View, tenant: str) -> frozenset[Class]:
+    """Classes of a tenant that rules with DNS names are about."""
+    each = (view.ask(_names_wanted_by, (tenant, policy)) for policy in view.ask(policies, tenant))
+    return frozenset().union(*each)
+
+
+@query
 def isolated(view: View, tenant: str) -> Mapping[Direction, frozenset[Class]]:
     """Classes of a tenant that any policy isolates."""
     each = [view.ask(isolates, (tenant, policy)) for policy in view.ask(policies, tenant)]
     nobody: frozenset[Class] = frozenset()
     return {way: nobody.union(*(one.get(way, nobody) for one in each)) for way in WAYS}
+
+
+@query
+def is_isolated(view: View, asked: tuple[Direction, Class]) -> bool:
+    """Whether any policy isolates a class."""
+    way, one = asked
+    return one in view.ask(isolated, one.tenant)[way]
+
+
+def decided_on(view: View, tenant: str, rule: Rule, classes: frozenset[Class]) -> frozenset[Class]:
+    """Those of the classes that a rule is about whom it decides on.
+
+    Rules of the stage of isolation mean nothing to whom nobody isolates. Most are in a policy that
+    isolates just those it is about: no other has to be looked at then.
+    """
+    if rule.stage is not Stage.ISOLATION:
+        return classes
+    for own in view.ask(book, rule.policy).isolations:
+        alike = own.direction == rule.direction and own.applied == rule.applied
+        if alike and own.concerns(tenant):
+            return classes
+    return frozenset(one for one in classes if view.ask(is_isolated, (rule.direction, one)))
 
 
 @query

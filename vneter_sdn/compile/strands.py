@@ -89,16 +89,17 @@ def _sides(
         elif isinstance(peer, Block):
             prefixes |= dict.fromkeys(disjoint(peer))
         elif isinstance(peer, Domain):
-            prefixes |= dict.fromkeys(_resolved(view, peer))
+            prefixes |= dict.fromkeys(_resolved(view, tenant, peer))
     yield applied, Peers(frozenset(classes), tuple(prefixes))
     for peer in rule.peers:
         if isinstance(peer, Alike):
             yield from _alike(view, tenant, peer, applied)
 
 
-def _resolved(view: View, domain: Domain) -> Iterator[IPNetwork]:
+def _resolved(view: View, tenant: str, domain: Domain) -> Iterator[IPNetwork]:
     for name in sorted(view.keys(RESOLVED)):
-        if matches(domain.pattern, name):
+        owner, _, bare = name.rpartition("/")
+        if owner in ("", tenant) and matches(domain.pattern, bare):
             for address in view.get(RESOLVED, name):
                 yield parse(f"{address}/{128 if ':' in address else 32}")
 

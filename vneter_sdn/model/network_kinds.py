@@ -23,6 +23,13 @@ class TenantSpec(Spec, frozen=True, kw_only=True):
         Literal["allow", "drop"],
         Meta(description="What becomes of connections from its endpoints that no policy decides."),
     ] = "allow"
+    log_denied: Annotated[
+        bool,
+        Meta(
+            description="One audit line for each new connection that is denied for want of a rule: "
+            "by isolation, or by the defaults."
+        ),
+    ] = False
 
 
 class NetworkSpec(Spec, frozen=True, kw_only=True):

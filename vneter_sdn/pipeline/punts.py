@@ -8,17 +8,24 @@
           | reason | gateway MAC  | gateway address  |   4 octets (IPv4) or 16 (IPv6)
           +--------+--------------+------------------+
 
-A discovery frame (LLDP), and one to learn endpoints from, says all there is in itself: its user
-data is the reason alone.
+A discovery frame (LLDP), one to learn endpoints from, and an answer of DNS say all there is in
+themselves: their user data is the reason alone. What a policy decided::
+
+    octet   0        1        2     3         4 .. 7     8 .. 11
+          +--------+--------+-----+---------+----------+--------+
+          | reason | wanted | way | verdict |  tenant  |  rule  |   wanted: 1 an answer, 2 a line
+          +--------+--------+-----+---------+----------+--------+
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from struct import Struct
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
+from vneter_sdn.model.policy_kinds import Direction, Verdict
 from vneter_sdn.pipeline.reserved import METERS
 
 PUNT_METER = METERS.start
@@ -37,7 +44,28 @@ LEARN_RATE, LEARN_BURST = 200, 200
 """Packets per second, and packets at once."""
 LEARN_LENGTH = 128
 """Octets of such a frame that are punted: all of ARP, and the headers of others."""
-TTL_EXPIRED, LLDP, LEARN = 1, 2, 3
+REJECT_METER = METERS.start + 3
+"""Limits the packets that are answered with a refusal."""
+REJECT_RATE, REJECT_BURST = 200, 200
+"""Packets per second, and packets at once."""
+REJECT_LENGTH = 576
+"""Octets of such a packet that are punted: as much as an answer may quote (RFC 1812 §4.3.2.3)."""
+AUDIT_METER = METERS.start + 4
+"""Limits the packets that audit lines are written of."""
+AUDIT_RATE, AUDIT_BURST = 500, 500
+"""Packets per second, and packets at once."""
+AUDIT_LENGTH = 192
+"""Octets of such a packet that are punted: the headers, with room for extensions of IPv6."""
+NAMES_METER = METERS.start + 5
+"""Limits the answers of DNS that are looked at."""
+NAMES_RATE, NAMES_BURST = 200, 200
+"""Packets per second, and packets at once."""
+NAMES_LENGTH = 4096
+"""Octets of such an answer that are punted; longer ones are not asked for by UDP in practice."""
+TTL_EXPIRED, LLDP, LEARN, DECIDED, NAMES = 1, 2, 3, 4, 5
+_DECIDED = Struct("!BBBBII")
+_WAYS: tuple[Direction, ...] = ("egress", "ingress")
+_VERDICTS: tuple[Verdict, ...] = ("allow", "drop", "reject")
 _LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
 
 
@@ -72,7 +100,42 @@ class Learning:
         return bytes([LEARN])
 
 
-def decode(userdata: bytes) -> TtlExpired | Discovery | Learning:
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A packet that a policy decided about, of which more is wanted than that."""
+
+    way: Direction
+    verdict: Verdict
+    """Never ``pass``."""
+    tenant: int
+    """Its number."""
+    rule: int
+    """The number of the rule, or of what decided for want of one (`registers.RULE`)."""
+    answer: bool = False
+    """Whether the sender is to be told that it was refused."""
+    log: bool = False
+    """Whether a line of the audit log is wanted."""
+
+    def encode(self) -> bytes:
+        """The user data."""
+        wanted = self.answer | self.log << 1
+        way, verdict = _WAYS.index(self.way), _VERDICTS.index(self.verdict)
+        return _DECIDED.pack(DECIDED, wanted, way, verdict, self.tenant, self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """An answer of DNS to an endpoint that rules about names are about."""
+
+    def encode(self) -> bytes:
+        """The user data."""
+        return bytes([NAMES])
+
+
+Reason = TtlExpired | Discovery | Learning | Decided | Names
+
+
+def decode(userdata: bytes) -> Reason:
     """Read user data.
 
     Raises:
@@ -82,8 +145,21 @@ def decode(userdata: bytes) -> TtlExpired | Discovery | Learning:
         return Discovery()
     if userdata == bytes([LEARN]):
         return Learning()
+    if userdata == bytes([NAMES]):
+        return Names()
+    if userdata[:1] == bytes([DECIDED]):
+        return _decided(userdata)
     if not userdata or userdata[0] != TTL_EXPIRED:
         raise DecodeError("unknown reason of a punt")
     if len(userdata) not in _LENGTHS:
         raise DecodeError("punt of a wrong length", len(userdata))
     return TtlExpired(ip_address(userdata[7:]), int.from_bytes(userdata[1:7], "big"))
+
+
+def _decided(userdata: bytes) -> Decided:
+    if len(userdata) != _DECIDED.size:
+        raise DecodeError("punt of a wrong length", len(userdata))
+    _, wanted, way, verdict, tenant, rule = _DECIDED.unpack(userdata)
+    if wanted > 3 or way >= len(_WAYS) or verdict >= len(_VERDICTS):
+        raise DecodeError("unknown decision of a punt")
+    return Decided(_WAYS[way], _VERDICTS[verdict], tenant, rule, bool(wanted & 1), bool(wanted & 2))

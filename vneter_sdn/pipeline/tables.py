@@ -241,7 +241,7 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
     yield _contract(
         verdict,
         "Counts what was decided, remembers it with the connection, and does it.",
-        matches="reg2 reg8 eth_type ct_state ct_label",
+        matches="reg2 reg8 eth_type ip_proto tcp_flags ct_state ct_label",
         sets="ct_label",
         goes_to=then,
     )
@@ -374,7 +374,7 @@ _CONTRACTS = (
     _contract(
         "output",
         "Out of the port that was chosen, never back by the one it came in.",
-        matches="",
+        matches="reg3 eth_type ip_proto udp_src tcp_src ct_state",
         outputs=True,
     ),
 )

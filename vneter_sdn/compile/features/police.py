@@ -5,10 +5,21 @@ The zone is that of the tenant, as for paths. A connection's label says which ru
 
     ct_label[0..31]    number of the rule of ingress     ct_label[64]   1: egress is not asked again
     ct_label[32..63]   number of the rule of egress      ct_label[65]   1: nor is ingress
+                                                         ct_label[66]   1: egress cut it off
+                                                         ct_label[67]   1: ingress did
 
 A reply passes if what it answers was let through *here*, as the label says: between two endpoints
 of one bridge a connection is known as soon as the first of them may send, and the second one is not
 to speak under the name of an answer to what never reached it.
+
+Packets of whoever began a connection are asked about each time, so a policy that changes is felt at
+once. Their answers are not; so where such a packet is dropped of a connection that was established,
+the connection is *cut off*: its label says so, and no answer passes any more, until it is allowed
+again. Forgetting the connection instead would have the next answer begin one of its own.
+
+For the same reason TCP that nobody saw the beginning of (the connection is older than the first
+policy about its ends) is remembered only where a rule allows it, and passes packet by packet where
+nothing is decided: an acknowledgement is not to make a connection of what it acknowledges.
 """
 
 from __future__ import annotations
@@ -20,15 +31,16 @@ from vneter_sdn.compile.classes import CLASS_OF, Class, identity
 from vneter_sdn.compile.features.pin import FAMILIES, tracked
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.membership import class_hosts
-from vneter_sdn.compile.policing import WAYS, denies, isolated, policed, policing
+from vneter_sdn.compile.policing import WAYS, denies, isolated, names_wanted, policed, policing
 from vneter_sdn.compile.queries import Place, bridge_of, place, segment, station, tenant_of
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, TRACKED
-from vneter_sdn.model.flow import Conntrack, Flow, SetField
-from vneter_sdn.model.kinds import HostSpec
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, PROTO_UDP, TRACKED
+from vneter_sdn.model.flow import Action, Conntrack, Flow, Meter, Punt, SetField
+from vneter_sdn.model.kinds import HostSpec, TenantSpec
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, LOW, NORMAL, OWN_HOST
 from vneter_sdn.pipeline.registers import (
     ALLOWED,
@@ -42,15 +54,26 @@ from vneter_sdn.pipeline.registers import (
     TENANT,
 )
 
+METERS = (
+    Meter(punts.REJECT_METER, punts.REJECT_RATE, punts.REJECT_BURST),
+    Meter(punts.AUDIT_METER, punts.AUDIT_RATE, punts.AUDIT_BURST),
+    Meter(punts.NAMES_METER, punts.NAMES_RATE, punts.NAMES_BURST),
+)
 THEN = {"egress": "switch", "ingress": "output"}
 """Where packets go that may pass."""
 _NUMBER = {"egress": 32, "ingress": 0}
 _KEPT = {"egress": 64, "ingress": 65}
+_CUT = {"egress": 66, "ingress": 67}
 _OTHER: dict[Direction, Direction] = {"egress": "ingress", "ingress": "egress"}
 _PEER = {"egress": "dst", "ingress": "src"}
 _TRK, _INV = TRACKED["trk"], TRACKED["inv"]
+_SYN = 2
+_DNS = 53
 INVALID = (_TRK | _INV, _TRK | _INV)
 REPLY = (_TRK | TRACKED["rpl"], _TRK | TRACKED["rpl"] | _INV)
+ESTABLISHED = (_TRK | TRACKED["est"], _TRK | TRACKED["est"] | TRACKED["rpl"] | _INV)
+"""Packets of whoever began a connection that was answered."""
+FRESH = (_TRK | TRACKED["new"], _TRK | TRACKED["new"] | TRACKED["rel"] | _INV)
 RELATED = (_TRK | TRACKED["rel"], _TRK | TRACKED["rel"] | _INV)
 
 
@@ -64,13 +87,50 @@ def kept(way: Direction) -> tuple[int, int]:
     return 1 << _KEPT[way], 1 << _KEPT[way]
 
 
+def cut(way: Direction) -> tuple[int, int]:
+    """The label of connections that were cut off, and its mask."""
+    return 1 << _CUT[way], 1 << _CUT[way]
+
+
 def committed(way: Direction, number: int, *, keep: bool = False) -> Conntrack:
     """Remember which rule let a connection through."""
-    (value, mask), (bit, kept_mask) = labelled(way, number), kept(way)
-    said = SetField("ct_label", value | (bit if keep else 0), mask | kept_mask)
+    (value, mask), (bit, _) = labelled(way, number), kept(way)
+    return _written(way, value | (bit if keep else 0), mask)
+
+
+def _written(way: Direction, value: int, mask: int) -> Conntrack:
+    """Remember a connection; all that its label says of this way is replaced."""
+    said = SetField("ct_label", value, mask | kept(way)[1] | cut(way)[1])
     return Conntrack(
         commit=True, zone_field=TENANT.field, zone_offset=TENANT.first, actions=(said,)
     )
+
+
+def refused(
+    way: Direction, decided: Matched, write: Writer, *told: Action, cuts: bool = True
+) -> Iterator[Flow]:
+    """What becomes of packets that something decided to drop.
+
+    Args:
+        way: which way.
+        decided: matches what it decided.
+        write: writes them.
+        told: actions that tell the controller.
+        cuts: whether established connections are cut off.
+    """
+    verdict = f"{way}_verdict"
+    yield write(verdict, NORMAL, decided, *told)
+    if cuts:
+        off = _written(way, cut(way)[0], labelled(way, 0)[1])
+        for family in FAMILIES:
+            known: Matched = {**decided, "eth_type": family, "ct_state": ESTABLISHED}
+            yield write(verdict, HIGH, known, off)
+
+
+def logged(way: Direction, tenant: int, number: int) -> Punt:
+    """Have a line written of what is denied for want of a rule."""
+    decided = punts.Decided(way, "drop", tenant, number, log=True)
+    return Punt(decided.encode(), punts.AUDIT_METER, punts.AUDIT_LENGTH)
 
 
 def peer_address(way: Direction, address: IPAddress) -> Matched:
@@ -90,6 +150,8 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     number = view.ask(identity, one)
     if view.ask(policed, one):
         yield on(at.host, *_asked(at, number, write))
+    if one in view.ask(names_wanted, key.tenant):
+        yield on(at.host, *_named(at, write))
     hosts = view.ask(policing, key.tenant)
     if hosts:
         within: Matched = {"reg2": TENANT.match(network.tenant)}
@@ -113,11 +175,22 @@ def _asked(at: Place, number: int, write: Writer) -> Iterator[Flow]:
         yield write("ingress", NORMAL, ends, *asked)
 
 
+def _named(at: Place, write: Writer) -> Iterator[Flow]:
+    """Answers of DNS to an endpoint, in connections of its own: the controller reads them, too."""
+    copied = Punt(punts.Names().encode(), punts.NAMES_METER, punts.NAMES_LENGTH)
+    for family in FAMILIES:
+        for protocol, port in ((PROTO_UDP, "udp_src"), (PROTO_TCP, "tcp_src")):
+            answer: Matched = {"reg3": OUT_PORT.match(at.ofport), "eth_type": family}
+            answer |= {"ip_proto": protocol, port: _DNS, "ct_state": REPLY}
+            yield write("output", HIGH, answer, copied, OUT_PORT.output())
+
+
 def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """What becomes of connections that no rule decides."""
     number = view.ask(tenant_of, key.name)
     if number is None:
         return
+    spec: TenantSpec = view.get("Tenant", key)
     within: Matched = {"reg2": TENANT.match(number)}
     for way, classes in view.ask(isolated, key.name).items():
         for one in sorted(classes):
@@ -125,10 +198,22 @@ def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
             stopped = RULE.load(ISOLATED)
             flow = write(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
             yield on(view.ask(class_hosts, one), flow)
+        where = frozenset().union(*(view.ask(class_hosts, one) for one in classes))
+        yield on(where, *_undecided(way, number, ISOLATED, spec, write))
     denied: frozenset[Direction] = view.ask(denies, key.name)
     for way in sorted(denied):
         flow = write(f"{way}_baseline", LOW, within, RULE.load(DENIED), goto=f"{way}_verdict")
-        yield on(view.ask(policing, key.name), flow)
+        drops = _undecided(way, number, DENIED, spec, write)
+        yield on(view.ask(policing, key.name), flow, *drops)
+
+
+def _undecided(
+    way: Direction, tenant: int, why: int, spec: TenantSpec, write: Writer
+) -> Iterator[Flow]:
+    """What is dropped for want of a rule, counted for each tenant."""
+    decided: Matched = {"reg2": TENANT.match(tenant), "reg8": RULE.match(why)}
+    told = (logged(way, tenant, why),) if spec.log_denied else ()
+    yield from refused(way, decided, write, *told)
 
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
@@ -140,7 +225,8 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     if view.ask(bridge_of, host.name) is None:
         return
     spec: HostSpec = view.get("Host", host)
-    yield on(host.name, *(flow for way in WAYS for flow in _of_bridge(way, write)))
+    flows = tuple(flow for way in WAYS for flow in _of_bridge(way, write))
+    yield Part(frozenset([host.name]), flows, (), METERS)
     for address in sorted({ip_address(text) for text in spec.tunnel_addresses}, key=str):
         own: Matched = {"reg7": PEER.match(0), **peer_address("ingress", address)}
         yield on(host.name, write("ingress_tiers", OWN_HOST, own, goto="ingress_verdict"))
@@ -152,17 +238,20 @@ def _of_bridge(way: Direction, write: Writer) -> Iterator[Flow]:
         ip: Matched = {"eth_type": family}
         astray: Matched = {**ip, "ip_proto": PROTO_TCP, "ct_state": INVALID}
         yield write(state, HIGH, astray)
+        for either in WAYS:
+            yield write(state, HIGH, {**ip, "ct_state": REPLY, "ct_label": cut(either)})
         unasked: Matched = {**ip, "ct_state": REPLY, "ct_label": labelled(_OTHER[way], 0)}
         yield write(state, NORMAL, {**ip, "ct_state": REPLY}, goto=then)
         yield write(state, NORMAL + 1, unasked, goto=f"{way}_peer")
         yield write(state, NORMAL + 2, {**ip, "ct_state": RELATED}, goto=then)
         yield write(state, NORMAL + 3, {**ip, "ct_label": kept(way)}, goto=then)
-        yield write(verdict, LOW, {**ip, "reg8": RULE.match(0)}, committed(way, ALLOWED), goto=then)
+        passes: Matched = {**ip, "reg8": RULE.match(0)}
+        yield write(verdict, LOW, passes, committed(way, ALLOWED), goto=then)
+        midway: Matched = {"ip_proto": PROTO_TCP, "tcp_flags": (0, _SYN), "ct_state": FRESH}
+        yield write(verdict, LOW + 1, {**passes, **midway}, goto=then)
     undecided: Matched = {"reg8": RULE.match(0)}
     yield write(verdict, NORMAL, {**undecided, "ct_label": labelled(way, ALLOWED)}, goto=then)
     yield write(verdict, EXCEPTION, {**undecided, "ct_state": INVALID}, goto=then)
-    for stopped in (ISOLATED, DENIED):
-        yield write(verdict, NORMAL, {"reg8": RULE.match(stopped)})
 
 
 FEATURE = Feature(

@@ -3,7 +3,8 @@
 
 A rule is one conjunctive match: identities that it is about, identities or addresses at the other
 end, ports. That costs the sum of its sets, not their product, and only bridges with an endpoint
-that it is about hold it. What it decides is done, and counted, in the verdict table.
+that it is about hold it. What it decides is done, and counted, in the verdict table; what somebody
+has to be told of goes to the controller from there, under a meter.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from vneter_sdn.compile.features.police import (
     THEN,
     committed,
     labelled,
+    refused,
 )
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.membership import class_hosts
-from vneter_sdn.compile.policing import denies
+from vneter_sdn.compile.policing import decided_on, denies
 from vneter_sdn.compile.queries import tenant_of
 from vneter_sdn.compile.query import View
 from vneter_sdn.compile.strands import Strand, Target, strands
@@ -38,9 +40,10 @@ from vneter_sdn.model.fields import (
     PROTO_TCP,
     PROTO_UDP,
 )
-from vneter_sdn.model.flow import Conjunction, Flow
+from vneter_sdn.model.flow import Action, Conjunction, Flow, Punt
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, NORMAL
 from vneter_sdn.pipeline.registers import DENIED, LOCAL, PEER, RULE, TENANT
 from vneter_sdn.policy.rule import Rule, Stage
@@ -77,12 +80,13 @@ class _Rule:
     def __init__(self, view: View, tenant: str, number: int, rule: Rule, at: Placed) -> None:
         self._view, self._rule, self._at = view, rule, at
         self._tenant, self._within = tenant, {"reg2": TENANT.match(number)}
+        self._tenant_number = number
         self._way: Direction = rule.direction
         self._table = f"{self._way}_{_TABLE[rule.stage]}"
 
     def parts(self, write: Writer) -> Iterator[Part]:
         """Its flows, on the bridges with endpoints that it is about."""
-        found = strands(self._view, self._tenant, self._rule)
+        found = self._strands()
         clauses = _Clauses()
         for position, strand in enumerate(found):
             self._gather(position, strand, clauses)
@@ -99,6 +103,12 @@ class _Rule:
         flows = [self._write(write, matched, *met) for matched, met in clauses.others.items()]
         flows += [self._decide(write, {"conj_id": number}) for number in clauses.ids]
         yield on(everywhere, *flows, *self._verdict(write))
+
+    def _strands(self) -> list[Strand]:
+        found = strands(self._view, self._tenant, self._rule)
+        about = (decided_on(self._view, self._tenant, self._rule, one.applied) for one in found)
+        kept = (one._replace(applied=some) for one, some in zip(found, about, strict=True))
+        return [one for one in kept if one.applied]
 
     def _write(self, write: Writer, matched: _Frozen, *met: Conjunction) -> Flow:
         return write(self._table, self._at.priority, {**self._within, **dict(matched)}, *met)
@@ -122,9 +132,11 @@ class _Rule:
         verdict, then, number = f"{self._way}_verdict", THEN[self._way], self._at.number
         decided: Matched = {**self._within, "reg8": RULE.match(number)}
         if self._rule.verdict != "allow":
-            yield write(verdict, NORMAL, decided)
+            # A refusal ends a connection by itself, and is not to be taken for one of its answers.
+            cuts = self._rule.verdict == "drop"
+            yield from refused(self._way, decided, write, *self._told(), cuts=cuts)
         elif not self._rule.stateful:
-            yield write(verdict, NORMAL, decided, goto=then)
+            yield write(verdict, NORMAL, decided, *self._told(), goto=then)
         else:
             known: Matched = {**decided, "ct_label": labelled(self._way, number)}
             yield write(verdict, HIGH, known, goto=then)
@@ -132,7 +144,19 @@ class _Rule:
             remembered = committed(self._way, number, keep=self._rule.keep)
             for family in FAMILIES:
                 ip: Matched = {**decided, "eth_type": family}
-                yield write(verdict, NORMAL, ip, remembered, goto=then)
+                yield write(verdict, NORMAL, ip, *self._told(), remembered, goto=then)
+
+    def _told(self) -> tuple[Action, ...]:
+        """What the controller is told of what it decided."""
+        rule, refuses = self._rule, self._rule.verdict == "reject"
+        if rule.verdict == "pass" or not (rule.log or refuses):
+            return ()
+        decided = punts.Decided(
+            self._way, rule.verdict, self._tenant_number, self._at.number, refuses, rule.log
+        )
+        meter = punts.REJECT_METER if refuses else punts.AUDIT_METER
+        length = punts.REJECT_LENGTH if refuses else punts.AUDIT_LENGTH
+        return (Punt(decided.encode(), meter, length),)
 
     def _gather(self, position: int, strand: Strand, clauses: _Clauses) -> None:
         sets = self._sets(strand)
