@@ -13,7 +13,6 @@ from vneter_sdn.compile.strands import applied_to
 from vneter_sdn.model.kinds import TenantSpec
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.policy.rule import Rule, Stage
 from vneter_sdn.policy.rule import Domain, Rule, Stage
 
 WAYS: tuple[Direction, Direction] = ("egress", "ingress")
@@ -68,28 +67,6 @@ def isolated(view: View, tenant: str) -> Mapping[Direction, frozenset[Class]]:
     each = [view.ask(isolates, (tenant, policy)) for policy in view.ask(policies, tenant)]
     nobody: frozenset[Class] = frozenset()
     return {way: nobody.union(*(one.get(way, nobody) for one in each)) for way in WAYS}
-
-
-@query
-def is_isolated(view: View, asked: tuple[Direction, Class]) -> bool:
-    """Whether any policy isolates a class."""
-    way, one = asked
-    return one in view.ask(isolated, one.tenant)[way]
-
-
-def decided_on(view: View, tenant: str, rule: Rule, classes: frozenset[Class]) -> frozenset[Class]:
-    """Those of the classes that a rule is about whom it decides on.
-
-    Rules of the stage of isolation mean nothing to whom nobody isolates. Most are in a policy that
-    isolates just those it is about: no other has to be looked at then.
-    """
-    if rule.stage is not Stage.ISOLATION:
-        return classes
-    for own in view.ask(book, rule.policy).isolations:
-        alike = own.direction == rule.direction and own.applied == rule.applied
-        if alike and own.concerns(tenant):
-            return classes
-    return frozenset(one for one in classes if view.ask(is_isolated, (rule.direction, one)))
 
 
 @query

@@ -110,12 +110,6 @@ class _Rule:
         kept = (one._replace(applied=some) for one, some in zip(found, about, strict=True))
         return [one for one in kept if one.applied]
 
-    def _strands(self) -> list[Strand]:
-        found = strands(self._view, self._tenant, self._rule)
-        about = (decided_on(self._view, self._tenant, self._rule, one.applied) for one in found)
-        kept = (one._replace(applied=some) for one, some in zip(found, about, strict=True))
-        return [one for one in kept if one.applied]
-
     def _write(self, write: Writer, matched: _Frozen, *met: Conjunction) -> Flow:
         return write(self._table, self._at.priority, {**self._within, **dict(matched)}, *met)
 
