@@ -14,13 +14,20 @@ import typer
 from typer.core import TyperGroup
 
 import vneter_sdn
-from vneter_sdn.cli import path_command, reach_command, running, te_command, up_command
+from vneter_sdn.cli import (
+    path_command,
+    reach_command,
+    running,
+    te_command,
+    trace_command,
+    up_command,
+)
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 
 _PARTS = {
     "Declare": ("apply", "delete", "wait", "drain"),
     "Look": ("status", "topology", "get", "describe", "kinds", "explain"),
-    "Prove": ("reachability", "recompute", "compile"),
+    "Prove": ("reachability", "trace", "recompute", "compile"),
     "Plan": ("path", "te"),
     "Run": ("up", "fleet", "run"),
 }
@@ -37,6 +44,7 @@ _EXAMPLES = (
     ("vneterctl explain network.spec.mtu", "what a field means"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
     ("vneterctl reachability --offline DIR", "who reaches whom; -o json"),
+    ("vneterctl trace --from x/a --to y/b --tcp 80", "why, by which tables; --live"),
     ("vneterctl path red/web1 red/db1", "edge by edge; --topology: offline"),
     ("vneterctl te --topology FILE", "paths and weights; -o json"),
 )
@@ -280,6 +288,7 @@ def compile_(
 
 
 app.command(epilog=reach_command.EPILOG)(reach_command.reachability)
+app.command(epilog=trace_command.EPILOG)(trace_command.trace)
 app.command(epilog=path_command.EPILOG)(path_command.path)
 app.command(epilog=te_command.EPILOG)(te_command.te)
 

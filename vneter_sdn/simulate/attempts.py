@@ -104,21 +104,31 @@ def pair_of(
     return None
 
 
-def between(
-    fleet: Fleet, meaning: Meaning, source: Station, target: Station, wanted: Wanted
-) -> Attempt:
-    """Try from endpoint to endpoint."""
+def first_packet(
+    meaning: Meaning, source: Station, target: Station, wanted: Wanted
+) -> Packet | None:
+    """What an endpoint would send another, by its port; None when no address is of one family."""
     addresses = pair_of(source.addresses, target.addresses, wanted)
     if addresses is None:
-        return Attempt(allowed=False)
+        return None
     same = source.network == target.network
     gateway: Gateway | None = meaning.gateways.get(source.network)
     router = gateway.mac if gateway else 0
     ends = Ends(source.mac, target.mac if same else router, *addresses)
-    delivery = deliver(fleet, source.host, packet_of(ends, wanted).at(source.port))
+    return packet_of(ends, wanted).at(source.port)
+
+
+def between(
+    fleet: Fleet, meaning: Meaning, source: Station, target: Station, wanted: Wanted
+) -> Attempt:
+    """Try from endpoint to endpoint."""
+    packet = first_packet(meaning, source, target, wanted)
+    if packet is None:
+        return Attempt(allowed=False)
+    delivery = deliver(fleet, source.host, packet)
     reached = any((a.host, a.port) == (target.host, target.port) for a in delivery.reached)
     trail = tuple(delivery.trail)
-    return Attempt(reached, _decided(trail), delivery, trail)
+    return Attempt(reached, decided(trail), delivery, trail)
 
 
 def outwards(
@@ -164,7 +174,7 @@ def _alone(
     result = run(fleet.bridges[here.host], packet, table=table(way).id)
     passed = table("switch" if way == "egress" else "output").id
     trail = tuple((here.host, number, flow) for number, flow in result.trail)
-    return Attempt(any(at == passed for _, at, _ in trail), _decided(trail), None, trail)
+    return Attempt(any(at == passed for _, at, _ in trail), decided(trail), None, trail)
 
 
 def _speaks(version: int, wanted: Wanted) -> bool:
@@ -173,7 +183,7 @@ def _speaks(version: int, wanted: Wanted) -> bool:
     return wanted.protocol != (PROTO_ICMPV6 if version == 4 else PROTO_ICMP)
 
 
-def _decided(trail: Iterable[tuple[str, int, Flow]]) -> dict[Direction, int | None]:
+def decided(trail: Iterable[tuple[str, int, Flow]]) -> dict[Direction, int | None]:
     """The number that each verdict table matched; None where it was not met."""
     found: dict[Direction, int | None] = {"egress": None, "ingress": None}
     ways: tuple[Direction, Direction] = ("egress", "ingress")

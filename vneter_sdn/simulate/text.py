@@ -78,10 +78,11 @@ def _term(name: str, value: int) -> str:
         return f"nw_ttl={value}"
     if name == "ct_state":
         return f"ct_state={'|'.join(bit for bit, number in TRACKED.items() if value & number)}"
-    return f"{name}={_value_text(name, value)}"
+    return f"{name}={value_of(name, value)}"
 
 
-def _value_text(name: str, value: int) -> str:
+def value_of(name: str, value: int) -> str:
+    """The value of a field, as Open vSwitch writes it."""
     if name in _MACS:
         return mac_text(value)
     if name in _IPV4:

@@ -76,3 +76,63 @@ def _split(text: str) -> Iterator[str]:
             yield text[start:position]
             start = position + 1
     yield text[start:]
+
+
+_IN_PORT = re.compile(r"^Flow: .*\bin_port=(\d+)")
+_BRIDGE = re.compile(r'^(\s*)bridge\("([^"]*)"\)')
+_MET = re.compile(r"^(\s*)(\d+)\. (?:.*\bpriority (\d+)(?:, cookie (0x[0-9a-f]+))?|No match)")
+_SENT = re.compile(r"^\s*(?:output:(\d+)|-> output port is (\d+))\s*$")
+_BACK = re.compile(r"^\s*(?:output:|-> output port is )IN_PORT\s*$")
+_DEAD = re.compile(r"-> bucket \d+: not live due to port (\d+)")
+_BUCKET = re.compile(r"-> using bucket (\d+)")
+
+
+class Passed(NamedTuple):
+    """What one bridge of a trace did, recirculations included."""
+
+    lookups: tuple[tuple[int, int | None, int], ...]
+    """Table, priority (None for a miss) and cookie of every flow met."""
+    ports: tuple[int, ...]
+    """OpenFlow ports it is sent to, in order."""
+    dead: frozenset[int]
+    """Ports that groups were found to watch in vain."""
+    buckets: tuple[int, ...]
+    """Which bucket each group took that chose one, in order."""
+
+
+def passed(text: str, bridge: str) -> Passed:
+    """Read what a bridge did from ``ofproto/trace``: a tunnel's packets pass others too.
+
+    Raises:
+        DecodeError: it is not a trace, for instance an error message.
+    """
+    if "Datapath actions:" not in text:
+        raise DecodeError(f"a trace without Datapath actions: {text.strip()[:200]}")
+    lookups: list[tuple[int, int | None, int]] = []
+    ports: list[int] = []
+    within: list[tuple[int, str]] = []
+    lines = text.splitlines()
+    entered = next((found[1] for line in lines if (found := _IN_PORT.search(line))), "0")
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        indent = len(line) - len(line.lstrip())
+        if header := _BRIDGE.match(line):
+            within = [one for one in within if one[0] < indent] + [(indent, header[2])]
+            continue
+        while line.strip() and len(within) > 1 and indent < within[-1][0]:
+            within.pop()
+        if not within or within[-1][1] != bridge:
+            continue
+        if found := _MET.match(line):
+            priority = int(found[3]) if found[3] else None
+            lookups.append((int(found[2]), priority, int(found[4] or "0", 16)))
+        elif not after.strip().startswith(">>"):
+            if found := _SENT.match(line):
+                ports.append(int(found[1] or found[2]))
+            elif _BACK.match(line):
+                ports.append(int(entered))
+    return Passed(
+        tuple(lookups),
+        tuple(ports),
+        frozenset(int(found[1]) for found in _DEAD.finditer(text)),
+        tuple(int(found[1]) for found in _BUCKET.finditer(text)),
+    )
