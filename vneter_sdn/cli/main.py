@@ -16,18 +16,20 @@ from typer.core import TyperGroup
 import vneter_sdn
 from vneter_sdn.cli import (
     path_command,
+    plan_command,
     reach_command,
     running,
     te_command,
     trace_command,
     up_command,
+    verify_command,
 )
 from vneter_sdn.cli.terminal import EXIT_CODES, USAGE, Usage, outcome, report
 
 _PARTS = {
     "Declare": ("apply", "delete", "wait", "drain"),
     "Look": ("status", "topology", "get", "describe", "kinds", "explain"),
-    "Prove": ("reachability", "trace", "recompute", "compile"),
+    "Prove": ("verify", "plan", "reachability", "trace", "recompute", "compile"),
     "Plan": ("path", "te"),
     "Run": ("up", "fleet", "run"),
 }
@@ -42,6 +44,8 @@ _EXAMPLES = (
     ("vneterctl status", "everything, and what to do about it"),
     ("vneterctl topology -o svg", "a picture; --topology FILE: offline"),
     ("vneterctl explain network.spec.mtu", "what a field means"),
+    ("vneterctl plan -f change.yaml", "what it would do; -v"),
+    ("vneterctl verify -f change.yaml", "proves it, for all packets"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
     ("vneterctl reachability --offline DIR", "who reaches whom; -o json"),
     ("vneterctl trace --from x/a --to y/b --tcp 80", "why, by which tables; --live"),
@@ -287,6 +291,8 @@ def compile_(
     compiling.compile_files(file, output, cluster_tenant)
 
 
+app.command(epilog=verify_command.EPILOG)(verify_command.verify)
+app.command(epilog=plan_command.EPILOG)(plan_command.plan)
 app.command(epilog=reach_command.EPILOG)(reach_command.reachability)
 app.command(epilog=trace_command.EPILOG)(trace_command.trace)
 app.command(epilog=path_command.EPILOG)(path_command.path)

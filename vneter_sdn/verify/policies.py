@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of policies that say nothing, or contradict each other: found on the compiled flows.
+
+A rule is read back from its flows as the packets they take: for each strand the product of its
+clauses, so identities that it is about, identities or addresses at the other end, and ports. In the
+tiers and in the baseline the first rule decides, so one is never reached when those above it take
+all of its packets on every bridge that has it; two contradict each other when policies of one tier
+and one priority decide otherwise about some packets, so that nothing but their names says who wins.
+Rules of the stage of isolation add up, and neither shadow nor contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
+
+from vneter_sdn.model.flow import BridgeState, Conjunction, Flow, SetField
+from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE, TENANT
+from vneter_sdn.pipeline.tables import table
+from vneter_sdn.policy.rule import Rule
+from vneter_sdn.verify.findings import Finding, example_of
+from vneter_sdn.verify.index import is_clause
+from vneter_sdn.verify.packets import Cube, cube_of, merged, overlap, real, without
+from vneter_sdn.verify.values import holds
+
+_WAYS: tuple[Direction, Direction] = ("egress", "ingress")
+_ORDERED = {table(f"{way}_{at}").id: way for way in _WAYS for at in ("tiers", "baseline")}
+_PEERS = {table(f"{way}_peer").id: way for way in _WAYS}
+_NUMBER_SHIFT = 12
+"""A conjunction's id is the number of a rule and, in so many bits, that of a strand."""
+
+
+class Place(NamedTuple):
+    """Where a rule stands: its table, its tenant's number, its priority."""
+
+    table: int
+    tenant: int
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Rules by the numbers of their tenants, and theirs."""
+
+    by_number: Mapping[int, Mapping[int, Rule]]
+    named: Callable[[Key], str] = str
+    """What a policy was written as."""
+
+    def title(self, rule: Rule) -> str:
+        """``NetworkPolicy x/p ingress[0] name``."""
+        name = f" {rule.name}" if rule.name else ""
+        return f"{self.named(rule.policy)} {rule.direction}[{rule.number}]{name}"
+
+    def rule(self, tenant: int, number: int | None) -> Rule | None:
+        """A rule, if there is one of that number."""
+        return None if number is None else self.by_number.get(tenant, {}).get(number)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Rules that changed, and where."""
+
+    places: frozenset[Place]
+    hosts: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.places)
+
+    @classmethod
+    def of(cls, changed: Mapping[str, Iterable[tuple[Flow | None, Flow | None]]]) -> News:
+        """By host, what was at places of flows and what is there now."""
+        places, hosts = set(), set()
+        for host, pairs in changed.items():
+            for flow in (flow for pair in pairs for flow in pair if flow is not None):
+                if flow.table in _ORDERED:
+                    places.add(Place(flow.table, _tenant(flow), flow.priority))
+                    hosts.add(host)
+        return cls(frozenset(places), frozenset(hosts))
+
+
+def _tenant(flow: Flow) -> int:
+    return next((t.value for t in flow.match if t.field == TENANT.field), 0)
+
+
+@dataclass(slots=True)
+class _Written:
+    """The flows of one rule on one bridge."""
+
+    place: Place
+    deciding: list[Flow] = field(default_factory=list)
+    clauses: dict[int, dict[int, list[Cube]]] = field(default_factory=dict)
+    """By conjunction and clause."""
+
+    def clause(self, strand: int, number: int) -> list[Cube]:
+        """What one clause matches."""
+        return self.clauses.setdefault(strand, {}).setdefault(number, [])
+
+    @property
+    def number(self) -> int | None:
+        """What it decides is counted by; of a rule that passes, what its conjunctions say."""
+        for flow in self.deciding:
+            for action in flow.actions:
+                if isinstance(action, SetField) and action.field == RULE.field:
+                    return action.value
+        return next((number >> _NUMBER_SHIFT for number in self.clauses), None)
+
+    def packets(self) -> list[Cube]:
+        """What it takes, whatever is above it."""
+        found: list[Cube] = []
+        for flow in self.deciding:
+            held = cube_of(flow.match)
+            strand = held.pop("conj_id", None)
+            if strand is None:
+                found.append(held)
+                continue
+            assert isinstance(strand, frozenset)
+            clauses = self.clauses.get(next(iter(strand)), {})
+            for cubes in product(*(merged(cubes) for _, cubes in sorted(clauses.items()))):
+                both: Cube | None = held
+                for cube in cubes:
+                    both = overlap(both, cube) if both is not None else None
+                if both is not None and real(both) is not None:
+                    found.append(both)
+        return merged(found)
+
+
+class _Bridge:
+    """Rules that are written on one bridge."""
+
+    def __init__(self, state: BridgeState) -> None:
+        self.rules: dict[Place, _Written] = {}
+        self._held: dict[Place, list[Cube]] = {}
+        self._state = state
+        for flow in state.flows.values():
+            if flow.table in _ORDERED and (tenant := _tenant(flow)):
+                place = Place(flow.table, tenant, flow.priority)
+                written = self.rules.setdefault(place, _Written(place))
+                if is_clause(flow):
+                    for action in flow.actions:
+                        if isinstance(action, Conjunction):
+                            written.clause(action.id, action.clause).append(cube_of(flow.match))
+                else:
+                    written.deciding.append(flow)
+
+    def packets(self, place: Place) -> list[Cube]:
+        """What a rule takes, whatever is above it."""
+        if place not in self._held:
+            self._held[place] = [c for c in self.rules[place].packets() if self._is_of_somebody(c)]
+        return self._held[place]
+
+    def above(self, place: Place) -> list[Place]:
+        """Rules that go first, the very first at the beginning."""
+        same = (p for p in self.rules if p[:2] == place[:2] and p.priority > place.priority)
+        return sorted(same, key=lambda p: -p.priority)
+
+    def left(self, cubes: list[Cube], above: Iterable[Place]) -> list[Cube]:
+        """Packets that none of some rules take."""
+        for place in above:
+            for cube in self.packets(place):
+                cubes = without(cubes, cube)
+            if len(cubes) > 16:
+                cubes = merged(cubes)
+            if not cubes:
+                break
+        return [c for c in cubes if real(c) is not None and self._is_of_somebody(c)]
+
+    @cached_property
+    def _addresses(self) -> Mapping[tuple[str, int, int], tuple[tuple[str, int], ...]]:
+        """Addresses of identities at the other end: by direction, tenant and identity."""
+        found: defaultdict[tuple[str, int, int], list[tuple[str, int]]] = defaultdict(list)
+        for flow in self._state.flows.values():
+            if flow.table in _PEERS:
+                address = [(t.field, t.value) for t in flow.match if t.field.startswith("ip")]
+                for action in flow.actions:
+                    if isinstance(action, SetField) and action.field == PEER.field:
+                        found[_PEERS[flow.table], _tenant(flow), action.value] += address
+        return {key: tuple(some) for key, some in found.items()}
+
+    def _is_of_somebody(self, cube: Cube) -> bool:
+        """Whether an identity at the other end has one of the addresses that a cube has there."""
+        peers, tenants = cube.get(PEER.field), cube.get(TENANT.field)
+        named = [name for name in ("ip_src", "ip_dst", "ipv6_src", "ipv6_dst") if name in cube]
+        if not isinstance(peers, frozenset) or not isinstance(tenants, frozenset) or not named:
+            return True
+        if 0 in peers:
+            return True
+        way = "egress" if named[0].endswith("dst") else "ingress"
+        return any(
+            name in named and holds(cube[name], value)
+            for peer in peers
+            for tenant in tenants
+            for name, value in self._addresses.get((way, tenant, peer), ())
+        )
+
+
+def shadows(
+    states: Mapping[str, BridgeState], books: Books, news: News | None = None
+) -> Iterator[Finding]:
+    """Rules that no packet reaches on any bridge that has them.
+
+    Args:
+        states: what bridges hold.
+        books: what numbers on bridges stand for.
+        news: rules that changed: these, and those below them, are looked at; None for all.
+    """
+    bridges = _bridges(states)
+    for place, hosts in _standing(bridges).items():
+        if news is not None and not _concerns(bridges[hosts[0]], place, news):
+            continue
+        if all(_is_shadowed(bridges[host], place) for host in hosts):
+            yield _shadowed(bridges[hosts[0]], hosts[0], place, books)
+
+
+def _bridges(states: Mapping[str, BridgeState]) -> dict[str, _Bridge]:
+    return {host: _Bridge(state) for host, state in sorted(states.items())}
+
+
+def _standing(bridges: Mapping[str, _Bridge]) -> dict[Place, list[str]]:
+    """Rules, and the bridges that have them."""
+    found: defaultdict[Place, list[str]] = defaultdict(list)
+    for host, bridge in bridges.items():
+        for place in bridge.rules:
+            found[place].append(host)
+    return dict(sorted(found.items(), key=lambda one: (*one[0][:2], -one[0].priority)))
+
+
+def _concerns(bridge: _Bridge, place: Place, news: News) -> bool:
+    if place in news.places:
+        return True
+    mine = bridge.packets(place)
+    return any(
+        other in news.places and _meet(mine, bridge.packets(other)) for other in bridge.above(place)
+    )
+
+
+def _meet(one: Iterable[Cube], other: Iterable[Cube]) -> list[Cube]:
+    pairs = (overlap(a, b) for a in one for b in other)
+    return [cube for cube in pairs if cube is not None]
+
+
+def _is_shadowed(bridge: _Bridge, place: Place) -> bool:
+    mine = bridge.packets(place)
+    meeting = [p for p in bridge.above(place) if _meet(mine, bridge.packets(p))]
+    return bool(mine) and not bridge.left(mine, meeting)
+
+
+def _shadowed(bridge: _Bridge, host: str, place: Place, books: Books) -> Finding:
+    mine = bridge.packets(place)
+    meeting = [p for p in bridge.above(place) if _meet(mine, bridge.packets(p))]
+    alone = [p for p in meeting if not bridge.left(mine, (p,))]
+    cause = alone[:1] or meeting
+    shown = [_title(bridge, p, books) for p in cause[:4]]
+    names = " and ".join(shown) + (f" and {len(cause) - 4} more" if len(cause) > 4 else "")
+    verb = "takes" if len(cause) == 1 else "take"
+    about = f"{_title(bridge, place, books)} is never reached: {names} {verb} all of it"
+    flows = tuple(f for p in (place, *cause[:4]) for f in bridge.rules[p].deciding[:1])
+    return Finding("shadowed", about, example_of(host, map(_outer, mine)), flows=flows)
+
+
+def conflicts(
+    states: Mapping[str, BridgeState], books: Books, news: News | None = None
+) -> Iterator[Finding]:
+    """Rules of two policies with one priority that decide otherwise about the same packets.
+
+    Args:
+        states: what bridges hold.
+        books: what numbers on bridges stand for.
+        news: rules that changed, which alone are looked at; None for all.
+    """
+    seen: set[tuple[Place, Place]] = set()
+    for host, bridge in _bridges(states).items():
+        alike: defaultdict[object, list[tuple[Place, Rule]]] = defaultdict(list)
+        for place, written in bridge.rules.items():
+            rule = books.rule(place.tenant, written.number)
+            if rule is not None:
+                alike[place[:2], rule.order[:2]].append((place, rule))
+        for some in alike.values():
+            for (first, one), (then, other) in _opposed(some):
+                pair = first, then
+                if pair in seen or (news is not None and not news.places & set(pair)):
+                    continue
+                both = _meet(bridge.packets(first), bridge.packets(then))
+                left = bridge.left(both, bridge.above(first)) if both else []
+                if left:
+                    seen.add(pair)
+                    yield _conflict(bridge, host, (first, one), (then, other), left, books)
+
+
+def _opposed(
+    some: list[tuple[Place, Rule]],
+) -> Iterator[tuple[tuple[Place, Rule], tuple[Place, Rule]]]:
+    """Pairs of rules of two policies with different verdicts, the one that goes first before."""
+    ordered = sorted(some, key=lambda one: -one[0].priority)
+    for n, one in enumerate(ordered):
+        for other in ordered[n + 1 :]:
+            if one[1].policy != other[1].policy and _passes(one[1]) != _passes(other[1]):
+                yield one, other
+
+
+def _passes(rule: Rule) -> str:
+    return "drop" if rule.verdict == "reject" else rule.verdict
+
+
+def _conflict(
+    bridge: _Bridge,
+    host: str,
+    one: tuple[Place, Rule],
+    other: tuple[Place, Rule],
+    left: list[Cube],
+    books: Books,
+) -> Finding:
+    (first, rule), (then, second) = one, other
+    about = (
+        f"{books.title(rule)} ({rule.verdict}) and {books.title(second)} ({second.verdict}) are of "
+        "one priority and about some of the same packets; the first goes first by its name alone"
+    )
+    flows = (*bridge.rules[first].deciding[:1], *bridge.rules[then].deciding[:1])
+    return Finding("conflict", about, example_of(host, map(_outer, left)), flows=flows)
+
+
+def _title(bridge: _Bridge, place: Place, books: Books) -> str:
+    rule = books.rule(place.tenant, bridge.rules[place].number)
+    if rule is not None:
+        return books.title(rule)
+    name = _ORDERED[place.table]
+    return f"a rule of {name} of priority {place.priority} in tenant number {place.tenant}"
+
+
+def _outer(cube: Cube) -> Cube:
+    """What is seen of packets on the wire."""
+    inner = (TENANT.field, LOCAL.field, PEER.field, RULE.field)
+    return {name: values for name, values in cube.items() if name not in inner}
