@@ -112,7 +112,9 @@ class Fabric:
         """From what bridges hold."""
         return cls({host: Walker(held, around, host) for host, held in states.items()}, wiring)
 
-    def traces(self, host: str, packets: Packets, table_number: int = 0) -> Iterator[Trace]:
+    def traces(
+        self, host: str, packets: Packets, table_number: int = 0, held: Held | None = None
+    ) -> Iterator[Trace]:
         """Where packets end that come in to a host's bridge, by the ports they name.
 
         O(hops, times flows they meet). Packets that cannot exist are left out.
@@ -121,10 +123,11 @@ class Fabric:
             host: where they come in.
             packets: which.
             table_number: the table they come in at, for packets that came from nowhere.
+            held: what registers hold there.
         """
         if not packets.cubes or host not in self.walkers:
             return
-        waiting: list[_Copy] = [_Copy(host, State(packets.cubes), (), ())]
+        waiting: list[_Copy] = [_Copy(host, State(packets.cubes, held), (), ())]
         while waiting:
             copy = waiting.pop()
             at, table_number = table_number, 0

@@ -149,10 +149,32 @@ class Proof:
         moved = self._compared(regions, back, edit, later_on)
         pairs = {*moved.gained.allowed, *moved.lost.allowed}
         again = self._towards(pairs, later)
-        exact = self._compared(again, back, edit, later_on, pairs) if pairs else moved
+        again = {key: all_ for key, all_ in again.items() if all_.less(regions[key])}
+        pairs = {pair for pair in pairs if pair.source in again}
+        if pairs:
+            exact = self._compared(again, back, edit, later_on, pairs)
+            moved = Change(*(_without(a, pairs, b) for a, b in zip(moved, exact, strict=True)))
         self._take(later_on)
-        findings = tuple(self._news(regions, edit))
-        return Verdict(findings, exact, len(regions))
+        findings = (*self._behind(found, touched), *self._news(regions, edit))
+        return Verdict(findings, moved, len(regions))
+
+    def _behind(self, found: Iterable[Touch], touched: Touching) -> Iterator[Finding]:
+        """Isolation and loops of what a change is about, from the tables that it is behind.
+
+        More packets than come there; so what is found is looked for again from the beginning.
+        """
+        work: defaultdict[tuple[Key, int], list[Cube]] = defaultdict(list)
+        for touch in found:
+            for key in touch.sources:
+                work[key, touch.at].append(touch.packets)
+        for (key, at), cubes in work.items():
+            station = self.known.meaning.stations.get(key)
+            if station is None:
+                continue
+            packets = entering(station).meet(_apart(cubes))
+            held = touched.constants(station) if at > _CLASSIFY else {}
+            if any(self._followed(station, packets, self.any, at, held)):
+                yield from self._followed(station, packets, self.any)
 
     def _compared(
         self,
@@ -181,21 +203,24 @@ class Proof:
         """All packets of the sources of some pairs to their targets."""
         cubes: defaultdict[Key, list[Cube]] = defaultdict(list)
         for pair in pairs:
-            for known in (self.known, later):
-                target = known.meaning.stations.get(pair.target)
-                if target is not None:
-                    for name in ("eth_dst", "ip_dst", "ipv6_dst"):
-                        values = meant_for(target, name)
-                        if values:
-                            cubes[pair.source].append({name: values})
+            for meaning in (self.known.meaning, later.meaning):
+                source, target = (meaning.stations.get(key) for key in pair)
+                if source is None or target is None:
+                    continue
+                gateway = meaning.gateways.get(source.network)
+                if source.network == target.network:
+                    cubes[pair.source].append({"eth_dst": meant_for(target, "eth_dst")})
+                for name in ("ip_dst", "ipv6_dst") if gateway else ():
+                    values = meant_for(target, name)
+                    if gateway and values:
+                        routed: Cube = {"eth_dst": frozenset((gateway.mac,)), name: values}
+                        cubes[pair.source].append(routed)
         return {key: _apart(found) for key, found in cubes.items()}
 
     def _news(self, regions: Mapping[Key, Packets], edit: _Edit) -> Iterator[Finding]:
         for key, packets in regions.items():
             station = self.known.meaning.stations.get(key)
             if station is not None:
-                mine = entering(station).meet(packets)
-                yield from self._followed(station, mine, self.any)
                 yield from self._expected(station, packets)
         for host in edit.changed:
             index = self._indexes[host]
@@ -205,9 +230,16 @@ class Proof:
             yield from shadowed(host, index, only)
             yield from conflicting(host, index, only)
 
-    def _followed(self, station: Station, packets: Packets, fabric: Fabric) -> Iterator[Finding]:
+    def _followed(
+        self,
+        station: Station,
+        packets: Packets,
+        fabric: Fabric,
+        at: int = 0,
+        held: Mapping[str, int] | None = None,
+    ) -> Iterator[Finding]:
         """Isolation and loops, of some packets of an endpoint."""
-        for trace in fabric.traces(station.host, packets):
+        for trace in fabric.traces(station.host, packets, at, held):
             found = leak(station, trace, self.known.whose) or loop(station.host, trace)
             if found is not None:
                 yield found
@@ -252,6 +284,11 @@ class Proof:
                 ends = self.new.traces(host, packets, _TRANSIT)
                 found[host, (value, mask)] = frozenset((type(t.end), t.hops[-1]) for t in ends)
         return found
+
+
+def _without(reach: Reach, pairs: Collection[Pair], instead: Reach) -> Reach:
+    kept = {pair: allowed for pair, allowed in reach.allowed.items() if pair not in pairs}
+    return Reach({**kept, **instead.allowed})
 
 
 class _Side(NamedTuple):

@@ -186,10 +186,12 @@ def _tables(
     state: BridgeState | BridgeIndex, only: Collection[Flow] | None
 ) -> Iterator[tuple[Rules, list[Flow]]]:
     index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
-    wanted = None if only is None else set(only)
-    for number in index.tables():
+    wanted: defaultdict[int, list[Flow]] = defaultdict(list)
+    for flow in () if only is None else only:
+        wanted[flow.table].append(flow)
+    for number in index.tables() if only is None else sorted(wanted):
         flows = list(index.table(number).flows)
-        asked = [f for f in flows if (wanted is None or f in wanted) and not _set_aside(f)]
+        asked = [f for f in (flows if only is None else wanted[number]) if not _set_aside(f)]
         if asked:
             yield Rules(flows), asked
 
