@@ -39,7 +39,7 @@ from vneter_sdn.verify.fleet import CUTS, Fabric, Reached, Wiring
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.reach import Change, Pair, Reach, change, reached_from
-from vneter_sdn.verify.rules import conflicting, shadowed
+from vneter_sdn.verify.rules import Rules, conflicting, shadowed
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
 from vneter_sdn.verify.walk import Around, Walker, all_up
@@ -84,6 +84,7 @@ class Proof:
         self.known = Directory.of(meaning)
         self._indexes = {host: BridgeIndex(state) for host, state in states.items()}
         self.origins = Origins(flow for s in states.values() for flow in s.flows.values())
+        self._rules: dict[tuple[str, int], Rules] = {}
         self._wire(wiring)
 
     def _wire(self, wiring: Wiring) -> None:
@@ -102,8 +103,9 @@ class Proof:
             yield from self._expected(station, ALL)
         for host, index in self._indexes.items():
             yield from self._others(host)
-            yield from shadowed(host, index)
-            yield from conflicting(host, index)
+            tables = [(self._ruled(host, n), list(index.table(n).flows)) for n in index.tables()]
+            yield from shadowed(host, tables)
+            yield from conflicting(host, tables)
 
     def reach(self) -> Reach:
         """Who can open connections to whom."""
@@ -155,6 +157,7 @@ class Proof:
             exact = self._compared(again, back, edit, later_on, pairs)
             moved = Change(*(_without(a, pairs, b) for a, b in zip(moved, exact, strict=True)))
         self._take(later_on)
+        self._rule(edit, back)
         findings = (*self._behind(found, touched), *self._news(regions, edit))
         return Verdict(findings, moved, len(regions))
 
@@ -223,12 +226,33 @@ class Proof:
             if station is not None:
                 yield from self._expected(station, packets)
         for host in edit.changed:
-            index = self._indexes[host]
             if any(key.table == _CLASSIFY for key in edit.changed[host]):
                 yield from self._others(host)
-            only = [flow for key, flow in edit.changed[host].items() if flow is not None]
-            yield from shadowed(host, index, only)
-            yield from conflicting(host, index, only)
+            changed: defaultdict[int, list[Flow]] = defaultdict(list)
+            for place, flow in edit.changed[host].items():
+                if flow is not None:
+                    changed[place.table].append(flow)
+            tables = [(self._ruled(host, number), flows) for number, flows in changed.items()]
+            yield from shadowed(host, tables)
+            yield from conflicting(host, tables)
+
+    def _ruled(self, host: str, number: int) -> Rules:
+        """The rules of a table, kept from the first time on."""
+        found = self._rules.get((host, number))
+        if found is None:
+            found = self._rules[host, number] = Rules(self._indexes[host].table(number).flows)
+        return found
+
+    def _rule(self, edit: _Edit, back: _Edit) -> None:
+        """Bring rules that are kept up to date."""
+        for host, held in edit.changed.items():
+            for key, flow in held.items():
+                rules = self._rules.get((host, key.table))
+                before = back.changed[host][key]
+                if rules is not None and before is not None:
+                    rules.remove(before)
+                if rules is not None and flow is not None:
+                    rules.add(flow)
 
     def _followed(
         self,
