@@ -35,7 +35,7 @@ from vneter_sdn.verify.checks import (
     unmet,
 )
 from vneter_sdn.verify.findings import Finding
-from vneter_sdn.verify.fleet import CUTS, Fabric, Reached, Wiring
+from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.reach import Change, Pair, Reach, change, reached_from
@@ -102,7 +102,8 @@ class Proof:
             yield from self._followed(station, entering(station), shared)
             yield from self._expected(station, ALL)
         for host, index in self._indexes.items():
-            yield from self._others(host)
+            yield from self._nobodys(host)
+            yield from self._between(host)
             tables = [(self._ruled(host, n), list(index.table(n).flows)) for n in index.tables()]
             yield from shadowed(host, tables)
             yield from conflicting(host, tables)
@@ -226,8 +227,11 @@ class Proof:
             if station is not None:
                 yield from self._expected(station, packets)
         for host in edit.changed:
-            if any(key.table == _CLASSIFY for key in edit.changed[host]):
-                yield from self._others(host)
+            asked = [key for key in edit.changed[host] if key.table == _CLASSIFY]
+            if asked:
+                yield from self._nobodys(host)
+            if asked and self._about_links(host, asked):
+                yield from self._between(host)
             changed: defaultdict[int, list[Flow]] = defaultdict(list)
             for place, flow in edit.changed[host].items():
                 if flow is not None:
@@ -275,15 +279,24 @@ class Proof:
             if asked.packets.cubes:
                 yield from unmet(self.new, station, asked, self.known.whose, self.excused)
 
-    def _others(self, host: str) -> Iterator[Finding]:
-        """What comes by ports of nobody, and from other bridges."""
+    def _nobodys(self, host: str) -> Iterator[Finding]:
+        """What comes by ports of nobody, and reaches somebody."""
         for trace in self.any.traces(host, unclaimed(self.any, self.known, host)):
-            if isinstance(trace.end, Reached):
+            if isinstance(trace.end, Reached | Anywhere):
                 yield nobodys(host, trace)
+
+    def _between(self, host: str) -> Iterator[Finding]:
+        """What comes from other bridges, and goes round."""
         for trace in self.any.traces(host, between(self.any, host)):
             found = loop(host, trace)
             if found is not None:
                 yield found
+
+    def _about_links(self, host: str, keys: Iterable[FlowKey]) -> bool:
+        """Whether flows of the first table are about ports that lead to other bridges."""
+        links = self.any.wiring.links(host)
+        ports = [{t.value for t in key.match if t.field == "in_port"} for key in keys]
+        return any(not some or some & links for some in ports)
 
     def _reached(
         self, regions: Mapping[Key, Packets], pairs: Collection[Pair] | None = None
