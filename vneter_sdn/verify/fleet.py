@@ -9,8 +9,8 @@ apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from vneter_sdn.model.flow import BridgeState
@@ -18,7 +18,7 @@ from vneter_sdn.model.rows import HostRows
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import MAX_HOPS, PortOf, join
 from vneter_sdn.verify.expressions import INSIDE, Expression, Held, Less, Mix
-from vneter_sdn.verify.packets import Cube, Packets
+from vneter_sdn.verify.packets import Packets
 from vneter_sdn.verify.state import Choice, Committed, Dropped, Punted, Sent, State, Step
 from vneter_sdn.verify.walk import Around, Walker
 
@@ -76,6 +76,8 @@ class Trace(NamedTuple):
     trail: tuple[Step, ...]
     choices: tuple[Choice, ...]
     up: tuple[tuple[tuple[str, int], bool], ...]
+    commits: tuple[Committed, ...] = ()
+    """Connections that bridges on the way remember from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,15 @@ class Fabric:
 
     walkers: Mapping[str, Walker]
     wiring: Wiring
-    found: dict[object, tuple[Trace, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, states: Mapping[str, BridgeState], wiring: Wiring, around: Around) -> Fabric:
         """From what bridges hold."""
         return cls({host: Walker(held, around, host) for host, held in states.items()}, wiring)
 
-    def traces(self, host: str, packets: Packets, table_number: int = 0) -> Iterator[Trace]:
+    def traces(
+        self, host: str, packets: Packets, table_number: int = 0, held: Held | None = None
+    ) -> Iterator[Trace]:
         """Where packets end that come in to a host's bridge, by the ports they name.
 
         O(hops, times flows they meet). Packets that cannot exist are left out.
@@ -121,10 +124,11 @@ class Fabric:
             host: where they come in.
             packets: which.
             table_number: the table they come in at, for packets that came from nowhere.
+            held: what registers hold there.
         """
         if not packets.cubes or host not in self.walkers:
             return
-        waiting: list[_Copy] = [_Copy(host, State(packets.cubes), (), ())]
+        waiting: list[_Copy] = [_Copy(host, State(packets.cubes, held), (), ())]
         while waiting:
             copy = waiting.pop()
             at, table_number = table_number, 0
@@ -184,7 +188,7 @@ class Fabric:
         state = State(after.cubes, held)
         state.trail, state.choices, state.up = after.trail, after.choices, after.up
         state.asked = after.asked
-        return _Copy(far.host, state, hops, (*copy.seen, seen))
+        return _Copy(far.host, state, hops, (*copy.seen, seen), _committed(copy, after))
 
 
 class _Seen(NamedTuple):
@@ -200,15 +204,17 @@ class _Copy(NamedTuple):
     state: State
     hops: tuple[str, ...]
     seen: tuple[_Seen, ...]
+    commits: tuple[Committed, ...] = ()
+
+
+def _committed(copy: _Copy, after: State) -> tuple[Committed, ...]:
+    return (*copy.commits, *(e for e in after.events if isinstance(e, Committed)))
 
 
 def _trace(copy: _Copy, after: State, end: End) -> Trace | None:
-    existing = tuple(Packets(_plain(after.cubes)).existing())
+    existing = tuple(Packets(tuple(after.cubes)).existing())
     if not existing:
         return None
     hops = (*copy.hops, copy.host)
-    return Trace(Packets(existing), end, hops, after.trail, after.choices, after.up)
-
-
-def _plain(cubes: Sequence[Cube]) -> tuple[Cube, ...]:
-    return tuple(cubes)
+    commits = _committed(copy, after)
+    return Trace(Packets(existing), end, hops, after.trail, after.choices, after.up, commits)

@@ -35,11 +35,11 @@ from vneter_sdn.verify.checks import (
     unmet,
 )
 from vneter_sdn.verify.findings import Finding
-from vneter_sdn.verify.fleet import CUTS, Fabric, Reached, Wiring
+from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.reach import Change, Pair, Reach, change, reached_from
-from vneter_sdn.verify.rules import conflicting, shadowed
+from vneter_sdn.verify.rules import Rules, conflicting, shadowed
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
 from vneter_sdn.verify.walk import Around, Walker, all_up
@@ -84,6 +84,7 @@ class Proof:
         self.known = Directory.of(meaning)
         self._indexes = {host: BridgeIndex(state) for host, state in states.items()}
         self.origins = Origins(flow for s in states.values() for flow in s.flows.values())
+        self._rules: dict[tuple[str, int], Rules] = {}
         self._wire(wiring)
 
     def _wire(self, wiring: Wiring) -> None:
@@ -101,9 +102,11 @@ class Proof:
             yield from self._followed(station, entering(station), shared)
             yield from self._expected(station, ALL)
         for host, index in self._indexes.items():
-            yield from self._others(host)
-            yield from shadowed(host, index)
-            yield from conflicting(host, index)
+            yield from self._nobodys(host)
+            yield from self._between(host)
+            tables = [(self._ruled(host, n), list(index.table(n).flows)) for n in index.tables()]
+            yield from shadowed(host, tables)
+            yield from conflicting(host, tables)
 
     def reach(self) -> Reach:
         """Who can open connections to whom."""
@@ -149,10 +152,33 @@ class Proof:
         moved = self._compared(regions, back, edit, later_on)
         pairs = {*moved.gained.allowed, *moved.lost.allowed}
         again = self._towards(pairs, later)
-        exact = self._compared(again, back, edit, later_on, pairs) if pairs else moved
+        again = {key: all_ for key, all_ in again.items() if all_.less(regions[key])}
+        pairs = {pair for pair in pairs if pair.source in again}
+        if pairs:
+            exact = self._compared(again, back, edit, later_on, pairs)
+            moved = Change(*(_without(a, pairs, b) for a, b in zip(moved, exact, strict=True)))
         self._take(later_on)
-        findings = tuple(self._news(regions, edit))
-        return Verdict(findings, exact, len(regions))
+        self._rule(edit, back)
+        findings = (*self._behind(found, touched), *self._news(regions, edit))
+        return Verdict(findings, moved, len(regions))
+
+    def _behind(self, found: Iterable[Touch], touched: Touching) -> Iterator[Finding]:
+        """Isolation and loops of what a change is about, from the tables that it is behind.
+
+        More packets than come there; so what is found is looked for again from the beginning.
+        """
+        work: defaultdict[tuple[Key, int], list[Cube]] = defaultdict(list)
+        for touch in found:
+            for key in touch.sources:
+                work[key, touch.at].append(touch.packets)
+        for (key, at), cubes in work.items():
+            station = self.known.meaning.stations.get(key)
+            if station is None:
+                continue
+            packets = entering(station).meet(_apart(cubes))
+            held = touched.constants(station) if at > _CLASSIFY else {}
+            if any(self._followed(station, packets, self.any, at, held)):
+                yield from self._followed(station, packets, self.any)
 
     def _compared(
         self,
@@ -181,33 +207,67 @@ class Proof:
         """All packets of the sources of some pairs to their targets."""
         cubes: defaultdict[Key, list[Cube]] = defaultdict(list)
         for pair in pairs:
-            for known in (self.known, later):
-                target = known.meaning.stations.get(pair.target)
-                if target is not None:
-                    for name in ("eth_dst", "ip_dst", "ipv6_dst"):
-                        values = meant_for(target, name)
-                        if values:
-                            cubes[pair.source].append({name: values})
+            for meaning in (self.known.meaning, later.meaning):
+                source, target = (meaning.stations.get(key) for key in pair)
+                if source is None or target is None:
+                    continue
+                gateway = meaning.gateways.get(source.network)
+                if source.network == target.network:
+                    cubes[pair.source].append({"eth_dst": meant_for(target, "eth_dst")})
+                for name in ("ip_dst", "ipv6_dst") if gateway else ():
+                    values = meant_for(target, name)
+                    if gateway and values:
+                        routed: Cube = {"eth_dst": frozenset((gateway.mac,)), name: values}
+                        cubes[pair.source].append(routed)
         return {key: _apart(found) for key, found in cubes.items()}
 
     def _news(self, regions: Mapping[Key, Packets], edit: _Edit) -> Iterator[Finding]:
         for key, packets in regions.items():
             station = self.known.meaning.stations.get(key)
             if station is not None:
-                mine = entering(station).meet(packets)
-                yield from self._followed(station, mine, self.any)
                 yield from self._expected(station, packets)
         for host in edit.changed:
-            index = self._indexes[host]
-            if any(key.table == _CLASSIFY for key in edit.changed[host]):
-                yield from self._others(host)
-            only = [flow for key, flow in edit.changed[host].items() if flow is not None]
-            yield from shadowed(host, index, only)
-            yield from conflicting(host, index, only)
+            asked = [key for key in edit.changed[host] if key.table == _CLASSIFY]
+            if asked:
+                yield from self._nobodys(host)
+            if asked and self._about_links(host, asked):
+                yield from self._between(host)
+            changed: defaultdict[int, list[Flow]] = defaultdict(list)
+            for place, flow in edit.changed[host].items():
+                if flow is not None:
+                    changed[place.table].append(flow)
+            tables = [(self._ruled(host, number), flows) for number, flows in changed.items()]
+            yield from shadowed(host, tables)
+            yield from conflicting(host, tables)
 
-    def _followed(self, station: Station, packets: Packets, fabric: Fabric) -> Iterator[Finding]:
+    def _ruled(self, host: str, number: int) -> Rules:
+        """The rules of a table, kept from the first time on."""
+        found = self._rules.get((host, number))
+        if found is None:
+            found = self._rules[host, number] = Rules(self._indexes[host].table(number).flows)
+        return found
+
+    def _rule(self, edit: _Edit, back: _Edit) -> None:
+        """Bring rules that are kept up to date."""
+        for host, held in edit.changed.items():
+            for key, flow in held.items():
+                rules = self._rules.get((host, key.table))
+                before = back.changed[host][key]
+                if rules is not None and before is not None:
+                    rules.remove(before)
+                if rules is not None and flow is not None:
+                    rules.add(flow)
+
+    def _followed(
+        self,
+        station: Station,
+        packets: Packets,
+        fabric: Fabric,
+        at: int = 0,
+        held: Mapping[str, int] | None = None,
+    ) -> Iterator[Finding]:
         """Isolation and loops, of some packets of an endpoint."""
-        for trace in fabric.traces(station.host, packets):
+        for trace in fabric.traces(station.host, packets, at, held):
             found = leak(station, trace, self.known.whose) or loop(station.host, trace)
             if found is not None:
                 yield found
@@ -219,15 +279,24 @@ class Proof:
             if asked.packets.cubes:
                 yield from unmet(self.new, station, asked, self.known.whose, self.excused)
 
-    def _others(self, host: str) -> Iterator[Finding]:
-        """What comes by ports of nobody, and from other bridges."""
+    def _nobodys(self, host: str) -> Iterator[Finding]:
+        """What comes by ports of nobody, and reaches somebody."""
         for trace in self.any.traces(host, unclaimed(self.any, self.known, host)):
-            if isinstance(trace.end, Reached):
+            if isinstance(trace.end, Reached | Anywhere):
                 yield nobodys(host, trace)
+
+    def _between(self, host: str) -> Iterator[Finding]:
+        """What comes from other bridges, and goes round."""
         for trace in self.any.traces(host, between(self.any, host)):
             found = loop(host, trace)
             if found is not None:
                 yield found
+
+    def _about_links(self, host: str, keys: Iterable[FlowKey]) -> bool:
+        """Whether flows of the first table are about ports that lead to other bridges."""
+        links = self.any.wiring.links(host)
+        ports = [{t.value for t in key.match if t.field == "in_port"} for key in keys]
+        return any(not some or some & links for some in ports)
 
     def _reached(
         self, regions: Mapping[Key, Packets], pairs: Collection[Pair] | None = None
@@ -252,6 +321,11 @@ class Proof:
                 ends = self.new.traces(host, packets, _TRANSIT)
                 found[host, (value, mask)] = frozenset((type(t.end), t.hops[-1]) for t in ends)
         return found
+
+
+def _without(reach: Reach, pairs: Collection[Pair], instead: Reach) -> Reach:
+    kept = {pair: allowed for pair, allowed in reach.allowed.items() if pair not in pairs}
+    return Reach({**kept, **instead.allowed})
 
 
 class _Side(NamedTuple):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from vneter_sdn.model.flow import BridgeState, Flow
 from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.verify.findings import Finding, example_of
-from vneter_sdn.verify.index import BridgeIndex, is_clause
+from vneter_sdn.verify.index import is_clause
 from vneter_sdn.verify.packets import Cube, cube_of, merged, overlap, real, without
 from vneter_sdn.verify.values import Values
 
@@ -26,20 +26,32 @@ Joint = tuple[int, ...]
 
 @dataclass(slots=True)
 class _Shape:
-    """Flows that match the same bits, to be found by some of those."""
+    """Flows that match the same bits, to be found by some of those; by their identity."""
 
     terms: Terms
-    flows: list[Flow]
-    joined: dict[Terms, dict[Joint, list[Flow]]] = field(default_factory=dict)
+    flows: dict[int, Flow] = field(default_factory=dict)
+    joined: dict[Terms, dict[Joint, dict[int, Flow]]] = field(default_factory=dict)
 
     def alike(self, bits: Terms, values: Joint) -> Collection[Flow]:
         """Flows that have these values in some of the bits they match."""
         found = self.joined.get(bits)
         if found is None:
             found = self.joined[bits] = {}
-            for flow in self.flows:
-                found.setdefault(_values(flow, bits), []).append(flow)
-        return found.get(values, ())
+            for flow in self.flows.values():
+                found.setdefault(_values(flow, bits), {})[id(flow)] = flow
+        return found.get(values, {}).values()
+
+    def add(self, flow: Flow) -> None:
+        """One flow more."""
+        self.flows[id(flow)] = flow
+        for bits, found in self.joined.items():
+            found.setdefault(_values(flow, bits), {})[id(flow)] = flow
+
+    def remove(self, flow: Flow) -> None:
+        """One flow less."""
+        del self.flows[id(flow)]
+        for bits, found in self.joined.items():
+            del found[_values(flow, bits)][id(flow)]
 
 
 def _values(flow: Flow, bits: Terms) -> Joint:
@@ -50,17 +62,29 @@ def _values(flow: Flow, bits: Terms) -> Joint:
 class Rules:
     """The flows of one table that are not clauses of conjunctions."""
 
-    def __init__(self, flows: Iterable[Flow]) -> None:
-        shapes: defaultdict[Terms, list[Flow]] = defaultdict(list)
+    def __init__(self, flows: Iterable[Flow] = ()) -> None:
+        self._shapes: dict[Terms, _Shape] = {}
         for flow in flows:
-            if not is_clause(flow):
-                shapes[tuple((t.field, t.mask) for t in flow.match)].append(flow)
-        self._shapes = [_Shape(terms, alike) for terms, alike in shapes.items()]
+            self.add(flow)
+
+    def add(self, flow: Flow) -> None:
+        """One flow more."""
+        if not is_clause(flow):
+            terms = tuple([(t.field, t.mask) for t in flow.match])
+            shape = self._shapes.get(terms)
+            if shape is None:
+                shape = self._shapes[terms] = _Shape(terms)
+            shape.add(flow)
+
+    def remove(self, flow: Flow) -> None:
+        """One flow less: the one that was added, not another that is equal."""
+        if not is_clause(flow):
+            self._shapes[tuple([(t.field, t.mask) for t in flow.match])].remove(flow)
 
     def meeting(self, flow: Flow) -> Iterator[Flow]:
         """Flows that some packet of a flow matches as well, but itself. O(their number)."""
         own = {t.field: t.mask for t in flow.match}
-        for shape in self._shapes:
+        for shape in self._shapes.values():
             common = tuple((n, m & own[n]) for n, m in shape.terms if n in own)
             bits = tuple((name, mask) for name, mask in common if mask)
             for other in shape.alike(bits, _values(flow, bits)):
@@ -138,24 +162,33 @@ def _as_few(group: list[Flow], spread: int) -> Iterator[Cube]:
         yield {**base, name: frozenset(values)}
 
 
-def shadowed(
-    host: str, state: BridgeState | BridgeIndex, only: Collection[Flow] | None = None
-) -> Iterator[Finding]:
+Tables = Iterable[tuple[Rules, Collection[Flow]]]
+"""Tables, and the flows of each to look at."""
+
+
+def tables_of(state: BridgeState) -> Tables:
+    """All tables of a bridge, and all their flows."""
+    by_table: defaultdict[int, list[Flow]] = defaultdict(list)
+    for flow in state.flows.values():
+        by_table[flow.table].append(flow)
+    return [(Rules(flows), flows) for _, flows in sorted(by_table.items())]
+
+
+def shadowed(host: str, tables: BridgeState | Tables) -> Iterator[Finding]:
     """Flows that no packet meets, given those of higher priority.
 
     Args:
         host: whose bridge.
-        state: what it holds.
-        only: flows to look at; None for all.
+        tables: what it holds.
     """
-    for rules, flows in _tables(state, only):
+    for rules, flows in tables_of(tables) if isinstance(tables, BridgeState) else tables:
         for flow in flows:
-            if not rules.left(flow) and real(cube_of(flow.match)) is not None:
-                above = tuple(o for o in rules.meeting(flow) if o.priority > flow.priority)
-                cause = _enough(flow, above)
-                shown = example_of(host, [cube_of(flow.match)])
-                about = f"no packet meets a flow of {host}, for others take all that it matches"
-                yield Finding("shadowed", about, shown, flows=(flow, *cause))
+            if _set_aside(flow) or rules.left(flow) or real(cube_of(flow.match)) is None:
+                continue
+            above = tuple(o for o in rules.meeting(flow) if o.priority > flow.priority)
+            shown = example_of(host, [cube_of(flow.match)])
+            about = f"no packet meets a flow of {host}, for others take all that it matches"
+            yield Finding("shadowed", about, shown, flows=(flow, *_enough(flow, above)))
 
 
 def _enough(flow: Flow, above: tuple[Flow, ...]) -> tuple[Flow, ...]:
@@ -166,13 +199,11 @@ def _enough(flow: Flow, above: tuple[Flow, ...]) -> tuple[Flow, ...]:
     return above[:8]
 
 
-def conflicting(
-    host: str, state: BridgeState | BridgeIndex, only: Collection[Flow] | None = None
-) -> Iterator[Finding]:
+def conflicting(host: str, tables: BridgeState | Tables) -> Iterator[Finding]:
     """Pairs of flows of one priority of which a packet may meet either, with different results."""
     seen: set[frozenset[object]] = set()
-    for rules, flows in _tables(state, only):
-        for flow in flows:
+    for rules, flows in tables_of(tables) if isinstance(tables, BridgeState) else tables:
+        for flow in (flow for flow in flows if not _set_aside(flow)):
             for other, packets in rules.conflicts(flow):
                 pair = frozenset((flow.key, other.key))
                 if pair not in seen:
@@ -180,18 +211,6 @@ def conflicting(
                     about = f"two flows of {host} match one packet, and do different things"
                     shown = example_of(host, packets)
                     yield Finding("conflict", about, shown, flows=(flow, other))
-
-
-def _tables(
-    state: BridgeState | BridgeIndex, only: Collection[Flow] | None
-) -> Iterator[tuple[Rules, list[Flow]]]:
-    index = state if isinstance(state, BridgeIndex) else BridgeIndex(state)
-    wanted = None if only is None else set(only)
-    for number in index.tables():
-        flows = list(index.table(number).flows)
-        asked = [f for f in flows if (wanted is None or f in wanted) and not _set_aside(f)]
-        if asked:
-            yield Rules(flows), asked
 
 
 def _set_aside(flow: Flow) -> bool:

@@ -22,7 +22,9 @@ from vneter_sdn.verify.packets import Cube, width
 from vneter_sdn.verify.values import Values, masked
 
 _CLASSIFY, _ARRIVAL, _DELIVER = (table(n).id for n in ("classify", "arrival", "deliver"))
-_TRANSIT = table("transit").id
+_TRANSIT, _SWITCH, _ROUTE = table("transit").id, table("switch").id, table("route").id
+_WHOLE = (1 << 48) - 1
+_UNKNOWN: frozenset[int] = frozenset((-1,))
 _FROM_OTHERS = frozenset(
     table(n).id for n in ("arrival", "deliver", "remember", "follow", "transit", "output")
 )
@@ -39,6 +41,8 @@ class Touch(NamedTuple):
     sources: frozenset[Key]
     packets: Cube
     """By what they are when they come in."""
+    at: int = 0
+    """The table of their bridge behind which the change is."""
 
 
 class Origins:
@@ -119,18 +123,19 @@ class Touching:
         self.locators: set[Locators] = set(locators)
         """Of transit flows that were asked about."""
         self._constants: dict[str, dict[int, dict[str, int]]] = {}
+        self._gates: dict[tuple[str, int], frozenset[int] | None] = {}
         self._hosts: defaultdict[str, list[Station]] = defaultdict(list)
         for station in known.stations:
             self._hosts[station.host].append(station)
 
     def all(self, flows: Iterable[tuple[str, Flow]]) -> list[Touch]:
         """What flows of bridges are about; of transit flows, `locators` remembers it."""
-        found: set[tuple[frozenset[Key], frozenset[tuple[str, Values]]]] = set()
+        found: set[tuple[frozenset[Key], frozenset[tuple[str, Values]], int]] = set()
         for host, flow in flows:
             for touch in self.of(host, flow):
                 if touch.sources:
-                    found.add((touch.sources, frozenset(touch.packets.items())))
-        return [Touch(sources, dict(packets)) for sources, packets in found]
+                    found.add((touch.sources, frozenset(touch.packets.items()), touch.at))
+        return [Touch(sources, dict(packets), at) for sources, packets, at in found]
 
     def of(self, host: str, flow: Flow) -> Iterator[Touch]:
         """What one flow is about."""
@@ -140,7 +145,7 @@ class Touching:
         elif number == _ARRIVAL:
             yield from self._arriving(flow)
         elif number == _DELIVER:
-            yield Touch(self._tenants_of(flow), self._headers(flow))
+            yield from self._routed(self._tenants_of(flow), self._headers(flow))
         elif number in _FROM_OTHERS or number not in BY_ID:
             yield Touch(frozenset(self.known.meaning.stations), {})
         else:
@@ -180,7 +185,42 @@ class Touching:
                 sources.add(station.key)
         if flow.table == _CLASSIFY and not sources and self.links(host) & frozenset(ports):
             sources = set(self.known.meaning.stations)
-        yield Touch(frozenset(sources), self._headers(flow))
+        if flow.table == _ROUTE:
+            yield from self._routed(frozenset(sources), self._headers(flow))
+        else:
+            yield Touch(frozenset(sources), self._headers(flow), flow.table)
+
+    def _routed(self, sources: frozenset[Key], headers: Cube) -> Iterator[Touch]:
+        """Packets that are routed where they start: those for MACs that lead to the routes."""
+        gates: defaultdict[frozenset[int] | None, set[Key]] = defaultdict(set)
+        for key in sources:
+            station = self.known.meaning.stations[key]
+            vni = self.constants(station).get(NETWORK.field, 0) & NETWORK.mask
+            gates[self._gate(station.host, vni)].add(key)
+        for macs, keys in gates.items():
+            if macs is None:
+                yield Touch(frozenset(keys), headers, _ROUTE)
+            elif macs:
+                yield Touch(frozenset(keys), {"eth_dst": macs, **headers}, _ROUTE)
+
+    def _gate(self, host: str, vni: int) -> frozenset[int] | None:
+        """MACs whose packets go on to be routed; None for any."""
+        found = self._gates.get((host, vni), _UNKNOWN)
+        if found is _UNKNOWN:
+            index = self.indexes[host]
+            terms = [
+                next((t for t in flow.match if t.field == "eth_dst"), None)
+                for flow in _allowed(index, _SWITCH, NETWORK.field, vni)
+                if flow.goto == _ROUTE
+            ]
+            whole = all(t is not None and t.mask == _WHOLE for t in terms)
+            found = frozenset(t.value for t in terms if t is not None) if whole else None
+            self._gates[host, vni] = found
+        return found
+
+    def constants(self, station: Station) -> Mapping[str, int]:
+        """What the first table writes to packets of an endpoint."""
+        return self._classified(station.host).get(station.port, {})
 
     def _headers(self, flow: Flow) -> Cube:
         """What packets are when they come in, of what a flow matches."""
