@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 LAB_LISTEN = "ptcp:6653:127.0.0.1"
@@ -64,5 +66,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Share of a policy's traffic that must have changed for a new plan."""
     te_change_mbps: float = 1.0
     """Mbit/s of measured traffic that must have changed, too."""
+    verify_applies: Literal["off", "warn", "enforce"] = "off"
+    """Whether changes are proven before they are written: that tenants stay isolated and that every
+    Assertion holds. ``enforce`` refuses those that break it, with a packet that shows how; ``warn``
+    says so and writes them. It keeps a compiled copy of the network in the REST server."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

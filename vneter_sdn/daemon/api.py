@@ -16,6 +16,7 @@ from vneter_sdn.daemon.heartbeat import alive
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.northbound.server import serve
 from vneter_sdn.store.ovsdb import OvsdbStore
+from vneter_sdn.store.port import Store
 from vneter_sdn.telemetry import logs
 
 _log = logging.getLogger(__name__)
@@ -31,13 +32,22 @@ def _open_store(settings: Settings) -> OvsdbStore:
             time.sleep(RETRY)
 
 
+def _verified(store: Store, settings: Settings) -> Store:
+    """The store, with whatever proves what is written to it."""
+    if settings.verify_applies == "off":
+        return store
+    from vneter_sdn.daemon.verified import VerifiedStore  # of no use otherwise, and large
+
+    return VerifiedStore(store, enforce=settings.verify_applies == "enforce")
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level)
     store = _open_store(settings)
     try:
-        serve(store, settings, core_alive=lambda: alive(settings.run_dir))
+        serve(_verified(store, settings), settings, core_alive=lambda: alive(settings.run_dir))
     except (VneterError, OSError) as refused:
         _log.error("the REST server cannot listen at %s: %s", settings.api_listen, refused)
         sys.exit(1)

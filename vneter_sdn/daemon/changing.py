@@ -13,7 +13,7 @@ from vneter_sdn.admission.admit import admit
 from vneter_sdn.admission.advance import carried_out, with_reports
 from vneter_sdn.admission.allocation import indexed
 from vneter_sdn.compile.bridges import BridgeDelta
-from vneter_sdn.compile.facts import ALLOCATION, facts
+from vneter_sdn.compile.facts import ALLOCATION, facts, tunnel_facts
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.compile.query import Fact
 from vneter_sdn.errors import IntentError
@@ -168,7 +168,8 @@ class Bench:
             host: (self.compiler.bridge(host), self._rows(host)) for host in self.compiler.hosts()
         }
         changed = self._merged(
-            self.compiler.update(facts(after, delta)), self._colour(after.allocations)
+            self.compiler.update({**facts(after, delta), **_tunnels(after, delta)}),
+            self._colour(after.allocations),
         )
         bridges = {}
         for host, moved in sorted(changed.items()):
@@ -220,6 +221,18 @@ class Bench:
             changes[Fact(ALLOCATION, (one.pool, one.value))] = one.owner
         self._colours = now
         return self.compiler.update(changes) if changes else {}
+
+
+def _tunnels(snapshot: Snapshot, delta: Delta) -> dict[Fact, Any]:
+    """Ports that hosts gave their tunnels."""
+    found: dict[Fact, Any] = {}
+    for key in delta.statuses:
+        status = snapshot.statuses.get(key)
+        tunnels = status.details.get("tunnels") if status and key.kind == "Host" else None
+        if isinstance(tunnels, Mapping):
+            ports = {name: int(one["port"]) for name, one in tunnels.items()}
+            found |= tunnel_facts(key.name, {n: port for n, port in ports.items() if port > 0})
+    return found
 
 
 def _identity(manifest: Mapping[str, Any]) -> Key:

@@ -28,7 +28,7 @@ from vneter_sdn.verify.watching import Said, Watch
 CHECKS: Mapping[str, frozenset[str]] = {
     "isolation": frozenset({"leak"}),
     "loops": frozenset({"loop"}),
-    "black-holes": frozenset({"black_hole", "misdelivery"}),
+    "black-holes": frozenset({"black_hole", "misdelivery", "unanswered"}),
     "shadowed": frozenset({"shadowed"}),
     "conflicts": frozenset({"conflict"}),
     "assertions": frozenset({"assertion"}),
@@ -161,7 +161,7 @@ def told(prover: Prover, finding: Finding) -> dict[str, Any]:
         values["packet"] = {
             "host": finding.example.host,
             "text": packet_text(finding.example.packet),
-            "words": _in_words(prover, finding.example),
+            "words": in_words(prover, finding.example),
             "fields": dict(finding.example.packet),
             "granted": list(granted(finding.example)),
         }
@@ -183,7 +183,7 @@ def lines_of(prover: Prover, finding: Finding) -> Iterator[str]:
     """A fault for people: what is wrong, a packet that shows it, and its way."""
     yield f"{finding.kind.replace('_', ' ')}: {finding.about}"
     if finding.example is not None:
-        yield f"  packet  {_in_words(prover, finding.example)}"
+        yield f"  packet  {in_words(prover, finding.example)}"
         yield f"          {packet_text(finding.example.packet)}"
         yield from (f"          with {one}" for one in granted(finding.example))
     if finding.hops:
@@ -228,7 +228,7 @@ def rule_of(prover: Prover, flow: Flow) -> str:
     return ""
 
 
-def _in_words(prover: Prover, example: Example) -> str:
+def in_words(prover: Prover, example: Example) -> str:
     """``tcp/80 from Endpoint red/web1 on h1 to Endpoint red/db1``."""
     packet, known = example.packet, prover.watch.known
     source = known.whose.get(PortOf(example.host, packet.get("in_port", 0)))

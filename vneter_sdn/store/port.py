@@ -37,6 +37,8 @@ class Applied:
     updated: tuple[Key, ...] = ()
     deleted: tuple[Key, ...] = ()
     unchanged: tuple[Key, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is wrong with it although it was done, for people."""
 
 
 class Store(Protocol):

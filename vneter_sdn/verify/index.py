@@ -27,6 +27,7 @@ from vneter_sdn.model.flow import (
 from vneter_sdn.verify.expressions import Wanted
 from vneter_sdn.verify.packets import Cube
 from vneter_sdn.verify.values import Values, masked
+from vneter_sdn.verify.written import POLICY_TABLES, PolicyView, is_clause
 
 KNOWN, ASIS, PIECES = "k", "i", "m"
 """What is known of a field: its value; that it is as at the beginning; neither."""
@@ -318,11 +319,6 @@ def together(constraints: Iterable[Constraint]) -> Iterator[Constraint]:
         yield Constraint({name: frozenset(all_of_them)}, ())
 
 
-def is_clause(flow: Flow) -> bool:
-    """Whether a flow is a clause of a conjunction."""
-    return bool(flow.actions) and isinstance(flow.actions[0], Conjunction)
-
-
 def _met(alike: tuple[Flow, ...]) -> list[Flow]:
     """Of flows of one match: clauses, and the first that is none."""
     hard = next((flow for flow in alike if not is_clause(flow)), None)
@@ -338,6 +334,15 @@ class BridgeIndex:
         for flow in state.flows.values():
             self._waiting[flow.table].append(flow)
         self._tables: dict[int, TableIndex] = {}
+        self._policies: PolicyView | None = None
+
+    @property
+    def policies(self) -> PolicyView:
+        """What policies say here; made when it is first asked for, then kept up to date."""
+        if self._policies is None:
+            tables = (self.table(number) for number in POLICY_TABLES)
+            self._policies = PolicyView(flow for one in tables for flow in one.flows)
+        return self._policies
 
     def table(self, number: int) -> TableIndex:
         """One table; an empty one when there are no flows."""
@@ -355,6 +360,8 @@ class BridgeIndex:
         table = self.table(key.table)
         before = table.at(key)
         table.put(key, flow)
+        if self._policies is not None:
+            self._policies.note(before, flow)
         return before
 
     def regroup(self, groups: Mapping[int, Group | None]) -> dict[int, Group | None]:

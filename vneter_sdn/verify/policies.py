@@ -1,47 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules of policies that say nothing, or contradict each other: found on the compiled flows.
 
-A rule is read back from its flows as the packets they take: for each strand the product of its
-clauses, so identities that it is about, identities or addresses at the other end, and ports. In the
-tiers and in the baseline the first rule decides, so one is never reached when those above it take
-all of its packets on every bridge that has it; two contradict each other when policies of one tier
-and one priority decide otherwise about some packets, so that nothing but their names says who wins.
-Rules of the stage of isolation add up, and neither shadow nor contradict each other.
+Rules are read back from their flows (`written`). In the tiers and in the baseline the first one
+decides, so one is never reached when those above it take all of its packets on every bridge that
+has it. Two contradict each other when policies of one tier and one priority decide otherwise about
+some packets, so that nothing but their names says who wins. Rules of the stage of isolation add up,
+and neither shadow nor contradict each other.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from typing import NamedTuple
 
-from vneter_sdn.model.flow import BridgeState, Conjunction, Flow, SetField
-from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.model.flow import BridgeState, Flow, SetField
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import priorities
 from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.policy.rule import Rule
 from vneter_sdn.verify.findings import Finding, example_of
-from vneter_sdn.verify.index import is_clause
-from vneter_sdn.verify.packets import Cube, cube_of, merged, overlap, real, without
+from vneter_sdn.verify.packets import Cube, merged, overlap, real, without
 from vneter_sdn.verify.values import holds
+from vneter_sdn.verify.written import WAYS, Place, place_of, tenant_of, written_on
 
-_WAYS: tuple[Direction, Direction] = ("egress", "ingress")
-_ORDERED = {table(f"{way}_{at}").id: way for way in _WAYS for at in ("tiers", "baseline")}
-_PEERS = {table(f"{way}_peer").id: way for way in _WAYS}
-_NUMBER_SHIFT = 12
-"""A conjunction's id is the number of a rule and, in so many bits, that of a strand."""
-
-
-class Place(NamedTuple):
-    """Where a rule stands: its table, its tenant's number, its priority."""
-
-    table: int
-    tenant: int
-    priority: int
+_ORDERED = {table(f"{way}_{at}").id: way for way in WAYS for at in ("tiers", "baseline")}
+_PEERS = {table(f"{way}_peer").id: way for way in WAYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,74 +65,23 @@ class News:
         for host, pairs in changed.items():
             for flow in (flow for pair in pairs for flow in pair if flow is not None):
                 if flow.table in _ORDERED:
-                    places.add(Place(flow.table, _tenant(flow), flow.priority))
+                    places.add(place_of(flow))
                     hosts.add(host)
         return cls(frozenset(places), frozenset(hosts))
-
-
-def _tenant(flow: Flow) -> int:
-    return next((t.value for t in flow.match if t.field == TENANT.field), 0)
-
-
-@dataclass(slots=True)
-class _Written:
-    """The flows of one rule on one bridge."""
-
-    place: Place
-    deciding: list[Flow] = field(default_factory=list)
-    clauses: dict[int, dict[int, list[Cube]]] = field(default_factory=dict)
-    """By conjunction and clause."""
-
-    def clause(self, strand: int, number: int) -> list[Cube]:
-        """What one clause matches."""
-        return self.clauses.setdefault(strand, {}).setdefault(number, [])
-
-    @property
-    def number(self) -> int | None:
-        """What it decides is counted by; of a rule that passes, what its conjunctions say."""
-        for flow in self.deciding:
-            for action in flow.actions:
-                if isinstance(action, SetField) and action.field == RULE.field:
-                    return action.value
-        return next((number >> _NUMBER_SHIFT for number in self.clauses), None)
-
-    def packets(self) -> list[Cube]:
-        """What it takes, whatever is above it."""
-        found: list[Cube] = []
-        for flow in self.deciding:
-            held = cube_of(flow.match)
-            strand = held.pop("conj_id", None)
-            if strand is None:
-                found.append(held)
-                continue
-            assert isinstance(strand, frozenset)
-            clauses = self.clauses.get(next(iter(strand)), {})
-            for cubes in product(*(merged(cubes) for _, cubes in sorted(clauses.items()))):
-                both: Cube | None = held
-                for cube in cubes:
-                    both = overlap(both, cube) if both is not None else None
-                if both is not None and real(both) is not None:
-                    found.append(both)
-        return merged(found)
 
 
 class _Bridge:
     """Rules that are written on one bridge."""
 
     def __init__(self, state: BridgeState) -> None:
-        self.rules: dict[Place, _Written] = {}
         self._held: dict[Place, list[Cube]] = {}
         self._state = state
-        for flow in state.flows.values():
-            if flow.table in _ORDERED and (tenant := _tenant(flow)):
-                place = Place(flow.table, tenant, flow.priority)
-                written = self.rules.setdefault(place, _Written(place))
-                if is_clause(flow):
-                    for action in flow.actions:
-                        if isinstance(action, Conjunction):
-                            written.clause(action.id, action.clause).append(cube_of(flow.match))
-                else:
-                    written.deciding.append(flow)
+        rules = written_on(flow for flow in state.flows.values() if flow.table in _ORDERED)
+        self.rules = {
+            place: written
+            for place, written in rules.items()
+            if place.tenant and place.priority > priorities.HIGH
+        }
 
     def packets(self, place: Place) -> list[Cube]:
         """What a rule takes, whatever is above it."""
@@ -179,7 +114,7 @@ class _Bridge:
                 address = [(t.field, t.value) for t in flow.match if t.field.startswith("ip")]
                 for action in flow.actions:
                     if isinstance(action, SetField) and action.field == PEER.field:
-                        found[_PEERS[flow.table], _tenant(flow), action.value] += address
+                        found[_PEERS[flow.table], tenant_of(flow), action.value] += address
         return {key: tuple(some) for key, some in found.items()}
 
     def _is_of_somebody(self, cube: Cube) -> bool:

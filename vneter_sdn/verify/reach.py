@@ -25,7 +25,7 @@ from vneter_sdn.model.fields import (
 )
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, expectations, meant_for, one
+from vneter_sdn.verify.checks import Directory, Expected, expectations, meant_for, one
 from vneter_sdn.verify.fleet import Fabric, Reached
 from vneter_sdn.verify.packets import ALL, NONE, Cube, Packets, overlap
 from vneter_sdn.verify.values import Rest, Values, holds
@@ -126,7 +126,7 @@ def reached_from(
             if target is None:
                 bad += trace.packets.cubes if trace.choices or trace.up else ()
                 continue
-            meant: Cube = {wanted.field: meant_for(target, wanted.field)}
+            meant = _addressed(wanted, target)
             both = (overlap(cube, meant) for cube in trace.packets.cubes)
             good[Pair(station.key, target.key)] += [cube for cube in both if cube is not None]
     found = {}
@@ -135,6 +135,19 @@ def reached_from(
         shown = allowed.only(SHOWN)
         if shown:
             found[pair] = shown
+    return found
+
+
+def _addressed(wanted: Expected, target: Station) -> Cube:
+    """Packets that are for an endpoint: by where they go, and by the address they bear.
+
+    Policies go by addresses, so what is sent to its MAC with another's address is not for it.
+    """
+    found: dict[str, Values] = {wanted.field: meant_for(target, wanted.field)}
+    if wanted.field == "eth_dst":
+        four = all(cube.get("eth_type") == one(ETH_IP) for cube in wanted.packets.cubes)
+        own = (int(a) for a in target.in_network if a.version == (4 if four else 6))
+        found["ip_dst" if four else "ipv6_dst"] = frozenset(own)
     return found
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from vneter_sdn.model.flow import BridgeState, Flow
 from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.verify.findings import Finding, example_of
-from vneter_sdn.verify.index import is_clause
 from vneter_sdn.verify.packets import Cube, cube_of, merged, overlap, real, without
 from vneter_sdn.verify.values import Values
+from vneter_sdn.verify.written import is_clause
 
 Terms = tuple[tuple[str, int], ...]
 Joint = tuple[int, ...]

@@ -19,6 +19,7 @@ from vneter_sdn.verify.checks import Directory
 from vneter_sdn.verify.expressions import INSIDE
 from vneter_sdn.verify.index import KNOWN, BridgeIndex
 from vneter_sdn.verify.packets import Cube, width
+from vneter_sdn.verify.policed import POLICED, Policed
 from vneter_sdn.verify.values import Values, masked
 
 _CLASSIFY, _ARRIVAL, _DELIVER = (table(n).id for n in ("classify", "arrival", "deliver"))
@@ -127,6 +128,7 @@ class Touching:
         self._hosts: defaultdict[str, list[Station]] = defaultdict(list)
         for station in known.stations:
             self._hosts[station.host].append(station)
+        self._policed = Policed(indexes, known, self.constants)
 
     def all(self, flows: Iterable[tuple[str, Flow]]) -> list[Touch]:
         """What flows of bridges are about; of transit flows, `locators` remembers it."""
@@ -140,7 +142,9 @@ class Touching:
     def of(self, host: str, flow: Flow) -> Iterator[Touch]:
         """What one flow is about."""
         number = flow.table
-        if number == _TRANSIT and [term.field for term in flow.match] == ["eth_dst"]:
+        if number in POLICED:
+            yield from (Touch(*about) for about in self._policed.of(host, flow))
+        elif number == _TRANSIT and [term.field for term in flow.match] == ["eth_dst"]:
             self.locators.add(flow.match[0][1:])
         elif number == _ARRIVAL:
             yield from self._arriving(flow)

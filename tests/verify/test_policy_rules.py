@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of policies that are never reached, or contradict each other, in the words of policies."""
+
+from change_world import change, labelled, policy, prover, rule, shop
+
+WEB, DB, OPS = labelled(app="web"), labelled(app="db"), labelled(app="ops")
+ANYBODY = {"endpoints": {}}
+
+
+def told(manifests, *checks):
+    return [one.about for one in prover(manifests).full(checks or ("shadowed", "conflicts"))]
+
+
+def test_a_rule_below_one_that_takes_all_of_it_is_never_reached():
+    first = policy("q", DB, priority=1.0, ingress=[rule("drop", OPS)])
+    then = policy("p", DB, priority=2.0, ingress=[rule("allow", WEB), rule("allow", OPS, 80)])
+    assert told(shop(first, then)) == [
+        "Policy shop/p ingress[1] is never reached: Policy shop/q ingress[0] takes all of it"
+    ]
+    later = policy("q", DB, priority=3.0, ingress=[rule("drop", OPS)])
+    assert told(shop(later, then)) == []
+
+
+def test_several_may_take_all_of_it_together():
+    first = policy("q", DB, priority=1.0, ingress=[rule("drop", OPS), rule("allow", WEB)])
+    then = policy("p", DB, priority=2.0, ingress=[rule("drop", {"endpoints": {"matchExpressions": [
+        {"key": "app", "operator": "In", "values": ["ops", "web"]}]}})])  # fmt: skip
+    (about,) = told(shop(first, then))
+    assert about.startswith("Policy shop/p ingress[0] is never reached: ")
+    assert about.endswith("take all of it")
+
+
+def test_part_of_a_rule_is_not_all_of_it():
+    first = policy("q", DB, priority=1.0, ingress=[rule("drop", OPS, 80)])
+    then = policy("p", DB, priority=2.0, ingress=[rule("allow", OPS)])
+    assert told(shop(first, then)) == []
+
+
+def test_rules_of_one_priority_that_decide_otherwise_contradict_each_other():
+    one = policy("a", DB, ingress=[rule("allow", WEB)])
+    other = policy("b", DB, ingress=[rule("drop", None, 80)])
+    (about,) = told(shop(one, other), "conflicts")
+    assert about.startswith(
+        "Policy shop/a ingress[0] (allow) and Policy shop/b ingress[0] (drop) are of one priority"
+    )
+    apart = policy("b", DB, ingress=[rule("drop", OPS, 80)])
+    assert told(shop(one, apart)) == []
+    ranked = policy("b", DB, priority=6.0, ingress=[rule("drop", None, 80)])
+    assert told(shop(one, ranked)) == []
+
+
+def test_rules_that_add_up_do_not_contradict_each_other():
+    some = [
+        policy("deny", DB, tier="kubernetes", isolates=["ingress"]),
+        policy("web", DB, tier="kubernetes", isolates=["ingress"], ingress=[rule("allow", WEB)]),
+        policy(
+            "all", DB, tier="kubernetes", isolates=["ingress"], ingress=[rule("allow", ANYBODY)]
+        ),
+    ]
+    assert told(shop(*some)) == []
+
+
+def test_a_change_that_puts_a_rule_above_others_tells_which_it_hides():
+    proof = prover(shop(policy("p", DB, priority=2.0, ingress=[rule("allow", OPS, 80)])))
+    hides = policy("q", DB, priority=1.0, ingress=[rule("drop", OPS)])
+    found = change(proof, [hides], ("shadowed",)).verdict.findings
+    assert [one.about for one in found] == [
+        "Policy shop/p ingress[0] is never reached: Policy shop/q ingress[0] takes all of it"
+    ]
+    assert change(proof, [policy("r", WEB, ingress=[rule("drop", OPS)])]).verdict.findings == ()
