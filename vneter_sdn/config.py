@@ -64,5 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Share of a policy's traffic that must have changed for a new plan."""
     te_change_mbps: float = 1.0
     """Mbit/s of measured traffic that must have changed, too."""
+    policy_count_interval: float = 10.0
+    """Seconds between two readings of what policies decided, one question to each bridge and
+    direction; 0 counts nothing."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -8,7 +8,7 @@ Both always agree (``tests/compile`` proves it on random edits), for everything 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -20,6 +20,7 @@ from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.classes import CLASS_OF, Class, Ledger
 from vneter_sdn.compile.danger import endangered
 from vneter_sdn.compile.engineered import Task
+from vneter_sdn.compile.extents import KINDS, Extent, extent
 from vneter_sdn.compile.facts import (
     ALLOCATION,
     BOUND_ON,
@@ -140,6 +141,12 @@ _TOLD = frozenset({admission, host_usage, link_usage, outcome})
 """Outputs that are reported, not put on bridges."""
 
 
+_POLICIES = {
+    kind: unit for unit, name in _NAMES.items() for kind in KINDS if name == f"policy/{kind}"
+}
+"""The units of policies, by kind."""
+
+
 class Compiler:
     """Keeps what every bridge and host should hold.
 
@@ -156,6 +163,7 @@ class Compiler:
         self._bridges = Bridges(breathe, _OVER)
         self._classes = Ledger()
         self._touched: frozenset[Key] = frozenset()
+        self._policies_touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
         self._told: frozenset[Key] = frozenset()
         self._distances: dict[tuple[str, int], Mapping[str, int]] = {}
@@ -217,6 +225,8 @@ class Compiler:
             if asked in _NAMES
         }
         self._touched = frozenset(u.subject for u in units if u.subject.kind == "Endpoint")
+        policed = KINDS | {"Tenant"}
+        self._policies_touched = frozenset(u.subject for u in units if u.subject.kind in policed)
         self._rows_changed = frozenset(
             cast("Key", key).name for asked, key in changed if asked is host_rows
         )
@@ -297,6 +307,15 @@ class Compiler:
             if one in held.get(way, ()):
                 found.append(policy)
         return tuple(found)
+
+    def extent(self, policy: Key, tenants: Iterable[str]) -> Extent:
+        """How far a policy reaches, among tenants. O(its flows, and classes it is about)."""
+        parts = self._database.value(_POLICIES[policy.kind], policy) or ()
+        return extent(self._database, policy, parts, tenants)
+
+    def policies_touched(self) -> frozenset[Key]:
+        """Policies, and tenants, whose flows the last change touched."""
+        return self._policies_touched
 
     def told(self) -> frozenset[Key]:
         """Objects of which the last change changed `admission`, `outcome` or `usage`."""

@@ -12,7 +12,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -36,6 +36,7 @@ from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
+from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import REPORTING, Watch
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
@@ -54,8 +55,10 @@ from vneter_sdn.telemetry.metrics import (
     DiscoveryCollector,
     LearningCollector,
     OpenFlowCollector,
+    RulesCollector,
     TrafficCollector,
 )
+from vneter_sdn.telemetry.rules import Title, Volume
 
 _log = logging.getLogger(__name__)
 COLLECTION = (50_000, 20, 20)
@@ -130,6 +133,7 @@ class Core:
             self._watch,
         )
         self._census = Census(self._bridges, settings, self._events.put)
+        self._verdicts = Verdicts(self._bridges, settings, self._events.put)
         self._apps = AppHost(self._bridges)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
@@ -140,6 +144,7 @@ class Core:
         self._registry.register(DiscoveryCollector(self._watch.refusals))
         self._registry.register(LearningCollector(self._lab.counts))
         self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
+        self._registry.register(RulesCollector(self._rules_met))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
@@ -148,7 +153,7 @@ class Core:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        survey = (self._watch.run, self._lab.run, self._census.run)
+        survey = (self._watch.run, self._lab.run, self._census.run, self._verdicts.run)
         for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
@@ -187,6 +192,9 @@ class Core:
             eventlet.sleep(BREAK)
         found: Plan = job.wait()
         return found
+
+    def _rules_met(self) -> Mapping[Title, Volume]:
+        return self._controller.policies.totals()
 
     def _new_compiler(self) -> Compiler:
         return Compiler(self._settings.openflow_advertise, self._breathe)
@@ -237,6 +245,7 @@ class Core:
             self._watch.stored(self._told, None)
             self._lab.stored(self._told, None)
             self._census.stored(self._told, None)
+            self._verdicts.stored(self._told, None)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
@@ -245,6 +254,7 @@ class Core:
                 self._watch.stored(self._told, delta.objects)
                 self._lab.stored(self._told, delta.objects)
                 self._census.stored(self._told, delta.objects)
+                self._verdicts.stored(self._told, delta.objects)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:

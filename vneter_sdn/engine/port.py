@@ -14,6 +14,7 @@ from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Snapshot
 from vneter_sdn.reconcile.plan import Changed
 from vneter_sdn.telemetry.matrix import TrafficSeen
+from vneter_sdn.telemetry.rules import RulesCounted
 from vneter_sdn.telemetry.survey import Sighting
 
 
@@ -155,6 +156,7 @@ Event = (
     | Sighting
     | LinksDue
     | TrafficSeen
+    | RulesCounted
     | Claimed
 )
 
