@@ -99,7 +99,8 @@ class Objects:
             )
         except IntentError as error:
             raise found.accepted.told(error) from None
-        notes = {"notes": list(found.accepted.notes)} if found.accepted.notes else {}
+        told = [foreign.renumbered(note) for note in found.accepted.notes]
+        notes = {"notes": told} if told else {}
         return json_answer(resources.applied_values(applied) | notes)
 
     def _accepted(self, values: Sequence[Any]) -> foreign.Accepted:
