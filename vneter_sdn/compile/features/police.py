@@ -214,11 +214,11 @@ def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
         return
     spec: TenantSpec = view.get("Tenant", key)
     within: Matched = {"reg2": TENANT.match(number)}
+    here, stopped = ("reg2", TENANT.match(number)), RULE.load(ISOLATED)
     for way, classes in view.ask(isolated, key.name).items():
         for one in sorted(classes):
-            matched = {**within, "reg6": LOCAL.match(view.ask(identity, one))}
-            stopped = RULE.load(ISOLATED)
-            flow = write(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
+            matched = (here, ("reg6", LOCAL.match(view.ask(identity, one))))
+            flow = write.again(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
             yield on(view.ask(class_hosts, one), flow)
         where = frozenset().union(*(view.ask(class_hosts, one) for one in classes))
         yield on(where, *_undecided(way, number, ISOLATED, spec, write))
