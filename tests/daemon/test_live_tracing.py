@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vneter_sdn.daemon.live_tracing import ask, control_socket
+from vneter_sdn.daemon.live_tracing import _ports, ask, control_socket
 from vneter_sdn.errors import DecodeError, SouthboundError
 from vneter_sdn.simulate.trace import passed
 
@@ -82,6 +82,16 @@ def test_a_trace_is_read_by_bridge():
 def test_what_is_no_trace_is_refused():
     with pytest.raises(DecodeError, match="no such bridge"):
         passed("no such bridge", "br-int")
+
+
+def test_ports_of_a_bridge():
+    shown = (
+        "netdev@ovs-netdev: hit:1 missed:2\n"
+        "  br-int:\n    br-int 65534/1: (tap)\n    h1-eth2 2/5: (system)\n"
+        "    gn1 32769/none: (geneve: remote_ip=192.0.2.2)\n"
+        "  br-nic0:\n    nic0 1/3: (system)\n"
+    )
+    assert _ports(shown, "br-int") == {"br-int": 65534, "h1-eth2": 2, "gn1": 32769}
 
 
 @pytest.fixture
