@@ -67,5 +67,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policy_count_interval: float = 10.0
     """Seconds between two readings of what policies decided, one question to each bridge and
     direction; 0 counts nothing."""
+    audit_file: str = ""
+    """File that lines of the audit log are appended to; opened anew when it was moved away."""
+    audit_syslog: str = ""
+    """Where they are sent besides, or instead (RFC 5424): ``unix:/dev/log``, ``udp:HOST:PORT``."""
+    audit_rate: float = 100.0
+    """Lines a second, at most; what is dropped is counted, in the log too."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

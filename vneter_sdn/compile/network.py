@@ -177,17 +177,17 @@ class Compiler:
         Raises:
             PipelineError: a feature broke the contract of a table.
         """
-        return _keys(self.update(facts(snapshot, delta, self._breathe)))
+        return changed_flows(self.update(facts(snapshot, delta, self._breathe)))
 
     def observe_tunnels(
         self, host: str, ofports: Mapping[str, int]
     ) -> dict[str, frozenset[FlowKey]]:
         """Take in the OpenFlow ports that a host gave its tunnels, by name of the port."""
-        return _keys(self.update(tunnel_facts(host, ofports)))
+        return changed_flows(self.update(tunnel_facts(host, ofports)))
 
     def observe_ports(self, host: str, ofports: Mapping[str, int]) -> dict[str, frozenset[FlowKey]]:
         """Take in the OpenFlow ports of a host's bridge, by name of the interface."""
-        return _keys(self.update(port_facts(host, ofports)))
+        return changed_flows(self.update(port_facts(host, ofports)))
 
     def observe_links(
         self, observations: Mapping[str, Observation | None], standing: Standing = NOTHING_STANDS
@@ -197,7 +197,7 @@ class Compiler:
         Repair trees of the targets of a shard take edges that are ``standing`` for it to be up, or
         not up, as that says, until another call says otherwise of that shard: see `standing`.
         """
-        return _keys(self.update({**link_facts(observations), **standing_facts(standing)}))
+        return changed_flows(self.update({**link_facts(observations), **standing_facts(standing)}))
 
     def endangered(self, shard: int) -> bool:
         """Whether repairs towards targets of a shard should follow the graph of now at once.
@@ -327,7 +327,7 @@ class Compiler:
 
     def advance(self, now: float) -> dict[str, frozenset[FlowKey]]:
         """A reservation's window began or ended: POSIX seconds."""
-        return _keys(self.update(clock_fact(now)))
+        return changed_flows(self.update(clock_fact(now)))
 
     def rank(self, host: str, place: Hashable) -> int:
         """When a change at a place may be made, see `order.rank`: the lower, the earlier."""
@@ -391,7 +391,8 @@ class Compiler:
         return self._database.runs
 
 
-def _keys(deltas: Mapping[str, BridgeDelta]) -> dict[str, frozenset[FlowKey]]:
+def changed_flows(deltas: Mapping[str, BridgeDelta]) -> dict[str, frozenset[FlowKey]]:
+    """Keys of flows that changed, by host."""
     return {
         host: delta.flows
         for host, delta in deltas.items()
@@ -405,7 +406,6 @@ class Observed(NamedTuple):
     tunnels: Mapping[str, Mapping[str, int]] = {}
     """OpenFlow port of each tunnel port."""
     ports: Mapping[str, Mapping[str, int]] = {}
-    """OpenFlow port of each interface."""
     links: Mapping[str, Observation | None] = {}
     standing: Standing = NOTHING_STANDS
     """What repairs take to be otherwise, see `Compiler.observe_links`."""

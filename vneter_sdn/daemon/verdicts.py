@@ -9,7 +9,7 @@ policies and no tenant that denies by default.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import eventlet
 
@@ -62,6 +62,11 @@ class Verdicts:
                     self._deciding.add(key)
         if any(key.kind == "Host" for key in keys):
             self._hosts = dict(_bridges(snapshot))
+
+    @property
+    def hosts(self) -> Mapping[int, str]:
+        """Names by datapath id."""
+        return self._hosts
 
     def run(self) -> None:
         """Ask, for ever."""

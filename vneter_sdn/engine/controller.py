@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.engine.links import Links, write
+from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.engine.paths import Paths
 from vneter_sdn.engine.policies import Policies
 from vneter_sdn.engine.port import (
@@ -33,6 +34,7 @@ from vneter_sdn.engine.port import (
     Event,
     LeftOut,
     LinksDue,
+    Measured,
     Ports,
     Refused,
     Southbound,
@@ -164,7 +166,7 @@ class Controller:
             self._take(event)
         if self._snapshot is not None:
             if self._late:
-                self.policies.advance(self._now)
+                self._desire(self.policies.advance(self._now))
                 self._desire(self._paths.advance(self._now))
             self._paths.colour(self._store)
             self._push(self._snapshot)
@@ -196,8 +198,7 @@ class Controller:
             case _:
                 self._take_seen(event)
 
-    def _take_seen(self, event: Sighting | LinksDue | TrafficSeen | RulesCounted) -> None:
-        """What was seen or measured."""
+    def _take_seen(self, event: Measured | Sighting) -> None:
         match event:
             case LinksDue():
                 self._links_due = True
@@ -206,6 +207,8 @@ class Controller:
                 self.planner.measured(event, self._now())
             case RulesCounted():
                 self._stale |= self.policies.counted(event)
+            case NamesAnswered():
+                self._desire(self.policies.named(event, self._now))
             case _:
                 self._take_sighting(event)
 

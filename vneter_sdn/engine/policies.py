@@ -13,12 +13,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vneter_sdn.compile.extents import KINDS, Extent
-from vneter_sdn.compile.network import Compiler
+from vneter_sdn.compile.network import Compiler, changed_flows
+from vneter_sdn.engine.names import Names, NamesAnswered
 from vneter_sdn.engine.reports import NAMED, HostView, accepted, condition
+from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.instants import posix
 from vneter_sdn.model.policy_kinds import PolicySpec
 from vneter_sdn.model.snapshot import Condition, Delta, Key, Pools, Snapshot
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED
+from vneter_sdn.policy.rule import Domain, Rule
 from vneter_sdn.policy.schedule import next_change
 from vneter_sdn.telemetry.rules import Decision, Ledger, RulesCounted, Title, Volume
 
@@ -48,11 +51,15 @@ class Policies:
         self._next: float | None = None
         """When a schedule's window begins or ends next; None for never."""
         self._turn: list[Key] = []
+        self._names = Names()
+        self._patterns: dict[str, tuple[Mapping[int, Rule], frozenset[str]]] = {}
+        """By tenant: its rules, and the names that these are about."""
 
     def renewed(self, compiler: Compiler) -> Policies:
         """One that knows what was counted, and nothing it concluded."""
         fresh = Policies(compiler)
-        fresh._ledger = self._ledger
+        fresh._ledger, fresh._names = self._ledger, self._names
+        compiler.update(self._names.facts())
         return fresh
 
     # -- what is asked for ----------------------------------------------------------------------
@@ -101,13 +108,33 @@ class Policies:
     # -- the clock ------------------------------------------------------------------------------
 
     def due(self, now: Callable[[], str]) -> bool:
-        """Whether a schedule's window has begun or ended since the clock was set."""
-        return self._next is not None and self._next <= posix(now())
+        """Whether a schedule's window began or ended since the clock was set, or a name did."""
+        instants = (self._next, self._names.next)
+        return any(one is not None and one <= posix(now()) for one in instants)
 
-    def advance(self, now: Callable[[], str]) -> None:
-        """The clock is set."""
+    def advance(self, now: Callable[[], str]) -> Mapping[str, frozenset[FlowKey]]:
+        """The clock is set; flows that changed because names ended, by host."""
         self._clock = posix(now())
         self._set_next()
+        ended = self._names.ended(self._clock)
+        return changed_flows(self._compiler.update(ended)) if ended else {}
+
+    def named(
+        self, said: NamesAnswered, now: Callable[[], str]
+    ) -> Mapping[str, frozenset[FlowKey]]:
+        """Somebody was answered what names stand for; flows that changed, by host."""
+        found = self._names.answered(said, self._wanted(said.tenant), posix(now()))
+        return changed_flows(self._compiler.update(found)) if found else {}
+
+    def _wanted(self, tenant: str) -> frozenset[str]:
+        """Names that rules of a tenant are about. O(1) unless the rules changed."""
+        rules = self._compiler.rules(tenant)
+        known = self._patterns.get(tenant)
+        if known is None or known[0] is not rules:
+            peers = (peer for rule in rules.values() for peer in rule.peers or ())
+            names = frozenset(peer.pattern for peer in peers if isinstance(peer, Domain))
+            known = self._patterns[tenant] = rules, names
+        return known[1]
 
     def _set_next(self) -> None:
         schedules = [spec.schedule for spec in self._specs.values() if spec.schedule]
@@ -144,6 +171,10 @@ class Policies:
         for key in some:
             self._extents.pop(key, None)
         return frozenset(some)
+
+    def rules(self, tenant: str) -> Mapping[int, Rule]:
+        """Rules that concern a tenant, by number."""
+        return self._compiler.rules(tenant)
 
     def totals(self) -> Mapping[Title, Volume]:
         """What was counted, by title."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vneter_sdn.engine.bindings import Port
+from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
@@ -146,19 +147,9 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Event = (
-    Tick
-    | Stored
-    | Ports
-    | Tunnels
-    | Database
-    | Answer
-    | Sighting
-    | LinksDue
-    | TrafficSeen
-    | RulesCounted
-    | Claimed
-)
+Measured = LinksDue | TrafficSeen | RulesCounted | NamesAnswered
+"""What was measured, or seen in passing."""
+Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | Measured | Claimed
 
 
 @dataclass(frozen=True, slots=True)

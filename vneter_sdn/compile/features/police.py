@@ -173,7 +173,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     if view.ask(policed, one):
         yield on(at.host, *_asked(at, number, write))
     if one in view.ask(names_wanted, key.tenant):
-        yield on(at.host, *_named(at, write))
+        yield on(at.host, *_named(at, network.tenant, write))
     hosts = view.ask(policing, key.tenant)
     if hosts:
         within: Matched = {"reg2": TENANT.match(network.tenant)}
@@ -197,9 +197,9 @@ def _asked(at: Place, number: int, write: Writer) -> Iterator[Flow]:
         yield write("ingress", NORMAL, ends, *asked)
 
 
-def _named(at: Place, write: Writer) -> Iterator[Flow]:
+def _named(at: Place, tenant: int, write: Writer) -> Iterator[Flow]:
     """Answers of DNS to an endpoint, in connections of its own: the controller reads them, too."""
-    copied = Punt(punts.Names().encode(), punts.NAMES_METER, punts.NAMES_LENGTH)
+    copied = Punt(punts.Names(tenant).encode(), punts.NAMES_METER, punts.NAMES_LENGTH)
     for family in FAMILIES:
         for protocol, port in ((PROTO_UDP, "udp_src"), (PROTO_TCP, "tcp_src")):
             answer: Matched = {"reg3": OUT_PORT.match(at.ofport), "eth_type": family}
