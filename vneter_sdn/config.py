@@ -66,6 +66,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Share of a policy's traffic that must have changed for a new plan."""
     te_change_mbps: float = 1.0
     """Mbit/s of measured traffic that must have changed, too."""
+    policy_count_interval: float = 10.0
+    """Seconds between two readings of what policies decided, one question to each bridge and
+    direction; 0 counts nothing."""
+    audit_file: str = ""
+    """File that lines of the audit log are appended to; opened anew when it was moved away."""
+    audit_syslog: str = ""
+    """Where they are sent besides, or instead (RFC 5424): ``unix:/dev/log``, ``udp:HOST:PORT``."""
+    audit_rate: float = 100.0
+    """Lines a second, at most; what is dropped is counted, in the log too."""
     verify_applies: Literal["off", "warn", "enforce"] = "off"
     """Whether changes are proven before they are written: that tenants stay isolated and that every
     Assertion holds. ``enforce`` refuses those that break it, with a packet that shows how; ``warn``

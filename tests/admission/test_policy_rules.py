@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from vneter_sdn.pipeline import priorities
+
 
 def policy(world: Any, name: str = "p", **spec: Any) -> Any:
     return world.edit("Policy", name, **spec)
@@ -109,3 +111,15 @@ def test_assertions_are_about_endpoints_at_one_end_at_least(world: Any) -> None:
         ("spec.source.cidr", "TooMany")
     }
     world.apply(world.edit("Assertion", "a", source=outside, target={"tenant": "red"}))
+
+
+def test_more_rules_than_places_are_refused(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priorities, "RULES", 5)
+    world.apply(policy(world, "p", ingress=[{}] * 3, egress=[{}] * 5))
+    world.apply(policy(world, "k", tier="kubernetes", ingress=[{}] * 5))
+    refused = world.refused(policy(world, "q", ingress=[{}] * 2), policy(world, "r", ingress=[{}]))
+    assert refused == {("spec.ingress", "TooManyRules")}
+    world.apply(policy(world, "q", ingress=[{}] * 2))
+    everybody = world.edit("ClusterPolicy", "c", tenant="", egress=[{}])
+    assert world.refused(everybody) == {("spec.egress", "TooManyRules")}
+    world.apply(policy(world, "p", ingress=[{}] * 3, egress=[{}] * 4), everybody)

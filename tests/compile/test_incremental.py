@@ -5,12 +5,25 @@ from __future__ import annotations
 
 import contextlib
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from policy_worlds import (
+    GROUPS,
+    NAMESPACES,
+    TIER,
+    blocks,
+    cluster_specs,
+    label_sets,
+    named,
+    policy_specs,
+    scopes,
+    some,
+)
 
 from vneter_sdn.compile.bridges import digest
-from vneter_sdn.compile.facts import everything
+from vneter_sdn.compile.facts import RESOLVED, everything
 from vneter_sdn.compile.network import Compiler, Observed, compile_snapshot
+from vneter_sdn.compile.query import Fact
 from vneter_sdn.compile.standing import shard_of
 from vneter_sdn.errors import IntentError, NotFound
 from vneter_sdn.graph.colours import assign
@@ -56,6 +69,16 @@ def endpoint(tenant, name, of, at):
     return edit("Endpoint", name, {"network": of} | ({"host": at} if at else {}), tenant, labels)
 
 
+def workload(key, of, labels, namespace, held):
+    """An endpoint that policies have something to tell by."""
+    spec = {"network": of, "ports": named[held]} | ({"namespace": namespace} if namespace else {})
+    return edit("Endpoint", key[1], spec, key[0], labels)
+
+
+def tenant(name, ingress, egress):
+    return edit("Tenant", name, {"defaultIngress": ingress, "defaultEgress": egress})
+
+
 def wire(source, target, number, encrypted):
     spec = {"medium": "wire", "sourcePort": f"eth{number}", "targetPort": f"eth{number + 2}"}
     ends = {"source": source, "target": target, "encrypted": encrypted, "capacityMbps": 10}
@@ -91,6 +114,8 @@ def delete(kind, tenant, name):
 
 
 one = st.sampled_from
+# Edits under policies are long, and take long to make shorter.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 EDGES = ("h1>h2", "h2>h1", "h2>h3", "h1:eth1>h2:eth3", "h2:eth1>h3:eth3")
 POLICIES = ("p", "q")
 LIMITS = ({}, {"encrypted": True}, {"maxHops": 1}, {"minBandwidthMbps": 5})
@@ -151,6 +176,64 @@ steps = st.one_of(
     st.builds(delete, st.just("Host"), st.just(""), one(HOSTS)),
     st.builds(delete, st.just("Link"), st.just(""), one(("h1-h2", "h2-h1", "wire-h1-h2"))),
 )
+DEFAULTS = ("allow", "drop")
+RULED = ("red", "red", "blue")
+policed_steps = st.one_of(
+    st.builds(
+        workload,
+        st.tuples(one(RULED), one(ENDPOINTS)),
+        one(NETWORKS),
+        label_sets,
+        one((None, *NAMESPACES)),
+        one(tuple(named)),
+    ),
+    st.builds(
+        lambda tenant, name, labels: edit("Namespace", name, {}, tenant, labels),
+        one(RULED),
+        one(NAMESPACES),
+        label_sets,
+    ),
+    st.builds(
+        lambda tenant, name, spec: edit("Policy", name, spec, tenant),
+        one(RULED),
+        one(POLICIES),
+        policy_specs(),
+    ),
+    st.builds(lambda name, spec: edit("ClusterPolicy", name, spec), one(POLICIES), cluster_specs()),
+    st.builds(
+        lambda found: edit("Group", "g", {"members": found}, "red"),
+        some(st.one_of(scopes, blocks)),
+    ),
+    st.builds(tenant, one(RULED), one(DEFAULTS), one(DEFAULTS)),
+    st.builds(lambda priority: edit("Tier", TIER, {"priority": priority}), one((7, 120, 240))),
+    st.builds(lambda rack: edit("Host", "h1", HOST_SPEC, labels={"rack": rack}), one(("1", "2"))),
+    st.tuples(
+        st.just("resolved"),
+        one(("www.example.com", "example.org")),
+        one((None, ("198.51.100.7",), ("198.51.100.7", "2001:db8::7"))),
+    ),
+    st.builds(delete, st.just("Policy"), one(RULED), one(POLICIES)),
+    st.builds(delete, st.just("ClusterPolicy"), st.just(""), one(POLICIES)),
+    st.builds(delete, st.just("Group"), st.just("red"), one(GROUPS)),
+    st.builds(delete, st.just("Namespace"), one(RULED), one(NAMESPACES)),
+    st.builds(delete, st.just("Endpoint"), one(RULED), one(ENDPOINTS)),
+    st.tuples(st.just("bind"), one(RULED), one(ENDPOINTS), one(HOSTS), st.integers(1, 3)),
+    st.tuples(st.just("unbind"), one(RULED), one(ENDPOINTS)),
+    st.tuples(st.just("clock"), one((1000.0, 2e9))),
+)
+HOST_SPEC = {"ovsdb": "unix:/run/h1/db.sock", "tunnelAddresses": ["192.0.2.1"]}
+NAMED = {"domain": "*.example.com"}
+KUBERNETES = {"tier": "kubernetes", "isolates": ["ingress"]}
+POLICED = [
+    *(edit("Namespace", name, {}, t, {"env": "prod"}) for t in TENANTS for name in NAMESPACES),
+    edit("Tier", TIER, {"priority": 7}),
+    *(edit("Group", name, {"members": [{"endpoints": {}}]}, "red") for name in GROUPS),
+    workload(("red", "a"), "web", {"app": "web"}, "x", "web"),
+    workload(("red", "b"), "web", {"app": "db"}, "y", "high"),
+    workload(("red", "c"), "web", {"app": "db"}, None, "web"),
+    edit("Policy", "p", KUBERNETES | {"ingress": [{"ports": [{"port": "web"}]}]}, "red"),
+    edit("Policy", "names", {"egress": [{"action": "drop", "peers": [NAMED]}]}, "red"),
+]
 START = [
     *(host(name, 1, "geneve") for name in HOSTS),
     *(edit("Tenant", tenant, {}) for tenant in TENANTS),
@@ -195,6 +278,7 @@ class Play:
         self.sequence = 0
         self.clock = None
         self.ofports, self.ports, self.links, self.standing = {}, {}, {}, {}
+        self.resolved = {}
 
     def step(self, step):
         self.now += 10
@@ -221,12 +305,8 @@ class Play:
                 self.store.bind([Binding(key, at, f"if{port}", port, self.sequence)])
             case ("unbind", tenant, name):
                 self.store.bind([], [Key("Endpoint", tenant, name)])
-            case ("ofports", at, ports):
-                self.ofports[at] = {tunnel_name(peer): port for peer, port in ports.items()}
-                return self.compiler.observe_tunnels(at, self.ofports[at])
-            case ("ports", at, ports):
-                self.ports[at] = ports
-                return self.compiler.observe_ports(at, ports)
+            case ("ofports" | "ports" as which, at, ports):
+                return self._numbered(which, at, ports)
             case ("links", observations):
                 self.links |= observations
                 return self.compiler.observe_links(observations)
@@ -234,12 +314,23 @@ class Play:
                 self.links |= observations
                 self.standing[shard] = deviations
                 return self.compiler.observe_links(observations, {shard: deviations})
+            case ("resolved", name, addresses):
+                self.resolved[name] = addresses
+                changed = self.compiler.update({Fact(RESOLVED, name): addresses})
+                return {host: delta.flows for host, delta in changed.items()}
             case ("clock", now):
                 self.clock = now
                 return self.compiler.advance(now)
             case (word,):
                 {"report": self._report, "colour": self._colour, "sweep": self._sweep}[word]()
         return {}
+
+    def _numbered(self, which, at, ports):
+        if which == "ports":
+            self.ports[at] = ports
+            return self.compiler.observe_ports(at, ports)
+        self.ofports[at] = {tunnel_name(peer): port for peer, port in ports.items()}
+        return self.compiler.observe_tunnels(at, self.ofports[at])
 
     def _sweep(self):
         self.now += 200
@@ -273,6 +364,7 @@ class Play:
         fresh = compile_snapshot(self.snapshot, self.ofports, "ssl:192.0.2.99:6653", seen)
         if self.clock is not None:
             fresh.advance(self.clock)
+        fresh.update({Fact(RESOLVED, name): found for name, found in self.resolved.items()})
         assert self.compiler.wanted_paths() == fresh.wanted_paths()
         for key in self.snapshot.objects:
             assert self.compiler.admission(key) == fresh.admission(key)
@@ -286,6 +378,8 @@ class Play:
             assert self.compiler.rows(name) == fresh.rows(name)
         for key in (k for k in self.snapshot.objects if k.kind == "Endpoint"):
             assert self.compiler.holders(key) == fresh.holders(key)
+        for name in TENANTS:
+            assert self.compiler.rules(name) == fresh.rules(name)
         assert self.compiler.clashes == fresh.clashes
         assert self.compiler.size == fresh.size, "dead entries are kept"
 
@@ -311,12 +405,25 @@ def test_it_does_after_every_single_edit(edits):
         play.check()
 
 
+@settings(max_examples=60, deadline=None, phases=UNSHRUNK)
+@given(st.lists(policed_steps, max_size=12))
+def test_it_does_under_policies(edits):
+    play = Play()
+    for step in [*START, *POLICED]:
+        play.step(step)
+    play.check()
+    for step in edits:
+        play.step(step)
+        play.check()
+
+
 def test_nothing_is_left_when_everything_is_deleted():
     play = Play()
     empty = play.compiler.size
-    for step in START:
+    for step in [*START, *POLICED]:
         play.step(step)
-    first = ("Reservation", "Endpoint", "Link", "Network", "PathPolicy", "Tenant", "Host")
+    first = ("Policy", "Group", "Tier", "Reservation", "Endpoint", "Namespace", "Link", "Network")
+    first += ("PathPolicy", "Tenant", "Host")
     for key in sorted(play.snapshot.objects, key=lambda k: (first.index(k.kind), k)):
         play.step(("edit", Edit("delete", key)))
     play.now += 1000

@@ -50,6 +50,17 @@ def test_graph_as_json(capsys):
     ] + [f"graph/wan/45/one-link-flows{what}" for what in ("", "-worst", "-repairs-step")]
 
 
+def test_policy_as_json(capsys):
+    sizes = ("--endpoints", "60", "--hosts", "3", "--policies", "60", "--namespaces", "4")
+    changes = ("policy", "rules-of-operator", "pod-label", "pod-new-label", "namespace-label")
+    assert rows_of(capsys, "policy", "--json", *sizes) == [
+        "policy/60/60/3/full",
+        "policy/60/60/3/peak-memory",
+        "policy/60/60/3/flows-per-bridge",
+        "policy/60/60/3/of-rules-per-bridge",
+    ] + [f"policy/60/60/3/{what}{more}" for what in changes for more in ("", "-worst", "-flows")]
+
+
 @pytest.mark.fleet
 def test_system_as_json(capsys):
     if os.geteuid():

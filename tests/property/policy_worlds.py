@@ -7,6 +7,7 @@ that selectors select somebody, policies meet, and blocks hold some endpoints an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.daemon.offline import compile_manifests
+from vneter_sdn.model.flow import BridgeState
 from vneter_sdn.model.kinds import API_VERSION
 from vneter_sdn.model.snapshot import Snapshot
 from vneter_sdn.policy.evaluate import Party, PortName, World
@@ -223,16 +225,18 @@ class Policed:
 
     snapshot: Snapshot
     compiler: Compiler
+    mutate: Callable[[BridgeState], BridgeState] = lambda state: state
+    """Breaks each bridge's state, for laws to notice."""
 
     @classmethod
-    def of(cls, manifests):
+    def of(cls, manifests, *mutate):
         done = compile_manifests(manifests)
-        return cls(done.snapshot, done.compiler)
+        return cls(done.snapshot, done.compiler, *mutate)
 
     @cached_property
     def fleet(self) -> Fleet:
         hosts = self.compiler.hosts()
-        states = {host: self.compiler.bridge(host) for host in hosts}
+        states = {host: self.mutate(self.compiler.bridge(host)) for host in hosts}
         return join(states, {host: self.compiler.rows(host) for host in hosts})
 
     @cached_property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled flows decide as the plain evaluator does, and by the same rule, whatever the policies."""
+"""Compiled flows decide as the plain evaluator does, by the same rule, whatever the policies."""
 
 from dataclasses import replace
 from ipaddress import ip_address

@@ -378,6 +378,12 @@ def fleet():
         yield made
 
 
+@pytest.fixture(scope="module")
+def shared_fleet_with():
+    """``with shared_fleet_with(*options) as fleet:`` for all tests of a module."""
+    return _fleet
+
+
 @pytest.fixture
 def quick_fleet():
     """The same for one test alone, whose links are seen to fail within 60 ms."""

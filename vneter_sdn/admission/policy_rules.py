@@ -6,16 +6,27 @@ What it means is decided in `vneter_sdn.policy`; here is only what it is asked a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model.kinds import HostSpec
-from vneter_sdn.model.policy_kinds import AssertionSpec, GroupSpec, Selector, TierSpec
+from vneter_sdn.model.policy_kinds import (
+    AssertionSpec,
+    ClusterPolicySpec,
+    Direction,
+    GroupSpec,
+    PolicySpec,
+    Selector,
+    TierSpec,
+)
 from vneter_sdn.model.snapshot import Key, Object
+from vneter_sdn.pipeline import priorities
+from vneter_sdn.policy.rule import Stage
 from vneter_sdn.policy.rules import group_problems, rules_of
 from vneter_sdn.policy.selectors import selects
-from vneter_sdn.policy.tiers import tier_problems
+from vneter_sdn.policy.tiers import stage_of, tier_problems
 
 
 class _Drafted:
@@ -53,6 +64,32 @@ def policy_makes_rules(stored: Object, draft: Draft) -> Iterator[Problem]:
         rules_of(stored.key, stored.spec, _Drafted(draft))
     except IntentError as error:
         yield from _besides_references(error.problems)
+
+
+def rules_have_places(stored: Object, draft: Draft) -> Iterator[Problem]:
+    """A tenant's rules of one stage and direction fit a table. O(policies), once for a batch."""
+    kinds = ("Policy", "ClusterPolicy")
+    changed = (key for key in draft.objects if key.kind in kinds and draft.object(key))
+    if stored.key != max(changed, default=None):
+        return
+    held: Counter[tuple[str, Stage, Direction]] = Counter()
+    for key in (*_all(draft, "Policy"), *_all(draft, "ClusterPolicy")):
+        found = draft.object(key)
+        if found:
+            spec: PolicySpec = found.spec
+            tenants = spec.tenants if isinstance(spec, ClusterPolicySpec) else (key.tenant,)
+            for tenant in tenants or ("",):
+                held[tenant, stage_of(spec.tier), "ingress"] += len(spec.ingress)
+                held[tenant, stage_of(spec.tier), "egress"] += len(spec.egress)
+    for (tenant, stage, way), count in sorted(held.items()):
+        total = count + (held["", stage, way] if tenant else 0)
+        if total > priorities.RULES:
+            whose = f"Tenant {tenant}" if tenant else "every tenant"
+            text = (
+                f"{whose} would have {total} {way} rules of stage {stage.name.lower()}, and there "
+                f"is room for {priorities.RULES}; have one rule name several peers or ports"
+            )
+            yield Problem(str(stored.key), f"spec.{way}", "TooManyRules", text)
 
 
 def group_well_formed(stored: Object, draft: Draft) -> Iterator[Problem]:

@@ -88,6 +88,7 @@ RULES: tuple[Rule, ...] = (
     _rule(policy_rules.tier_has_a_place, "Tier"),
     _rule(policy_rules.group_well_formed, "Group"),
     _rule(policy_rules.policy_makes_rules, "Policy", "ClusterPolicy"),
+    _rule(policy_rules.rules_have_places, "Policy", "ClusterPolicy"),
 )
 
 

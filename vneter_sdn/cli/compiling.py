@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from vneter_sdn.cli.objects import noted, placed, read
 from vneter_sdn.cli.terminal import REFUSED, Answer
 from vneter_sdn.errors import IntentError
+from vneter_sdn.northbound.manifests import Document
 
 if TYPE_CHECKING:
     from vneter_sdn.daemon.offline import OfflineResult
@@ -29,13 +31,28 @@ def compiled(files: Sequence[str], tenant: str) -> OfflineResult:
     """
     from vneter_sdn.daemon.offline import compile_manifests
 
-    documents = read(files)
+    documents = _once(read(files))
     try:
         result = compile_manifests([document.value for document in documents], tenant)
     except IntentError as error:
         raise placed(error, documents) from None
     noted(result.notes, documents)
     return result
+
+
+def _once(documents: Sequence[Document]) -> list[Document]:
+    """Without what is there again word for word, as where directories are put together."""
+    from vneter_sdn.northbound.foreign import is_foreign
+
+    kept: dict[str, Document] = {}
+    for document in documents:
+        same = json.dumps(document.value, sort_keys=True)
+        if is_foreign(document.value) and same in kept:
+            first = kept[same].place("")
+            print(f"note: {document.place('')}: the same as {first}", file=sys.stderr)
+        else:
+            kept[same if is_foreign(document.value) else document.origin] = document
+    return list(kept.values())
 
 
 def compile_files(files: Sequence[str], output: str, tenant: str) -> None:

@@ -44,8 +44,8 @@ def noted(notes: Sequence[str], documents: Sequence[Document]) -> None:
 
     for note in notes:
         number, rest = numbered(note), note.partition(": ")[2]
-        if number is not None and note.startswith("document ") and number <= len(documents):
-            print(f"note: {documents[number - 1].place('')}: {rest}", file=sys.stderr)
+        if number is not None and number < len(documents):
+            print(f"note: {documents[number].place('')}: {rest}", file=sys.stderr)
         else:
             print(f"note: {note}", file=sys.stderr)
 

@@ -48,6 +48,10 @@ def answer(asked: Question, where: Source, output: str) -> None:
     names = selecting.resolved(where.resolve)
     target, where = _resolved(asked.target, names, where)
     picture = picture_of(where)
+    if asked.live:
+        from vneter_sdn.daemon.live_tracing import see_ports
+
+        see_ports(picture)
     ends = [selecting.one(picture, text) for text in (asked.source, target)]
     if ends[0].address and ends[1].address:
         raise Usage("between two addresses outside there is nothing to ask", "name an endpoint")

@@ -82,6 +82,22 @@ def up(
         float,
         typer.Option(envvar="VNETER_TE_CHANGE_MBPS", min=0, help="At least, for a new plan."),
     ] = _DEFAULTS.te_change_mbps,
+    policy_count_interval: Annotated[
+        float,
+        typer.Option(
+            envvar="VNETER_POLICY_COUNT_INTERVAL", min=0, help="Seconds; 0 counts no decisions."
+        ),
+    ] = _DEFAULTS.policy_count_interval,
+    audit_file: Annotated[
+        str, typer.Option(envvar="VNETER_AUDIT_FILE", help="Of audit lines.", metavar="FILE")
+    ] = "",
+    audit_syslog: Annotated[
+        str,
+        typer.Option(envvar="VNETER_AUDIT_SYSLOG", help="unix:/dev/log or udp:HOST:PORT."),
+    ] = "",
+    audit_rate: Annotated[
+        float, typer.Option(envvar="VNETER_AUDIT_RATE", min=1, help="Audit lines a second.")
+    ] = _DEFAULTS.audit_rate,
     insecure_lab: Annotated[
         bool, typer.Option("--insecure-lab", help="Permit plain TCP off loopback.")
     ] = False,
@@ -120,6 +136,10 @@ def up(
         te_max_moves=te_max_moves,
         te_change_share=te_change_share,
         te_change_mbps=te_change_mbps,
+        policy_count_interval=policy_count_interval,
+        audit_file=audit_file and os.path.abspath(audit_file),
+        audit_syslog=audit_syslog,
+        audit_rate=audit_rate,
         insecure_lab=insecure_lab,
         private_key=private_key,
         certificate=certificate,

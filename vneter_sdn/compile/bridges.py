@@ -373,7 +373,34 @@ def _differences(
         removed.append(replace(old, hosts=old.hosts - part.hosts))
         added.append(replace(part, hosts=part.hosts - old.hosts))
     removed += [part for rest in held.values() for part in rest]
-    return [p for p in removed if p.hosts], [p for p in added if p.hosts]
+    return _trimmed([p for p in removed if p.hosts], [p for p in added if p.hosts])
+
+
+def _trimmed(removed: list[Part], added: list[Part]) -> tuple[list[Part], list[Part]]:
+    """Without flows that go and come on the same hosts: a part of thousands may differ in one.
+
+    Only the very same objects count (see `features.unit.Writer.again`): to compare flows takes
+    longer than to put them where they were.
+    """
+    going, coming = _by_hosts(removed), _by_hosts(added)
+    for hosts in going.keys() & coming.keys():
+        old = {id(flow) for part in going[hosts] for flow in part.flows}
+        both = old.intersection(id(flow) for part in coming[hosts] for flow in part.flows)
+        if both:
+            for parts in (going[hosts], coming[hosts]):
+                parts[:] = [_without(part, both) for part in parts]
+    return [p for ps in going.values() for p in ps], [p for ps in coming.values() for p in ps]
+
+
+def _by_hosts(parts: list[Part]) -> dict[frozenset[str], list[Part]]:
+    found: dict[frozenset[str], list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.hosts, []).append(part)
+    return found
+
+
+def _without(part: Part, flows: set[int]) -> Part:
+    return replace(part, flows=tuple(flow for flow in part.flows if id(flow) not in flows))
 
 
 def _content(part: Part) -> tuple[object, ...]:

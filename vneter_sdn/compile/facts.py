@@ -8,7 +8,7 @@
 | ``Labels`` | `Key` of the endpoint | sorted (name, value) pairs; absent when there are none |
 | ``SelectedBy`` | `Key` of the namespace or host | the same; there as long as that is |
 | ``ClassOf``, ``Class`` | | see `classes` |
-| ``Resolved`` | name in lower case, or tenant/name | addresses that a DNS name was seen to stand for |
+| ``Resolved`` | name in lower case, or tenant/name | addresses that a DNS name stands for |
 | ``Binding`` | `Key` of the endpoint | (host, ofport, sequence) |
 | ``Ports`` | host | ofport that the switch gave each interface, by name |
 | ``TunnelPorts`` | host | the same of tunnel ports alone |

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -15,7 +15,7 @@ from vneter_sdn.compile.query import View, query
 from vneter_sdn.model.policy_kinds import Selector
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.policy.rule import EVERY, Scope
-from vneter_sdn.policy.selectors import labels_of_namespace, selects
+from vneter_sdn.policy.selectors import NAMESPACE_NAME, labels_of_namespace, selects
 
 Written = bytes
 """A selector as JSON: selectors hold maps, which cannot be keys."""
@@ -44,10 +44,25 @@ def namespace_labels(view: View, place: tuple[str, str]) -> Mapping[str, str]:
 def namespaces(view: View, asked: tuple[str, Written]) -> frozenset[str]:
     """Names of the namespaces of a tenant that a selector selects; empty for none at all."""
     tenant, selector = asked[0], _read(asked[1])
-    names = {key.name for key in view.find(NAMESPACES_OF_TENANT, tenant)} | {""}
+    names = _called(view, tenant, selector)
+    if names is None:
+        names = {key.name for key in view.find(NAMESPACES_OF_TENANT, tenant)} | {""}
     return frozenset(
         name for name in names if selects(selector, view.ask(namespace_labels, (tenant, name)))
     )
+
+
+def _called(view: View, tenant: str, selector: Selector) -> set[str] | None:
+    """Those there are of the namespaces that a selector calls by name; None when it does not."""
+    wanted: Iterable[str] | None = None
+    if NAMESPACE_NAME in selector.match_labels:
+        wanted = [selector.match_labels[NAMESPACE_NAME]]
+    for one in selector.match_expressions:
+        if one.key == NAMESPACE_NAME and one.operator == "In":
+            wanted = one.values
+    if wanted is None:
+        return None
+    return {n for n in wanted if view.get(SELECTED_BY, Key("Namespace", tenant, n)) is not None}
 
 
 @query

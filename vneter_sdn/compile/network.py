@@ -8,7 +8,7 @@ Both always agree (``tests/compile`` proves it on random edits), for everything 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -20,6 +20,7 @@ from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.classes import CLASS_OF, Class, Ledger
 from vneter_sdn.compile.danger import endangered
 from vneter_sdn.compile.engineered import Task
+from vneter_sdn.compile.extents import KINDS, Extent, extent
 from vneter_sdn.compile.facts import (
     ALLOCATION,
     BOUND_ON,
@@ -140,6 +141,12 @@ _TOLD = frozenset({admission, host_usage, link_usage, outcome})
 """Outputs that are reported, not put on bridges."""
 
 
+_POLICIES = {
+    kind: unit for unit, name in _NAMES.items() for kind in KINDS if name == f"policy/{kind}"
+}
+"""The units of policies, by kind."""
+
+
 class Compiler:
     """Keeps what every bridge and host should hold.
 
@@ -156,6 +163,7 @@ class Compiler:
         self._bridges = Bridges(breathe, _OVER)
         self._classes = Ledger()
         self._touched: frozenset[Key] = frozenset()
+        self._policies_touched: frozenset[Key] = frozenset()
         self._rows_changed: frozenset[str] = frozenset()
         self._told: frozenset[Key] = frozenset()
         self._distances: dict[tuple[str, int], Mapping[str, int]] = {}
@@ -169,17 +177,17 @@ class Compiler:
         Raises:
             PipelineError: a feature broke the contract of a table.
         """
-        return _keys(self.update(facts(snapshot, delta, self._breathe)))
+        return changed_flows(self.update(facts(snapshot, delta, self._breathe)))
 
     def observe_tunnels(
         self, host: str, ofports: Mapping[str, int]
     ) -> dict[str, frozenset[FlowKey]]:
         """Take in the OpenFlow ports that a host gave its tunnels, by name of the port."""
-        return _keys(self.update(tunnel_facts(host, ofports)))
+        return changed_flows(self.update(tunnel_facts(host, ofports)))
 
     def observe_ports(self, host: str, ofports: Mapping[str, int]) -> dict[str, frozenset[FlowKey]]:
         """Take in the OpenFlow ports of a host's bridge, by name of the interface."""
-        return _keys(self.update(port_facts(host, ofports)))
+        return changed_flows(self.update(port_facts(host, ofports)))
 
     def observe_links(
         self, observations: Mapping[str, Observation | None], standing: Standing = NOTHING_STANDS
@@ -189,7 +197,7 @@ class Compiler:
         Repair trees of the targets of a shard take edges that are ``standing`` for it to be up, or
         not up, as that says, until another call says otherwise of that shard: see `standing`.
         """
-        return _keys(self.update({**link_facts(observations), **standing_facts(standing)}))
+        return changed_flows(self.update({**link_facts(observations), **standing_facts(standing)}))
 
     def endangered(self, shard: int) -> bool:
         """Whether repairs towards targets of a shard should follow the graph of now at once.
@@ -217,6 +225,8 @@ class Compiler:
             if asked in _NAMES
         }
         self._touched = frozenset(u.subject for u in units if u.subject.kind == "Endpoint")
+        policed = KINDS | {"Tenant"}
+        self._policies_touched = frozenset(u.subject for u in units if u.subject.kind in policed)
         self._rows_changed = frozenset(
             cast("Key", key).name for asked, key in changed if asked is host_rows
         )
@@ -298,6 +308,15 @@ class Compiler:
                 found.append(policy)
         return tuple(found)
 
+    def extent(self, policy: Key, tenants: Iterable[str]) -> Extent:
+        """How far a policy reaches, among tenants. O(its flows, and classes it is about)."""
+        parts = self._database.value(_POLICIES[policy.kind], policy) or ()
+        return extent(self._database, policy, parts, tenants)
+
+    def policies_touched(self) -> frozenset[Key]:
+        """Policies, and tenants, whose flows the last change touched."""
+        return self._policies_touched
+
     def told(self) -> frozenset[Key]:
         """Objects of which the last change changed `admission`, `outcome` or `usage`."""
         return self._told
@@ -308,7 +327,7 @@ class Compiler:
 
     def advance(self, now: float) -> dict[str, frozenset[FlowKey]]:
         """A reservation's window began or ended: POSIX seconds."""
-        return _keys(self.update(clock_fact(now)))
+        return changed_flows(self.update(clock_fact(now)))
 
     def rank(self, host: str, place: Hashable) -> int:
         """When a change at a place may be made, see `order.rank`: the lower, the earlier."""
@@ -372,7 +391,8 @@ class Compiler:
         return self._database.runs
 
 
-def _keys(deltas: Mapping[str, BridgeDelta]) -> dict[str, frozenset[FlowKey]]:
+def changed_flows(deltas: Mapping[str, BridgeDelta]) -> dict[str, frozenset[FlowKey]]:
+    """Keys of flows that changed, by host."""
     return {
         host: delta.flows
         for host, delta in deltas.items()
@@ -386,7 +406,6 @@ class Observed(NamedTuple):
     tunnels: Mapping[str, Mapping[str, int]] = {}
     """OpenFlow port of each tunnel port."""
     ports: Mapping[str, Mapping[str, int]] = {}
-    """OpenFlow port of each interface."""
     links: Mapping[str, Observation | None] = {}
     standing: Standing = NOTHING_STANDS
     """What repairs take to be otherwise, see `Compiler.observe_links`."""

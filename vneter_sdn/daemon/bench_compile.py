@@ -93,7 +93,10 @@ class Bound:
 
     def fill(self, endpoints: int, hosts: int) -> None:
         """Apply `intent`, and bind it."""
-        edits = list(intent(endpoints, hosts))
+        self.apply(list(intent(endpoints, hosts)))
+
+    def apply(self, edits: list[Edit]) -> None:
+        """Apply edits, and bind their endpoints."""
         self.store.apply(edits, author="bench")
         wanted = [e for e in edits if e.key.kind == "Endpoint"]
         self.store.bind([self._binding(e.key, (e.manifest or {})["spec"]["host"]) for e in wanted])
@@ -133,12 +136,12 @@ def _measured(endpoints: int, hosts: int) -> list[Row]:
     waiter = Waiter()
     eventlet.sleep(2 * TICK)
     with uncollected():
-        full = _timed(lambda: compiler.take(snapshot, everything(snapshot)))
+        full = timed(lambda: compiler.take(snapshot, everything(snapshot)))
     wait = waiter.stop()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     added, moved = _changes(bound, compiler)
     with uncollected():
-        again = _timed(lambda: _check(compiler, bound))
+        again = timed(lambda: _check(compiler, bound))
     return [
         row(f"{name}/full", "endpoints/s", endpoints / full, FULL),
         against(f"{name}/one-added", "changes/s", 1 / added, 1 / again, AGAIN),
@@ -148,7 +151,7 @@ def _measured(endpoints: int, hosts: int) -> list[Row]:
     ]
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     """Seconds of this process alone, so that others on the machine count less."""
     start = time.process_time()
     work()
@@ -167,7 +170,7 @@ def _changes(bound: Bound, compiler: Compiler, rounds: int = 15) -> tuple[float,
             news = bound.store.wait(known, 0)
             assert news is not None
             known, delta = news
-            found.append(_timed(lambda: compiler.take(known, delta)))  # noqa: B023
+            found.append(timed(lambda: compiler.take(known, delta)))  # noqa: B023
     return median(added), median(moved)
 
 

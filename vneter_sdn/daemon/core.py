@@ -12,7 +12,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -22,20 +22,24 @@ import eventlet.queue
 import eventlet.tpool
 import eventlet.wsgi
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from vneter_sdn_apps.decisions import Decisions as DecisionsApp
 from vneter_sdn_apps.discovery import Discovery
 from vneter_sdn_apps.icmp_errors import IcmpErrors
 from vneter_sdn_apps.learning import Learning
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.census import Census
+from vneter_sdn.daemon.decisions import Decisions
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
+from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import REPORTING, Watch
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
@@ -44,6 +48,7 @@ from vneter_sdn.engine.rollout import PATIENCE
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.graph.engineering import Plan
 from vneter_sdn.model.snapshot import Delta, Snapshot
+from vneter_sdn.policy.rule import Rule
 from vneter_sdn.southbound.openflow.apphost import AppHost
 from vneter_sdn.southbound.openflow.bridges import OpenFlowBridges, Upkeeping
 from vneter_sdn.southbound.openflow.session import Terms
@@ -54,8 +59,10 @@ from vneter_sdn.telemetry.metrics import (
     DiscoveryCollector,
     LearningCollector,
     OpenFlowCollector,
+    RulesCollector,
     TrafficCollector,
 )
+from vneter_sdn.telemetry.rules import Title, Volume
 
 _log = logging.getLogger(__name__)
 COLLECTION = (50_000, 20, 20)
@@ -107,6 +114,13 @@ def _bridges(settings: Settings) -> OpenFlowBridges:
     return bridges
 
 
+def _sinks(settings: Settings) -> Iterator[Sink]:
+    if settings.audit_file:
+        yield FileSink(settings.audit_file)
+    if settings.audit_syslog:
+        yield SyslogSink(settings.audit_syslog)
+
+
 class Core:
     """The engine with its queue of events."""
 
@@ -130,7 +144,11 @@ class Core:
             self._watch,
         )
         self._census = Census(self._bridges, settings, self._events.put)
+        self._verdicts = Verdicts(self._bridges, settings, self._events.put)
+        self._audit = Audit(settings.audit_rate, *_sinks(settings))
+        self._decisions = Decisions(self._bridges, self._rules, self._audit.take, self._events.put)
         self._apps = AppHost(self._bridges)
+        self._apps.start(DecisionsApp, session=self._decisions)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
         self._lab = Lab(self._bridges, store, settings, self._watch.workload)
@@ -140,6 +158,7 @@ class Core:
         self._registry.register(DiscoveryCollector(self._watch.refusals))
         self._registry.register(LearningCollector(self._lab.counts))
         self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
+        self._registry.register(RulesCollector(self._rules_met))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
@@ -148,7 +167,13 @@ class Core:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        survey = (self._watch.run, self._lab.run, self._census.run)
+        survey = (
+            self._watch.run,
+            self._lab.run,
+            self._census.run,
+            self._verdicts.run,
+            self._audit.run,
+        )
         for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
         while not self._stopping:
@@ -163,8 +188,13 @@ class Core:
         self._stopping = True
         self._events.put(None)
 
+    def reopen(self) -> None:
+        """Files of the audit log were moved away."""
+        self._audit.reopen()
+
     def close(self) -> None:
         """Close every session; bridges keep what they hold."""
+        self._audit.flush()
         self._highwater.write()
         with eventlet.Timeout(CLOSING, False):
             self._bridges.close()
@@ -187,6 +217,12 @@ class Core:
             eventlet.sleep(BREAK)
         found: Plan = job.wait()
         return found
+
+    def _rules(self, tenant: str) -> Mapping[int, Rule]:
+        return self._controller.policies.rules(tenant)
+
+    def _rules_met(self) -> Mapping[Title, Volume]:
+        return self._controller.policies.totals()
 
     def _new_compiler(self) -> Compiler:
         return Compiler(self._settings.openflow_advertise, self._breathe)
@@ -237,6 +273,8 @@ class Core:
             self._watch.stored(self._told, None)
             self._lab.stored(self._told, None)
             self._census.stored(self._told, None)
+            self._verdicts.stored(self._told, None)
+            self._decisions.stored(self._told, self._verdicts.hosts)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
@@ -245,6 +283,8 @@ class Core:
                 self._watch.stored(self._told, delta.objects)
                 self._lab.stored(self._told, delta.objects)
                 self._census.stored(self._told, delta.objects)
+                self._verdicts.stored(self._told, delta.objects)
+                self._decisions.stored(self._told, self._verdicts.hosts)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:
@@ -284,6 +324,9 @@ def main() -> None:
         sys.exit(1)
     signal.signal(
         signal.SIGTERM, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, core.stop)
+    )
+    signal.signal(
+        signal.SIGHUP, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, core.reopen)
     )
     core.run()
     core.close()

@@ -9,6 +9,7 @@ from its answer: which of its ports are down, and which bucket a select group to
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ _TRACKINGS = 6
 """How often a packet may come back from the tracker."""
 _SECONDS = 10.0
 _MORE = 1 << 16
+_BRIDGE = re.compile(r"^  (\S+):$")
+_PORT = re.compile(r"^    (\S+) (\d+)/\S+:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,28 @@ class _Unremembering(Connections):
         state = TRACKED["trk"] | TRACKED["new"]
         fields = {"ct_state": state, "ct_zone": zone, "ct_mark": 0, "ct_label": 0}
         return Verdict(fields, self)
+
+
+def see_ports(picture: Picture) -> None:
+    """Take in the OpenFlow ports of wires from bridges that can be asked: nobody stores them."""
+    for host in picture.compiler.hosts():
+        if any(edge.medium == "wire" for edge in picture.compiler.links(host)):
+            with suppress(SouthboundError):
+                shown = ask(_control(picture, host), "dpif/show")
+                bridge = picture.compiler.rows(host).bridge
+                picture.compiler.observe_ports(host, _ports(shown, bridge))
+
+
+def _ports(shown: str, bridge: str) -> dict[str, int]:
+    """OpenFlow port by interface of one bridge: ``    h1-eth2 2/5: (system)``."""
+    found: dict[str, int] = {}
+    current = ""
+    for line in shown.splitlines():
+        if header := _BRIDGE.match(line):
+            current = header[1]
+        elif current == bridge and (port := _PORT.match(line)):
+            found[port[1]] = int(port[2])
+    return found
 
 
 def live_trace(picture: Picture, model: Trace) -> LiveTrace:
@@ -196,11 +221,14 @@ def _name(number: int) -> str:
 
 
 def _ofproto_trace(picture: Picture, host: str, packet: Packet) -> str:
-    spec = picture.snapshot.objects[Key("Host", "", host)].spec
-    control = control_socket(spec.ovsdb or "")
     words = [word for _ in range(_TRACKINGS) for word in ("--ct-next", "trk,new")]
     bridge = picture.compiler.rows(host).bridge
-    return ask(control, "ofproto/trace", *words, bridge, packet_text(packet))
+    return ask(_control(picture, host), "ofproto/trace", *words, bridge, packet_text(packet))
+
+
+def _control(picture: Picture, host: str) -> Path:
+    spec = picture.snapshot.objects[Key("Host", "", host)].spec
+    return control_socket(spec.ovsdb or "")
 
 
 def control_socket(ovsdb: str) -> Path:

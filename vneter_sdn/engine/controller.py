@@ -20,7 +20,9 @@ from dataclasses import replace
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.engine.links import Links, write
+from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.engine.paths import Paths
+from vneter_sdn.engine.policies import Policies
 from vneter_sdn.engine.port import (
     Answer,
     Blocked,
@@ -32,6 +34,7 @@ from vneter_sdn.engine.port import (
     Event,
     LeftOut,
     LinksDue,
+    Measured,
     Ports,
     Refused,
     Southbound,
@@ -60,6 +63,7 @@ from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
 from vneter_sdn.telemetry.matrix import TrafficSeen
+from vneter_sdn.telemetry.rules import RulesCounted
 from vneter_sdn.telemetry.survey import LinksSeen, PortsSeen, Sighting, WireFound, WireLost
 
 _log = logging.getLogger(__name__)
@@ -94,6 +98,7 @@ class Controller:
         self._whereabouts = Whereabouts()
         self._rollout, self._paths = Rollout(), Paths(compiler)
         self.planner = self._paths.planner
+        self.policies = Policies(compiler)
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
@@ -118,7 +123,12 @@ class Controller:
     @property
     def rolling(self) -> bool:
         """Whether time is waited for, by bridges or reservations: send `Tick` now and then."""
-        return self._rollout.busy or self._paths.due(self._now)
+        return self._rollout.busy or self._late
+
+    @property
+    def _late(self) -> bool:
+        """Whether a window of a reservation or policy began or ended since the clock was set."""
+        return self._paths.due(self._now) or self.policies.due(self._now)
 
     @property
     def views(self) -> Mapping[str, HostView]:
@@ -133,6 +143,7 @@ class Controller:
         fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
         fresh._whereabouts = self._whereabouts.renewed()
         fresh.planner.terms = self.planner.terms
+        fresh.policies = self.policies.renewed(compiler)
         fresh._rollout, fresh._left_out = Rollout(self._rollout.epoch), self._left_out
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
         for host, view in self._views.items():
@@ -154,7 +165,8 @@ class Controller:
         for event in events:
             self._take(event)
         if self._snapshot is not None:
-            if self._paths.due(self._now):
+            if self._late:
+                self._desire(self.policies.advance(self._now))
                 self._desire(self._paths.advance(self._now))
             self._paths.colour(self._store)
             self._push(self._snapshot)
@@ -166,8 +178,9 @@ class Controller:
         match event:
             case Stored(snapshot=snapshot, delta=delta):
                 self._take_stored(snapshot, delta)
-            case Ports(host=host, ports=ports) if host in self._views:
-                self._whereabouts.shown(host, ports)
+            case Ports(host=host, ports=ports):
+                if host in self._views:
+                    self._whereabouts.shown(host, ports)
             case Tunnels(host=host, tunnels=tunnels):
                 self._see(host, tunnels=tunnels)
                 ofports = {n: t.ofport for n, t in tunnels.items() if t.ofport > 0}
@@ -176,17 +189,31 @@ class Controller:
                 self._see(host, database=up, database_reason=reason, database_message=message)
             case Claimed(host=host, message=message):
                 self._see(host, claimed=message)
-            case PortsSeen() | LinksSeen() | WireFound() | WireLost() | LinksDue() | TrafficSeen():
-                self._take_sighting(event)
             case Tick(now=now):
                 self._rollout.tick(now)
                 if self.standing.due(now, self._rollout.busy):
                     self._desire(self.standing.follow())
             case Channel() | Confirmed() | LeftOut() | Refused() | Blocked():
                 self._take_answer(event)
+            case _:
+                self._take_seen(event)
 
-    def _take_sighting(self, event: Sighting | LinksDue | TrafficSeen) -> None:
-        """What is seen of ports, links and traffic."""
+    def _take_seen(self, event: Measured | Sighting) -> None:
+        match event:
+            case LinksDue():
+                self._links_due = True
+                self._paths.links_due()
+            case TrafficSeen():
+                self.planner.measured(event, self._now())
+            case RulesCounted():
+                self._stale |= self.policies.counted(event)
+            case NamesAnswered():
+                self._desire(self.policies.named(event, self._now))
+            case _:
+                self._take_sighting(event)
+
+    def _take_sighting(self, event: Sighting) -> None:
+        """What is seen of ports and links."""
         match event:
             case PortsSeen(host=host, ports=seen):
                 self._ports[host] = {name: port.ofport for name, port in seen.items()}
@@ -198,11 +225,6 @@ class Controller:
                 self._links.found(event)
             case WireLost():
                 self._links.lost(event)
-            case LinksDue():
-                self._links_due = True
-                self._paths.links_due()
-            case TrafficSeen():
-                self.planner.measured(event, self._now())
 
     def _take_answer(self, event: Answer) -> None:
         """What became of a bridge, or of what it was told."""
@@ -239,7 +261,7 @@ class Controller:
         seen = self._views[host] = replace(view, **changes)  # type: ignore[arg-type]
         self._stale.add(Key("Host", "", host))
         if seen.carries != view.carries:
-            self._stale |= self._compiler.bound_on(host)
+            self._stale |= self._compiler.bound_on(host) | self.policies.on(host)
         self._stale |= self._awaiting.pop(host, set())
 
     def _leave_out(self, host: str, culprits: Iterable[tuple[FlowKey, str]]) -> None:
@@ -271,6 +293,7 @@ class Controller:
             )
         self._whereabouts.take(snapshot, delta.objects, delta.bindings)
         self._paths.take(snapshot, delta)
+        self.policies.take(snapshot, delta)
         self._links.index(snapshot, delta.objects)
         self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
         anew = self._take_hosts(snapshot)
@@ -338,6 +361,7 @@ class Controller:
         for endpoint in self._compiler.touched():
             self._touched[endpoint] = self._rollout.epoch
             self._stale.add(endpoint)
+        self._stale |= self.policies.touched(self._compiler.policies_touched(), self._rollout.epoch)
         for host in sorted((self._compiler.rows_changed() | anew) & set(self._views)):
             self._southbound.desire_rows(host, self._compiler.rows(host))
 
@@ -397,7 +421,10 @@ class Controller:
         if key.kind != "Endpoint":
             if before is not None and self._paths.early(key, self._views):
                 return None
-            conditions, told = self._paths.said(key)
+            own_report = self.policies.said(key, self._views)
+            for host in self.policies.awaited(key, self._views):
+                self._awaiting.setdefault(host, set()).add(key)
+            conditions, told = own_report or self._paths.said(key)
             return Status(key, revision, self._refusals(key, conditions), told)
         binding = snapshot.bindings.get(key)
         own = self._views.get(binding.host) if binding else None

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vneter_sdn.engine.bindings import Port
+from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
 from vneter_sdn.model.snapshot import Delta, Snapshot
 from vneter_sdn.reconcile.plan import Changed
 from vneter_sdn.telemetry.matrix import TrafficSeen
+from vneter_sdn.telemetry.rules import RulesCounted
 from vneter_sdn.telemetry.survey import Sighting
 
 
@@ -145,18 +147,9 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Event = (
-    Tick
-    | Stored
-    | Ports
-    | Tunnels
-    | Database
-    | Answer
-    | Sighting
-    | LinksDue
-    | TrafficSeen
-    | Claimed
-)
+Measured = LinksDue | TrafficSeen | RulesCounted | NamesAnswered
+"""What was measured, or seen in passing."""
+Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | Measured | Claimed
 
 
 @dataclass(frozen=True, slots=True)

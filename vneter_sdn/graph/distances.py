@@ -21,8 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from vneter_sdn.graph.arrays import Arrays, Numbers, Weights
 
@@ -70,6 +68,12 @@ def _searched(graph: Arrays) -> Weights:
     """Dijkstra from every target along the edges turned round."""
     size = len(graph.hosts)
     usable = np.flatnonzero(np.isfinite(graph.weight))
+    if not len(usable):
+        return np.where(np.eye(size, dtype=bool), 0.0, np.inf)
+    # A quarter of a second to import, and of no use where hosts are joined directly.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
     order = usable[np.lexsort((graph.weight[usable], graph.source[usable], graph.target[usable]))]
     pair = graph.target[order] * size + graph.source[order]
     lightest = order[np.append(True, pair[1:] != pair[:-1])[: len(order)]]

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _DOCUMENT = re.compile(r"\bdocument (\d+)")
+_NUMBERED = re.compile(r"document (\d+)\b|objects\[(\d+)\]")
 _SURROUNDINGS = ("Tenant", "Namespace", "Network")
 
 
@@ -153,9 +154,11 @@ def titles(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
 
 
 def numbered(text: str) -> int | None:
-    """Which document, from 1, a text is about that calls it ``document N``."""
-    found = _DOCUMENT.search(text)
-    return int(found[1]) if found else None
+    """Which document, from 0, a text begins with: ``document 3: …`` or ``objects[2]: …``."""
+    found = _NUMBERED.match(text)
+    if found is None:
+        return None
+    return int(found[1]) - 1 if found[1] else int(found[2])
 
 
 def renumbered(text: str) -> str:

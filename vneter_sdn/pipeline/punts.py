@@ -8,8 +8,9 @@
           | reason | gateway MAC  | gateway address  |   4 octets (IPv4) or 16 (IPv6)
           +--------+--------------+------------------+
 
-A discovery frame (LLDP), one to learn endpoints from, and an answer of DNS say all there is in
-themselves: their user data is the reason alone. What a policy decided::
+A discovery frame (LLDP), and one to learn endpoints from, says all there is in itself: its user
+data is the reason alone. An answer of DNS has the tenant's number (4 octets) after it. What a
+policy decided::
 
     octet   0        1        2     3         4 .. 7     8 .. 11
           +--------+--------+-----+---------+----------+--------+
@@ -63,7 +64,7 @@ NAMES_RATE, NAMES_BURST = 200, 200
 NAMES_LENGTH = 4096
 """Octets of such an answer that are punted; longer ones are not asked for by UDP in practice."""
 TTL_EXPIRED, LLDP, LEARN, DECIDED, NAMES = 1, 2, 3, 4, 5
-_DECIDED = Struct("!BBBBII")
+_DECIDED, _NAMES = Struct("!BBBBII"), Struct("!BI")
 _WAYS: tuple[Direction, ...] = ("egress", "ingress")
 _VERDICTS: tuple[Verdict, ...] = ("allow", "drop", "reject")
 _LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
@@ -127,9 +128,12 @@ class Decided:
 class Names:
     """An answer of DNS to an endpoint that rules about names are about."""
 
+    tenant: int
+    """Its number."""
+
     def encode(self) -> bytes:
         """The user data."""
-        return bytes([NAMES])
+        return _NAMES.pack(NAMES, self.tenant)
 
 
 Reason = TtlExpired | Discovery | Learning | Decided | Names
@@ -145,8 +149,8 @@ def decode(userdata: bytes) -> Reason:
         return Discovery()
     if userdata == bytes([LEARN]):
         return Learning()
-    if userdata == bytes([NAMES]):
-        return Names()
+    if userdata[:1] == bytes([NAMES]) and len(userdata) == _NAMES.size:
+        return Names(_NAMES.unpack(userdata)[1])
     if userdata[:1] == bytes([DECIDED]):
         return _decided(userdata)
     if not userdata or userdata[0] != TTL_EXPIRED:

@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 from vneter_sdn.model.traffic import Pair, Volume
 from vneter_sdn.southbound.openflow.probes import Refusal
 from vneter_sdn.southbound.openflow.tally import RTT_BOUNDS, Tally
+from vneter_sdn.telemetry.rules import Title
+from vneter_sdn.telemetry.rules import Volume as RuleVolume
 
 COUNTERS = {
     "malformed": ("vneter_openflow_malformed", "Messages refused by the validator.", "kind"),
@@ -110,6 +112,43 @@ class LearningCollector(Collector):
         for outcome, number in sorted(self._counts.items()):
             family.add_metric([outcome], number)
         yield family
+
+
+RULES_EXPOSED = 1000
+"""Rules with samples of their own, those met most; the rest are summed up as one."""
+
+
+class RulesCollector(Collector):
+    """Exposes what met the rules of policies.
+
+    Args:
+        totals: by title, now.
+    """
+
+    def __init__(self, totals: Callable[[], Mapping[Title, RuleVolume]]) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterator[Metric]:
+        """Three counters; ``policy`` and ``rule`` are empty for all that are not exposed singly."""
+        totals = self._totals()
+        ranked = sorted(totals, key=lambda title: (-totals[title].packets, title))
+        shown = {(str(t.subject), t.text): totals[t] for t in ranked[:RULES_EXPOSED]}
+        rest = RuleVolume()
+        for title in ranked[RULES_EXPOSED:]:
+            rest = rest.plus(totals[title])
+        if any(rest):
+            shown["", ""] = rest
+        texts = {
+            "connections": "Connections that rules let through.",
+            "packets": "Packets that rules decided about, of whoever began the connection.",
+            "octets": "Octets of these.",
+        }
+        for name, text in texts.items():
+            metric = f"vneter_policy_{'bytes' if name == 'octets' else name}"
+            family = CounterMetricFamily(metric, text, labels=["policy", "rule"])
+            for labels, one in sorted(shown.items()):
+                family.add_metric(list(labels), getattr(one, name))
+            yield family
 
 
 class TrafficCollector(Collector):

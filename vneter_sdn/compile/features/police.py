@@ -24,7 +24,7 @@ nothing is decided: an acknowledgement is not to make a connection of what it ac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
 from vneter_sdn.compile.classes import CLASS_OF, Class, identity
@@ -36,11 +36,12 @@ from vneter_sdn.compile.queries import Place, bridge_of, place, segment, station
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, PROTO_UDP, TRACKED
-from vneter_sdn.model.flow import Action, Conntrack, Flow, Meter, Punt, SetField
+from vneter_sdn.model.flow import Action, Conntrack, Flow, FlowKey, Meter, Punt, SetField
 from vneter_sdn.model.kinds import HostSpec, TenantSpec
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline.cookies import MAGIC_COOKIE, MAGIC_MASK
 from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, LOW, NORMAL, OWN_HOST
 from vneter_sdn.pipeline.registers import (
     ALLOWED,
@@ -53,6 +54,7 @@ from vneter_sdn.pipeline.registers import (
     RULE,
     TENANT,
 )
+from vneter_sdn.pipeline.tables import table
 
 METERS = (
     Meter(punts.REJECT_METER, punts.REJECT_RATE, punts.REJECT_BURST),
@@ -69,6 +71,12 @@ _PEER = {"egress": "dst", "ingress": "src"}
 _TRK, _INV = TRACKED["trk"], TRACKED["inv"]
 _SYN = 2
 _DNS = 53
+_VERDICTS: dict[int, Direction] = {table(f"{way}_verdict").id: way for way in WAYS}
+TABLES = tuple(_VERDICTS)
+"""Where decisions are counted."""
+ID = 20
+COOKIE, COOKIE_MASK = MAGIC_COOKIE | ID << 40, MAGIC_MASK | 0xFE << 40
+"""What the cookies of flows about policies have in common: this feature's, and the next one's."""
 INVALID = (_TRK | _INV, _TRK | _INV)
 REPLY = (_TRK | TRACKED["rpl"], _TRK | TRACKED["rpl"] | _INV)
 ESTABLISHED = (_TRK | TRACKED["est"], _TRK | TRACKED["est"] | TRACKED["rpl"] | _INV)
@@ -133,6 +141,20 @@ def logged(way: Direction, tenant: int, number: int) -> Punt:
     return Punt(decided.encode(), punts.AUDIT_METER, punts.AUDIT_LENGTH)
 
 
+def decided(flow: FlowKey) -> tuple[Direction, int, int, bool] | None:
+    """Way, number of the tenant and of the rule, and whether packets begin connections.
+
+    None for what is no decision of a tenant's policies.
+    """
+    way = _VERDICTS.get(flow.table)
+    terms: Mapping[str, tuple[int, int]] = {t.field: (t.value, t.mask) for t in flow.match}
+    within, rule = terms.get(TENANT.field), terms.get(RULE.field)
+    if way is None or within is None or rule is None:
+        return None
+    begins = flow.priority == NORMAL and "eth_type" in terms
+    return way, within[0], rule[0], begins
+
+
 def peer_address(way: Direction, address: IPAddress) -> Matched:
     """The match of an address at the other end."""
     four = address.version == 4
@@ -151,7 +173,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     if view.ask(policed, one):
         yield on(at.host, *_asked(at, number, write))
     if one in view.ask(names_wanted, key.tenant):
-        yield on(at.host, *_named(at, write))
+        yield on(at.host, *_named(at, network.tenant, write))
     hosts = view.ask(policing, key.tenant)
     if hosts:
         within: Matched = {"reg2": TENANT.match(network.tenant)}
@@ -175,9 +197,9 @@ def _asked(at: Place, number: int, write: Writer) -> Iterator[Flow]:
         yield write("ingress", NORMAL, ends, *asked)
 
 
-def _named(at: Place, write: Writer) -> Iterator[Flow]:
+def _named(at: Place, tenant: int, write: Writer) -> Iterator[Flow]:
     """Answers of DNS to an endpoint, in connections of its own: the controller reads them, too."""
-    copied = Punt(punts.Names().encode(), punts.NAMES_METER, punts.NAMES_LENGTH)
+    copied = Punt(punts.Names(tenant).encode(), punts.NAMES_METER, punts.NAMES_LENGTH)
     for family in FAMILIES:
         for protocol, port in ((PROTO_UDP, "udp_src"), (PROTO_TCP, "tcp_src")):
             answer: Matched = {"reg3": OUT_PORT.match(at.ofport), "eth_type": family}
@@ -192,11 +214,11 @@ def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
         return
     spec: TenantSpec = view.get("Tenant", key)
     within: Matched = {"reg2": TENANT.match(number)}
+    here, stopped = ("reg2", TENANT.match(number)), RULE.load(ISOLATED)
     for way, classes in view.ask(isolated, key.name).items():
         for one in sorted(classes):
-            matched = {**within, "reg6": LOCAL.match(view.ask(identity, one))}
-            stopped = RULE.load(ISOLATED)
-            flow = write(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
+            matched = (here, ("reg6", LOCAL.match(view.ask(identity, one))))
+            flow = write.again(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
             yield on(view.ask(class_hosts, one), flow)
         where = frozenset().union(*(view.ask(class_hosts, one) for one in classes))
         yield on(where, *_undecided(way, number, ISOLATED, spec, write))
@@ -256,7 +278,7 @@ def _of_bridge(way: Direction, write: Writer) -> Iterator[Flow]:
 
 FEATURE = Feature(
     "police",
-    20,
+    ID,
     "who is asked about, and what no rule decides",
     {"Endpoint": endpoint, "Tenant": tenant, "Host": bridge},
 )

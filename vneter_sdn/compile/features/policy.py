@@ -24,7 +24,7 @@ from vneter_sdn.compile.features.police import (
     labelled,
     refused,
 )
-from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
+from vneter_sdn.compile.features.unit import Feature, Frozen, Matched, Part, Writer, on
 from vneter_sdn.compile.membership import class_hosts
 from vneter_sdn.compile.policing import decided_on, denies
 from vneter_sdn.compile.queries import tenant_of
@@ -51,10 +51,9 @@ from vneter_sdn.policy.rule import Rule, Stage
 _TABLE = {Stage.TIERED: "tiers", Stage.ISOLATION: "isolation", Stage.BASELINE: "baseline"}
 _PORT = {PROTO_TCP: "tcp_dst", PROTO_UDP: "udp_dst", PROTO_SCTP: "sctp_dst"}
 _STRAND_BITS = 32 - NUMBER_BITS
-_Frozen = tuple[tuple[str, int | tuple[int, int]], ...]
 
 
-def _frozen(matched: Matched) -> _Frozen:
+def _frozen(matched: Matched) -> Frozen:
     return tuple(sorted(matched.items()))
 
 
@@ -62,14 +61,14 @@ def _frozen(matched: Matched) -> _Frozen:
 class _Clauses:
     """Clauses of the strands of one rule; equal matches are one flow."""
 
-    about: defaultdict[tuple[Class, _Frozen], list[Conjunction]] = field(
+    about: defaultdict[tuple[Class, Frozen], list[Conjunction]] = field(
         default_factory=lambda: defaultdict(list)
     )
     """Of whom it is about, which only bridges need that have such endpoints."""
-    others: defaultdict[_Frozen, list[Conjunction]] = field(
+    others: defaultdict[Frozen, list[Conjunction]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    whole: list[tuple[Class, _Frozen]] = field(default_factory=list)
+    whole: list[tuple[Class, Frozen]] = field(default_factory=list)
     """Matches that need no conjunction."""
     ids: list[int] = field(default_factory=list)
 
@@ -80,6 +79,7 @@ class _Rule:
     def __init__(self, view: View, tenant: str, number: int, rule: Rule, at: Placed) -> None:
         self._view, self._rule, self._at = view, rule, at
         self._tenant, self._within = tenant, {"reg2": TENANT.match(number)}
+        self._here = ("reg2", TENANT.match(number))
         self._tenant_number = number
         self._way: Direction = rule.direction
         self._table = f"{self._way}_{_TABLE[rule.stage]}"
@@ -110,8 +110,8 @@ class _Rule:
         kept = (one._replace(applied=some) for one, some in zip(found, about, strict=True))
         return [one for one in kept if one.applied]
 
-    def _write(self, write: Writer, matched: _Frozen, *met: Conjunction) -> Flow:
-        return write(self._table, self._at.priority, {**self._within, **dict(matched)}, *met)
+    def _write(self, write: Writer, matched: Frozen, *met: Conjunction) -> Flow:
+        return write.again(self._table, self._at.priority, (self._here, *matched), *met)
 
     def _decide(self, write: Writer, matched: Matched) -> Flow:
         """What follows from a match of the whole rule."""
@@ -200,7 +200,7 @@ class _Rule:
         return {"eth_type": ETH_IP if four else ETH_IPV6, name: bounds}
 
 
-def _all_of(matches: Iterable[Matched]) -> _Frozen | None:
+def _all_of(matches: Iterable[Matched]) -> Frozen | None:
     """What matches all of some matches; None where two contradict each other."""
     found: Matched = {}
     for one in matches:

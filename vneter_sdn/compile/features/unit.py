@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from vneter_sdn.compile.query import Query, View
 from vneter_sdn.model.flow import Action, Flow, Group, Meter
@@ -13,6 +14,8 @@ from vneter_sdn.pipeline.cookies import GENERATION, Cookie, object_bits
 from vneter_sdn.pipeline.tables import table
 
 Matched = dict[str, int | tuple[int, int]]
+Frozen = tuple[tuple[str, int | tuple[int, int]], ...]
+"""A match that can be a key: sorted pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,13 @@ class Part:
 
 
 Parts = tuple[Part, ...]
+
+
+@lru_cache(maxsize=1 << 18)
+def _flow(
+    cookie: int, name: str, priority: int, matched: Frozen, actions: tuple[Action, ...], goto: str
+) -> Flow:
+    return table(name).flow(priority, dict(matched), *actions, goto=goto or None, cookie=cookie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,12 @@ class Writer:
     ) -> Flow:
         """A flow of the table called ``name``; see `pipeline.tables.Table.flow`."""
         return table(name).flow(priority, matched, *actions, goto=goto, cookie=self.cookie)
+
+    def again(
+        self, name: str, priority: int, matched: Frozen, *actions: Action, goto: str = ""
+    ) -> Flow:
+        """The same, remembered: for units of many flows that are made anew to change a few."""
+        return _flow(self.cookie, name, priority, matched, actions, goto)
 
 
 Generator = Callable[[View, Key, Writer], Iterator[Part]]

@@ -99,7 +99,8 @@ class Objects:
             )
         except IntentError as error:
             raise found.accepted.told(error) from None
-        told = [*found.accepted.notes, *applied.notes]
+        told = [foreign.renumbered(note) for note in found.accepted.notes]
+        told += applied.notes
         notes = {"notes": told} if told else {}
         return json_answer(resources.applied_values(applied) | notes)
 

@@ -300,6 +300,30 @@ def packet_too_big(
     return _answer(frame, source_ip, source_mac, (3, 4), (2, 0), mtu)
 
 
+def prohibited(frame: bytes) -> bytes | None:
+    """Destination Unreachable, administratively prohibited, from whom a frame was for.
+
+    ICMP 3/10 (RFC 1122 §3.2.2.1) or ICMPv6 1/1 (RFC 4443 §3.1). Result as of `time_exceeded`.
+    """
+    try:
+        seen = decode(frame)
+    except DecodeError:
+        return None
+    if not isinstance(seen.network, Ip):
+        return None
+    target, mac = seen.network.target, seen.ethernet.destination
+    return _answer(frame, target, mac, (3, 10), (1, 1), 0)
+
+
+def answerable(frame: bytes) -> bool:
+    """Whether anything may be answered to a frame (RFC 1812 §4.3.2.7, RFC 4443 §2.4)."""
+    try:
+        seen = decode(frame)
+    except DecodeError:
+        return False
+    return isinstance(seen.network, Ip) and _answerable(seen, seen.network, multicast=False)
+
+
 def _answer(
     frame: bytes,
     source_ip: IPv4Address | IPv6Address,
