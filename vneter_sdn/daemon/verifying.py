@@ -23,6 +23,7 @@ from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.verify.findings import Example, Finding, flow_words
 from vneter_sdn.verify.policies import Books, News, conflicts, shadows
 from vneter_sdn.verify.proof import Verdict
+from vneter_sdn.verify.replies import unanswered
 from vneter_sdn.verify.watching import Said, Watch
 
 CHECKS: Mapping[str, frozenset[str]] = {
@@ -83,6 +84,8 @@ class Prover:
         kinds = kinds_of(checks)
         if set(checks) - {"assertions"}:
             yield from (one for one in self.watch.full() if one.kind in kinds)
+        if "black-holes" in checks:
+            yield from unanswered(self.watch.new, self.watch.known)
         states = self.bench.states()
         if "shadowed" in checks:
             yield from shadows(states, self.books)

@@ -100,7 +100,7 @@ def answers(
 
 
 def _new(state: State, zone: Expression, committed: Committed | None) -> Iterator[Answer]:
-    earlier = _remembered(state, zone)
+    earlier = remembered(state, zone)
     if earlier is not None:
         mark = committed.mark if committed else earlier.mark
         label = committed.label if committed else earlier.label
@@ -116,7 +116,7 @@ def _new(state: State, zone: Expression, committed: Committed | None) -> Iterato
         yield _said(one, zone, _INV | _TRK, 0, 0), False
 
 
-def _remembered(state: State, zone: Expression) -> Committed | None:
+def remembered(state: State, zone: Expression) -> Committed | None:
     """What was committed of these packets' own connection, on this bridge."""
     way = way_of(state)
     for event in reversed(state.events):

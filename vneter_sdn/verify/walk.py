@@ -58,7 +58,7 @@ from vneter_sdn.verify.state import (
     zone_of,
 )
 from vneter_sdn.verify.summary import Summaries, live_fields
-from vneter_sdn.verify.tracking import NEW, Tracking, answers, way_of
+from vneter_sdn.verify.tracking import NEW, Tracking, answers, remembered, way_of
 
 _LAST_16, _RESERVED_16 = 0xFFFF, 0xFF00
 _UNTRACKED = ("ct_state", "ct_zone", "ct_mark", "ct_label")
@@ -335,9 +335,14 @@ class Walker:
                 masks[write.field] |= write.mask
             else:
                 masks[write.target] |= ((1 << write.bits) - 1) << write.target_offset
-        before = {"ct_mark": self.around.tracking.mark, "ct_label": self.around.tracking.label}
+        earlier = remembered(state, zone) or self.around.tracking
+        before = {"ct_mark": earlier.mark, "ct_label": earlier.label}
         left = {
-            name: plain(overwrite(Mix(before[name], ()), as_mix(name, scratch.held), mask), "", 0)
+            name: plain(
+                overwrite(as_mix(name, {name: before[name]}), as_mix(name, scratch.held), mask),
+                "",
+                0,
+            )
             for name, mask in masks.items()
         }
         mark, label = left["ct_mark"], left["ct_label"]
