@@ -48,7 +48,7 @@ _EXAMPLES = (
     ("vneterctl verify -f change.yaml", "proves it, for all packets"),
     ("vneterctl compile -f DIR -o out", "flows, without a controller"),
     ("vneterctl reachability --offline DIR", "who reaches whom; -o json"),
-    ("vneterctl trace --from x/a --to y/b --tcp 80", "why, by which tables; --live"),
+    ("vneterctl trace --from A --to B --tcp 80", "why, by which tables; --live"),
     ("vneterctl path red/web1 red/db1", "edge by edge; --topology: offline"),
     ("vneterctl te --topology FILE", "paths and weights; -o json"),
 )
