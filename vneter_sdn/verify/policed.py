@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import Flow
+from vneter_sdn.model.flow import Action, Conjunction, Conntrack, Flow, Punt, SetField
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE, TENANT
@@ -19,9 +19,9 @@ from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Directory
 from vneter_sdn.verify.expressions import INSIDE
-from vneter_sdn.verify.index import BridgeIndex
+from vneter_sdn.verify.index import BridgeIndex, TableIndex
 from vneter_sdn.verify.packets import Cube, cube_of, overlap
-from vneter_sdn.verify.values import Values, holds, meet
+from vneter_sdn.verify.values import Values, holds, meet, some
 from vneter_sdn.verify.written import STAGES, WAYS, PolicyView, is_clause, loaded, place_of, port_of
 
 _FIRST: dict[int, Direction] = {table(way).id: way for way in WAYS}
@@ -42,12 +42,60 @@ _HEADERS = frozenset(
 """What packets bring along unchanged, from wherever they come."""
 
 
+_THEN: dict[Direction, int] = {"egress": table("switch").id, "ingress": table("output").id}
+_OWN = frozenset((LOCAL.field, PEER.field, RULE.field))
+
+
 class About(NamedTuple):
     """Packets of some endpoints, as they come in."""
 
     sources: frozenset[Key]
     packets: Cube
     at: int
+    free: bool = False
+    """Whether what is changed only says if packets go on, and not where."""
+
+
+class Unpoliced(BridgeIndex):
+    """A bridge that asks no policies: every packet goes on."""
+
+    def __init__(self, index: BridgeIndex) -> None:
+        self.groups = index.groups
+        self._index = index
+        self._open = {
+            table(way).id: TableIndex.of([Flow(table(way).id, 1, (), (), then)])
+            for way, then in _THEN.items()
+        }
+
+    def table(self, number: int) -> TableIndex:
+        """One table; those where policies begin lead past them."""
+        return self._open.get(number) or self._index.table(number)
+
+    def tables(self) -> tuple[int, ...]:
+        """Numbers of tables that hold flows."""
+        return self._index.tables()
+
+
+def is_tame(flow: Flow) -> bool:
+    """Whether a flow of a policy table only says if packets go on: as the contracts have it."""
+    way = _way(flow.table)
+    onward = {number for number in POLICED if _way(number) == way} | {_THEN[way], None}
+    return flow.goto in onward and all(_is_quiet(action, onward) for action in flow.actions)
+
+
+def _way(number: int) -> Direction:
+    return "egress" if number < _THEN["egress"] else "ingress"
+
+
+def _is_quiet(action: Action, onward: set[int | None]) -> bool:
+    match action:
+        case SetField(field=name):
+            return name in _OWN
+        case Conntrack(table=number):
+            return number in onward
+        case Conjunction() | Punt():
+            return True
+    return False
 
 
 Constants = Callable[[Station], Mapping[str, int]]
@@ -78,6 +126,13 @@ class Policed:
 
     def of(self, host: str, flow: Flow) -> Iterator[About]:
         """What one flow is about."""
+        if is_tame(flow):
+            for about in self._of(host, flow):
+                yield about._replace(at=AT["ingress"], free=True)
+        else:
+            yield from self._of(host, flow)
+
+    def _of(self, host: str, flow: Flow) -> Iterator[About]:
         view, number = self._indexes[host].policies, flow.table
         if number in _FIRST:
             station = self._here[host].get(port_of(flow) or 0)
@@ -128,7 +183,7 @@ class Policed:
         tenant = None if number is None else self._tenants.get(number, "")
         local = cube.get(LOCAL.field)
         known = view.identities[way]
-        some = [
+        stations = [
             station
             for port, station in self._here[host].items()
             if (tenant is None or station.tenant == tenant)
@@ -140,30 +195,28 @@ class Policed:
         if number is not None and isinstance(peers, frozenset) and 0 not in peers:
             each = (view.addresses(way, number, identity) for identity in peers)
             others = set().union(*each)
-        if some:
-            yield from self._around(way, some, headers, others)
+        if stations:
+            yield from self._around(way, stations, headers, others)
 
     def _number(self, cube: Cube) -> int | None:
         numbers = cube.get(TENANT.field)
-        if isinstance(numbers, frozenset) and len(numbers) == 1:
-            return next(iter(numbers))
-        return None
+        return some(numbers) if numbers else None
 
     def _around(
         self,
         way: Direction,
-        some: list[Station],
+        stations: list[Station],
         headers: Cube,
         others: set[tuple[str, int]] | None,
     ) -> Iterator[About]:
         """Packets between endpoints that policies are about and others: by headers and value."""
         if way == "egress":
-            keys = frozenset(station.key for station in some)
+            keys = frozenset(station.key for station in stations)
             for packets in _towards(headers, others, "dst"):
                 yield About(keys, packets, AT[way])
             return
         by_tenant: defaultdict[str, list[Station]] = defaultdict(list)
-        for station in some:
+        for station in stations:
             by_tenant[station.tenant].append(station)
         for tenant, targets in by_tenant.items():
             own = {

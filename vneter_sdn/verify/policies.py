@@ -23,7 +23,7 @@ from vneter_sdn.pipeline.tables import table
 from vneter_sdn.policy.rule import Rule
 from vneter_sdn.verify.findings import Finding, example_of
 from vneter_sdn.verify.packets import Cube, merged, overlap, real, without
-from vneter_sdn.verify.values import holds
+from vneter_sdn.verify.values import holds, some
 from vneter_sdn.verify.written import WAYS, Place, place_of, tenant_of, written_on
 
 _ORDERED = {table(f"{way}_{at}").id: way for way in WAYS for at in ("tiers", "baseline")}
@@ -115,13 +115,13 @@ class _Bridge:
                 for action in flow.actions:
                     if isinstance(action, SetField) and action.field == PEER.field:
                         found[_PEERS[flow.table], tenant_of(flow), action.value] += address
-        return {key: tuple(some) for key, some in found.items()}
+        return {key: tuple(held) for key, held in found.items()}
 
     def _is_of_somebody(self, cube: Cube) -> bool:
         """Whether an identity at the other end has one of the addresses that a cube has there."""
         peers, tenants = cube.get(PEER.field), cube.get(TENANT.field)
         named = [name for name in ("ip_src", "ip_dst", "ipv6_src", "ipv6_dst") if name in cube]
-        if not isinstance(peers, frozenset) or not isinstance(tenants, frozenset) or not named:
+        if not isinstance(peers, frozenset) or not tenants or not named:
             return True
         if 0 in peers:
             return True
@@ -129,8 +129,7 @@ class _Bridge:
         return any(
             name in named and holds(cube[name], value)
             for peer in peers
-            for tenant in tenants
-            for name, value in self._addresses.get((way, tenant, peer), ())
+            for name, value in self._addresses.get((way, some(tenants), peer), ())
         )
 
 
@@ -215,8 +214,8 @@ def conflicts(
             rule = books.rule(place.tenant, written.number)
             if rule is not None:
                 alike[place[:2], rule.order[:2]].append((place, rule))
-        for some in alike.values():
-            for (first, one), (then, other) in _opposed(some):
+        for ranked in alike.values():
+            for (first, one), (then, other) in _opposed(ranked):
                 pair = first, then
                 if pair in seen or (news is not None and not news.places & set(pair)):
                     continue

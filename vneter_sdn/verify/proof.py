@@ -38,6 +38,7 @@ from vneter_sdn.verify.findings import Finding
 from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
+from vneter_sdn.verify.policed import Unpoliced
 from vneter_sdn.verify.reach import Change, Pair, Reach, change, reached_from
 from vneter_sdn.verify.rules import Rules, conflicting, shadowed
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
@@ -90,6 +91,10 @@ class Proof:
     def _wire(self, wiring: Wiring) -> None:
         self.new = self._fabric(wiring, Around(NEW, all_up))
         self.any = self._fabric(wiring, Around(ANYTHING, all_up))
+
+        free = {h: Unpoliced(index) for h, index in self._indexes.items()}
+        around = Around(ANYTHING, all_up)
+        self.free = Fabric({h: Walker(index, around, h) for h, index in free.items()}, wiring)
 
     def _fabric(self, wiring: Wiring, around: Around) -> Fabric:
         walkers = {h: Walker(index, around, h) for h, index in self._indexes.items()}
@@ -165,19 +170,21 @@ class Proof:
     def _behind(self, found: Iterable[Touch], touched: Touching) -> Iterator[Finding]:
         """Isolation and loops of what a change is about, from the tables that it is behind.
 
-        More packets than come there; so what is found is looked for again from the beginning.
+        What only says whether packets go on is taken to let them: where they go is asked then. More
+        packets than come there; so what is found is looked for again from the beginning.
         """
-        work: defaultdict[tuple[Key, int], list[Cube]] = defaultdict(list)
+        work: defaultdict[tuple[Key, int, bool], list[Cube]] = defaultdict(list)
         for touch in found:
             for key in touch.sources:
-                work[key, touch.at].append(touch.packets)
-        for (key, at), cubes in work.items():
+                work[key, touch.at, touch.free].append(touch.packets)
+        for (key, at, free), cubes in work.items():
             station = self.known.meaning.stations.get(key)
             if station is None:
                 continue
             packets = entering(station).meet(_apart(cubes))
             held = touched.constants(station) if at > _CLASSIFY else {}
-            if any(self._followed(station, packets, self.any, at, held)):
+            fabric = self.free if free else self.any
+            if any(self._followed(station, packets, fabric, at, held)):
                 yield from self._followed(station, packets, self.any)
 
     def _compared(

@@ -44,6 +44,8 @@ class Touch(NamedTuple):
     """By what they are when they come in."""
     at: int = 0
     """The table of their bridge behind which the change is."""
+    free: bool = False
+    """Whether it is about if packets go on, and not where: see `policed`."""
 
 
 class Origins:
@@ -132,12 +134,14 @@ class Touching:
 
     def all(self, flows: Iterable[tuple[str, Flow]]) -> list[Touch]:
         """What flows of bridges are about; of transit flows, `locators` remembers it."""
-        found: set[tuple[frozenset[Key], frozenset[tuple[str, Values]], int]] = set()
+        found: set[tuple[frozenset[Key], frozenset[tuple[str, Values]], int, bool]] = set()
         for host, flow in flows:
             for touch in self.of(host, flow):
                 if touch.sources:
-                    found.add((touch.sources, frozenset(touch.packets.items()), touch.at))
-        return [Touch(sources, dict(packets), at) for sources, packets, at in found]
+                    found.add(
+                        (touch.sources, frozenset(touch.packets.items()), touch.at, touch.free)
+                    )
+        return [Touch(sources, dict(packets), at, free) for sources, packets, at, free in found]
 
     def of(self, host: str, flow: Flow) -> Iterator[Touch]:
         """What one flow is about."""
