@@ -39,7 +39,7 @@ from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.policed import Unpoliced
-from vneter_sdn.verify.reach import Change, Pair, Reach, change, reached_from
+from vneter_sdn.verify.reach import Change, Pair, Reach, addressed, change, reached_from
 from vneter_sdn.verify.rules import Rules, conflicting, shadowed
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
@@ -220,7 +220,7 @@ class Proof:
                     continue
                 gateway = meaning.gateways.get(source.network)
                 if source.network == target.network:
-                    cubes[pair.source].append({"eth_dst": meant_for(target, "eth_dst")})
+                    cubes[pair.source] += addressed(target)
                 for name in ("ip_dst", "ipv6_dst") if gateway else ():
                     values = meant_for(target, name)
                     if gateway and values:

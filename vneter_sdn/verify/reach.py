@@ -127,7 +127,7 @@ def reached_from(
                 bad += trace.packets.cubes if trace.choices or trace.up else ()
                 continue
             meant = _addressed(wanted, target)
-            both = (overlap(cube, meant) for cube in trace.packets.cubes)
+            both = (overlap(cube, one_of) for cube in trace.packets.cubes for one_of in meant)
             good[Pair(station.key, target.key)] += [cube for cube in both if cube is not None]
     found = {}
     for pair, cubes in good.items():
@@ -138,17 +138,23 @@ def reached_from(
     return found
 
 
-def _addressed(wanted: Expected, target: Station) -> Cube:
-    """Packets that are for an endpoint: by where they go, and by the address they bear.
+def addressed(target: Station) -> Iterator[Cube]:
+    """Packets for an endpoint of one's own network: by its MAC, and by the address they bear.
 
     Policies go by addresses, so what is sent to its MAC with another's address is not for it.
     """
-    found: dict[str, Values] = {wanted.field: meant_for(target, wanted.field)}
-    if wanted.field == "eth_dst":
-        four = all(cube.get("eth_type") == one(ETH_IP) for cube in wanted.packets.cubes)
-        own = (int(a) for a in target.in_network if a.version == (4 if four else 6))
-        found["ip_dst" if four else "ipv6_dst"] = frozenset(own)
-    return found
+    for name, version in (("ip_dst", 4), ("ipv6_dst", 6)):
+        own = frozenset(int(a) for a in target.in_network if a.version == version)
+        if own:
+            yield {"eth_dst": one(target.mac), name: own}
+
+
+def _addressed(wanted: Expected, target: Station) -> list[Cube]:
+    """Packets of those expected that are for an endpoint."""
+    if wanted.field != "eth_dst":
+        return [{wanted.field: meant_for(target, wanted.field)}]
+    four = all(cube.get("eth_type") == one(ETH_IP) for cube in wanted.packets.cubes)
+    return [cube for cube in addressed(target) if ("ip_dst" in cube) == four]
 
 
 _NAMES = {
