@@ -81,7 +81,13 @@ def lay(fleet, shape, policy):
 
 
 def rest(fleet):
-    fleet.until(lambda: set(fleet.links().values()) == {"up"}, what="all links up")
+    wires = {frozenset(one.ends) for one in links(fleet.layout) if one.kind == "wire"}
+
+    def found():
+        known = fleet.links()
+        return sum(".w-" in name for name in known) == len(wires) and set(known.values()) == {"up"}
+
+    fleet.until(found, 60, what="all links found and up")
     fleet.until(lambda: all_live(fleet), what="BFD on all links")
     fleet.until(lambda: reaches(fleet), what="a way from a to b")
     # Repairs follow changes of the graph some seconds later, so that flapping costs little.
