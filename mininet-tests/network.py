@@ -171,28 +171,11 @@ def network(lab: Any, topology: str, **options: str) -> Iterator[Network]:
         options: of `mininet_topos`: ``bw="off"``, ``delay="off"``.
     """
     words = [SYSTEM_PYTHON, str(HERE / "serve.py"), topology, json.dumps(options)]
-    process, described = _served(lab, words)
+    process = lab.start(words)
     try:
-        yield Network(process, **described)
+        yield Network(process, **answer(process)["network"])
     finally:
         _end(process)
-
-
-def _served(lab: Any, words: Sequence[str]) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """Mininet, and what it says it has made.
-
-    Once in many times it dies while it starts: it could not read its shells' first words. What is
-    left of it is removed then, and another one started.
-    """
-    process = lab.start(words)
-    try:
-        return process, answer(process)["network"]
-    except AssertionError as ended:
-        _end(process)
-        sys.stderr.write(f"{ended}\n")
-    lab.run(["mn", "-c"])
-    process = lab.start(words)
-    return process, answer(process)["network"]
 
 
 def _end(process: subprocess.Popen[str]) -> None:

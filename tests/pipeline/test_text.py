@@ -211,7 +211,14 @@ def test_tracking_reads_like_dump_flows():
     colour = Copy("eth_dst", "ct_mark", 6, 42, 0)
     pin = Conntrack(commit=True, zone_field="reg2", table=table("transit").id, actions=(colour,))
     known = match(eth_type=0x800, ct_state=(0x20, 0x29), ct_mark=(3, 0x3F))
-    flow = Flow(table("switch").id, 9, known, (SetField("in_port", 0, 0xFFFFFFFF), pin, Conntrack()), None, 1)
+    flow = Flow(
+        table("switch").id,
+        9,
+        known,
+        (SetField("in_port", 0, 0xFFFFFFFF), pin, Conntrack()),
+        None,
+        1,
+    )
     assert flow_text(flow, named=True) == (
         "cookie=0x1,table=switch,priority=9,ip,ct_mark=0x3/0x3f,ct_state=-new-rpl+trk"
         " actions=set_field:0->in_port,"

@@ -387,7 +387,9 @@ def shared_fleet_with():
 @pytest.fixture
 def quick_fleet():
     """The same for one test alone, whose links are seen to fail within 60 ms."""
-    with _fleet("--bfd-interval-ms", "20") as made:
+    metrics = f"127.0.0.1:{free_port()}"
+    with _fleet("--bfd-interval-ms", "20", "--metrics-listen", metrics) as made:
+        made.metrics = metrics
         yield made
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import urllib.request
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -80,9 +81,22 @@ def lay(fleet, shape, policy):
 
 
 def rest(fleet):
-    fleet.until(lambda: set(fleet.links().values()) == {"up"}, what="all links up")
+    wires = {frozenset(one.ends) for one in links(fleet.layout) if one.kind == "wire"}
+
+    def found():
+        known = fleet.links()
+        return sum(".w-" in name for name in known) == len(wires) and set(known.values()) == {"up"}
+
+    fleet.until(found, 60, what="all links found and up")
     fleet.until(lambda: all_live(fleet), what="BFD on all links")
     fleet.until(lambda: reaches(fleet), what="a way from a to b")
+    # Repairs follow changes of the graph some seconds later, so that flapping costs little.
+    fleet.until(lambda: settled(fleet), 60, what="repairs that go by the links as they are")
+
+
+def settled(fleet):
+    with urllib.request.urlopen(f"http://{fleet.metrics}/metrics", timeout=20) as answer:
+        return b"\nvneter_repairs_unsettled 0.0" in answer.read()
 
 
 def reaches(fleet):

@@ -21,7 +21,7 @@ import eventlet.green.threading
 import eventlet.queue
 import eventlet.tpool
 import eventlet.wsgi
-from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
 from vneter_sdn_apps.decisions import Decisions as DecisionsApp
 from vneter_sdn_apps.discovery import Discovery
 from vneter_sdn_apps.icmp_errors import IcmpErrors
@@ -164,6 +164,12 @@ class Core:
         )
         self._breathe = Breath(self._others)
         self._controller = self._new_controller()
+        unsettled = Gauge(
+            "vneter_repairs_unsettled",
+            "1 while bridges are on their way to other paths, or repairs go by links as they were.",
+            registry=self._registry,
+        )
+        unsettled.set_function(lambda: float(self._unsettled))
 
     def run(self) -> None:
         """Serve until `stop`."""
@@ -297,8 +303,12 @@ class Core:
         """Have no bridge wait for another for ever, and repairs follow what was seen of links."""
         while True:
             eventlet.sleep(PATIENCE / 4)
-            if self._controller.rolling or self._controller.standing.busy:
+            if self._unsettled:
                 self._events.put(Tick(time.monotonic()))
+
+    @property
+    def _unsettled(self) -> bool:
+        return self._controller.rolling or self._controller.standing.busy
 
     def _serve_metrics(self) -> None:
         host, _, port = self._settings.metrics_listen.rpartition(":")

@@ -84,6 +84,7 @@ _MET = re.compile(r"^(\s*)(\d+)\. (?:.*\bpriority (\d+)(?:, cookie (0x[0-9a-f]+)
 _SENT = re.compile(r"^\s*(?:output:(\d+)|-> output port is (\d+))\s*$")
 _BACK = re.compile(r"^\s*(?:output:|-> output port is )IN_PORT\s*$")
 _DEAD = re.compile(r"-> bucket \d+: not live due to port (\d+)")
+_HASHED = re.compile(r"^Datapath actions: .*\bhash\(.*\brecirc\(", re.MULTILINE)
 _BUCKET = re.compile(r"-> using bucket (\d+)")
 
 
@@ -98,6 +99,8 @@ class Passed(NamedTuple):
     """Ports that groups were found to watch in vain."""
     buckets: tuple[int, ...]
     """Which bucket each group took that chose one, in order."""
+    hashed: bool = False
+    """Whether it ends where a select group has the datapath hash the packet."""
 
 
 def passed(text: str, bridge: str) -> Passed:
@@ -135,4 +138,5 @@ def passed(text: str, bridge: str) -> Passed:
         tuple(ports),
         frozenset(int(found[1]) for found in _DEAD.finditer(text)),
         tuple(int(found[1]) for found in _BUCKET.finditer(text)),
+        _HASHED.search(text) is not None,
     )

@@ -125,6 +125,11 @@ def plan(count: int = 3) -> BridgePlan:
     return diff(state, Observed())
 
 
+def test_what_is_said_unasked_is_text() -> None:
+    """Mininet's RemoteController reads what a telnet to us prints, as UTF-8."""
+    assert Session(TERMS, 0.0).outgoing().decode("utf-8")
+
+
 def test_the_whole_way() -> None:
     session = Session(TERMS, 0.0)
     assert [kind for kind, _, _ in sent(session)] == [0]

@@ -47,6 +47,9 @@ CHUNK = 1 << 16
 _TOP_XID = 0x7FFF_FFFF
 _HELLO_FAILED, _INCOMPATIBLE = 0, 0
 _OUT_XID = 0x8000_0000
+_HELLO_XID = 0x68656C6F
+"""Text, as all of our HELLO is then: Mininet's RemoteController asks whether anybody listens by
+telnet, and ends with a traceback when it cannot read what that prints."""
 _VALIDATED = {Phase.HELLO: validate.State.HELLO, Phase.FEATURES: validate.State.FEATURES}
 
 
@@ -60,7 +63,7 @@ class Session:
         self.version = 0
         self._framer = Framer()
         self._first = b""
-        self._urgent: deque[bytes] = deque([encode.hello(_OUT_XID)])
+        self._urgent: deque[bytes] = deque([encode.hello(_HELLO_XID)])
         self._waiting = len(self._urgent[0])
         self._bulk: Iterator[bytes] | None = None
         self._xid = 0
