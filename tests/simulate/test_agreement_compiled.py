@@ -94,13 +94,15 @@ def _untravelled(plan):
     names = ["count", "path", "pin", "follow", *["advertise"] * four_only]
     names += ["arrival", "remember", "steer", "transit"] * single
     names += ["deliver"] * (len(plan.networks) == 1)
+    asked = ("state", "peer", "tiers", "isolation", "baseline", "verdict")
+    names += [f"{way}_{step}" for way in ("egress", "ingress") for step in asked]
     return {table(name).id for name in names}
 
 
 SCENARIOS = sorted(
     path.parent
     for path in (Path(__file__).parents[2] / "flows/scenarios").glob("*/intent.yaml")
-    if not {"PathPolicy", "Reservation"} & set(path.read_text().split())
+    if not {"PathPolicy", "Reservation", "Policy"} & set(path.read_text().split())
 )
 """A trace ends where a packet is tracked; see ``test_agreement_conntrack.py`` for that."""
 

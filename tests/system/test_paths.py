@@ -15,6 +15,8 @@ import pytest
 from vneter_sdn.fleet.sockets import open_udp
 from vneter_sdn.fleet.system import inside
 from vneter_sdn.fleet.topology import Link, Topology
+from vneter_sdn.pipeline.cookies import GENERATION
+from vneter_sdn.pipeline.tables import STEP
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(180)]
 CONNECTIONS, PINNED = 10_000, 2_000
@@ -260,7 +262,9 @@ def test_a_controller_that_is_killed_moves_no_connection_and_touches_no_flow(wir
         assert stream.report().lost == 0, stream.report()
 
 
-@pytest.mark.parametrize(("step", "generation"), [(10, 2), (11, 3)])
+@pytest.mark.parametrize(
+    ("step", "generation"), [(STEP, GENERATION + 1), (STEP + 1, GENERATION + 2)]
+)
 def test_another_release_moves_no_connection(wired, release, step, generation):
     """Its tables are numbered otherwise, so that every flow is another."""
     fleet, controller = wired, wired.controller
