@@ -11,6 +11,7 @@ from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.flow import ANY, BridgeState, Flow, GroupAction, Output
 from vneter_sdn.pipeline.locator import BLUE, RED, Locator
 from vneter_sdn.pipeline.reserved import ALWAYS, TREES, tree_group, use_of
+from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.bridge import Surroundings, run
 from vneter_sdn.simulate.packet import raw
 
@@ -97,7 +98,9 @@ def test_repair_trees_are_held_only_where_repaired_packets_pass():
     held = [use_of(g) for host in compiler.hosts() for g in compiler.bridge(host).groups]
     assert all(use.first == TREES or use == use_of(ALWAYS) for use in held)
     flows = [f for host in compiler.hosts() for f in compiler.bridge(host).flows.values()]
-    colours = [Locator.of(t.value).colour for f in flows if f.table == 140 for t in f.match]
+    colours = [
+        Locator.of(t.value).colour for f in flows if f.table == table("transit").id for t in f.match
+    ]
     assert 0 < len([c for c in colours if c]) < len([c for c in colours if not c])
 
 
