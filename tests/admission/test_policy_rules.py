@@ -7,6 +7,16 @@ from typing import Any
 
 import pytest
 
+from vneter_sdn.admission import rules
+from vneter_sdn.admission.unenforced_rules import policies_are_not_enforced
+
+
+@pytest.fixture
+def enforced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if bridges asked policies, so that what else is wrong is seen."""
+    others = tuple(rule for rule in rules.RULES if rule.check is not policies_are_not_enforced)
+    monkeypatch.setattr(rules, "RULES", others)
+
 
 def policy(world: Any, name: str = "p", **spec: Any) -> Any:
     return world.edit("Policy", name, **spec)
@@ -32,6 +42,7 @@ def test_names_of_ports_mean_one_port(world: Any) -> None:
     assert world.refused(world.endpoint("f", ports=[{"name": "web", "port": 0}]))
 
 
+@pytest.mark.usefixtures("enforced")
 @pytest.mark.parametrize(
     ("spec", "field", "reason"),
     [
@@ -66,6 +77,7 @@ def test_policies_that_make_no_sense_change_nothing(
     assert world.refused(policy(world, **spec)) == {(field, reason)}
 
 
+@pytest.mark.usefixtures("enforced")
 def test_a_port_is_no_zero(world: Any) -> None:
     refused = world.refused(policy(world, ingress=[{"ports": [{"port": 0}]}]))
     assert {field for field, _ in refused} == {"spec.ingress[0].ports[0].port"}
@@ -79,6 +91,7 @@ def test_groups_in_a_circle_are_refused_whichever_closes_it(world: Any) -> None:
     assert world.refused(world.delete("Group", "b")) == {("", "InUse")}
 
 
+@pytest.mark.usefixtures("enforced")
 def test_tiers_have_places_of_their_own(world: Any) -> None:
     world.apply(world.edit("Tier", "mine", priority=30), policy(world, tier="mine"))
     assert world.refused(world.edit("Tier", "other", priority=30)) == {
@@ -90,6 +103,7 @@ def test_tiers_have_places_of_their_own(world: Any) -> None:
     assert world.refused(world.delete("Tier", "mine")) == {("", "InUse")}
 
 
+@pytest.mark.usefixtures("enforced")
 def test_cluster_policies_name_the_tenants_whose_groups_they_mean(world: Any) -> None:
     world.apply(group(world, "g", {"endpoints": {}}))
     rule = {"peers": [{"group": "g"}]}
@@ -99,6 +113,7 @@ def test_cluster_policies_name_the_tenants_whose_groups_they_mean(world: Any) ->
     world.apply(world.edit("ClusterPolicy", "c", ingress=[rule], tenants=["red"]))
 
 
+@pytest.mark.usefixtures("enforced")
 def test_assertions_are_about_endpoints_at_one_end_at_least(world: Any) -> None:
     outside = {"cidr": "192.0.2.0/24"}
     assert world.refused(world.edit("Assertion", "a", source=outside, target=outside)) == {
@@ -109,3 +124,13 @@ def test_assertions_are_about_endpoints_at_one_end_at_least(world: Any) -> None:
         ("spec.source.cidr", "TooMany")
     }
     world.apply(world.edit("Assertion", "a", source=outside, target={"tenant": "red"}))
+
+
+def test_what_no_bridge_would_enforce_is_refused(world: Any) -> None:
+    assert world.refused(policy(world)) == {("kind", "NotEnforced")}
+    assert world.refused(world.edit("ClusterPolicy", "c")) == {("kind", "NotEnforced")}
+    ends = {"source": {"tenant": "red"}, "target": {"tenant": "red"}}
+    assert world.refused(world.edit("Assertion", "a", **ends)) == {("kind", "NotEnforced")}
+    assert world.refused(world.edit("Tenant", "blue", defaultIngress="drop")) == {
+        ("spec.defaultIngress", "NotEnforced")
+    }

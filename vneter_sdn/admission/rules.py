@@ -20,6 +20,7 @@ from vneter_sdn.admission import (
     policy_rules,
     reference_rules,
     reservation_rules,
+    unenforced_rules,
 )
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import Problem
@@ -84,6 +85,10 @@ RULES: tuple[Rule, ...] = (
     _rule(endpoint_rules.mac_free, "Endpoint"),
     _rule(endpoint_rules.interface_unique, "Endpoint"),
     _rule(endpoint_rules.port_names_unique, "Endpoint", local=True),
+    _rule(
+        unenforced_rules.policies_are_not_enforced,
+        *("Tenant", "Policy", "ClusterPolicy", "Assertion"),
+    ),
     _rule(policy_rules.assertion_well_formed, "Assertion", local=True),
     _rule(policy_rules.tier_has_a_place, "Tier"),
     _rule(policy_rules.group_well_formed, "Group"),
