@@ -2,6 +2,7 @@
 """Bridges of one Open vSwitch share its connection tracker: paths are pinned there as elsewhere."""
 
 import re
+import time
 
 import pytest
 
@@ -46,6 +47,18 @@ def carried(net, spine):
     return int(re.search(r"tx pkts=(\d+)", told)[1])
 
 
+def tracked(lab):
+    """The marks of all connections that are known."""
+    return ENTRY.findall(lab.run(["ovs-appctl", "dpctl/dump-conntrack"]).stdout)
+
+
+def forgotten(lab):
+    """Forget all connections; whether none sent anything more for a second."""
+    lab.run(["ovs-appctl", "dpctl/flush-conntrack"])
+    time.sleep(1)
+    return not tracked(lab)
+
+
 def test_connections_are_spread_and_pinned_with_one_tracker(lab, mininet, controller, net):
     policy = {"apiVersion": "vneter.io/v1", "kind": "PathPolicy", "metadata": {"name": "wide"},
               "spec": {"paths": 2, "ports": ["tcp/7000"], "objective": "hops"}}  # fmt: skip
@@ -55,11 +68,11 @@ def test_connections_are_spread_and_pinned_with_one_tracker(lab, mininet, contro
     net.run("h8", "/usr/bin/python3 /run/server.py >/dev/null 2>&1 &")
     client = f"/usr/bin/python3 /run/client.py {net.hosts['h8']['ip']} 2>&1"
     mininet.until(lambda: "answered" in net.run("h1", client), "a first run")
-    lab.run(["ovs-appctl", "dpctl/flush-conntrack"])
+    mininet.until(lambda: forgotten(lab), "the last packets of the first run")
     before = [carried(net, spine) for spine in ("spine1", "spine2")]
     assert "answered 60" in net.run("h1", client)
     after = [carried(net, spine) for spine in ("spine1", "spine2")]
     assert all(now - then > 100 for now, then in zip(after, before, strict=True))
-    marks = ENTRY.findall(lab.run(["ovs-appctl", "dpctl/dump-conntrack"]).stdout)
+    marks = tracked(lab)
     assert len(marks) == 60, "one entry for each: both ends see the same"
     assert len(set(marks)) == 2
