@@ -23,6 +23,19 @@ def demand(mbps, source="s1", target="s4"):
     return edit("Demand", f"{source}-{target}", source=source, target=target, mbps=mbps)
 
 
+def restart_without_plans(world):
+    """A controller that starts on what is stored, and must not plan."""
+
+    def never(work):
+        raise AssertionError("it plans")
+
+    world.fresh()
+    world.controller.planner.terms = Terms(never)
+    world.settle()
+    world.connect()
+    world.links(*WIRES)
+
+
 def engineered(**more):
     spec = {"tenants": ["red"], "paths": 2, "sharing": "engineered"}
     return edit("PathPolicy", "p", **(spec | more))
@@ -78,15 +91,7 @@ def test_a_plan_rests_and_small_changes_move_nothing(world):
 def test_a_restart_plans_nothing(world):
     world.apply(engineered(), demand(150))
     before = world.status(POLICY)
-    world.fresh()
-
-    def never(work):
-        raise AssertionError("it plans")
-
-    world.controller.planner.terms = Terms(never)
-    world.settle()
-    world.connect()
-    world.links(*WIRES)
+    restart_without_plans(world)
     pass_time(world)
     assert world.status(POLICY) == before
 

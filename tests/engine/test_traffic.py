@@ -5,7 +5,15 @@ from __future__ import annotations
 
 import pytest
 from diamond import WIRES, World
-from test_planning import POLICY, demand, engineered, pass_time, plan, weights
+from test_planning import (
+    POLICY,
+    demand,
+    engineered,
+    pass_time,
+    plan,
+    restart_without_plans,
+    weights,
+)
 
 from vneter_sdn.engine.planning import REST, Terms
 from vneter_sdn.model.snapshot import Key
@@ -90,15 +98,7 @@ def test_a_restart_moves_nothing_before_it_has_measured(world):
     world.apply(engineered())
     measure(world, 150)
     before = world.status(POLICY)
-    world.fresh()
-
-    def never(work):
-        raise AssertionError("it plans")
-
-    world.controller.planner.terms = Terms(never)
-    world.settle()
-    world.connect()
-    world.links(*WIRES)
+    restart_without_plans(world)
     pass_time(world, 3 * REST)
     assert world.status(POLICY) == before
     routes = world.controller._compiler.chosen_paths(POLICY, "s1", "s4").routes

@@ -176,16 +176,21 @@ def bridge(sandbox):
     return made
 
 
+def passed(bridge, state, draw):
+    """A bridge gets a state; packets that are drawn, and what the simulator makes of them."""
+    bridge.load(state)
+    datapath = Datapath.of(state)
+    for _ in range(100):
+        packet = draw()
+        yield packet, run(datapath, packet)
+
+
 @pytest.mark.ovs
 @pytest.mark.parametrize("seed", range(25))
 def test_agrees_on_random_states(bridge, seed):
     rng = Random(seed)
     state = draw_state(rng)
-    bridge.load(state)
-    datapath = Datapath.of(state)
-    for _ in range(100):
-        packet = draw_packet(rng)
-        result = run(datapath, packet)
+    for packet, result in passed(bridge, state, lambda: draw_packet(rng)):
         assert not result.ambiguities
         assert not bridge.disagreement(packet, result), packet
 
@@ -233,11 +238,7 @@ def draw_tcp(rng):
 def test_agrees_on_random_conjunctions(bridge, seed):
     rng = Random(seed)
     state = draw_conjunctions(rng)
-    bridge.load(state)
-    datapath = Datapath.of(state)
-    for _ in range(100):
-        packet = draw_tcp(rng)
-        result = run(datapath, packet)
+    for packet, result in passed(bridge, state, lambda: draw_tcp(rng)):
         if not result.ambiguities:  # a plain flow and a conjunction of one priority
             assert not bridge.disagreement(packet, result), packet
 
