@@ -155,3 +155,66 @@ def test_any_updates_equal_one_update(updates):
         assert db.value(poster, wall) == fresh.value(poster, wall)
         assert db.value(census, wall) == fresh.value(census, wall)
     assert db.size == fresh.size
+
+
+@query
+def balls(view, key):
+    return frozenset(ball for ball in view.keys("Ball") if view.get("Ball", ball) == key)
+
+
+@query
+def colours(view, key):
+    return {ball: view.get("Ball", ball) for ball in sorted(view.keys("Ball"))}
+
+
+@query
+def in_red(view, key):
+    return view.holds(balls, "red", key)
+
+
+@query
+def colour(view, key):
+    return view.entry(colours, "", key)
+
+
+@pytest.mark.parametrize(("asked", "absent", "red"), [(in_red, False, True), (colour, None, "red")])
+def test_of_what_is_read_alone_the_rest_may_change(asked, absent, red):
+    db = database(asked, relation="Wall")
+    db.update({Fact("Wall", "a"): True, Fact("Wall", "b"): True})
+    assert (db.value(asked, "a"), db.value(asked, "b")) == (absent, absent)
+    before = db.runs
+    db.update({Fact("Ball", "a"): "red"})
+    assert (db.value(asked, "a"), db.value(asked, "b")) == (red, absent)
+    assert db.runs - before == 2, "the whole, and what reads that element of it"
+    db.update({Fact("Ball", "c"): "red"})
+    assert db.runs - before == 3, "the whole alone"
+    db.update({Fact("Ball", "a"): None})
+    assert (db.value(asked, "a"), db.runs - before) == (absent, 5)
+
+
+def test_what_only_elements_are_read_of_goes_with_the_last_of_them():
+    db = database(in_red, colour, relation="Wall")
+    db.update({Fact("Wall", "a"): True, Fact("Wall", "b"): True, Fact("Ball", "a"): "red"})
+    db.update({Fact("Wall", "a"): None})
+    assert db.value(balls, "red") == {"a"}
+    db.update({Fact("Wall", "b"): None})
+    assert (db.value(balls, "red"), db.value(colours, "")) == (None, None)
+    db.update({Fact("Ball", "a"): None})
+    assert db.size == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from([None, "red", "blue"])), max_size=12
+    )
+)
+def test_elements_agree_with_the_whole(edits):
+    db = database(in_red, colour, relation="Wall")
+    db.update({Fact("Wall", wall): True for wall in "abcd"})
+    now = {}
+    for ball, value in edits:
+        db.update({Fact("Ball", ball): value})
+        now[ball] = value
+        for wall in "abcd":
+            assert db.value(in_red, wall) == (now.get(wall) == "red")
+            assert db.value(colour, wall) == now.get(wall)

@@ -4,9 +4,10 @@
 A *fact* is a frozen value under (relation, key). A *query* is a pure function of a key and of what
 it reads through its `View`: facts, the keys of an index, other queries. Each read is recorded, so
 when facts change exactly the queries that read them run again; a query whose new value equals
-its old one ends the wave there (early cut-off). This is the demanded computation graph of Adapton
-(Hammer et al., PLDI 2014) with the red-green marking of Salsa, in eager form: queries are ranked by
-order of declaration and may ask only those declared before them, so a cycle cannot be
+its old one ends the wave there (early cut-off). Of a set or mapping an element can be read alone
+(`View.holds`, `View.entry`): then the rest of it may change. This is the demanded computation graph
+of Adapton (Hammer et al., PLDI 2014) with the red-green marking of Salsa, in eager form: queries
+are ranked by order of declaration and may ask only those declared before them, so a cycle cannot be
 written, and one sweep in rank order sees only final values (no glitches).
 
 There is no invalidation code anywhere else: whoever reads through the view is kept up to date.
@@ -19,18 +20,17 @@ in the same update.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+from vneter_sdn.compile.cells import EMPTY, MISSING, Cell, Element, Entry, Input, Memo
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-_EMPTY: frozenset[Any] = frozenset()
-_MISSING: Any = object()
+E = TypeVar("E", bound=Hashable)
 _ranks = count()
 
 
@@ -69,79 +69,19 @@ def query(function: Callable[[View, K], V]) -> Query[K, V]:
     return Query(function)
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Cell:
-    """Something that can be read: who reads it."""
-
-    readers: dict[_Memo, None] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Memo(_Cell):
-    """The value of one query for one key, and what it read to get there."""
-
-    query: Query[Any, Any]
-    key: Hashable
-    value: Any = _MISSING
-    reads: dict[_Cell, None] = field(default_factory=dict)
-    dirty: bool = True
-    pinned: bool = False
-
-    def __lt__(self, other: _Memo) -> bool:
-        return self.query.rank < other.query.rank
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Input(_Cell):
-    """A fact or an index entry; kept while it has a value or readers."""
-
-    home: dict[Any, Any] = field(default_factory=dict)
-    place: Hashable = None
-    value: Any = _MISSING
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Entry(_Input):
-    """An entry of an index: its value is a set of keys, never empty, that only grows and shrinks.
-
-    Readers keep what they read, so they get a frozen copy, made once for all that read between two
-    changes: filing is O(1) whatever the size, which matters when thousands of facts arrive at once.
-    """
-
-    frozen: frozenset[Any] | None = None
-
-    def keys(self) -> frozenset[Any]:
-        """The keys filed here, as a value."""
-        if self.value is _MISSING:
-            return _EMPTY
-        if self.frozen is None:
-            self.frozen = frozenset(self.value)
-        return self.frozen
-
-    def file(self, key: Hashable, *, present: bool) -> None:
-        """Add or remove a key."""
-        held: set[Any] = set() if self.value is _MISSING else self.value
-        if present:
-            held.add(key)
-        else:
-            held.discard(key)
-        self.value = held or _MISSING
-        self.frozen = None
-
-
 class View:
     """What a running query sees; every look is recorded."""
 
     __slots__ = ("_database", "_memo")
 
-    def __init__(self, database: Database, memo: _Memo) -> None:
+    def __init__(self, database: Database, memo: Memo) -> None:
         self._database, self._memo = database, memo
 
     def get(self, relation: str, key: Hashable) -> Any:
         """The fact, or None when there is none."""
         cell = self._database.fact_cell(Fact(relation, key))
         self._record(cell)
-        return None if cell.value is _MISSING else cell.value
+        return None if cell.value is MISSING else cell.value
 
     def find(self, index: Index, value: Hashable) -> frozenset[Any]:
         """Keys of the facts that the index files under a value."""
@@ -159,11 +99,32 @@ class View:
         Raises:
             PipelineError: it was not declared before the one that asks (a cycle).
         """
-        if asked.rank >= self._memo.query.rank:
-            raise PipelineError(f"{self._memo.query.name} may not ask {asked.name}: a cycle")
-        memo = self._database.fresh(asked, key)
+        memo = self._memo_of(asked, key)
         self._record(memo)
         return cast("V", memo.value)
+
+    def holds(self, asked: Query[K, frozenset[E]], key: K, element: E) -> bool:
+        """Whether something is in the set that another query answers.
+
+        Only that is recorded: what else comes into the set or leaves it does not matter here.
+        """
+        found = self._memo_of(asked, key).element(element)
+        self._record(found)
+        return cast("bool", found.value)
+
+    def entry(self, asked: Query[K, Mapping[E, V]], key: K, element: E) -> V | None:
+        """What is at a key of the mapping that another query answers; None for nothing.
+
+        Only that is recorded, as for `holds`.
+        """
+        found = self._memo_of(asked, key).element(element)
+        self._record(found)
+        return cast("V | None", found.value)
+
+    def _memo_of(self, asked: Query[Any, Any], key: Hashable) -> Memo:
+        if asked.rank >= self._memo.query.rank:
+            raise PipelineError(f"{self._memo.query.name} may not ask {asked.name}: a cycle")
+        return self._database.fresh(asked, key)
 
     @property
     def before(self) -> Any:
@@ -172,13 +133,13 @@ class View:
         For one that brings that up to date quicker than it starts anew; its answer must not depend
         on it.
         """
-        return None if self._memo.value is _MISSING else self._memo.value
+        return None if self._memo.value is MISSING else self._memo.value
 
     def breathe(self) -> None:
         """Let others have a moment, in a query that takes more than some milliseconds."""
         self._database.breathe()
 
-    def _record(self, cell: _Cell) -> None:
+    def _record(self, cell: Cell) -> None:
         self._memo.reads[cell] = None
         cell.readers[self._memo] = None
 
@@ -208,12 +169,12 @@ class Database:
         for index in indexes:
             self._indexes.setdefault(index.relation, []).append(index)
         self._outputs = dict(outputs)
-        self._facts: dict[Any, _Input] = {}
-        self._entries: dict[Any, _Entry] = {}
-        self._memos: dict[tuple[Query[Any, Any], Hashable], _Memo] = {}
-        self._queue: list[_Memo] = []
+        self._facts: dict[Any, Input] = {}
+        self._entries: dict[Any, Entry] = {}
+        self._memos: dict[tuple[Query[Any, Any], Hashable], Memo] = {}
+        self._queue: list[Memo] = []
         self._changed: dict[tuple[Query[Any, Any], Hashable], Any] = {}
-        self._orphans: list[_Memo] = []
+        self._orphans: list[Memo] = []
         self.runs = 0
         """How many times a query ran, ever: what tests of incrementality count."""
 
@@ -232,7 +193,7 @@ class Database:
             self._put(fact, value)
         while self._queue:
             memo = self._queue[0]
-            if memo.dirty and (memo.pinned or memo.readers):
+            if memo.dirty and memo.wanted:
                 self._run(memo)
             heappop(self._queue)
         self._collect()
@@ -250,12 +211,12 @@ class Database:
     def peek(self, relation: str, key: Hashable) -> Any:
         """The fact, or None; not recorded, for use outside queries."""
         cell = self._facts.get(Fact(relation, key))
-        return None if cell is None or cell.value is _MISSING else cell.value
+        return None if cell is None or cell.value is MISSING else cell.value
 
     def find(self, index: Index, value: Hashable) -> frozenset[Any]:
         """Keys that an index files under a value; not recorded, for use outside queries."""
         cell = self._entries.get((index.name, value))
-        return _EMPTY if cell is None else cell.keys()
+        return EMPTY if cell is None else cell.keys()
 
     @property
     def size(self) -> int:
@@ -264,7 +225,7 @@ class Database:
 
     def _value(self, place: tuple[Query[Any, Any], Hashable]) -> Any:
         memo = self._memos.get(place)
-        return None if memo is None or memo.value is _MISSING else memo.value
+        return None if memo is None or memo.value is MISSING else memo.value
 
     def _output(self, place: tuple[Query[Any, Any], Hashable]) -> Any:
         memo = self._memos.get(place)
@@ -272,19 +233,17 @@ class Database:
 
     def _put(self, fact: Fact, value: Any) -> None:
         cell = self.fact_cell(fact)
-        before, after = cell.value, _MISSING if value is None else value
-        if before is after or (
-            before is not _MISSING and after is not _MISSING and before == after
-        ):
+        before, after = cell.value, MISSING if value is None else value
+        if before is after or (before is not MISSING and after is not MISSING and before == after):
             self._release(cell)
             return
         cell.value = after
         self._dirty_readers(cell)
         self._reindex(fact, before, after)
-        if before is _MISSING:
+        if before is MISSING:
             for output in self._of(fact.relation):
                 self._pin(output, fact.key)
-        if after is _MISSING:
+        if after is MISSING:
             for output in self._of(fact.relation):
                 self._unpin(self._memos[output, fact.key])
             self._release(cell)
@@ -294,14 +253,14 @@ class Database:
 
     def _reindex(self, fact: Fact, before: Any, after: Any) -> None:
         for index in self._indexes.get(fact.relation, ()):
-            old = _EMPTY if before is _MISSING else frozenset(index.values(fact.key, before))
-            new = _EMPTY if after is _MISSING else frozenset(index.values(fact.key, after))
+            old = EMPTY if before is MISSING else frozenset(index.values(fact.key, before))
+            new = EMPTY if after is MISSING else frozenset(index.values(fact.key, after))
             for value in old - new:
                 self._file((index.name, value), fact.key, present=False)
             for value in new - old:
                 self._file((index.name, value), fact.key, present=True)
-        if (before is _MISSING) != (after is _MISSING):
-            self._file(("", fact.relation), fact.key, present=before is _MISSING)
+        if (before is MISSING) != (after is MISSING):
+            self._file(("", fact.relation), fact.key, present=before is MISSING)
 
     def _file(self, entry: Hashable, key: Hashable, *, present: bool) -> None:
         cell = self._entry(entry)
@@ -309,29 +268,29 @@ class Database:
         self._dirty_readers(cell)
         self._release(cell)
 
-    def fact_cell(self, fact: Fact) -> _Input:
+    def fact_cell(self, fact: Fact) -> Input:
         """Where a fact is or would be; for `View`."""
         cell = self._facts.get(fact)
         if cell is None:
-            cell = self._facts[fact] = _Input(home=self._facts, place=fact)
+            cell = self._facts[fact] = Input(home=self._facts, place=fact)
         return cell
 
-    def entry_cell(self, index: Index, value: Hashable) -> _Entry:
+    def entry_cell(self, index: Index, value: Hashable) -> Entry:
         """Where an entry of an index is or would be; for `View`."""
         return self._entry((index.name, value))
 
-    def _entry(self, place: Hashable) -> _Entry:
+    def _entry(self, place: Hashable) -> Entry:
         cell = self._entries.get(place)
         if cell is None:
-            cell = self._entries[place] = _Entry(home=self._entries, place=place)
+            cell = self._entries[place] = Entry(home=self._entries, place=place)
         return cell
 
-    def fresh(self, asked: Query[Any, Any], key: Hashable) -> _Memo:
+    def fresh(self, asked: Query[Any, Any], key: Hashable) -> Memo:
         """A memo whose value is current; for `View`."""
         place = (asked, key)
         memo = self._memos.get(place)
         if memo is None:
-            memo = self._memos[place] = _Memo(query=asked, key=key)
+            memo = self._memos[place] = Memo(query=asked, key=key)
         if memo.dirty:
             self._run(memo)
         return memo
@@ -339,23 +298,23 @@ class Database:
     def _pin(self, output: Query[Any, Any], key: Hashable) -> None:
         memo = self._memos.get((output, key))
         if memo is None:
-            memo = self._memos[output, key] = _Memo(query=output, key=key)
+            memo = self._memos[output, key] = Memo(query=output, key=key)
         memo.pinned = True
         self._changed.setdefault((output, key), None)
         if memo.dirty:
             heappush(self._queue, memo)
 
-    def _unpin(self, memo: _Memo) -> None:
+    def _unpin(self, memo: Memo) -> None:
         memo.pinned = False
         self._note(memo)
         self._orphans.append(memo)
 
-    def _note(self, memo: _Memo) -> None:
+    def _note(self, memo: Memo) -> None:
         """Remember the value an output had before this update."""
-        value = None if memo.value is _MISSING else memo.value
+        value = None if memo.value is MISSING else memo.value
         self._changed.setdefault((memo.query, memo.key), value)
 
-    def _run(self, memo: _Memo) -> None:
+    def _run(self, memo: Memo) -> None:
         before, held = memo.value, memo.reads
         memo.reads = {}
         self.runs += 1
@@ -369,38 +328,43 @@ class Database:
         for cell in held:
             if cell not in memo.reads:
                 self._forget(cell, memo)
-        if before is _MISSING or (before is not after and before != after):
+        if before is MISSING or (before is not after and before != after):
             if memo.pinned:
                 self._note(memo)
             memo.value = after
             self._dirty_readers(memo)
+            for element in memo.differing(before):
+                self._dirty_readers(element)
 
-    def _dirty_readers(self, cell: _Cell) -> None:
+    def _dirty_readers(self, cell: Cell) -> None:
         for reader in cell.readers:
             self._enqueue(reader)
 
-    def _enqueue(self, memo: _Memo) -> None:
+    def _enqueue(self, memo: Memo) -> None:
         if not memo.dirty:
             memo.dirty = True
             heappush(self._queue, memo)
 
-    def _forget(self, cell: _Cell, reader: _Memo) -> None:
+    def _forget(self, cell: Cell, reader: Memo) -> None:
         cell.readers.pop(reader, None)
         if not cell.readers:
-            if isinstance(cell, _Memo):
+            if isinstance(cell, Memo):
                 self._orphans.append(cell)
-            elif isinstance(cell, _Input):
+            elif isinstance(cell, Element):
+                cell.memo.drop(cell)
+                self._orphans.append(cell.memo)
+            elif isinstance(cell, Input):
                 self._release(cell)
 
-    def _release(self, cell: _Input) -> None:
-        if cell.value is _MISSING and not cell.readers:
+    def _release(self, cell: Input) -> None:
+        if cell.value is MISSING and not cell.readers:
             cell.home.pop(cell.place, None)
 
     def _collect(self) -> None:
         """Drop what nothing reads, and what only that read."""
         while self._orphans:
             memo = self._orphans.pop()
-            if memo.readers or memo.pinned or (memo.query, memo.key) not in self._memos:
+            if memo.wanted or (memo.query, memo.key) not in self._memos:
                 continue
             del self._memos[memo.query, memo.key]
             for cell in memo.reads:
