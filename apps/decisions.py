@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns each packet that a policy's decision punted into one call on a session.
 
-The session is injected: anything with the methods of `DecisionSession` will do.
+Sessions are injected: anything with the methods of `DecisionSession`, or `AnswerSession`, will do.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ class DecisionSession(Protocol):
     def decided(self, dpid: int, port: int, reason: punts.Decided, frame: bytes) -> None:
         """A policy decided about a packet that came in by a port (0: unknown)."""
 
-    def named(self, frame: bytes, tenant: int) -> None:
-        """An answer of DNS goes to an endpoint of a tenant that has rules about names."""
+
+class AnswerSession(Protocol):
+    """What it calls with answers of DNS."""
+
+    def answered(self, dpid: int, reason: punts.Names, frame: bytes, total: int) -> None:
+        """One goes to an endpoint under rules about names. ``total``: length of the packet."""
 
 
 class Decisions(OSKenApp):
@@ -32,9 +36,11 @@ class Decisions(OSKenApp):
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
 
-    def __init__(self, *args: Any, session: DecisionSession, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, session: DecisionSession, answers: AnswerSession, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.session = session
+        self.session, self.answers = session, answers
 
     @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
     def packet_in(self, event: Any) -> None:
@@ -48,4 +54,4 @@ class Decisions(OSKenApp):
         if isinstance(reason, punts.Decided):
             self.session.decided(msg.datapath.id, port, reason, bytes(msg.data))
         elif isinstance(reason, punts.Names):
-            self.session.named(bytes(msg.data), reason.tenant)
+            self.answers.answered(msg.datapath.id, reason, bytes(msg.data), msg.total_len)

@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from vneter_sdn.compile.facts import RESOLVED
 from vneter_sdn.compile.query import Fact
-from vneter_sdn.engine.names import KEPT, LEAST, MOST_ADDRESSES, MOST_NAMES, Names, NamesAnswered
+from vneter_sdn.engine.names import (
+    ANEW,
+    KEPT,
+    LEAST,
+    MOST_ADDRESSES,
+    MOST_NAMES,
+    Names,
+    NamesAnswered,
+    Waiting,
+)
 
 
 def fact(name, tenant="red"):
@@ -37,7 +46,9 @@ def test_an_answer_anew_lasts_longer():
     names = Names()
     names.answered(said(a={"192.0.2.1": 100}), ["a"], 0)
     names.answered(said(a={"192.0.2.1": 100}), ["a"], 50)
+    assert names.ended(100 + KEPT) == {}
     assert names.next == 150 + KEPT
+    assert names.ended(150 + KEPT) == {fact("a"): None}
 
 
 def test_what_is_too_much_is_refused():
@@ -48,3 +59,46 @@ def test_what_is_too_much_is_refused():
     for number in range(MOST_NAMES + 5):
         names.answered(NamesAnswered("red", {f"n{number}": {"192.0.2.1": 1}}), ["*"], 0)
     assert names.refused == 5 + 6
+
+
+def test_another_life_begins_with_what_was_reported():
+    names, later = Names(), Names()
+    names.answered(said(a={"192.0.2.1": 600}, b={"192.0.2.2": 30}), ["*"], 0)
+    assert names.unreported == {"red"}
+    reported = names.report("red")
+    assert names.unreported == frozenset()
+    begun = {fact("a"): ("192.0.2.1",), fact("b"): ("192.0.2.2",)}
+    assert later.begin("red", reported, 80) == begun
+    assert later.ended(80 + ANEW - 1) == {}
+    assert later.ended(80 + ANEW) == {fact("b"): None}
+    assert later.ended(600 + KEPT) == {fact("a"): None}
+
+
+def test_what_lasts_a_little_longer_is_not_reported_again():
+    names = Names()
+    names.answered(said(a={"192.0.2.1": 60}), ["*"], 0)
+    names.report("red")
+    names.answered(said(a={"192.0.2.1": 60}), ["*"], ANEW - 1)
+    assert names.unreported == frozenset()
+    names.answered(said(a={"192.0.2.1": 60}), ["*"], ANEW)
+    assert names.unreported == {"red"}
+
+
+def test_a_tenant_that_went_is_forgotten():
+    names = Names()
+    names.answered(said(a={"192.0.2.1": 60}), ["*"], 0)
+    assert names.forget("red") == {fact("a"): None}
+    assert names.facts() == {}
+
+
+def test_an_answer_waits_for_its_own_host():
+    waiting, heard = Waiting(), []
+    waiting.changed(["h1", "h2"], 7)
+    for host in ("h1", "h3"):
+        waiting.wait(NamesAnswered("red", {}, host, lambda w, host=host: heard.append((host, w))))
+    waiting.settle(lambda host, epoch: False)
+    assert heard == [("h3", False)]
+    waiting.settle(lambda host, epoch: (host, epoch) == ("h1", 7))
+    assert heard == [("h3", False), ("h1", True)]
+    waiting.settle(lambda host, epoch: True)
+    assert len(heard) == 2

@@ -62,6 +62,17 @@ def names_wanted(view: View, tenant: str) -> frozenset[Class]:
 
 
 @query
+def naming(view: View, _: None) -> frozenset[str]:
+    """Hosts with endpoints that rules with DNS names are about."""
+    found = (
+        view.ask(class_hosts, one)
+        for tenant in sorted(view.keys("Tenant"))
+        for one in view.ask(names_wanted, tenant.name)
+    )
+    return frozenset().union(*found)
+
+
+@query
 def isolated(view: View, tenant: str) -> Mapping[Direction, frozenset[Class]]:
     """Classes of a tenant that any policy isolates."""
     each = [view.ask(isolates, (tenant, policy)) for policy in view.ask(policies, tenant)]

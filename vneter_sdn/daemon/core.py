@@ -12,7 +12,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -29,6 +29,7 @@ from vneter_sdn_apps.learning import Learning
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon.answers import RENEWAL, Answers
 from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.census import Census
@@ -146,9 +147,17 @@ class Core:
         self._census = Census(self._bridges, settings, self._events.put)
         self._verdicts = Verdicts(self._bridges, settings, self._events.put)
         self._audit = Audit(settings.audit_rate, *_sinks(settings))
-        self._decisions = Decisions(self._bridges, self._rules, self._audit.take, self._events.put)
+        self._decisions = Decisions(self._bridges, self._rules, self._audit.take)
+        self._answers = Answers(
+            self._bridges,
+            self._decisions.directory,
+            self._names,
+            self._events.put,
+            eventlet.spawn_after,
+            time.monotonic,
+        )
         self._apps = AppHost(self._bridges)
-        self._apps.start(DecisionsApp, session=self._decisions)
+        self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
         self._lab = Lab(self._bridges, store, settings, self._watch.workload)
@@ -179,6 +188,7 @@ class Core:
             self._census.run,
             self._verdicts.run,
             self._audit.run,
+            self._hold_answers,
         )
         for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
@@ -226,6 +236,15 @@ class Core:
 
     def _rules(self, tenant: str) -> Mapping[int, Rule]:
         return self._controller.policies.rules(tenant)
+
+    def _names(self, tenant: str) -> Iterable[str]:
+        return self._controller.policies.wanted(tenant)
+
+    def _hold_answers(self) -> None:
+        """Renew the leases by which answers of DNS are held back, for ever."""
+        while True:
+            self._answers.renew()
+            eventlet.sleep(RENEWAL)
 
     def _rules_met(self) -> Mapping[Title, Volume]:
         return self._controller.policies.totals()
@@ -281,6 +300,7 @@ class Core:
             self._census.stored(self._told, None)
             self._verdicts.stored(self._told, None)
             self._decisions.stored(self._told, self._verdicts.hosts)
+            self._answers.stored(self._verdicts.hosts)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
@@ -291,6 +311,7 @@ class Core:
                 self._census.stored(self._told, delta.objects)
                 self._verdicts.stored(self._told, delta.objects)
                 self._decisions.stored(self._told, self._verdicts.hosts)
+                self._answers.stored(self._verdicts.hosts)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
 from vneter_sdn.daemon.directory import Directory
-from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.flow import Action, Output, Resubmit
 from vneter_sdn.model.snapshot import Snapshot
@@ -22,7 +21,7 @@ from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.registers import NETWORK, ORIGIN, SOURCE, TENANT, Source
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.policy.rule import Rule
-from vneter_sdn.southbound.openflow import dns, punt
+from vneter_sdn.southbound.openflow import punt
 from vneter_sdn.southbound.openflow.bridges import Bridges
 from vneter_sdn.southbound.openflow.refusal import refusal
 from vneter_sdn.telemetry.audit import Line
@@ -37,7 +36,6 @@ class Decisions:
         bridges: OpenFlow.
         rules: rules of a tenant by number.
         write: takes lines of the audit log; must not block.
-        name: takes what endpoints were answered by DNS; must not block.
     """
 
     def __init__(
@@ -45,17 +43,17 @@ class Decisions:
         bridges: Bridges,
         rules: Rules,
         write: Callable[[Line], None],
-        name: Callable[[NamesAnswered], None] = lambda said: None,
     ) -> None:
-        self._bridges, self._rules, self._write, self._name = bridges, rules, write, name
-        self._directory = Directory()
+        self._bridges, self._rules, self._write = bridges, rules, write
+        self.directory = Directory()
+        """Who has which address."""
         self._hosts: Mapping[int, str] = {}
         self.counts: Counter[str] = Counter()
         """What became of packets, in a word each."""
 
     def stored(self, snapshot: Snapshot, hosts: Mapping[int, str]) -> None:
         """The intent changed. ``hosts``: names by datapath id."""
-        self._directory.stored(snapshot)
+        self.directory.stored(snapshot)
         self._hosts = hosts
 
     def decided(self, dpid: int, port: int, reason: punts.Decided, frame: bytes) -> None:
@@ -66,20 +64,6 @@ class Decisions:
             ] += 1
         if reason.log:
             self._log(dpid, reason, frame)
-
-    def named(self, frame: bytes, tenant: int) -> None:
-        """An answer of DNS goes to an endpoint of a tenant."""
-        name = self._directory.tenant(tenant)
-        try:
-            message = dns.message_of(frame)
-            found = dns.resolved(message) if message else {}
-        except DecodeError:
-            found = {}
-        if name is None or not found:
-            self.counts["unnamed"] += 1
-            return
-        self.counts["named"] += 1
-        self._name(NamesAnswered(name, found))
 
     def _answer(self, dpid: int, port: int, reason: punts.Decided, frame: bytes) -> bool:
         answer = refusal(frame)
@@ -93,11 +77,11 @@ class Decisions:
     def _as_target(self, reason: punts.Decided, frame: bytes) -> tuple[Action, ...] | None:
         """What makes a packet one that the target of a frame sent and may send."""
         packet = punt.decode(frame).network
-        tenant = self._directory.tenant(reason.tenant)
+        tenant = self.directory.tenant(reason.tenant)
         if not isinstance(packet, punt.Ip) or tenant is None:
             return None
-        target = self._directory.owner(tenant, packet.target)
-        vni = None if target is None else self._directory.vni(target.network)
+        target = self.directory.owner(tenant, packet.target)
+        vni = None if target is None else self.directory.vni(target.network)
         if vni is None:
             return None
         return (
@@ -114,7 +98,7 @@ class Decisions:
         except DecodeError:
             self.counts["unreadable"] += 1
             return
-        tenant = self._directory.tenant(reason.tenant)
+        tenant = self.directory.tenant(reason.tenant)
         if not isinstance(seen.network, punt.Ip) or tenant is None:
             self.counts["unreadable"] += 1
             return
@@ -136,5 +120,5 @@ class Decisions:
         )
 
     def _endpoint(self, tenant: str, address: str) -> str:
-        owner = self._directory.owner(tenant, ip_address(address))
+        owner = self.directory.owner(tenant, ip_address(address))
         return "" if owner is None else owner.key.name

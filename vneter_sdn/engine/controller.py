@@ -170,6 +170,8 @@ class Controller:
                 self._desire(self._paths.advance(self._now))
             self._paths.colour(self._store)
             self._push(self._snapshot)
+            self.policies.settle(self._views)
+            self._stale |= self.policies.renamed(self._now)
             write(self._links, self._store, self._snapshot)
             self._whereabouts.bind(self._store, self._snapshot)
             self._report(self._snapshot)
@@ -208,7 +210,9 @@ class Controller:
             case RulesCounted():
                 self._stale |= self.policies.counted(event)
             case NamesAnswered():
-                self._desire(self.policies.named(event, self._now))
+                changes = self.policies.named(event, self._now)
+                self._desire(changes)
+                self.policies.answered(event, changes, self._rollout.epoch)
             case _:
                 self._take_sighting(event)
 
@@ -293,7 +297,7 @@ class Controller:
             )
         self._whereabouts.take(snapshot, delta.objects, delta.bindings)
         self._paths.take(snapshot, delta)
-        self.policies.take(snapshot, delta)
+        self._desire(self.policies.take(snapshot, delta, self._now))
         self._links.index(snapshot, delta.objects)
         self._unnumbered |= {key for key in delta.objects if key.kind == "Host"}
         anew = self._take_hosts(snapshot)

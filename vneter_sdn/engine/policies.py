@@ -14,12 +14,12 @@ from typing import Any
 
 from vneter_sdn.compile.extents import KINDS, Extent
 from vneter_sdn.compile.network import Compiler, changed_flows
-from vneter_sdn.engine.names import Names, NamesAnswered
+from vneter_sdn.engine.names import Ends, Found, Names, NamesAnswered, Waiting
 from vneter_sdn.engine.reports import NAMED, HostView, accepted, condition
 from vneter_sdn.model.flow import FlowKey
-from vneter_sdn.model.instants import posix
+from vneter_sdn.model.instants import posix, rfc3339
 from vneter_sdn.model.policy_kinds import PolicySpec
-from vneter_sdn.model.snapshot import Condition, Delta, Key, Pools, Snapshot
+from vneter_sdn.model.snapshot import Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED
 from vneter_sdn.policy.rule import Domain, Rule
 from vneter_sdn.policy.schedule import next_change
@@ -29,6 +29,8 @@ LISTED = 200
 """Rules that a policy's report counts one by one, those met first; the rest are summed up."""
 REFRESHED = 50
 """Policies whose reach is looked at anew with every reading: endpoints come and go under them."""
+RENAMED = 2.0
+"""Seconds between two reports of what names stand for, at least."""
 OTHERS = "others"
 WITHOUT_RULE = {ISOLATED: "isolation", DENIED: "default"}
 """What denies for want of a rule, in words."""
@@ -51,7 +53,10 @@ class Policies:
         self._next: float | None = None
         """When a schedule's window begins or ends next; None for never."""
         self._turn: list[Key] = []
-        self._names = Names()
+        self._names, self._waiting = Names(), Waiting()
+        self._begun: set[str] = set()
+        """Tenants whose names an earlier life reported were read."""
+        self._renamed = 0.0
         self._patterns: dict[str, tuple[Mapping[int, Rule], frozenset[str]]] = {}
         """By tenant: its rules, and the names that these are about."""
 
@@ -59,13 +64,16 @@ class Policies:
         """One that knows what was counted, and nothing it concluded."""
         fresh = Policies(compiler)
         fresh._ledger, fresh._names = self._ledger, self._names
+        fresh._begun = self._begun
         compiler.update(self._names.facts())
         return fresh
 
     # -- what is asked for ----------------------------------------------------------------------
 
-    def take(self, snapshot: Snapshot, delta: Delta) -> None:
-        """Take in what changed in the store."""
+    def take(
+        self, snapshot: Snapshot, delta: Delta, now: Callable[[], str]
+    ) -> Mapping[str, frozenset[FlowKey]]:
+        """Take in what changed in the store; flows that changed because names came or went."""
         if any(pool == Pools.TENANT for pool, _ in delta.allocations):
             self._tenants = {
                 int(allocation.value): allocation.owner.partition(" ")[2]
@@ -73,6 +81,7 @@ class Policies:
                 if pool == Pools.TENANT and allocation.released is None
             }
         scheduled = False
+        found: Found = {}
         for key in delta.objects:
             if key.kind == "Host" and key not in snapshot.objects:
                 self._ledger.leave(key.name)
@@ -80,8 +89,10 @@ class Policies:
                 scheduled |= self._take_policy(snapshot, key)
             elif key.kind == "Tenant":
                 self._begin(snapshot, key)
+                found |= self._begin_names(snapshot, key, now)
         if scheduled:
             self._set_next()
+        return changed_flows(self._compiler.update(found)) if found else {}
 
     def _take_policy(self, snapshot: Snapshot, key: Key) -> bool:
         """Take in one; whether clocks are concerned."""
@@ -105,11 +116,23 @@ class Policies:
             if text != OTHERS:
                 self._ledger.begin(Title(key, text), reported)
 
+    def _begin_names(self, snapshot: Snapshot, key: Key, now: Callable[[], str]) -> Found:
+        """Names of a tenant that came, or went; facts that changed."""
+        if key not in snapshot.objects:
+            self._begun.discard(key.name)
+            return self._names.forget(key.name)
+        if key.name in self._begun:
+            return {}
+        self._begun.add(key.name)
+        reported = reported_names(snapshot.statuses.get(key))
+        return self._names.begin(key.name, reported, posix(now())) if reported else {}
+
     # -- the clock ------------------------------------------------------------------------------
 
     def due(self, now: Callable[[], str]) -> bool:
-        """Whether a schedule's window began or ended since the clock was set, or a name did."""
-        instants = (self._next, self._names.next)
+        """Whether a window of a schedule or a name began or ended, or names are to be reported."""
+        report = self._renamed + RENAMED if self._names.unreported else None
+        instants = (self._next, self._names.next, report)
         return any(one is not None and one <= posix(now()) for one in instants)
 
     def advance(self, now: Callable[[], str]) -> Mapping[str, frozenset[FlowKey]]:
@@ -123,10 +146,27 @@ class Policies:
         self, said: NamesAnswered, now: Callable[[], str]
     ) -> Mapping[str, frozenset[FlowKey]]:
         """Somebody was answered what names stand for; flows that changed, by host."""
-        found = self._names.answered(said, self._wanted(said.tenant), posix(now()))
+        found = self._names.answered(said, self.wanted(said.tenant), posix(now()))
         return changed_flows(self._compiler.update(found)) if found else {}
 
-    def _wanted(self, tenant: str) -> frozenset[str]:
+    def answered(self, said: NamesAnswered, hosts: Iterable[str], epoch: int) -> None:
+        """What followed from an answer was told to some hosts at an epoch."""
+        self._waiting.changed(hosts, epoch)
+        self._waiting.wait(said)
+
+    def settle(self, views: Mapping[str, HostView]) -> None:
+        """Let go of answers whose host holds what follows from them."""
+        nobody = HostView()
+        self._waiting.settle(lambda host, epoch: views.get(host, nobody).holds(epoch))
+
+    def renamed(self, now: Callable[[], str]) -> frozenset[Key]:
+        """Tenants whose reports are to say what names stand for now."""
+        if not self._names.unreported or posix(now()) < self._renamed + RENAMED:
+            return frozenset()
+        self._renamed = posix(now())
+        return frozenset(Key("Tenant", "", name) for name in self._names.unreported)
+
+    def wanted(self, tenant: str) -> frozenset[str]:
         """Names that rules of a tenant are about. O(1) unless the rules changed."""
         rules = self._compiler.rules(tenant)
         known = self._patterns.get(tenant)
@@ -212,8 +252,9 @@ class Policies:
     def said(self, key: Key, views: Mapping[str, HostView]) -> Said | None:
         """Conditions and details of a policy or tenant; None for others."""
         if key.kind == "Tenant":
-            totals = self._ledger.totals(key)
-            return accepted(), {"counters": _listed(totals)} if totals else {}
+            totals, names = self._ledger.totals(key), self._names.report(key.name)
+            told: dict[str, Any] = {"counters": _listed(totals)} if totals else {}
+            return accepted(), told | ({"names": _ends(names)} if names else {})
         if key not in self._specs:
             return None
         extent, lagging = self._extent(key), self._lagging(key, views)
@@ -265,6 +306,16 @@ def _listed(totals: Mapping[str, Volume]) -> dict[str, Any]:
     for text in ranked[LISTED:]:
         rest = rest.plus(totals[text])
     return found | ({OTHERS: _volume(rest)} if any(rest) else {})
+
+
+def reported_names(status: Status | None) -> Ends:
+    """What the names stand for that the report about a tenant tells of."""
+    reported = status.details.get("names", {}) if status else {}
+    return {n: {a: posix(end) for a, end in one.items()} for n, one in reported.items()}
+
+
+def _ends(names: Ends) -> dict[str, dict[str, str]]:
+    return {name: {a: rfc3339(end) for a, end in one.items()} for name, one in names.items()}
 
 
 def _volume(one: Volume) -> dict[str, int]:

@@ -9,8 +9,8 @@
           +--------+--------------+------------------+
 
 A discovery frame (LLDP), and one to learn endpoints from, says all there is in itself: its user
-data is the reason alone. An answer of DNS has the tenant's number (4 octets) after it. What a
-policy decided::
+data is the reason alone. An answer of DNS has the tenant's number (4 octets) and the port that it
+is to leave by (2 octets) after it. What a policy decided::
 
     octet   0        1        2     3         4 .. 7     8 .. 11
           +--------+--------+-----+---------+----------+--------+
@@ -26,8 +26,9 @@ from struct import Struct
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
+from vneter_sdn.model.flow import Meter
 from vneter_sdn.model.policy_kinds import Direction, Verdict
-from vneter_sdn.pipeline.reserved import METERS
+from vneter_sdn.pipeline.reserved import METERS, answer_meter
 
 PUNT_METER = METERS.start
 """Limits what a bridge may punt, discovery frames apart."""
@@ -57,14 +58,13 @@ AUDIT_RATE, AUDIT_BURST = 500, 500
 """Packets per second, and packets at once."""
 AUDIT_LENGTH = 192
 """Octets of such a packet that are punted: the headers, with room for extensions of IPv6."""
-NAMES_METER = METERS.start + 5
-"""Limits the answers of DNS that are looked at."""
-NAMES_RATE, NAMES_BURST = 200, 200
-"""Packets per second, and packets at once."""
-NAMES_LENGTH = 4096
-"""Octets of such an answer that are punted; longer ones are not asked for by UDP in practice."""
+NAMES_RATE, NAMES_BURST = 50, 100
+"""Answers of DNS to one endpoint that are looked at, per second, and at once. What is more is lost
+while answers are held back, as on a line that is full: resolvers ask again."""
+NAMES_LENGTH = 9216
+"""Octets of such an answer that are punted: all of it, in the longest frames that are in use."""
 TTL_EXPIRED, LLDP, LEARN, DECIDED, NAMES = 1, 2, 3, 4, 5
-_DECIDED, _NAMES = Struct("!BBBBII"), Struct("!BI")
+_DECIDED, _NAMES = Struct("!BBBBII"), Struct("!BIH")
 _WAYS: tuple[Direction, ...] = ("egress", "ingress")
 _VERDICTS: tuple[Verdict, ...] = ("allow", "drop", "reject")
 _LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
@@ -130,10 +130,17 @@ class Names:
 
     tenant: int
     """Its number."""
+    port: int
+    """The OpenFlow port of the endpoint."""
 
     def encode(self) -> bytes:
         """The user data."""
-        return _NAMES.pack(NAMES, self.tenant)
+        return _NAMES.pack(NAMES, self.tenant, self.port)
+
+    @property
+    def meter(self) -> Meter:
+        """What limits answers to this endpoint."""
+        return Meter(answer_meter(self.port), NAMES_RATE, NAMES_BURST)
 
 
 Reason = TtlExpired | Discovery | Learning | Decided | Names
@@ -150,7 +157,7 @@ def decode(userdata: bytes) -> Reason:
     if userdata == bytes([LEARN]):
         return Learning()
     if userdata[:1] == bytes([NAMES]) and len(userdata) == _NAMES.size:
-        return Names(_NAMES.unpack(userdata)[1])
+        return Names(*_NAMES.unpack(userdata)[1:])
     if userdata[:1] == bytes([DECIDED]):
         return _decided(userdata)
     if not userdata or userdata[0] != TTL_EXPIRED:

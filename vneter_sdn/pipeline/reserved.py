@@ -19,6 +19,8 @@ GROUPS = range(0x7600_0000, 0x8000_0000)
 """Group numbers this package allocates, and the only ones it ever changes or deletes."""
 METERS = range(0x3_0000, 0x4_0000)
 """Meter numbers this package allocates, and the only ones it ever changes or deletes."""
+ANSWERS = METERS.start + 0x2000
+"""First of the meters of answers to endpoints; the OpenFlow port is added."""
 RATES = METERS.start + 0x1000
 """First of the meters of reservations; the number of one is added."""
 TREES, SHARES = 0x7600_0000, 0x7800_0000
@@ -53,6 +55,11 @@ def share_group(policy: int, bridge: int) -> int:
 def rate_meter(reservation: int) -> int:
     """The meter of a reservation, by its number: 1..4095."""
     return RATES + reservation
+
+
+def answer_meter(port: int) -> int:
+    """The meter of answers to the endpoint at a port; ports beyond 57,343 share those of others."""
+    return ANSWERS + port % (METERS.stop - ANSWERS)
 
 
 def use_of(group: int) -> Use | None:

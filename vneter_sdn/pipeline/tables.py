@@ -374,7 +374,14 @@ _CONTRACTS = (
     _contract(
         "output",
         "Out of the port that was chosen, never back by the one it came in.",
-        matches="reg3 eth_type ip_proto udp_src tcp_src ct_state",
+        matches="reg3 eth_type ip_proto udp_src tcp_src tcp_flags ct_state",
+        goes_to="answers",
+        outputs=True,
+    ),
+    _contract(
+        "answers",
+        "What the controller has a copy of: out of the port too, unless it holds a lease on these.",
+        matches="",
         outputs=True,
     ),
 )

@@ -31,7 +31,15 @@ from vneter_sdn.compile.classes import CLASS_OF, Class, identity
 from vneter_sdn.compile.features.pin import FAMILIES, tracked
 from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.membership import class_hosts
-from vneter_sdn.compile.policing import WAYS, denies, isolated, names_wanted, policed, policing
+from vneter_sdn.compile.policing import (
+    WAYS,
+    denies,
+    isolated,
+    names_wanted,
+    naming,
+    policed,
+    policing,
+)
 from vneter_sdn.compile.queries import Place, bridge_of, place, segment, station, tenant_of
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
@@ -59,8 +67,11 @@ from vneter_sdn.pipeline.tables import table
 METERS = (
     Meter(punts.REJECT_METER, punts.REJECT_RATE, punts.REJECT_BURST),
     Meter(punts.AUDIT_METER, punts.AUDIT_RATE, punts.AUDIT_BURST),
-    Meter(punts.NAMES_METER, punts.NAMES_RATE, punts.NAMES_BURST),
 )
+ANSWERED: tuple[str, int, Matched] = ("answers", NORMAL, {})
+"""Where answers of DNS leave while nobody holds them back."""
+HELD = table("answers").flow(HIGH, {}, cookie=0)
+"""Keeps them from leaving; with a cookie that is nobody's, since it goes by itself."""
 THEN = {"egress": "switch", "ingress": "output"}
 """Where packets go that may pass."""
 _NUMBER = {"egress": 32, "ingress": 0}
@@ -71,6 +82,7 @@ _PEER = {"egress": "dst", "ingress": "src"}
 _TRK, _INV = TRACKED["trk"], TRACKED["inv"]
 _SYN = 2
 _DNS = 53
+_PUSH = 8
 _VERDICTS: dict[int, Direction] = {table(f"{way}_verdict").id: way for way in WAYS}
 TABLES = tuple(_VERDICTS)
 """Where decisions are counted."""
@@ -173,7 +185,8 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     if view.ask(policed, one):
         yield on(at.host, *_asked(at, number, write))
     if one in view.ask(names_wanted, key.tenant):
-        yield on(at.host, *_named(at, network.tenant, write))
+        told = punts.Names(network.tenant, at.ofport)
+        yield Part(frozenset([at.host]), tuple(_named(told, write)), (), (told.meter,))
     hosts = view.ask(policing, key.tenant)
     if hosts:
         within: Matched = {"reg2": TENANT.match(network.tenant)}
@@ -197,14 +210,19 @@ def _asked(at: Place, number: int, write: Writer) -> Iterator[Flow]:
         yield write("ingress", NORMAL, ends, *asked)
 
 
-def _named(at: Place, tenant: int, write: Writer) -> Iterator[Flow]:
-    """Answers of DNS to an endpoint, in connections of its own: the controller reads them, too."""
-    copied = Punt(punts.Names(tenant).encode(), punts.NAMES_METER, punts.NAMES_LENGTH)
+def _named(told: punts.Names, write: Writer) -> Iterator[Flow]:
+    """Answers of DNS to an endpoint, in connections of its own: the controller reads them.
+
+    Of TCP those alone that carry the end of something said.
+    """
+    copied = Punt(told.encode(), told.meter.meter, punts.NAMES_LENGTH)
     for family in FAMILIES:
-        for protocol, port in ((PROTO_UDP, "udp_src"), (PROTO_TCP, "tcp_src")):
-            answer: Matched = {"reg3": OUT_PORT.match(at.ofport), "eth_type": family}
-            answer |= {"ip_proto": protocol, port: _DNS, "ct_state": REPLY}
-            yield write("output", HIGH, answer, copied, OUT_PORT.output())
+        answer: Matched = {"reg3": OUT_PORT.match(told.port), "eth_type": family}
+        answer["ct_state"] = REPLY
+        by_udp: Matched = {"ip_proto": PROTO_UDP, "udp_src": _DNS}
+        by_tcp: Matched = {"ip_proto": PROTO_TCP, "tcp_src": _DNS, "tcp_flags": (_PUSH, _PUSH)}
+        for by in (by_udp, by_tcp):
+            yield write("output", HIGH, answer | by, copied, goto="answers")
 
 
 def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
@@ -249,6 +267,8 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     spec: HostSpec = view.get("Host", host)
     flows = tuple(flow for way in WAYS for flow in _of_bridge(way, write))
     yield Part(frozenset([host.name]), flows, (), METERS)
+    if host.name in view.ask(naming, None):
+        yield on(host.name, write(*ANSWERED, OUT_PORT.output()))
     for address in sorted({ip_address(text) for text in spec.tunnel_addresses}, key=str):
         own: Matched = {"reg7": PEER.match(0), **peer_address("ingress", address)}
         yield on(host.name, write("ingress_tiers", OWN_HOST, own, goto="ingress_verdict"))

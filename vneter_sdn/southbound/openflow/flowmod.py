@@ -51,7 +51,9 @@ def _body(flow: Flow, command: int, version: int) -> tuple[int, bytes]:
     return size + 4, data
 
 
-def flow_mod(flow: Flow, command: int, version: int, xid: int, cookie_mask: int = -1) -> bytes:
+def flow_mod(
+    flow: Flow, command: int, version: int, xid: int, cookie_mask: int = -1, seconds: int = 0
+) -> bytes:
     """One flow modification.
 
     Args:
@@ -61,6 +63,7 @@ def flow_mod(flow: Flow, command: int, version: int, xid: int, cookie_mask: int 
         xid: transaction id.
         cookie_mask: bits of the cookie that a flow must share to be changed or deleted;
             by default all of them, and none when adding.
+        seconds: after which it goes by itself; 0 for never.
 
     Raises:
         PipelineError: the flow cannot be said in this version, or in 64 KiB.
@@ -72,7 +75,7 @@ def flow_mod(flow: Flow, command: int, version: int, xid: int, cookie_mask: int 
     mask = _mask_of(command) if cookie_mask < 0 else cookie_mask
     head = _FLOW_MOD.pack(
         version, 14, length, xid, flow.cookie, mask,
-        flow.table, command, 0, 0, flow.priority, _NO_BUFFER, ANY, ANY, 0, 0, 1, matched,
+        flow.table, command, 0, seconds, flow.priority, _NO_BUFFER, ANY, ANY, 0, 0, 1, matched,
     )  # fmt: skip
     return head + data
 
