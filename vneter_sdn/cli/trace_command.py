@@ -13,6 +13,8 @@ Examples:
   vneterctl trace --from red/web1 --to 10.0.2.5 --icmp --live
   vneterctl trace --from 198.51.100.7 --to x/a --udp 53 --offline k8s/
   vneterctl trace --from x/a --to db.example.com --tcp 5432 -o json
+  vneterctl trace --from x/a --to y/b --tcp 80 --inject
+  vneterctl trace --from x/a --to y/b --icmp -6 --inject -o json
 
 \b
 Endpoints are namespace/pod, or tenant/name; addresses are whoever has them,
@@ -24,9 +26,18 @@ where their control socket is on this machine, and compares: tables, flows and
 ports. A new connection is assumed on both sides each time it is tracked.
 
 \b
+--inject does that too, and sends one marked packet (a SYN, a datagram, an INIT
+or an echo request) into the bridge by the sender's port. Every bridge tells
+each table that it comes to. It goes through flows, groups, connection tracking
+and tunnels as they are, and is dropped at the port of whom it is for: no
+workload gets it, and no policy answers or logs it, though rules count it. One
+at a time, one a second; at most 64 bridges look, for 10 seconds at most.
+The three must agree.
+
+\b
 JSON: {"from", "to", "port", "allowed", "rule", "egress": SIDE, "ingress": SIDE,
   "packet", "hops": [HOP], "cost", "delivered": {"host", "port"} or null, "note",
-  "live": LIVE, with --live}
+  "live": LIVE, with --live; "inject": INJECT, "verdicts" with --inject}
 SIDE: {"because": rule, isolation, default, host or unasked, "title", "passes",
   "verdict", "stages": [tiered, isolation, baseline]}
 HOP: {"host", "bridge", "packet", "tables": [{"table", "id", "priority",
@@ -36,10 +47,15 @@ HOP: {"host", "bridge", "packet", "tables": [{"table", "id", "priority",
 LIVE: {"agrees", "allowed" (null: not all could be asked), "differences",
   "hops": [{"host", "asked", "why", "tables", "ports", "assumed",
   "differences"}]}
+INJECT: {"agrees", "allowed" (null: not all bridges looked), "rule", "ended",
+  "packet", "delivered", "differences", "hops": [{"host", "looked", "why",
+  "edge", "tables", "assumed", "differences"}]}
+"verdicts": {"agree", "model": VERDICT, "live": VERDICT, "inject": VERDICT}
+VERDICT: {"allowed", "where", "rule"}
 
 \b
 Exit code 0 whether it gets there or not; 1 when the bridges and the model
-disagree."""
+disagree, or a packet cannot be injected; 4 when another one is traced."""
 
 
 def trace(
@@ -54,6 +70,9 @@ def trace(
     icmp: Annotated[bool, typer.Option("--icmp", help="An echo request.")] = False,
     six: Annotated[bool, typer.Option("-6", help="By IPv6.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Ask the real bridges, too.")] = False,
+    inject: Annotated[
+        bool, typer.Option("--inject", help="Send a marked packet through the live data plane.")
+    ] = False,
     offline: Annotated[
         list[str],
         typer.Option(metavar="PATH", help="Manifests, a file or directory; repeatable."),
@@ -76,5 +95,5 @@ def trace(
 
     where = reaching.Source(offline, cluster_tenant, server, resolve)
     chosen = {"tcp": tcp, "udp": udp, "sctp": sctp, "icmp": 8 if icmp else None}
-    asked = tracing.Question(source, target, chosen, six=six, live=live)
+    asked = tracing.Question(source, target, chosen, six=six, live=live, inject=inject)
     tracing.answer(asked, where, output)

@@ -17,6 +17,7 @@ from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage, columns, 
 if TYPE_CHECKING:
     from vneter_sdn.daemon.picture import End, Picture
     from vneter_sdn.daemon.reachability import Port
+    from vneter_sdn.daemon.tracing import Trace
 
 _DNS = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\.?")
 
@@ -31,6 +32,7 @@ class Question:
     """Port by protocol; None for those that are not asked about."""
     six: bool = False
     live: bool = False
+    inject: bool = False
 
 
 def answer(asked: Question, where: Source, output: str) -> None:
@@ -42,42 +44,56 @@ def answer(asked: Question, where: Source, output: str) -> None:
     """
     if output not in {"text", "json"}:
         raise Usage(f"no output format {output!r}", "one of text, json")
-    if asked.live and where.offline:
-        raise Usage("manifests have no bridges to ask", "give one of --live and --offline")
+    if (asked.live or asked.inject) and where.offline:
+        option = "--inject" if asked.inject else "--live"
+        raise Usage("manifests have no bridges to ask", f"give one of {option} and --offline")
     port = _port(asked)
     names = selecting.resolved(where.resolve)
     target, where = _resolved(asked.target, names, where)
     picture = picture_of(where)
-    if asked.live:
+    if asked.live or asked.inject:
         from vneter_sdn.daemon.live_tracing import see_ports
 
         see_ports(picture)
     ends = [selecting.one(picture, text) for text in (asked.source, target)]
     if ends[0].address and ends[1].address:
         raise Usage("between two addresses outside there is nothing to ask", "name an endpoint")
-    _print(picture, ends, _of_family(picture, ends, port), asked.live, output)
-
-
-def _print(picture: Picture, ends: list[End], port: Port, live: bool, output: str) -> None:
-    from vneter_sdn.daemon.tracing import trace
-
-    found = trace(picture, ends[0], ends[1], port)
+    port = _of_family(picture, ends, port)
+    found = trace_of(picture, ends, port)
     document: dict[str, Any] = found.document()
-    seen = None
-    if live and found.packet:
-        from vneter_sdn.daemon.live_tracing import live_trace
+    differences: list[str] = []
+    if asked.inject:
+        from vneter_sdn.cli import injecting
 
-        seen = live_trace(picture, found)
-        document["live"] = seen.document()
-    elif live:
-        document["live"] = None
+        differences = injecting.add(document, injecting.Case(picture, ends, port, found), where)
+    elif asked.live:
+        differences = _add_live(document, picture, found)
     if output == "json":
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         print("\n".join(told(document)))
-    if seen is not None and not seen.agrees:
+    if differences:
         hint = "`vneterctl recompute --check` says whether bridges hold what they should"
-        raise Answer(REFUSED, f"model and bridges disagree: {'; '.join(seen.differences)}", hint)
+        raise Answer(REFUSED, f"model and bridges disagree: {'; '.join(differences)}", hint)
+
+
+def trace_of(picture: Picture, ends: list[End], port: Port) -> Trace:
+    """The model's trace."""
+    from vneter_sdn.daemon.tracing import trace
+
+    return trace(picture, ends[0], ends[1], port)
+
+
+def _add_live(document: dict[str, Any], picture: Picture, found: Trace) -> list[str]:
+    """Add the bridges' side; in what it differs."""
+    from vneter_sdn.daemon.live_tracing import live_trace
+
+    document["live"] = None
+    if not found.packet:
+        return []
+    seen = live_trace(picture, found)
+    document["live"] = seen.document()
+    return list(seen.differences)
 
 
 def _port(asked: Question) -> Port:
@@ -142,6 +158,11 @@ def told(document: Mapping[str, Any]) -> Iterator[str]:
     if document.get("live"):
         yield ""
         yield from _of_live(document["live"])
+    if document.get("inject"):
+        from vneter_sdn.cli import injecting
+
+        yield ""
+        yield from injecting.told(document)
 
 
 _WHY = {

@@ -11,6 +11,7 @@ import sys
 import time
 
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon import errand
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import alive
 from vneter_sdn.errors import StoreUnavailable, VneterError
@@ -47,7 +48,12 @@ def main() -> None:
     logs.set_up(settings.log_level)
     store = _open_store(settings)
     try:
-        serve(_verified(store, settings), settings, core_alive=lambda: alive(settings.run_dir))
+        serve(
+            _verified(store, settings),
+            settings,
+            core_alive=lambda: alive(settings.run_dir),
+            inject=lambda asked: errand.ask(settings.run_dir, asked),
+        )
     except (VneterError, OSError) as refused:
         _log.error("the REST server cannot listen at %s: %s", settings.api_listen, refused)
         sys.exit(1)

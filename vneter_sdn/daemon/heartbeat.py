@@ -17,6 +17,11 @@ def heartbeat_file(run_dir: str) -> Path:
     return Path(run_dir) / "core.alive"
 
 
+def errand_socket(run_dir: str) -> Path:
+    """Where the API process asks the core to do something at once (`errand`)."""
+    return Path(run_dir) / "core.sock"
+
+
 def beat(run_dir: str) -> None:
     """Say that the core lives."""
     heartbeat_file(run_dir).touch(mode=0o640)

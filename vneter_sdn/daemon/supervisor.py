@@ -19,7 +19,7 @@ from vneter_sdn.config import Settings
 from vneter_sdn.daemon import highwater
 from vneter_sdn.daemon.children import Child, supervise
 from vneter_sdn.daemon.handover import write_settings
-from vneter_sdn.daemon.heartbeat import heartbeat_file
+from vneter_sdn.daemon.heartbeat import errand_socket, heartbeat_file
 from vneter_sdn.errors import VneterError
 from vneter_sdn.store.embedded import EmbeddedDatabase
 
@@ -80,7 +80,11 @@ def _directories(settings: Settings) -> Iterator[None]:
         try:
             yield
         finally:
-            for path in (run_dir / "settings.json", heartbeat_file(settings.run_dir)):
+            for path in (
+                run_dir / "settings.json",
+                heartbeat_file(settings.run_dir),
+                errand_socket(settings.run_dir),
+            ):
                 path.unlink(missing_ok=True)
 
 

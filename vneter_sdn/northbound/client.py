@@ -142,6 +142,10 @@ class Client:
         """The graph as it is; `graph.atlas.exchange.topology_of` reads it."""
         return self._json("GET", "/v1/topology")
 
+    def inject(self, packet: Mapping[str, Any]) -> dict[str, Any]:
+        """Inject a packet (`schemas.Injection`); where it was seen (`schemas.Injected`)."""
+        return self._json("POST", "/v1/inject", dict(packet))
+
     def snapshot(self) -> dict[str, Any]:
         """Everything stored; `exports.snapshot_from` reads it."""
         return self._json("GET", "/v1/snapshot")

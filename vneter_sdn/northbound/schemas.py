@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -209,6 +209,46 @@ class Topology(Struct, frozen=True, kw_only=True):
     edges: list[TopologyEdge]
 
 
+class Injection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A packet to inject where an endpoint sends, as the first of a connection."""
+
+    tenant: str
+    source: Annotated[str, Meta(description="The endpoint that sends.")]
+    target: Annotated[str, Meta(description="The endpoint that it is for.")]
+    target_tenant: Annotated[str, Meta(description="Where that is another tenant's.")] = ""
+    protocol: Literal["tcp", "udp", "sctp", "icmp"]
+    port: Annotated[int, Meta(ge=0, le=65535, description="Unless it is an echo request.")] = 0
+    six: Annotated[bool, Meta(description="By IPv6.")] = False
+    hosts: Annotated[
+        list[str],
+        Meta(description="Whose bridges to look at first; at most 64 are.", max_length=1000),
+    ] = []
+
+
+class Sighted(Struct, frozen=True, kw_only=True):
+    """An injected packet came to a table."""
+
+    host: str
+    port: Annotated[int, Meta(description="By which it came into the bridge.")]
+    table: str
+    place: Annotated[int, Meta(description="How many tables it had come to here by then.")]
+    fields: Annotated[dict[str, str], Meta(description="Registers and tracking.")]
+
+
+class Injected(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where an injected packet was seen."""
+
+    packet: Annotated[str, Meta(description="As ofproto/trace takes it.")]
+    source_port: int
+    dscp: Annotated[int, Meta(description="Its mark.")]
+    revision: Annotated[int, Meta(description="Of the intent that it was made from.")]
+    host: Annotated[str, Meta(description="Where it was injected.")]
+    port: int
+    looked: Annotated[list[str], Meta(description="Hosts whose bridges reported.")]
+    unlooked: Annotated[dict[str, str], Meta(description="Why the bridges of others did not.")]
+    seen: Annotated[list[Sighted], Meta(description="In the order in which that was heard.")]
+
+
 class Health(Struct, frozen=True, kw_only=True):
     """Whether the server can do its work."""
 
@@ -220,7 +260,7 @@ class Health(Struct, frozen=True, kw_only=True):
 _ENVELOPES = (
     Metadata, Reference, Apply, Applied, Condition, FieldProblem, ProblemDetails,
     Revision, RevisionList, Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
-    TopologyVertex, TopologyEdge, Topology,
+    TopologyVertex, TopologyEdge, Topology, Injection, Sighted, Injected,
 )  # fmt: skip
 
 

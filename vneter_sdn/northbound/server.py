@@ -23,7 +23,7 @@ from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model import jsontext
 from vneter_sdn.northbound import problems
 from vneter_sdn.northbound.rest.app import THREADS, create_app
-from vneter_sdn.northbound.rest.service import CoreAlive
+from vneter_sdn.northbound.rest.service import CoreAlive, Inject, nobody
 from vneter_sdn.store.port import Store
 
 _LOG = logging.getLogger("vneter.api")
@@ -90,7 +90,12 @@ class Server:
     """
 
     def __init__(
-        self, store: Store, settings: Settings, *, core_alive: CoreAlive | None = None
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        core_alive: CoreAlive | None = None,
+        inject: Inject = nobody,
     ) -> None:
         """Listen at ``settings.api_listen``.
 
@@ -99,7 +104,8 @@ class Server:
             OSError: it cannot be bound.
         """
         options = listen_options(settings.api_listen)
-        app = create_app(store, settings, **({"core_alive": core_alive} if core_alive else {}))
+        known = {"core_alive": core_alive} if core_alive else {}
+        app = create_app(store, settings, inject=inject, **known)
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
         self._closing = threading.RLock()  # re-entrant: stop may run in a handler above itself
@@ -160,14 +166,20 @@ class Server:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
 
 
-def serve(store: Store, settings: Settings, *, core_alive: CoreAlive | None = None) -> None:
+def serve(
+    store: Store,
+    settings: Settings,
+    *,
+    core_alive: CoreAlive | None = None,
+    inject: Inject = nobody,
+) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully. Call from the main thread.
 
     Raises:
         IntentError: the address is not on loopback.
         OSError: it cannot be bound.
     """
-    server = Server(store, settings, core_alive=core_alive)
+    server = Server(store, settings, core_alive=core_alive, inject=inject)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     server.run()

@@ -13,7 +13,7 @@ from vneter_sdn.model import jsontext
 from vneter_sdn.northbound.rest import requests, translate
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.rest.objects import Objects
-from vneter_sdn.northbound.rest.service import CoreAlive, Service
+from vneter_sdn.northbound.rest.service import CoreAlive, Inject, Service, nobody
 from vneter_sdn.northbound.routes import ROUTES, Route
 from vneter_sdn.store.port import Store
 
@@ -27,13 +27,16 @@ def _unknown() -> bool | None:
     return None
 
 
-def create_app(store: Store, settings: Settings, *, core_alive: CoreAlive = _unknown) -> Flask:
+def create_app(
+    store: Store, settings: Settings, *, core_alive: CoreAlive = _unknown, inject: Inject = nobody
+) -> Flask:
     """The WSGI application that serves one store.
 
     Args:
         store: where intent is read and written; nothing below it is called.
         settings: of the process.
         core_alive: tells whether the core process lives, where the caller knows.
+        inject: has the core inject a packet.
     """
     app = Flask("vneter-api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = jsontext.MAX_BYTES
@@ -43,12 +46,12 @@ def create_app(store: Store, settings: Settings, *, core_alive: CoreAlive = _unk
     translate.install(app)
     _observe(app, metrics)
     objects = Objects(store, THREADS // 2, settings.cluster_tenant)
-    service = Service(store, metrics, core_alive)
+    service = Service(store, metrics, core_alive, inject)
     handlers: dict[str, Handler] = {
         "list": objects.list, "listAll": objects.list, "create": objects.create,
         "get": objects.get, "put": objects.put, "delete": objects.delete, "apply": objects.apply,
         "revisions": service.revisions, "status": service.status, "snapshot": service.snapshot,
-        "topology": service.topology,
+        "topology": service.topology, "inject": service.inject,
         "openapi": service.openapi, "healthz": service.healthz, "readyz": service.readyz,
         "metrics": service.metrics,
     }  # fmt: skip

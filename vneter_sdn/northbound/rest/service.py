@@ -6,30 +6,43 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
+import msgspec
 from flask import Response
 
 from vneter_sdn import __version__
-from vneter_sdn.errors import Problem, StoreUnavailable
+from vneter_sdn.errors import IntentError, Problem, StoreUnavailable
 from vneter_sdn.northbound import openapi, topology
 from vneter_sdn.northbound.exports import export
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.routes import Route
+from vneter_sdn.northbound.schemas import Injection
 from vneter_sdn.northbound.summary import summarise
 from vneter_sdn.store.port import Store
 
 CoreAlive = Callable[[], bool | None]
 """Whether the core process lives; None where that is not known."""
+Inject = Callable[[Injection], dict[str, Any]]
+"""Has the core inject a packet, and answers where it was seen."""
 _MAX_REVISIONS = 1000
+
+
+def nobody(_asked: Injection) -> dict[str, Any]:
+    """There is no core to inject anything."""
+    raise StoreUnavailable("no core is beside this server, to inject packets")
 
 
 class Service:
     """Handlers that belong to no kind, one method per operation of `routes`."""
 
-    def __init__(self, store: Store, metrics: Metrics, core_alive: CoreAlive) -> None:
+    def __init__(
+        self, store: Store, metrics: Metrics, core_alive: CoreAlive, inject: Inject = nobody
+    ) -> None:
         self._store, self._metrics, self._core_alive = store, metrics, core_alive
+        self._inject = inject
         self._topology = topology.View()
 
     def revisions(self, route: Route) -> Response:
@@ -67,6 +80,16 @@ class Service:
         """Everything stored."""
         requests.query(route)
         return json_answer(export(self._store.snapshot()))
+
+    def inject(self, route: Route) -> Response:
+        """A packet to follow."""
+        requests.query(route)
+        try:
+            asked = msgspec.convert(requests.body(), Injection)
+        except msgspec.ValidationError as error:
+            problem = Problem("request", "", "Malformed", str(error))
+            raise IntentError(problem) from None
+        return json_answer(self._inject(asked))
 
     def openapi(self, _route: Route) -> Response:
         """The description of this server."""

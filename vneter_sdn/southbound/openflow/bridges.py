@@ -296,8 +296,13 @@ class OpenFlowBridges:
         sent = connection is not None and connection.session.packet_out(frame, actions, in_port)
         return self._sent(connection, sent)
 
+    def version(self, dpid: int) -> int:
+        """Wire version of a bridge's connection; OpenFlow 1.5's of one that has none."""
+        connection = self._connections.get(dpid)
+        return connection.session.version if connection is not None else V15
+
     def send_message(self, dpid: int, data: bytes) -> bool:
-        """Send a whole OpenFlow message of an app; False when it was dropped."""
+        """Send whole OpenFlow messages of an app; False when they were dropped."""
         connection = self._connections.get(dpid)
         sent = connection is not None and connection.session.send_message(data)
         return self._sent(connection, sent)

@@ -91,6 +91,8 @@ class PacketIn:
     data: bytes
     total: int
     """Length of the packet, of which ``data`` may be the start."""
+    metadata: bytes = b""
+    """Registers and the like, as OXM entries that nobody has looked into but for the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,7 @@ def _experimenter(data: bytes, xid: int) -> PacketIn | Other:
         found.get(_P2_USER, b""),
         packet,
         number[_P2_FULL] or len(packet),
+        meta,
     )
 
 
