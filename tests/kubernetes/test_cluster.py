@@ -143,8 +143,25 @@ def test_the_gateway_is_no_pods_address() -> None:
     assert network["spec"]["gateways"][0] == "10.244.0.3"
 
 
-def test_addresses_from_everywhere_are_refused() -> None:
+def test_addresses_from_everywhere_are_in_several_networks() -> None:
     far = [pod("a", status={"podIP": "10.0.0.5"}), pod("b", status={"podIP": "200.0.0.5"})]
+    made = whole(*far, pod("c"))
+    prefixes = {one["metadata"]["name"]: one["spec"]["prefixes"][0] for one in made["Network"]}
+    assert prefixes == {"pods": "10.0.0.0/24", "pods-2": "200.0.0.0/24"}
+    networks = {one["metadata"]["name"]: one["spec"]["network"] for one in made["Endpoint"]}
+    assert networks == {"x.a": "pods", "x.b": "pods-2", "x.c": "pods"}
+
+
+def test_pods_of_ipv6_only_are_given_nothing_else() -> None:
+    (network,) = whole(pod("a", status={"podIP": "fd00::5"}))["Network"]
+    assert network["spec"]["prefixes"] == ["fd00::/64"]
+
+
+def test_addresses_that_no_networks_hold_are_refused() -> None:
+    far = [
+        pod("a", status={"podIPs": [{"ip": "10.0.0.5"}, {"ip": "fd00::1"}]}),
+        pod("b", status={"podIPs": [{"ip": "200.0.0.5"}, {"ip": "fd00::2"}]}),
+    ]
     with pytest.raises(IntentError, match="too wide"):
         whole(*far)
 

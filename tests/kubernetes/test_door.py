@@ -270,9 +270,9 @@ def test_other_kinds_are_left_out_with_a_note_but_not_policies() -> None:
     [
         ("extensions/v1beta1", "NetworkPolicy", "networking.k8s.io/v1"),
         ("projectcalico.org/v3", "NetworkPolicy", "networking.k8s.io/v1"),
-        ("crd.antrea.io/v1alpha1", "Tier", "crd.antrea.io/v1beta1"),
+        ("crd.antrea.io/v1alpha2", "Tier", "crd.antrea.io/v1beta1"),
         ("v2", "Pod", "v1"),
-        ("policy.networking.k8s.io/v1alpha2", "AdminNetworkPolicy", "v1alpha1"),
+        ("policy.networking.k8s.io/v1beta1", "AdminNetworkPolicy", "v1alpha1"),
         ("apps/v1beta1", "Deployment", "apps/v1"),
     ],
 )

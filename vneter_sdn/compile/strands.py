@@ -117,9 +117,13 @@ def _alike(
     about: defaultdict[tuple[str | None, ...], set[Class]] = defaultdict(set)
     for one in applied:
         about[values(one)].add(one)
-    for labels in sorted(about.keys() & groups.keys(), key=repr):
-        if None not in labels:
-            yield frozenset(about[labels]), Peers(frozenset(groups[labels]))
+    for labels in sorted((labels for labels in about if None not in labels), key=repr):
+        likes = groups.get(labels, set())
+        if alike.differ:
+            others = [held for values, held in groups.items() if None not in values]
+            likes = set().union(*others) - likes
+        if likes:
+            yield frozenset(about[labels]), Peers(frozenset(likes))
 
 
 def _by_ports(

@@ -3,55 +3,31 @@
 
 Source: the API types of v1alpha1 and v1alpha2, with the validation that is written in them. The
 three have the same subjects and peers and differ in tiers, actions and how ports are written.
+ClusterNetworkPolicies are also taken as they were first proposed, with ``ports`` and ``Allow``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec import field
 
 from vneter_sdn.kubernetes import admin_ports
+from vneter_sdn.kubernetes.admin_peers import Chosen, Naming, Peer, Target, peers_of, subject_of
 from vneter_sdn.kubernetes.admin_ports import AdminPort, ClusterProtocol
-from vneter_sdn.kubernetes.meta import LabelSelector, selector
 from vneter_sdn.kubernetes.naming import Cluster, Subject, manifest, shortened
-from vneter_sdn.kubernetes.ports import cidr
 from vneter_sdn.kubernetes.reading import Strict, read
-from vneter_sdn.policy import domains
 from vneter_sdn.policy.findings import Findings
 
-MOST_NETWORKS = 25
 MOST_NAME = 100
-
-
-class NamespacedPod(Strict, frozen=True, kw_only=True):
-    """NamespacedPod."""
-
-    namespace_selector: LabelSelector | None = None
-    pod_selector: LabelSelector | None = None
-
-
-class Chosen(Strict, frozen=True, kw_only=True):
-    """AdminNetworkPolicySubject, ClusterNetworkPolicySubject, and all ingress peers."""
-
-    namespaces: LabelSelector | None = None
-    pods: NamespacedPod | None = None
-
-
-class Target(Chosen, frozen=True, kw_only=True):
-    """Egress peers."""
-
-    nodes: LabelSelector | None = None
-    networks: tuple[str, ...] | None = None
-    domain_names: tuple[str, ...] | None = None
 
 
 class _Rule(Strict, frozen=True, kw_only=True):
     name: str | None = None
     action: str
-    from_: tuple[Chosen, ...] | None = field(default=None, name="from")
+    from_: tuple[Peer, ...] | None = field(default=None, name="from")
     to: tuple[Target, ...] | None = None
 
 
@@ -62,8 +38,9 @@ class AdminRule(_Rule, frozen=True, kw_only=True):
 
 
 class ClusterRule(_Rule, frozen=True, kw_only=True):
-    """Rules of v1alpha2, either direction."""
+    """Rules of v1alpha2, either direction; ``ports`` is how protocols were written first."""
 
+    ports: tuple[AdminPort, ...] | None = None
     protocols: tuple[ClusterProtocol, ...] | None = None
 
 
@@ -98,22 +75,17 @@ class _Dialect:
     actions: dict[str, str]
     most: int
     """Rules, peers and ports, at most."""
-    naming: tuple[str, ...]
-    """Actions that domain names may have."""
-    field: str
-    ports: Callable[[Any, str, Findings], list[dict[str, Any]]]
+    naming: Naming
 
 
 _ADMIN = _Dialect(
-    {"Allow": "allow", "Deny": "drop", "Pass": "pass"}, 100, ("Allow",), "ports", admin_ports.admin
+    {"Allow": "allow", "Deny": "drop", "Pass": "pass"}, 100, Naming(("Allow",), ("Deny", "Pass"))
 )
-_BASELINE = _Dialect({"Allow": "allow", "Deny": "drop"}, 100, (), "ports", admin_ports.admin)
+_BASELINE = _Dialect({"Allow": "allow", "Deny": "drop"}, 100, Naming((), ()))
 _CLUSTER = _Dialect(
-    {"Accept": "allow", "Deny": "drop", "Pass": "pass"},
+    {"Accept": "allow", "Deny": "drop", "Pass": "pass", "Allow": "allow"},
     25,
-    ("Accept",),
-    "protocols",
-    admin_ports.cluster,
+    Naming(("Accept", "Allow"), ("Deny", "Pass")),
 )
 _TIERS = {"Admin": "cluster-admin", "Baseline": "baseline-admin"}
 _AFTER = 1001
@@ -183,7 +155,7 @@ def _policy(
 def _body(
     given: BaselineAdminSpec | ClusterSpec, dialect: _Dialect, findings: Findings
 ) -> dict[str, Any]:
-    body: dict[str, Any] = {"appliesTo": [_chosen(given.subject, "spec.subject", findings)]}
+    body: dict[str, Any] = {"appliesTo": subject_of(given.subject, findings)}
     sides: tuple[tuple[str, Sequence[_Rule] | None], ...] = (
         ("ingress", given.ingress),
         ("egress", given.egress),
@@ -228,30 +200,35 @@ def _rule(
         text = f"is not a field of {direction} rules; write {side!r}"
         findings.add(f"{path}.{other}", "UnknownField", text)
     _count(peers, f"{path}.{side}", dialect, findings)
-    result["peers"] = [
-        who
-        for number, peer in enumerate(peers or ())
-        for who in _peer(peer, f"{path}.{side}[{number}]", rule.action, dialect, findings)
-    ]
-    ports = _ports(rule)
+    result["peers"] = peers_of(peers or (), f"{path}.{side}", rule.action, dialect.naming, findings)
+    ports = _ports(rule, path, dialect, findings)
     if ports is not None:
-        _count(ports, f"{path}.{dialect.field}", dialect, findings)
-        result["ports"] = dialect.ports(ports, f"{path}.{dialect.field}", findings)
-        _check_named(result, peers or (), path, findings)
+        result["ports"] = ports
+        _check_named(ports, peers or (), path, findings)
     return result
 
 
-def _ports(rule: _Rule) -> Sequence[Any] | None:
-    if isinstance(rule, AdminRule):
-        return rule.ports
-    return rule.protocols if isinstance(rule, ClusterRule) else None
+def _ports(
+    rule: _Rule, path: str, dialect: _Dialect, findings: Findings
+) -> list[dict[str, Any]] | None:
+    """The ports of a rule, as ours; None when it is about all."""
+    if isinstance(rule, ClusterRule) and rule.protocols is not None:
+        if rule.ports is not None:
+            text = "does not go together with protocols; write it as one of them"
+            findings.add(f"{path}.ports", "TooMany", text)
+        _count(rule.protocols, f"{path}.protocols", dialect, findings)
+        return admin_ports.cluster(rule.protocols, f"{path}.protocols", findings)
+    if not isinstance(rule, AdminRule | ClusterRule) or rule.ports is None:
+        return None
+    _count(rule.ports, f"{path}.ports", dialect, findings)
+    return admin_ports.admin(rule.ports, f"{path}.ports", findings)
 
 
 def _check_named(
-    rule: dict[str, Any], peers: Sequence[Chosen], path: str, findings: Findings
+    ports: Sequence[dict[str, Any]], peers: Sequence[Peer], path: str, findings: Findings
 ) -> None:
     """What is no pod has no named ports."""
-    named = any(isinstance(port.get("port"), str) for port in rule["ports"])
+    named = any(isinstance(port.get("port"), str) for port in ports)
     for number, peer in enumerate(peers):
         if (
             named
@@ -260,83 +237,3 @@ def _check_named(
         ):
             text = "nodes, networks and domainNames have no named ports; write numbers"
             findings.add(f"{path}.to[{number}]", "NamedPort", text)
-
-
-def _peer(
-    peer: Chosen, path: str, action: str, dialect: _Dialect, findings: Findings
-) -> list[dict[str, Any]]:
-    if not isinstance(peer, Target):
-        return [_chosen(peer, path, findings)]
-    given = [
-        name
-        for name, value in (
-            ("namespaces", peer.namespaces),
-            ("pods", peer.pods),
-            ("nodes", peer.nodes),
-            ("networks", peer.networks),
-            ("domainNames", peer.domain_names),
-        )
-        if value is not None
-    ]
-    if len(given) != 1 or given[0] in {"namespaces", "pods"}:
-        return [_chosen(peer, path, findings, given)]
-    if peer.nodes is not None:
-        return [{"hosts": selector(peer.nodes, f"{path}.nodes", findings)}]
-    texts = peer.networks if peer.networks is not None else peer.domain_names or ()
-    if not 1 <= len(texts) <= MOST_NETWORKS:
-        text = f"has {len(texts)} entries; 1 to {MOST_NETWORKS} are taken"
-        findings.add(f"{path}.{given[0]}", "TooMany" if texts else "Missing", text)
-    if peer.networks is not None:
-        return [
-            {"cidr": cidr(text, f"{path}.networks[{number}]", findings)}
-            for number, text in enumerate(texts)
-        ]
-    if action in dialect.actions and action not in dialect.naming:
-        text = f"domain names are for rules that allow, and this is {action}"
-        if not dialect.naming:
-            text = "domain names are not for baseline policies"
-        findings.add(f"{path}.domainNames", "NotHere", text)
-    return [
-        {"domain": _domain(text, f"{path}.domainNames[{number}]", findings)}
-        for number, text in enumerate(texts)
-    ]
-
-
-def _domain(text: str, path: str, findings: Findings) -> str:
-    """A name, or ``*.`` and a name: here a wildcard stands for whole labels only."""
-    name = findings.reading(path, "BadDomain", domains.canonical, text)
-    if name is None:
-        return text
-    if "*" in name.removeprefix("*.") or "." not in name.removeprefix("*."):
-        message = f"{text[:64]!r} is not taken; write www.example.com, or *.example.com"
-        findings.add(path, "BadDomain", message)
-    return name
-
-
-def _chosen(
-    given: Chosen, path: str, findings: Findings, fields: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Pods by namespace, or by both: exactly one of the two ways."""
-    named = fields
-    if named is None:
-        both = (("namespaces", given.namespaces), ("pods", given.pods))
-        named = [name for name, value in both if value is not None]
-    if not named:
-        findings.add(path, "Missing", "says nobody; give namespaces or pods")
-        return {}
-    if len(named) > 1:
-        text = f"{' and '.join(named)} do not go together; write each as an entry of its own"
-        findings.add(path, "TooMany", text)
-    if given.namespaces is not None:
-        return {"namespaces": selector(given.namespaces, f"{path}.namespaces", findings)}
-    pods = given.pods or NamespacedPod()
-    at = f"{path}.pods"
-    if pods.namespace_selector is None and pods.pod_selector is None:
-        findings.add(at, "Missing", "give namespaceSelector and podSelector; {} selects all")
-    spaces = selector(
-        pods.namespace_selector or LabelSelector(), f"{at}.namespaceSelector", findings
-    )
-    return {
-        "namespaces": spaces,
-        "endpoints": selector(pods.pod_selector or LabelSelector(), f"{at}.podSelector", findings),
-    }

@@ -61,11 +61,12 @@ class Peer(Strict, frozen=True, kw_only=True):
 
 
 class GroupSpec(Strict, frozen=True, kw_only=True):
-    """GroupSpec, of Group and ClusterGroup."""
+    """GroupSpec, of Group and ClusterGroup; ``ipBlock`` is what v1alpha2 had."""
 
     pod_selector: LabelSelector | None = None
     namespace_selector: LabelSelector | None = None
     node_selector: LabelSelector | None = None
+    ip_block: IpBlock | None = None
     ip_blocks: tuple[IpBlock, ...] | None = None
     service_reference: Any = None
     external_entity_selector: Any = None
@@ -264,7 +265,7 @@ def _members(given: GroupSpec, side: Side) -> list[dict[str, Any]]:
         text = f"{' and '.join(fields)} do not go together; make a group of each, and one of those"
         findings.add("spec", "TooMany", text)
         return []
-    if given.ip_blocks or given.child_groups:
+    if given.ip_block is not None or given.ip_blocks or given.child_groups:
         return _listed(given, side)
     if given.node_selector is not None:
         if side.namespace:
@@ -283,6 +284,8 @@ def _members(given: GroupSpec, side: Side) -> list[dict[str, Any]]:
 
 def _listed(given: GroupSpec, side: Side) -> list[dict[str, Any]]:
     findings = side.findings
+    if given.ip_block is not None:
+        return [block(given.ip_block, "spec.ipBlock", findings)]
     for number, name in enumerate(given.child_groups or ()):
         findings.reading(f"spec.childGroups[{number}]", "BadName", syntax.dns_subdomain, name)
     below = [{"group": side.group(name)} for name in given.child_groups or ()]

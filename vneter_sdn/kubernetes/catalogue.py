@@ -20,18 +20,33 @@ from vneter_sdn.policy.findings import Findings
 Translate = Callable[[Subject, Any, Cluster, Findings], list[dict[str, Any]]]
 """From a ``spec`` to manifests of ours."""
 
+_NETWORK = "policy.networking.k8s.io"
+_ANTREA = "crd.antrea.io"
+_KINDS: tuple[tuple[str, tuple[str, ...], str, Translate], ...] = (
+    ("networking.k8s.io", ("v1",), "NetworkPolicy", network_policy),
+    (_NETWORK, ("v1alpha1", "v1alpha2"), "AdminNetworkPolicy", admin_network_policy),
+    (
+        _NETWORK,
+        ("v1alpha1", "v1alpha2"),
+        "BaselineAdminNetworkPolicy",
+        baseline_admin_network_policy,
+    ),
+    (_NETWORK, ("v1alpha2", "v1alpha1"), "ClusterNetworkPolicy", cluster_network_policy),
+    (_ANTREA, ("v1beta1", "v1alpha1"), "ClusterNetworkPolicy", antrea.cluster_policy),
+    (_ANTREA, ("v1beta1", "v1alpha1"), "NetworkPolicy", antrea.namespaced_policy),
+    (_ANTREA, ("v1beta1", "v1alpha1"), "Tier", antrea.tier),
+    (_ANTREA, ("v1beta1", "v1alpha3", "v1alpha2"), "ClusterGroup", group),
+    (_ANTREA, ("v1beta1", "v1alpha3"), "Group", group),
+)
+"""Group, versions that are written the same as far as they go, kind."""
 POLICIES: dict[str, Translate] = {
-    "networking.k8s.io/v1/NetworkPolicy": network_policy,
-    "policy.networking.k8s.io/v1alpha1/AdminNetworkPolicy": admin_network_policy,
-    "policy.networking.k8s.io/v1alpha1/BaselineAdminNetworkPolicy": baseline_admin_network_policy,
-    "policy.networking.k8s.io/v1alpha2/ClusterNetworkPolicy": cluster_network_policy,
-    "crd.antrea.io/v1beta1/ClusterNetworkPolicy": antrea.cluster_policy,
-    "crd.antrea.io/v1beta1/NetworkPolicy": antrea.namespaced_policy,
-    "crd.antrea.io/v1beta1/Tier": antrea.tier,
-    "crd.antrea.io/v1beta1/ClusterGroup": group,
-    "crd.antrea.io/v1beta1/Group": group,
+    f"{name}/{version}/{kind}": translate
+    for name, versions, kind, translate in _KINDS
+    for version in versions
 }
-"""Kinds about who may speak to whom, by version and kind."""
+"""How to translate kinds about who may speak to whom, by version and kind."""
+USUAL = tuple(f"{name}/{versions[0]}/{kind}" for name, versions, kind, _ in _KINDS)
+"""The same, each in the version that it is best written in."""
 WORKLOADS: dict[str, tuple[str, ...]] = {
     "Deployment": ("apps/v1",),
     "StatefulSet": ("apps/v1",),

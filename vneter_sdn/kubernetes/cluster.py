@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from itertools import count
 from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
@@ -44,6 +45,7 @@ def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
     _place(whole, sorted(_text(host["metadata"], "name") for host in hosts))
     whole += _tenants(whole)
     whole += _namespaces(whole)
+    _part(whole)
     whole += _networks(whole)
     order = {kind: number for number, kind in enumerate(KINDS)}
     return tuple(sorted(whole, key=lambda one: order.get(str(one.get("kind")), len(order))))
@@ -165,6 +167,52 @@ def _namespaces(manifests: Sequence[Manifest]) -> list[Manifest]:
     return [_made("Namespace", name, {}, tenant) for tenant, name in sorted(wanted - there)]
 
 
+def _part(manifests: Sequence[Manifest]) -> None:
+    """Put pods whose addresses no one network may hold into several: `PODS`, `PODS`-2 and so on.
+
+    Networks of a tenant are routed to each other, so nobody notices. Pods with IPv6 addresses only
+    are apart as well.
+    """
+    there = {_whose(one) for one in _of(manifests, "Network")}
+    names = {_text(one["spec"], "network") for one in _of(manifests, "Endpoint")}
+    for tenant in sorted({_whose(one)[0] for one in _of(manifests, "Endpoint")}):
+        pods = [
+            one
+            for one in sorted(_of(manifests, "Endpoint"), key=_whose)
+            if (_whose(one)[0], _text(one["spec"], "network")) == (tenant, PODS)
+        ]
+        if (tenant, PODS) in there:
+            continue
+        numbers = (number for number in count(2) if f"{PODS}-{number}" not in names)
+        for apart in _apart(pods)[1:]:
+            name = f"{PODS}-{next(numbers)}"
+            for one in apart:
+                one["spec"]["network"] = name
+
+
+def _apart(pods: Sequence[Manifest]) -> list[list[Manifest]]:
+    """Pods by the widest prefixes that they lie in; those without an address are with the first."""
+    found: list[tuple[set[IPNetwork], list[Manifest]]] = []
+    homeless: list[Manifest] = []
+    for pod in pods:
+        within = {
+            _prefix(one.version, int(one), _WIDEST[one.version])
+            for one in _addresses(_texts(pod["spec"], "addresses"))
+        }
+        if not within:
+            homeless.append(pod)
+            continue
+        same = [one for one in found if one[0] & within]
+        found = [one for one in found if not one[0] & within]
+        prefixes = within.union(*(one[0] for one in same))
+        found.append((prefixes, [*(held for one in same for held in one[1]), pod]))
+    if not found:
+        return [homeless]
+    found.sort(key=lambda one: (-len(one[1]), min(map(_whose, one[1]))))
+    found[0][1].extend(homeless)
+    return [members for _, members in found]
+
+
 def _networks(manifests: Sequence[Manifest]) -> list[Manifest]:
     """The networks that endpoints name and nobody declared."""
     there = {_whose(one) for one in _of(manifests, "Network")}
@@ -180,9 +228,9 @@ def _networks(manifests: Sequence[Manifest]) -> list[Manifest]:
         if named not in there:
             members.setdefault(named, []).append(one)
     found = []
-    count: dict[str, int] = {}
+    made: dict[str, int] = {}
     for tenant, name in sorted(members, key=lambda named: (named[0], named[1] != PODS, named[1])):
-        number = count[tenant] = count.get(tenant, -1) + 1
+        number = made[tenant] = made.get(tenant, -1) + 1
         spec = _network(name, members[tenant, name], ranges, number)
         found.append(_made("Network", name, spec, tenant))
     return found
@@ -194,18 +242,23 @@ def _annotation(manifest: Manifest, key: str) -> str:
 
 
 def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str], number: int) -> Manifest:
-    """Prefixes that hold the addresses of some pods and, for the first network, of the nodes'."""
+    """Prefixes that hold the addresses of some pods and, for the first network, of the nodes'.
+
+    Where pods have IPv6 addresses only, so has their network.
+    """
     texts = (text for pod in pods for text in _texts(pod["spec"], "addresses"))
     addresses = set(_addresses(texts))
     prefixes, gateways = [], []
     for usual in map(ip_network, POD_PREFIXES):
+        if usual.version == 4 and addresses and all(one.version == 6 for one in addresses):
+            continue  # Or pods would get addresses that nobody gave them, and speak by these.
         # The first and the last address of a prefix are for nobody.
         wanted = [(int(one) - 1, int(one) + 1) for one in addresses if one.version == usual.version]
         if not number:
             wanted += [
                 (int(one.network_address), int(one.broadcast_address))
                 for one in _ranges(ranges)
-                if one.version == usual.version
+                if one.version == usual.version and _near(one, addresses)
             ]
         prefix = _around(_moved(usual, number), wanted)
         if prefix.prefixlen < _WIDEST[prefix.version]:
@@ -217,6 +270,12 @@ def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str], number:
         prefixes.append(str(prefix))
         gateways.append(str(_gateway(prefix, addresses)))
     return {"prefixes": prefixes, "gateways": gateways}
+
+
+def _near(given: IPNetwork, addresses: Iterable[IPAddress]) -> bool:
+    """Whether one network may hold a range and the addresses, or there are none."""
+    widest = _prefix(given.version, int(given.network_address), _WIDEST[given.version])
+    return all(one in widest for one in addresses if one.version == given.version)
 
 
 def _moved(usual: IPNetwork, number: int) -> IPNetwork:

@@ -15,7 +15,7 @@ from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.kubernetes import core, syntax
-from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, VERSIONS, WORKLOADS
+from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, USUAL, VERSIONS, WORKLOADS
 from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
 from vneter_sdn.kubernetes.naming import TENANT, Cluster, Subject, shortened
 from vneter_sdn.kubernetes.reading import read, unknown
@@ -158,7 +158,7 @@ def _other(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
     elif kind.endswith(("NetworkPolicy", "NetworkPolicyList", "NetworkSet")):
         text = (
             f"{kind} of {version[:64]} is not understood, and a policy is not left out in silence; "
-            f"write it as one of {', '.join(POLICIES)}"
+            f"write it as one of {', '.join(USUAL)}"
         )
         batch.problems.append(Problem(place, "kind", "UnknownKind", text))
     else:

@@ -110,6 +110,14 @@ class Who(Spec, frozen=True, kw_only=True):
             "With endpoints: those among them."
         ),
     ] = None
+    not_same_labels: Annotated[
+        Annotated[tuple[LabelKey, ...], Meta(min_length=1, max_length=16)] | None,
+        Meta(
+            description="Endpoints in namespaces that have these labels as the namespace of whom "
+            "the policy is about has them, but at least one with another value. With endpoints: "
+            "those among them."
+        ),
+    ] = None
     hosts: Annotated[
         Selector | None, Meta(description="The tunnel addresses of hosts with these labels.")
     ] = None

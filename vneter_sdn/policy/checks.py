@@ -22,7 +22,7 @@ from vneter_sdn.policy.rule import Stage
 from vneter_sdn.policy.schedule import instant
 from vneter_sdn.policy.tiers import KUBERNETES, stage_of
 
-_FORMS = "namespaces and endpoints, group, cidr, domain, sameLabels, or hosts"
+_FORMS = "namespaces and endpoints, group, cidr, domain, sameLabels, notSameLabels, or hosts"
 
 
 def check_policy(spec: PolicySpec, findings: Findings) -> None:
@@ -50,9 +50,13 @@ def check_group(spec: GroupSpec, findings: Findings) -> None:
     """Note every problem of a group, circles aside."""
     for position, who in enumerate(spec.members):
         _check_who(who, f"spec.members[{position}]", findings)
-        if who.same_labels is not None:
-            text = "a group is the same for whoever it is used on; write sameLabels in the policy"
-            findings.add(f"spec.members[{position}].sameLabels", "NotHere", text)
+        for field, labels in (
+            ("sameLabels", who.same_labels),
+            ("notSameLabels", who.not_same_labels),
+        ):
+            if labels is not None:
+                text = f"a group is the same for whoever it is used on; write {field} in the policy"
+                findings.add(f"spec.members[{position}].{field}", "NotHere", text)
 
 
 def _check_rule(
@@ -82,6 +86,7 @@ def _check_applied(who: Who, path: str, findings: Findings) -> None:
         ("cidr", who.cidr),
         ("domain", who.domain),
         ("sameLabels", who.same_labels),
+        ("notSameLabels", who.not_same_labels),
         ("hosts", who.hosts),
     ):
         if given is not None:
@@ -97,9 +102,10 @@ def _check_who(who: Who, path: str, findings: Findings) -> None:
             ("cidr", who.cidr),
             ("domain", who.domain),
             ("sameLabels", who.same_labels),
+            ("notSameLabels", who.not_same_labels),
             ("hosts", who.hosts),
             ("namespaces", who.namespaces),
-            ("endpoints", None if who.same_labels else who.endpoints),
+            ("endpoints", None if who.same_labels or who.not_same_labels else who.endpoints),
         )
         if value is not None
     ]

@@ -335,10 +335,13 @@ def _is_peer(world: World, peer: Peer, applied: Party, end: _End) -> bool:
 
 def _alike(world: World, alike: Alike, applied: Party, party: Party) -> bool:
     mine, theirs = _namespace_labels(world, applied), _namespace_labels(world, party)
+    differ = False
     for label in alike.labels:
-        if label not in mine or label not in theirs or mine[label] != theirs[label]:
+        if label not in mine or label not in theirs:
             return False
-    return selects(alike.endpoints, party.labels)
+        if mine[label] != theirs[label]:
+            differ = True
+    return differ == alike.differ and selects(alike.endpoints, party.labels)
 
 
 def _resolved(world: World, pattern: str) -> Iterator[str]:

@@ -57,6 +57,8 @@ class Members:
             return (Domain(domains.canonical(who.domain)),)
         if who.same_labels is not None:
             return (Alike(who.same_labels, who.endpoints or EVERY),)
+        if who.not_same_labels is not None:
+            return (Alike(who.not_same_labels, who.endpoints or EVERY, differ=True),)
         if who.hosts is not None:
             return tuple(
                 Block(str(ip_network(address)))

@@ -47,6 +47,8 @@ class Alike:
     labels: tuple[str, ...]
     endpoints: Selector = EVERY
     """Among them, those with these labels."""
+    differ: bool = False
+    """Those of which some value is another instead; a label that is lacking is no other value."""
 
 
 @dataclass(frozen=True, slots=True)
