@@ -29,6 +29,7 @@ from vneter_sdn_apps.learning import Learning
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon import errand
 from vneter_sdn.daemon.answers import RENEWAL, Answers
 from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
@@ -38,6 +39,7 @@ from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
+from vneter_sdn.daemon.injecting import Injector
 from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
@@ -147,7 +149,9 @@ class Core:
         self._census = Census(self._bridges, settings, self._events.put)
         self._verdicts = Verdicts(self._bridges, settings, self._events.put)
         self._audit = Audit(settings.audit_rate, *_sinks(settings))
-        self._decisions = Decisions(self._bridges, self._rules, self._audit.take)
+        self._injector = Injector(self._bridges)
+        traced = self._injector.concerns
+        self._decisions = Decisions(self._bridges, self._rules, self._audit.take, traced)
         self._answers = Answers(
             self._bridges,
             self._decisions.directory,
@@ -189,6 +193,7 @@ class Core:
             self._verdicts.run,
             self._audit.run,
             self._hold_answers,
+            self._do_errands,
         )
         for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
@@ -239,6 +244,10 @@ class Core:
 
     def _names(self, tenant: str) -> Iterable[str]:
         return self._controller.policies.wanted(tenant)
+
+    def _do_errands(self) -> None:
+        """Do what the REST server asks at once, for ever."""
+        errand.serve(self._settings.run_dir, self._injector.inject)
 
     def _hold_answers(self) -> None:
         """Renew the leases by which answers of DNS are held back, for ever."""
@@ -301,6 +310,7 @@ class Core:
             self._verdicts.stored(self._told, None)
             self._decisions.stored(self._told, self._verdicts.hosts)
             self._answers.stored(self._verdicts.hosts)
+            self._injector.stored(self._told, self._verdicts.hosts)
             self._events.put(Stored(self._told, Delta()))
         while True:
             changed = self._store.wait(self._told, 3600.0)
@@ -312,6 +322,7 @@ class Core:
                 self._verdicts.stored(self._told, delta.objects)
                 self._decisions.stored(self._told, self._verdicts.hosts)
                 self._answers.stored(self._verdicts.hosts)
+                self._injector.stored(self._told, self._verdicts.hosts)
                 self._events.put(Stored(self._told, delta))
 
     def _sweep(self) -> None:

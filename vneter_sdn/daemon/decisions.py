@@ -36,6 +36,7 @@ class Decisions:
         bridges: OpenFlow.
         rules: rules of a tenant by number.
         write: takes lines of the audit log; must not block.
+        traced: whether a frame is one that we sent ourselves, to follow it.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Decisions:
         bridges: Bridges,
         rules: Rules,
         write: Callable[[Line], None],
+        traced: Callable[[bytes], bool] = lambda frame: False,
     ) -> None:
         self._bridges, self._rules, self._write = bridges, rules, write
+        self._traced = traced
         self.directory = Directory()
         """Who has which address."""
         self._hosts: Mapping[int, str] = {}
@@ -57,7 +60,10 @@ class Decisions:
         self._hosts = hosts
 
     def decided(self, dpid: int, port: int, reason: punts.Decided, frame: bytes) -> None:
-        """A policy decided about a packet."""
+        """A policy decided about a packet. Of one that nobody sent, nobody is told."""
+        if self._traced(frame):
+            self.counts["traced"] += 1
+            return
         if reason.answer:
             self.counts[
                 "answered" if self._answer(dpid, port, reason, frame) else "unanswered"
