@@ -19,6 +19,7 @@ from vneter_sdn.pipeline.punts import (
     PUNT_RATE,
 )
 from vneter_sdn.pipeline.tables import TABLES
+from vneter_sdn.pipeline.traced import TRACE_METER
 
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
@@ -28,6 +29,7 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
         meters = (
             Meter(PUNT_METER, PUNT_RATE, PUNT_BURST),
             Meter(LLDP_METER, LLDP_RATE, LLDP_BURST),
+            TRACE_METER,
         )
         yield Part(frozenset([host.name]), misses, (), meters)
 
