@@ -79,7 +79,7 @@ def test_the_meter_is_ours():
         ("switch", {}, (DecTtl(),), None, "switch may not set ip_ttl"),
         ("switch", {}, (Output(1),), None, "switch may not send a packet"),
         ("switch", {}, (), "deliver", "switch may not go to deliver"),
-        ("switch", {}, (Resubmit(0),), None, "switch may not go to classify"),
+        ("switch", {}, (Resubmit(0),), None, "switch may not go to entry"),
     ],
 )
 def test_a_table_refuses_what_breaks_its_contract(name, matched, actions, goto, fault):

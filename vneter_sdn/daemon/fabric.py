@@ -72,6 +72,8 @@ class _Managed:
     rows: HostRows | None = None
     doubted: bool = False
     """Whether the intent is suspect, and the bridge has not taken it over yet."""
+    confused: bool = False
+    """Whether its datapath may mix up megaflows; so says its database, or its spec if it has none."""
 
 
 class Fabric:
@@ -116,6 +118,7 @@ class Fabric:
             return
         self.release(host)
         managed = _Managed(spec, dpid, dpid, self._open_session(host, spec, self._told))
+        managed.confused = spec.ovsdb is None and spec.datapath_type == "netdev"
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
         self._watch.manage(host, dpid, database=spec.ovsdb is not None)
@@ -151,6 +154,7 @@ class Fabric:
         if isinstance(event, Database) and event.connected and event.host in self._hosts:
             if event.dpid is not None:
                 self._recognise(event.host, event.dpid)
+                self._hosts[event.host].confused = event.confused
             self._open_door(event.host)
         self._deliver(event)
 
@@ -213,7 +217,11 @@ class Fabric:
         """What the host's bridge should hold."""
         managed = self._hosts[host]
         managed.desired = DesiredBridge(
-            desired.state, desired.revision, desired.changed, epoch=desired.epoch
+            desired.state,
+            desired.revision,
+            desired.changed,
+            epoch=desired.epoch,
+            renews=managed.confused,
         )
         self._bridges.desire(managed.dpid, managed.desired)
 

@@ -77,7 +77,8 @@ def _listener(deliver: Deliver) -> Listener:
 
     def on_state(host: str, state: HostState) -> None:
         dpid = state.facts.dpid if state.facts else None
-        deliver(Database(host, state.connected, state.reason, state.message, dpid))
+        confused = state.facts is not None and state.facts.mixes_up_megaflows
+        deliver(Database(host, state.connected, state.reason, state.message, dpid, confused))
 
     def on_interfaces(host: str, seen: ObservedInterfaces) -> None:
         purposes = dict.fromkeys(seen.plain, Purpose.WIRE)

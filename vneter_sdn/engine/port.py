@@ -75,6 +75,8 @@ class Database:
     message: str = ""
     dpid: int | None = None
     """Datapath id that the bridge has; None while not known."""
+    confused: bool = False
+    """Its datapath may mix up megaflows: it has to be made to forget at each change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,10 +93,13 @@ PEER = RegisterField("peer", 7, 0, 31, "identity of the endpoint at the other en
 RULE = RegisterField(
     "rule", 8, 0, 19, "number of the rule that decided; 0 none did, 1 allowed, 2 isolated, 3 denied"
 )
+ERA = RegisterField(
+    "era", 9, 0, 7, "what bridges that forget at each change tell megaflows of before by"
+)
 ALLOWED, ISOLATED, DENIED = 1, 2, 3
 """What is not decided by a rule: allowed for want of one, isolated, denied by the tenant."""
 
 REGISTERS = (
     *(SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT, ORIGIN, POLICY, COLOUR),
-    *(LOCAL, PEER, RULE),
+    *(LOCAL, PEER, RULE, ERA),
 )

@@ -21,6 +21,8 @@ test rather than on a bridge.
                                   └─► transit (not for this bridge)
 
     egress, ingress ─► state ─► peer ─► tiers ─► isolation ─► baseline ─► verdict
+
+Before ``classify`` there is ``entry``, which does nothing on most bridges.
 """
 
 from __future__ import annotations
@@ -248,6 +250,14 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
 
 
 _CONTRACTS = (
+    _contract(
+        "entry",
+        "All that comes in; where a bridge is made to forget what it worked out before (eras).",
+        matches="ct_mark",
+        sets="reg9",
+        goes_to="classify",
+        miss="classify",
+    ),
     _contract(
         "classify",
         "Where the packet came from; which network and tenant it is in.",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,6 +56,10 @@ class ObservedInterfaces:
     """A wire may begin there: ports of the machine, veth or patch ports, without an iface-id."""
 
 
+_MENDED = {(2, 17): 8, (3, 0): 5, (3, 1): 3}
+"""Of these versions, the first patch since which overlapping megaflows are told apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """The host as a whole."""
@@ -64,6 +69,24 @@ class HostFacts:
     interface_types: frozenset[str]
     dpid: int | None
     """Datapath id in use on the bridge; None while vswitchd has not set one."""
+    datapath_type: str = ""
+    """Of the bridge: ``netdev`` for userspace, empty or ``system`` for the kernel's."""
+
+    @property
+    def mixes_up_megaflows(self) -> bool:
+        """Whether its datapath may change the wrong one of two overlapping megaflows.
+
+        "dpif-netdev: Fix dpif_netdev_flow_put" is in 2.17.8, 3.0.5, 3.1.3 and all since 3.2.0. A
+        version that says nothing is taken to be one without it.
+        """
+        if self.datapath_type != "netdev":
+            return False
+        digits = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", self.ovs_version)
+        if digits is None:
+            return True
+        major, minor, patch = (int(part or 0) for part in digits.groups())
+        mended = _MENDED.get((major, minor))
+        return (major, minor) < (3, 2) if mended is None else patch < mended
 
 
 def endpoint_ports(replica: Replica, bridge: str) -> tuple[ObservedPort, ...]:
@@ -112,6 +135,7 @@ def facts(replica: Replica, bridge: str) -> HostFacts:
         members(root, "datapath_types"),
         members(root, "iface_types"),
         _hexadecimal(identity),
+        only(found[1], "datapath_type", "") if found else "",
     )
 
 
