@@ -3,6 +3,7 @@
 
 import contextlib
 import ipaddress
+import json
 import select
 import struct
 import threading
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from vneter_sdn.cli.main import run
 from vneter_sdn.fleet.sockets import open_listener, open_tcp, open_udp
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
@@ -164,3 +166,60 @@ def test_the_first_connection_succeeds(fleet, server, only):
             assert client.connects(target, port), f"{name} did not work at once"
             worst = max(worst, seconds)
     assert worst < SOON, "an answer waited for as long as it may"
+
+
+@pytest.fixture
+def vneterctl(fleet, capsys):
+    def call(*words):
+        capsys.readouterr()
+        code = run([*words, "--server", fleet.controller.server])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def believed(fleet):
+    return fleet.controller.client.get("Tenant", "", "red")["status"].get("names", {})
+
+
+def test_what_was_learned_is_seen_and_outlives_the_controller(fleet, server, only, vneterctl):
+    server.names = {"www.example.net": address(fleet, "web")}
+    only({"*.example.net": 8100})
+    trace = ("trace", "--from", "red/client", "--tcp", "8100", "--live", "-o", "json", "--to")
+    code, out, _ = vneterctl(*trace, server.names["www.example.net"])
+    assert (code, json.loads(out)["allowed"]) == (0, False)
+    client, netns = Client(fleet), fleet.records["red/web"].netns
+    target, _ = client.resolve("www.example.net")
+    fleet.until(lambda: "www.example.net" in believed(fleet), what="it is reported")
+    code, out, err = vneterctl(*trace, "WWW.example.net.")
+    found = json.loads(out)
+    assert (code, found["allowed"], found["live"]["agrees"]) == (0, True, True), err
+    reach = ("reachability", "--from", "red/client", "--ports", "tcp/8100,tcp/1", "-o", "json")
+    _, out, _ = vneterctl(*reach, "--to", "www.example.net")
+    assert [(row["to"], row["allowed"]) for row in json.loads(out)] == [
+        ("red/web", True),
+        ("red/web", False),
+    ]
+    code, _, err = vneterctl(*reach, "--to", "ftp.example.net")
+    assert code == 3
+    assert "nobody was told what ftp.example.net is" in err
+    with open_listener(netns, 4, 8100):
+        fleet.controller.kill()
+        fleet.controller.start()
+        fleet.controller.await_synced(["h1", "h2"])
+        assert client.connects(target, 8100), "nobody asked again"
+        assert "www.example.net" in believed(fleet)
+
+
+def test_names_resolve_without_a_controller(fleet, server, only):
+    """What a rule wants waits for nobody once the lease is over; so does what no rule wants."""
+    server.names = {"a.example.com": address(fleet, "web"), "other.org": "192.0.2.1"}
+    only({"*.example.com": 8200})
+    client = Client(fleet)
+    with fleet.controller.frozen():
+        fleet.until(lambda: not leased(fleet), what="the lease's end")
+        assert client.resolve("a.example.com")[0] == server.names["a.example.com"]
+        assert client.resolve("other.org")[0] == "192.0.2.1"
+    fleet.until(lambda: leased(fleet), what="another lease")
+    assert client.resolve("other.org")[0] == "192.0.2.1"

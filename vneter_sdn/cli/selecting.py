@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
 _PORT = re.compile(r"(?:([46]):)?([a-z0-9]+)(?:/([0-9]{1,5}))?(?:/([0-9]{1,3}))?", re.ASCII)
-_HINT = "write NS/POD, an address, LABEL=VALUE, ns:LABEL=VALUE or label:LABEL"
+_HINT = "write NS/POD, an address, a DNS name, LABEL=VALUE, ns:LABEL=VALUE or label:LABEL"
+DOMAIN = re.compile(
+    r"(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\.?"
+)
 _CONDITION = re.compile(r"[=!]|\s(in|notin)\s*\(")
 
 
@@ -36,11 +39,13 @@ class Who:
         self.text = text
         self.names: list[str] = []
         self.addresses: list[IPAddress] = []
+        self.domains: list[str] = []
         self.labels: list[Selector] = []
         self.namespaces: list[Selector] = []
         for part in filter(None, map(str.strip, _parts(text))):
             self._read(part)
-        if not (self.names or self.addresses or self.labels or self.namespaces):
+        selects = self.names, self.addresses, self.domains, self.labels, self.namespaces
+        if not any(selects):
             raise Usage("an empty selector selects nobody", f"{_HINT}, or * for everybody")
 
     def _read(self, part: str) -> None:
@@ -53,6 +58,8 @@ class Who:
             self.labels.append(_selector(part, part))
         elif part == "*" or (part.count("/") in (1, 2) and all(part.split("/"))):
             self.names.append(part)
+        elif "." in part and DOMAIN.fullmatch(part.lower()):
+            self.domains.append(part.lower().rstrip("."))
         else:
             raise Usage(f"{part!r} names nobody", _HINT)
 
@@ -64,15 +71,17 @@ class Who:
         """
         from vneter_sdn.daemon.picture import End
 
-        owners = {a: picture.owners.get(a, ()) for a in self.addresses}
+        named = [address for name in self.domains for address in _known(picture, name)]
+        addresses = [*self.addresses, *named]
+        owners = {a: picture.owners.get(a, ()) for a in addresses}
         owned = {end for ends in owners.values() for end in ends}
-        everybody = not (self.names or self.addresses)
+        everybody = not (self.names or addresses)
         found = [
             end
             for end in picture.ends
             if (everybody or end in owned or self._named(end)) and self._labelled(picture, end)
         ]
-        outside = [a for a in self.addresses if not owners[a]]
+        outside = [a for a in addresses if not owners[a]]
         found += [End(str(address), address=address) for address in dict.fromkeys(outside)]
         if not found:
             raise Answer(NOT_FOUND, f"{self.text!r} selects nobody", f"{_HINT}, or * for everybody")
@@ -98,6 +107,19 @@ class Who:
             return True
         within = picture.namespace_labels(end.key)
         return all(selector.selects(within) for selector in self.namespaces)
+
+
+def _known(picture: Picture, name: str) -> tuple[IPAddress, ...]:
+    """Addresses of a DNS name.
+
+    Raises:
+        Answer: nobody was told any.
+    """
+    found = picture.named(name)
+    if not found:
+        hint = f"no endpoint under rules about it was; say what it is: --resolve {name}=ADDRESS"
+        raise Answer(NOT_FOUND, f"nobody was told what {name} is", hint)
+    return found
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from ipaddress import ip_address
 
 from vneter_sdn.compile.facts import (
     CLOCK,
@@ -20,6 +21,7 @@ from vneter_sdn.compile.facts import (
 )
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.compile.query import Fact
+from vneter_sdn.engine.names import reported_names
 from vneter_sdn.graph.topology import Edge
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.policy_kinds import Direction
@@ -66,6 +68,7 @@ class Picture:
     def __init__(self, snapshot: Snapshot, compiler: Compiler) -> None:
         """Of a snapshot and what was compiled of it."""
         self.snapshot, self.compiler = snapshot, compiler
+        self._observed: dict[str, tuple[str, ...]] = {}
         self._rules: dict[str, Mapping[int, Rule]] = {}
         self._numbers: dict[str, Numbers] = {}
 
@@ -88,11 +91,34 @@ class Picture:
                 found |= tunnel_facts(key.name, {n: port for n, port in ports.items() if port > 0})
         compiler.update({**found, **link_facts(dict(observations(snapshot)))})
         picture = cls(snapshot, compiler)
-        picture.observe(resolved or {})
+        picture.observe(picture._reported() | dict(resolved or {}))
         return picture
+
+    def _reported(self) -> dict[str, tuple[str, ...]]:
+        """What rules go by on the bridges, by ``tenant/name``."""
+        tenants = {name: self.learned(name) for name in self._tenants}
+        return {f"{t}/{name}": told for t, names in tenants.items() for name, told in names.items()}
+
+    @property
+    def _tenants(self) -> list[str]:
+        return sorted(key.name for key in self.snapshot.objects if key.kind == "Tenant")
+
+    def learned(self, tenant: str) -> Resolved:
+        """What the endpoints of a tenant were told by DNS, as far as rules are about it."""
+        found = reported_names(self.snapshot.statuses.get(Key("Tenant", "", tenant)))
+        return {name: tuple(ends) for name, ends in found.items()}
+
+    def named(self, name: str) -> tuple[IPAddress, ...]:
+        """What a DNS name stands for, as it was observed, and as endpoints of any tenant know."""
+        told = [
+            self._observed.get(name, ()),
+            *(self.learned(t).get(name, ()) for t in self._tenants),
+        ]
+        return tuple(dict.fromkeys(ip_address(one) for some in told for one in some))
 
     def observe(self, resolved: Resolved) -> None:
         """Take in what DNS names stand for, and what time it is."""
+        self._observed |= resolved
         names: dict[Fact, object] = {
             Fact(RESOLVED, name.lower()): addresses for name, addresses in resolved.items()
         }

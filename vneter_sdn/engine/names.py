@@ -18,6 +18,8 @@ from math import inf
 
 from vneter_sdn.compile.facts import RESOLVED
 from vneter_sdn.compile.query import Fact
+from vneter_sdn.model.instants import posix
+from vneter_sdn.model.snapshot import Status
 from vneter_sdn.policy.domains import matches
 
 LEAST, KEPT, LONGEST = 30.0, 60.0, 86_400.0
@@ -44,6 +46,12 @@ class NamesAnswered:
 Found = dict[Fact, tuple[str, ...] | None]
 Ends = Mapping[str, Mapping[str, float]]
 """By name and address, until when it counts (POSIX seconds)."""
+
+
+def reported_names(status: Status | None) -> Ends:
+    """What the names stand for that the report about a tenant tells of."""
+    reported = status.details.get("names", {}) if status else {}
+    return {n: {a: posix(end) for a, end in one.items()} for n, one in reported.items()}
 
 
 class Names:

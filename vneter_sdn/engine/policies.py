@@ -14,12 +14,12 @@ from typing import Any
 
 from vneter_sdn.compile.extents import KINDS, Extent
 from vneter_sdn.compile.network import Compiler, changed_flows
-from vneter_sdn.engine.names import Ends, Found, Names, NamesAnswered, Waiting
+from vneter_sdn.engine.names import Ends, Found, Names, NamesAnswered, Waiting, reported_names
 from vneter_sdn.engine.reports import NAMED, HostView, accepted, condition
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.instants import posix, rfc3339
 from vneter_sdn.model.policy_kinds import PolicySpec
-from vneter_sdn.model.snapshot import Condition, Delta, Key, Pools, Snapshot, Status
+from vneter_sdn.model.snapshot import Condition, Delta, Key, Pools, Snapshot
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED
 from vneter_sdn.policy.rule import Domain, Rule
 from vneter_sdn.policy.schedule import next_change
@@ -306,12 +306,6 @@ def _listed(totals: Mapping[str, Volume]) -> dict[str, Any]:
     for text in ranked[LISTED:]:
         rest = rest.plus(totals[text])
     return found | ({OTHERS: _volume(rest)} if any(rest) else {})
-
-
-def reported_names(status: Status | None) -> Ends:
-    """What the names stand for that the report about a tenant tells of."""
-    reported = status.details.get("names", {}) if status else {}
-    return {n: {a: posix(end) for a, end in one.items()} for n, one in reported.items()}
 
 
 def _ends(names: Ends) -> dict[str, dict[str, str]]:
