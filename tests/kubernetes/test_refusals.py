@@ -262,9 +262,9 @@ ALLOW = {"action": "Allow"}
             "NotSupported",
         ),
         (
-            acnp({**ALLOW, "toServices": [{"name": "s"}]}),
-            "spec.egress[0].toServices",
-            "NotSupported",
+            acnp({**ALLOW, "toServices": [{"name": "s", "namespace": "x"}]}),
+            "spec.egress[0].toServices[0]",
+            "UnknownReference",
         ),
         (
             acnp({**ALLOW, "l7Protocols": [{"http": {}}]}),

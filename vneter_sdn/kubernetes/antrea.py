@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """crd.antrea.io/v1beta1 ClusterNetworkPolicy, NetworkPolicy and Tier.
 
-Source: the API types and Antrea's documentation of its policies. What needs a proxy of Services, an
-engine for layer 7, multicast groups or a firewall of nodes themselves is refused.
+Source: the API types and Antrea's documentation of its policies. What needs an engine for layer 7,
+multicast groups or a firewall of nodes themselves is refused.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vneter_sdn.kubernetes.antrea_peers import (
 from vneter_sdn.kubernetes.antrea_ports import AntreaPort, AntreaProtocol, connections
 from vneter_sdn.kubernetes.naming import Cluster, Subject, joined, manifest, shortened
 from vneter_sdn.kubernetes.reading import Strict, read
+from vneter_sdn.kubernetes.services import PeerService, listening
 from vneter_sdn.policy.findings import Findings
 from vneter_sdn.policy.tiers import BUILT_IN
 
@@ -41,7 +42,7 @@ class Rule(Strict, frozen=True, kw_only=True):
     l7_protocols: Any = field(default=None, name="l7Protocols")
     from_: tuple[Peer, ...] | None = field(default=None, name="from")
     to: tuple[Peer, ...] | None = None
-    to_services: Any = None
+    to_services: tuple[PeerService, ...] | None = None
     name: str | None = None
     enable_logging: bool | None = None
     log_label: str | None = None
@@ -140,7 +141,8 @@ def _body(spec: Any, side: Side) -> dict[str, Any]:
                 text = f"{rule.name[:64]!r} is the name of a rule above; names are unique"
                 findings.add(f"{at}.name", "Repeated", text)
             names.add(rule.name or "")
-            written.append(_rule(rule, at, direction, side))
+            one = _rule(rule, at, direction, side)
+            written += [{**one, **to} for to in _to_services(rule, at, direction, side)]
             _check_pass(rule, at, body["tier"], findings)
         if written:
             body[direction] = written
@@ -175,9 +177,6 @@ def _rule(rule: Rule, path: str, direction: str, side: Side) -> dict[str, Any]:
         findings.add(f"{path}.{there}", "NotHere", text)
     if rule.l7_protocols:
         refuse(f"{path}.l7Protocols", "requests are not looked into; write ports", findings)
-    if rule.to_services:
-        text = "Services are not known; write the pods behind them, and ports"
-        refuse(f"{path}.toServices", text, findings)
     label = f"{rule.name or ''} ({rule.log_label})" if rule.log_label else rule.name
     if label:
         result["name"] = label.strip()[:1024]
@@ -191,6 +190,19 @@ def _rule(rule: Rule, path: str, direction: str, side: Side) -> dict[str, Any]:
     if rule.applied_to:
         result["appliesTo"] = applied_to(rule.applied_to, f"{path}.appliedTo", side)
     return result
+
+
+def _to_services(rule: Rule, path: str, direction: str, side: Side) -> list[dict[str, Any]]:
+    """What the rules of one have in place of its peers and ports: one each, most often nothing."""
+    at = f"{path}.toServices"
+    if not rule.to_services:
+        return [{}]
+    if direction == "ingress":
+        side.findings.add(at, "NotHere", "is not for ingress rules; write 'from'")
+    if rule.to or rule.ports or rule.protocols:
+        text = "does not go together with to, ports and protocols; make a rule of each"
+        side.findings.add(at, "TooMany", text)
+    return listening(rule.to_services, at, side.cluster, side.findings)
 
 
 def _action(word: str, path: str, side: Side) -> str:

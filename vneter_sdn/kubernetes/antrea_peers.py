@@ -21,6 +21,7 @@ from vneter_sdn.kubernetes.naming import (
 )
 from vneter_sdn.kubernetes.ports import IpBlock, block
 from vneter_sdn.kubernetes.reading import Strict, read
+from vneter_sdn.kubernetes.services import backing
 from vneter_sdn.policy import domains
 from vneter_sdn.policy.findings import Findings
 from vneter_sdn.policy.selectors import NAMESPACE_NAME
@@ -68,7 +69,7 @@ class GroupSpec(Strict, frozen=True, kw_only=True):
     node_selector: LabelSelector | None = None
     ip_block: IpBlock | None = None
     ip_blocks: tuple[IpBlock, ...] | None = None
-    service_reference: Any = None
+    service_reference: NamespacedName | None = None
     external_entity_selector: Any = None
     child_groups: tuple[str, ...] | None = None
 
@@ -254,19 +255,17 @@ def group(
 
 def _members(given: GroupSpec, side: Side) -> list[dict[str, Any]]:
     findings, fields = side.findings, _given(given)
-    for name, text in (
-        ("externalEntitySelector", _NO_EXTERNAL),
-        ("serviceReference", "Services are not known; write the podSelector of the Service"),
-    ):
-        if name in fields:
-            refuse(f"spec.{name}", text, findings)
-            return []
+    if "externalEntitySelector" in fields:
+        refuse("spec.externalEntitySelector", _NO_EXTERNAL, findings)
+        return []
     if len(fields) > 1 and set(fields) != {"podSelector", "namespaceSelector"}:
         text = f"{' and '.join(fields)} do not go together; make a group of each, and one of those"
         findings.add("spec", "TooMany", text)
         return []
     if given.ip_block is not None or given.ip_blocks or given.child_groups:
         return _listed(given, side)
+    if given.service_reference is not None:
+        return backing(given.service_reference, "spec.serviceReference", side.cluster, findings)
     if given.node_selector is not None:
         if side.namespace:
             text = "nodes are in no namespace; make a ClusterGroup"

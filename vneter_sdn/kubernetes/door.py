@@ -19,6 +19,7 @@ from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, USUAL, VERSIONS
 from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
 from vneter_sdn.kubernetes.naming import TENANT, Cluster, Subject, shortened
 from vneter_sdn.kubernetes.reading import read, unknown
+from vneter_sdn.kubernetes.services import ServiceSpec, service
 from vneter_sdn.kubernetes.workloads import workload
 from vneter_sdn.model import jsontext
 from vneter_sdn.model.kinds import API_VERSION, KINDS
@@ -59,6 +60,7 @@ class _Batch:
     documents: list[_Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    services: dict[tuple[str, str], ServiceSpec] = field(default_factory=dict)
 
 
 def is_foreign(manifest: Any) -> bool:
@@ -105,7 +107,7 @@ def native(
     batch = _Batch()
     for position, value in enumerate(manifests):
         _open(value, places[position] if places else f"document {position + 1}", batch)
-    cluster = Cluster(tenant, dict(tenants or {}), batch.notes)
+    cluster = Cluster(tenant, dict(tenants or {}), batch.notes, services=batch.services)
     _assign(batch, cluster)
     _repeated(batch)
     made = batch.own + _translate(batch, cluster, {*hosts, *_own_hosts(batch.own)})
@@ -163,6 +165,20 @@ def _other(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
         batch.problems.append(Problem(place, "kind", "UnknownKind", text))
     else:
         batch.notes.append(f"{place}: {kind} of {version[:64]} is left out; no network is in it")
+        if (version, kind) == ("v1", "Service"):
+            _note_service(value, place, batch)
+
+
+def _note_service(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
+    """Keep a Service for those who refer to it; what is wrong with it is no problem otherwise."""
+    findings = Findings(f"Service in {place}")
+    given = value.get("metadata")
+    meta = read({} if given is None else given, ObjectMeta, "metadata", findings)
+    found = service(value.get("spec"), findings)
+    for problem in findings.problems:
+        batch.notes.append(f"{place}: {problem.field}: {problem.message}")
+    if meta is not None and meta.name and found is not None and not findings.problems:
+        batch.services[meta.namespace or _DEFAULT, meta.name] = found
 
 
 def _identified(value: Mapping[str, Any], place: str) -> _Document:

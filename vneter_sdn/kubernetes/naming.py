@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vneter_sdn.kubernetes.meta import ObjectMeta
 from vneter_sdn.model.kinds import API_VERSION
+
+if TYPE_CHECKING:
+    from vneter_sdn.kubernetes.services import ServiceSpec
 
 ORIGIN = "vneter.io/origin"
 """Annotation: the kind and name that an object was written as."""
@@ -77,6 +80,8 @@ class Cluster:
     notes: list[str] = field(default_factory=list)
     wide: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of Groups that reach beyond their namespace."""
+    services: dict[tuple[str, str], ServiceSpec] = field(default_factory=dict)
+    """By namespace and name, those among the manifests."""
 
     def tenant_of(self, namespace: str) -> str:
         """The tenant that a namespace is in."""
