@@ -2,11 +2,21 @@
 """Marked packets through the live data plane: where they are seen, and what they leave behind."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 
 from vneter_sdn.cli.main import run
+from vneter_sdn.daemon.injecting import EVERY
+from vneter_sdn.errors import Conflict, VneterError
+from vneter_sdn.pipeline.tables import TABLES
+from vneter_sdn.pipeline.traced import HOLD
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 PLACES = {"a": "h1", "b": "h2", "c": "h1"}
@@ -63,21 +73,25 @@ def trace(fleet, capsys):
     return call
 
 
-def left_behind(fleet):
-    """Flows and connections of traces."""
-    flows = [
+def flows_left(fleet):
+    """Flows of traces, on all bridges."""
+    return [
         line
         for host in HOSTS
         for line in fleet.ofctl(host, "dump-flows").splitlines()
-        if "cookie=0x74" in line or "priority=65535" in line
+        if "cookie=0x74" in line
     ]
-    connections = [
+
+
+def left_behind(fleet):
+    """Flows of traces, and connections from ports that only they have; none of ICMPv6."""
+    ours = re.compile(r"sport=6[1-5]\d{3}\b|\bid=")
+    return flows_left(fleet) + [
         line
         for host in HOSTS
         for line in fleet.appctl(host, "dpctl/dump-conntrack").splitlines()
-        if "sport=6" in line
+        if ours.search(line) and not line.startswith("icmpv6")
     ]
-    return flows + connections
 
 
 @pytest.mark.parametrize("target", ["red/b", "red/c", "red/d"])
@@ -110,19 +124,36 @@ def test_the_rule_that_decides_is_told_by_the_bridge(fleet, trace, source, six, 
     assert not left_behind(fleet)
 
 
-def test_nobody_is_answered_and_workloads_see_nothing(fleet, trace):
-    """Neither the SYN comes to the target, nor its refusal to the sender."""
-    listeners = [
-        fleet.popen(who, "tcpdump", "-c1", "-nli", "eth0", "tcp") for who in ("red/a", "red/b")
-    ]
+@contextmanager
+def overheard(fleet, *workloads):
+    """Whether a workload gets TCP, once the context is over: a line for each segment."""
+    found, dumps = {}, {}
+    for one in workloads:
+        within = ("nsenter", f"--net=/run/netns/{fleet.records[one].netns}", "--")
+        words = ("tcpdump", "--immediate-mode", "-nli", "any", "tcp")
+        pipe = subprocess.PIPE
+        dumps[one] = subprocess.Popen([*within, *words], stdout=pipe, stderr=pipe, text=True)
+        for line in dumps[one].stderr:
+            if line.startswith("listening"):
+                break
     try:
+        yield found
+    finally:
+        for one, dump in dumps.items():
+            dump.terminate()
+            found[one] = dump.communicate(timeout=20)[0].split()
+
+
+def test_workloads_get_nothing(fleet, trace):
+    """Neither the packet, nor the refusal of one that is rejected; an allowed connection does."""
+    with overheard(fleet, "red/a", "red/b") as heard:
         for port in ("80", "83"):
             assert trace("red/a", "red/b", "--tcp", port)[0] == 0
-        assert [one.poll() for one in listeners] == [None, None]
-    finally:
-        for one in listeners:
-            one.kill()
-            one.wait()
+    assert heard == {"red/a": [], "red/b": []}
+    address = fleet.records["red/b"].addresses[0].split("/")[0]
+    with overheard(fleet, "red/b") as heard:
+        fleet.netns("red/a", "bash", "-c", f"timeout 2 cat </dev/tcp/{address}/80", check=False)
+    assert heard["red/b"]
 
 
 def test_for_reading(trace):
@@ -134,11 +165,154 @@ def test_for_reading(trace):
     assert [row[:2] for row in rows] == [
         ["model", "allowed"], ["ofproto/trace", "allowed"], ["injected", "allowed"],
     ]  # fmt: skip
-    assert "  h2 by h1>h2: entry > classify > arrival > remember > ingress > " in out
+    assert any(line.startswith("  h2 by h1>h2: ") and "> output" in line for line in lines)
+
+
+@contextmanager
+def without(fleet, host, table, *words):
+    """Without the flows of a table in which all words occur, deleted behind the controller."""
+    number = {one.name: one.id for one in TABLES}[table]
+    dump = fleet.ofctl(host, "dump-flows", f"table={number}", "--no-names", "--no-stats")
+    flows = [line.strip() for line in dump.splitlines() if all(word in line for word in words)]
+    assert flows
+    for flow in flows:
+        where = re.sub(r"^ *cookie=\S+ ", "", flow.partition(" actions=")[0]).replace(" ", "")
+        fleet.ofctl(host, "del-flows", where, "--strict")
+    try:
+        yield
+    finally:
+        for flow in flows:
+            fleet.ofctl(host, "add-flow", flow.replace(", ", ",").replace(" table", ",table"))
 
 
 def test_a_flow_that_is_gone_is_told_of(fleet, trace):
-    """What leads to h2 is deleted by hand; nobody repairs it before the next audit."""
-    found = fleet.ofctl("h1", "--no-names", "dump-flows")
-    (line,) = [one for one in found.splitlines() if "table=138," in one and "group" in one][:1]
-    assert line
+    """On the receiver's bridge: it goes on elsewhere, and all three say what they saw."""
+    assert trace("red/a", "red/d", "--tcp", "80")[0] == 0
+    with without(fleet, "h3", "deliver", "actions"):
+        code, found, err = trace("red/a", "red/d", "--tcp", "80")
+    assert code == 1
+    verdicts = found["verdicts"]
+    assert not verdicts["agree"]
+    allowed = [verdicts[by]["allowed"] for by in ("model", "live", "inject")]
+    assert allowed == [True, False, False]
+    assert verdicts["inject"]["where"] == verdicts["live"]["where"] == "h3 deliver"
+    assert "h3: after deliver the model goes on to" in err
+    assert "by the model it gets there, injected it does not get there" in err
+    assert trace("red/a", "red/d", "--tcp", "80")[0] == 0
+
+
+def test_a_flow_towards_another_host_that_is_gone_is_told_of(fleet, trace):
+    with without(fleet, "h1", "transit", "actions"):
+        code, found, err = trace("red/a", "red/b", "--tcp", "80")
+    assert code == 1
+    assert found["inject"]["ended"] == "h1 transit"
+    assert "h2: it does not come to h2 by h1>h2" in err
+    assert not found["inject"]["allowed"]
+
+
+def test_a_foreign_flow_in_the_way_is_told_of(fleet, trace):
+    number = {one.name: one.id for one in TABLES}["steer"]
+    fleet.ofctl("h1", "add-flow", f"table={number},priority=60000,tcp,tp_dst=80,actions=drop")
+    try:
+        code, found, err = trace("red/a", "red/b", "--tcp", "80")
+    finally:
+        fleet.ofctl("h1", "del-flows", f"table={number},tcp,tp_dst=80")
+    assert code == 1
+    assert found["verdicts"]["live"]["where"] == found["inject"]["ended"] == "h1 steer"
+    assert "h1: after steer the model goes on to transit; the bridge does not" in err
+
+
+def test_ordinary_traffic_is_not_disturbed(fleet, trace):
+    """Not a datagram between the same two is lost, late or twice while packets are traced."""
+    with fleet.stream("red/a", "red/b", 1000) as stream:
+        assert stream.await_flow()
+        for words in (("--udp", "53"), ("--tcp", "80"), ("--tcp", "82"), ("--icmp",)):
+            assert trace("red/a", "red/b", *words)[0] == 0
+        sent = stream.report().sent
+    report = stream.report()
+    assert sent > 3000
+    assert report.lost == 0, report
+    assert not left_behind(fleet)
+
+
+@contextmanager
+def under_way(fleet):
+    """A trace that takes a while, for nothing comes back: held from when flows are there."""
+    answers = []
+
+    def ask():
+        try:
+            answers.append(fleet.controller.client.inject(
+                {"tenant": "red", "source": "a", "target": "b", "protocol": "tcp", "port": 82}
+            ))  # fmt: skip
+        except VneterError as refused:
+            answers.append(refused)
+
+    time.sleep(EVERY)
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        fleet.until(lambda: left_behind(fleet), 10, what="flows of a trace")
+        yield answers
+    finally:
+        thread.join(30)
+
+
+def test_one_at_a_time(fleet):
+    with under_way(fleet) as answers, pytest.raises(Conflict, match="one at a time"):
+        fleet.controller.client.inject(
+            {"tenant": "red", "source": "a", "target": "b", "protocol": "icmp"}
+        )
+    assert answers[0]["seen"]
+    assert not left_behind(fleet)
+
+
+def test_flows_go_by_themselves_when_the_core_dies(fleet):
+    with under_way(fleet) as answers:
+        os.kill(fleet.controller.child("daemon.core"), signal.SIGKILL)
+    assert isinstance(answers[0], VneterError)
+    began = time.monotonic()
+    fleet.until(lambda: not flows_left(fleet), HOLD + 5, what="bridges without flows of traces")
+    assert time.monotonic() - began < HOLD + 2
+    fleet.controller.await_synced(HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        (("red/a", "198.51.100.7"), "198.51.100.7 is an address outside"),
+        (("red/a", "red/nowhere"), "there is no packet to inject: not attached"),
+        (("red/a", "red/a"), "there is no packet to inject: self"),
+    ],
+)
+def test_what_cannot_be_injected_is_said(fleet, trace, ends, said):
+    client = fleet.controller.client
+    client.apply([fleet.manifest("Endpoint", "nowhere", "red", network="net")])
+    try:
+        code, _, err = trace(*ends, "--tcp", "80")
+    finally:
+        client.delete("Endpoint", "red", "nowhere")
+    assert code == 1
+    assert said in err
+
+
+def test_bridges_that_do_not_answer(fleet, trace):
+    """One on the way: what becomes of it there is not known. The sender's: nothing is injected."""
+    pid = int((fleet.directory("h3") / "ovs-vswitchd.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        _, found, _ = trace("red/a", "red/d", "--tcp", "80")
+        assert found["inject"]["allowed"] is None
+        (hop,) = [hop for hop in found["inject"]["hops"] if hop["host"] == "h3"]
+        assert hop["why"] == "did not take the flows in time"
+
+        def away():
+            return fleet.controller.conditions("Host", "h3")["OpenFlowConnected"][0] != "True"
+
+        fleet.until(away, 30, what="the loss of h3")
+        code, _, err = trace("red/d", "red/a", "--tcp", "80")
+        assert code == 1
+        assert "the bridge of h3 is away" in err
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    fleet.controller.await_synced(HOSTS)

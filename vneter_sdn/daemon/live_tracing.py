@@ -14,7 +14,7 @@ import socket
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from vneter_sdn.errors import SouthboundError
 from vneter_sdn.model.fields import TRACKED
 from vneter_sdn.model.flow import Group
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import eras
+from vneter_sdn.pipeline.cookies import Cookie
 from vneter_sdn.pipeline.tables import BY_ID
 from vneter_sdn.simulate.bridge import Surroundings
 from vneter_sdn.simulate.connections import Connections, Verdict, Written
@@ -134,7 +136,7 @@ def live_trace(picture: Picture, model: Trace) -> LiveTrace:
         arrived = arrived or (
             there is not None and host == there.host and there.port in found.ports
         )
-        waiting += onwards(picture, hop)
+        waiting += onwards(picture, _as_found(hop, found))
     differences = [f"{hop.host}: {one}" for hop in hops for one in hop.differences]
     allowed = arrived if whole else None
     if allowed is not None and allowed != model.allowed:
@@ -142,6 +144,14 @@ def live_trace(picture: Picture, model: Trace) -> LiveTrace:
         text = f"by the model it {words[model.allowed]}, by the bridges it {words[allowed]}"
         differences.append(text)
     return LiveTrace(tuple(hops), allowed, tuple(differences))
+
+
+def _as_found(hop: Hop, found: LiveHop) -> Hop:
+    """The model's hop, without what the real bridge was seen not to send."""
+    if not found.asked or _UNSEEN in found.assumed:
+        return hop
+    sent = (s for s in hop.result.outputs if _plain(s.port, hop.packet) in found.ports)
+    return replace(hop, result=hop.result._replace(outputs=tuple(sent)))
 
 
 def _ask(picture: Picture, host: str, packet: Packet) -> tuple[LiveHop, Hop]:
@@ -193,6 +203,10 @@ def _differences(hop: Hop, seen: Passed) -> list[str]:
         (number, flow.priority, flow.cookie) for number, flow in hop.result.trail
     )
     real = Counter(seen.lookups)
+    for number, priority, cookie in seen.lookups:
+        if _is_of_era(cookie):  # in no desired state, and all that it does is go on
+            real[number, priority, cookie] -= 1
+            model -= Counter(one for one in model if one[0] == number)
     found = [f"the model meets {_flow(*one)}, the bridge does not" for one in model - real]
     if seen.hashed:  # what comes behind is not in the trace
         found = []
@@ -201,6 +215,11 @@ def _differences(hop: Hop, seen: Passed) -> list[str]:
     if ports != sorted(seen.ports) and not seen.hashed:
         found.append(f"the model sends to {_listed(ports)}, the bridge to {_listed(seen.ports)}")
     return found
+
+
+def _is_of_era(cookie: int) -> bool:
+    found = Cookie.of(cookie)
+    return found is not None and found.feature == eras.FEATURE
 
 
 def _plain(port: int, packet: Packet) -> int:
