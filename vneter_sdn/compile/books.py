@@ -22,7 +22,7 @@ from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.policy_kinds import Direction, GroupSpec, PolicySpec, Selector, TierSpec
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import priorities
-from vneter_sdn.policy.rule import Rule, RuleBook, Stage
+from vneter_sdn.policy.rule import Isolation, Rule, RuleBook, Stage
 from vneter_sdn.policy.rules import rules_of
 from vneter_sdn.policy.schedule import in_force
 from vneter_sdn.policy.selectors import selects
@@ -91,6 +91,12 @@ def book(view: View, policy: Key) -> RuleBook:
 
 
 @query
+def isolations(view: View, policy: Key) -> tuple[Isolation, ...]:
+    """Isolations of a policy, while it is in force."""
+    return view.ask(book, policy).isolations
+
+
+@query
 def policies(view: View, tenant: str) -> tuple[Key, ...]:
     """Policies that may concern a tenant, sorted."""
     everybody = (
@@ -101,9 +107,12 @@ def policies(view: View, tenant: str) -> tuple[Key, ...]:
     return tuple(sorted((*view.find(POLICIES_OF_TENANT, tenant), *everybody)))
 
 
-def rules_for(view: View, tenant: str, policy: Key) -> tuple[Rule, ...]:
+@query
+def rules_by_id(view: View, asked: tuple[str, Key]) -> Mapping[RuleId, Rule]:
     """Rules of a policy that concern a tenant."""
-    return tuple(rule for rule in view.ask(book, policy).rules if rule.concerns(tenant))
+    tenant, policy = asked
+    rules = (rule for rule in view.ask(book, policy).rules if rule.concerns(tenant))
+    return {RuleId(policy, rule.direction, rule.number): rule for rule in rules}
 
 
 @lru_cache(maxsize=1 << 17)
@@ -124,10 +133,9 @@ class _Entry(NamedTuple):
 @query
 def _entries(view: View, asked: tuple[str, Key]) -> tuple[_Entry, ...]:
     """Rules of a policy for a tenant."""
-    tenant, policy = asked
     return tuple(
-        _Entry(RuleId(policy, rule.direction, rule.number), rule.stage, rule.rank, repr(rule))
-        for rule in rules_for(view, tenant, policy)
+        _Entry(which, rule.stage, rule.rank, repr(rule))
+        for which, rule in view.ask(rules_by_id, asked).items()
     )
 
 
@@ -181,19 +189,11 @@ def _spread(
 
 
 @query
-def placed(view: View, asked: tuple[str, Key]) -> Mapping[RuleId, Placed]:
-    """Where the rules of one policy stand, for a tenant."""
-    tenant, policy = asked
-    everything = view.ask(placing, tenant)
-    return {entry.id: everything[entry.id] for entry in view.ask(_entries, (tenant, policy))}
-
-
-@query
 def tenant_rules(view: View, tenant: Key) -> Mapping[int, Rule]:
     """Rules that concern a tenant, by number."""
     at = view.ask(placing, tenant.name)
     return {
-        at[RuleId(policy, rule.direction, rule.number)].number: rule
+        at[which].number: rule
         for policy in view.ask(policies, tenant.name)
-        for rule in rules_for(view, tenant.name, policy)
+        for which, rule in view.ask(rules_by_id, (tenant.name, policy)).items()
     }

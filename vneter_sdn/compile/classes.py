@@ -104,10 +104,12 @@ def hashed(one: Class, salt: int = 0) -> int:
 @query
 def collisions(view: View, tenant: str) -> Mapping[Class, int]:
     """Identities of the classes of a tenant that would share theirs with another. O(classes)."""
-    owners: dict[int, Class] = {}
+    classes = view.find(CLASSES, (tenant,))
     found: dict[Class, int] = {}
-    everybody = sorted(view.find(CLASSES, (tenant,)))
-    for one in [one for one in everybody if owners.setdefault(hashed(one), one) != one]:
+    if len(set(map(hashed, classes))) == len(classes):
+        return found
+    owners: dict[int, Class] = {}
+    for one in [one for one in sorted(classes) if owners.setdefault(hashed(one), one) != one]:
         salt = 1
         while owners.setdefault(hashed(one, salt), one) != one:
             salt += 1
@@ -115,7 +117,11 @@ def collisions(view: View, tenant: str) -> Mapping[Class, int]:
     return found
 
 
-@query
+def number_of(salted: Mapping[Class, int], one: Class) -> int:
+    """The identity of a class, given `collisions`."""
+    return salted.get(one) or hashed(one)
+
+
 def identity(view: View, one: Class) -> int:
     """The number of a class: 1..2^32-1, of its own within its tenant."""
-    return view.ask(collisions, one.tenant).get(one) or hashed(one)
+    return view.entry(collisions, one.tenant, one) or hashed(one)

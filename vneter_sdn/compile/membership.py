@@ -106,3 +106,18 @@ def class_hosts(view: View, one: Class) -> frozenset[str]:
     """Hosts where endpoints of a class are. O(its endpoints)."""
     found = (view.ask(place, endpoint) for endpoint in view.find(MEMBERS, one))
     return frozenset(at.host for at in found if at)
+
+
+def scopes(given: Iterable[Scope]) -> tuple[tuple[Written, Written], ...]:
+    """Scopes as a key of queries: selectors of namespaces and of endpoints."""
+    return tuple((written(one.namespaces), written(one.endpoints)) for one in given)
+
+
+@query
+def stationed(
+    view: View, asked: tuple[str, tuple[tuple[Written, Written], ...]]
+) -> Mapping[Class, frozenset[str]]:
+    """Where all classes are that are in some scopes of a tenant. O(classes)."""
+    tenant, among = asked
+    each = (view.ask(within, (tenant, where, whom)) for where, whom in among)
+    return {one: view.ask(class_hosts, one) for one in frozenset().union(*each)}

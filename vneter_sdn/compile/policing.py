@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vneter_sdn.compile.books import book, policies
+from vneter_sdn.compile.books import book, isolations, policies
 from vneter_sdn.compile.classes import CLASSES, Class
 from vneter_sdn.compile.membership import class_hosts
 from vneter_sdn.compile.query import View, query
@@ -23,7 +23,7 @@ def isolates(view: View, asked: tuple[str, Key]) -> Mapping[Direction, frozenset
     """Classes of a tenant that a policy isolates."""
     tenant, policy = asked
     found: dict[Direction, frozenset[Class]] = {}
-    for one in view.ask(book, policy).isolations:
+    for one in view.ask(isolations, policy):
         if one.concerns(tenant):
             before = found.get(one.direction, frozenset())
             found[one.direction] = before | applied_to(view, tenant, one.applied)
@@ -80,13 +80,6 @@ def isolated(view: View, tenant: str) -> Mapping[Direction, frozenset[Class]]:
     return {way: nobody.union(*(one.get(way, nobody) for one in each)) for way in WAYS}
 
 
-@query
-def is_isolated(view: View, asked: tuple[Direction, Class]) -> bool:
-    """Whether any policy isolates a class."""
-    way, one = asked
-    return one in view.ask(isolated, one.tenant)[way]
-
-
 def decided_on(view: View, tenant: str, rule: Rule, classes: frozenset[Class]) -> frozenset[Class]:
     """Those of the classes that a rule is about whom it decides on.
 
@@ -95,11 +88,11 @@ def decided_on(view: View, tenant: str, rule: Rule, classes: frozenset[Class]) -
     """
     if rule.stage is not Stage.ISOLATION:
         return classes
-    for own in view.ask(book, rule.policy).isolations:
+    for own in view.ask(isolations, rule.policy):
         alike = own.direction == rule.direction and own.applied == rule.applied
         if alike and own.concerns(tenant):
             return classes
-    return frozenset(one for one in classes if view.ask(is_isolated, (rule.direction, one)))
+    return classes & view.ask(isolated, tenant)[rule.direction]
 
 
 @query
@@ -124,10 +117,9 @@ def policed_classes(view: View, tenant: str) -> frozenset[Class]:
     return frozenset().union(*each)
 
 
-@query
 def policed(view: View, one: Class) -> bool:
     """Whether policies are asked about the endpoints of a class."""
-    return one in view.ask(policed_classes, one.tenant)
+    return view.holds(policed_classes, one.tenant, one)
 
 
 @query

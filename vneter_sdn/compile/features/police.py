@@ -181,10 +181,10 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
     network = here and view.ask(segment, here.network)
     if not here or not at or not network or one is None:
         return
-    number = view.ask(identity, one)
-    if view.ask(policed, one):
+    number = identity(view, one)
+    if policed(view, one):
         yield on(at.host, *_asked(at, number, write))
-    if one in view.ask(names_wanted, key.tenant):
+    if view.holds(names_wanted, key.tenant, one):
         told = punts.Names(network.tenant, at.ofport)
         yield Part(frozenset([at.host]), tuple(_named(told, write)), (), (told.meter,))
     hosts = view.ask(policing, key.tenant)
@@ -235,7 +235,7 @@ def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
     here, stopped = ("reg2", TENANT.match(number)), RULE.load(ISOLATED)
     for way, classes in view.ask(isolated, key.name).items():
         for one in sorted(classes):
-            matched = (here, ("reg6", LOCAL.match(view.ask(identity, one))))
+            matched = (here, ("reg6", LOCAL.match(identity(view, one))))
             flow = write.again(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
             yield on(view.ask(class_hosts, one), flow)
         where = frozenset().union(*(view.ask(class_hosts, one) for one in classes))

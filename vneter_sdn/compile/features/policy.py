@@ -5,17 +5,23 @@ A rule is one conjunctive match: identities that it is about, identities or addr
 end, ports. That costs the sum of its sets, not their product, and only bridges with an endpoint
 that it is about hold it. What it decides is done, and counted, in the verdict table; what somebody
 has to be told of goes to the controller from there, under a meter.
+
+Where classes come into a rule's sets or leave them, only their flows are written: a label that
+nobody had may concern hundreds of rules of hundreds of flows each. So what was written is kept,
+and compared with what there is to write, set by set.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from functools import lru_cache
+from itertools import product, zip_longest
+from typing import NamedTuple
 
-from vneter_sdn.compile.books import NUMBER_BITS, Placed, RuleId, placed, rules_for
-from vneter_sdn.compile.classes import Class, identity
+from vneter_sdn.compile.books import NUMBER_BITS, Placed, RuleId, placing, rules_by_id
+from vneter_sdn.compile.classes import Class, collisions, number_of
 from vneter_sdn.compile.features.pin import FAMILIES
 from vneter_sdn.compile.features.police import (
     INVALID,
@@ -25,10 +31,10 @@ from vneter_sdn.compile.features.police import (
     refused,
 )
 from vneter_sdn.compile.features.unit import Feature, Frozen, Matched, Part, Writer, on
-from vneter_sdn.compile.membership import class_hosts
+from vneter_sdn.compile.membership import scopes, stationed
 from vneter_sdn.compile.policing import decided_on, denies
 from vneter_sdn.compile.queries import tenant_of
-from vneter_sdn.compile.query import View
+from vneter_sdn.compile.query import View, query
 from vneter_sdn.compile.strands import Strand, Target, strands
 from vneter_sdn.model.addresses import IPNetwork
 from vneter_sdn.model.fields import (
@@ -41,173 +47,321 @@ from vneter_sdn.model.fields import (
     PROTO_UDP,
 )
 from vneter_sdn.model.flow import Action, Conjunction, Flow, Punt
-from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.model.policy_kinds import Direction, Verdict
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.priorities import EXCEPTION, HIGH, NORMAL
 from vneter_sdn.pipeline.registers import DENIED, LOCAL, PEER, RULE, TENANT
-from vneter_sdn.policy.rule import Rule, Stage
+from vneter_sdn.policy.rule import Stage
 
+ID = 21
+"""Of the feature, in cookies."""
 _TABLE = {Stage.TIERED: "tiers", Stage.ISOLATION: "isolation", Stage.BASELINE: "baseline"}
 _PORT = {PROTO_TCP: "tcp_dst", PROTO_UDP: "udp_dst", PROTO_SCTP: "sctp_dst"}
 _STRAND_BITS = 32 - NUMBER_BITS
+_NOBODY: frozenset[Class] = frozenset()
 
 
-def _frozen(matched: Matched) -> Frozen:
-    return tuple(sorted(matched.items()))
+class _Line(NamedTuple):
+    """One strand, as flows have it. Clause 1 is whom it is about; 0 stands for no such clause."""
+
+    id: int = 0
+    """Of the conjunction; 0 where there is none."""
+    of: int = 0
+    peers_clause: int = 0
+    spoken_clause: int = 0
+    whole: tuple[Frozen, ...] = ()
+    """Matches that need no conjunction, besides whom it is about."""
+    about: frozenset[Class] = _NOBODY
+    peers: frozenset[Class] = _NOBODY
+    spoken_to: frozenset[Class] = _NOBODY
+    fixed: tuple[tuple[int, tuple[Frozen, ...]], ...] = ()
+    """Clauses that no class is in: addresses, ports."""
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What flows of its classes depend on."""
+        return self[:5]
 
 
-@dataclass(slots=True)
-class _Clauses:
-    """Clauses of the strands of one rule; equal matches are one flow."""
+class _Basis(NamedTuple):
+    """What all flows of a rule depend on."""
 
-    about: defaultdict[tuple[Class, Frozen], list[Conjunction]] = field(
-        default_factory=lambda: defaultdict(list)
+    tenant: int
+    """Its number."""
+    way: Direction
+    stage: Stage
+    at: Placed
+    salted: Mapping[Class, int]
+    """Identities that are not just hashes."""
+
+
+class _Closing(NamedTuple):
+    """What follows from a match of the whole rule."""
+
+    verdict: Verdict
+    stateful: bool
+    log: bool
+    keep: bool
+    denied: bool
+    """Whether the tenant drops what passes the baseline."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """The flows of a rule, and what they follow from."""
+
+    basis: _Basis
+    closing: _Closing
+    lines: tuple[_Line, ...] = ()
+    at: Mapping[Class, frozenset[str]] = field(default_factory=dict)
+    """Hosts of the classes it is about."""
+    about: Mapping[Class, Part] = field(default_factory=dict)
+    peers: Mapping[Class, Flow] = field(default_factory=dict)
+    fixed: tuple[Flow, ...] = ()
+    """Clauses that no class is in."""
+    closed: tuple[Flow, ...] = ()
+    """What is done with what matches all of it."""
+    parts: tuple[Part, ...] = ()
+
+
+@query
+def written(view: View, asked: tuple[str, RuleId]) -> Written | None:
+    """A rule in a tenant. O(what it is written with, and classes that come or go)."""
+    tenant, which = asked
+    rule = view.entry(rules_by_id, (tenant, which.policy), which)
+    at, number = view.entry(placing, tenant, which), view.ask(tenant_of, tenant)
+    if rule is None or at is None or number is None:
+        return None
+    denied = rule.verdict == "pass" and rule.direction in view.ask(denies, tenant)
+    basis = _Basis(number, rule.direction, rule.stage, at, view.ask(collisions, tenant))
+    closing = _Closing(rule.verdict, rule.stateful, rule.log, rule.keep, denied)
+    found = [
+        strand._replace(applied=some)
+        for strand in strands(view, tenant, rule)
+        if (some := decided_on(view, tenant, rule, strand.applied))
+    ]
+    lines = tuple(_line(basis, position, one) for position, one in enumerate(found))
+    places = view.ask(stationed, (tenant, scopes(rule.applied))) if lines else {}
+    before: Written | None = view.before
+    if before is None or before.basis != basis:
+        before = Written(basis, closing)
+    return _Scribe(basis, closing, Writer.of(ID, which.policy)).written(before, lines, places)
+
+
+def _line(basis: _Basis, position: int, strand: Strand) -> _Line:
+    peers, spoken_to, ports = strand.peers, strand.spoken_to, strand.ports
+    fixed = {
+        1: () if peers is None else _addresses(basis.way, peers.prefixes),
+        2: () if ports is None else _targets(ports),
+    }
+    of = 1 + sum(one is not None for one in (peers, spoken_to, ports))
+    if of == 1 or position >= 1 << _STRAND_BITS:
+        return _Line(whole=_products(basis, strand), about=strand.applied)
+    spoken_clause = 0 if spoken_to is None else 2 + (peers is not None)
+    return _Line(
+        basis.at.number << _STRAND_BITS | position,
+        of,
+        0 if peers is None else 2,
+        spoken_clause,
+        about=strand.applied,
+        peers=_NOBODY if peers is None else peers.classes,
+        spoken_to=spoken_to or _NOBODY,
+        fixed=tuple((clause, some) for clause, some in ((2, fixed[1]), (of, fixed[2])) if some),
     )
-    """Of whom it is about, which only bridges need that have such endpoints."""
-    others: defaultdict[Frozen, list[Conjunction]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    whole: list[tuple[Class, Frozen]] = field(default_factory=list)
-    """Matches that need no conjunction."""
-    ids: list[int] = field(default_factory=list)
 
 
-class _Rule:
-    """Writes one rule of one tenant."""
+def _products(basis: _Basis, strand: Strand) -> tuple[Frozen, ...]:
+    """All combinations of a strand's sets, besides whom it is about."""
+    sets: list[tuple[Frozen, ...]] = []
+    if strand.peers is not None:
+        known = _identities(basis, strand.peers.classes)
+        sets.append((*known, *_addresses(basis.way, strand.peers.prefixes)))
+    if strand.spoken_to is not None:
+        sets.append(_identities(basis, strand.spoken_to))
+    if strand.ports is not None:
+        sets.append(_targets(strand.ports))
+    return tuple(one for one in map(_all_of, product(*sets)) if one is not None)
 
-    def __init__(self, view: View, tenant: str, number: int, rule: Rule, at: Placed) -> None:
-        self._view, self._rule, self._at = view, rule, at
-        self._tenant, self._within = tenant, {"reg2": TENANT.match(number)}
-        self._here = ("reg2", TENANT.match(number))
-        self._tenant_number = number
-        self._way: Direction = rule.direction
-        self._table = f"{self._way}_{_TABLE[rule.stage]}"
 
-    def parts(self, write: Writer) -> Iterator[Part]:
-        """Its flows, on the bridges with endpoints that it is about."""
-        found = self._strands()
-        clauses = _Clauses()
-        for position, strand in enumerate(found):
-            self._gather(position, strand, clauses)
-        at: dict[Class, frozenset[str]] = {
-            one: self._view.ask(class_hosts, one) for strand in found for one in strand.applied
-        }
-        everywhere = frozenset().union(*at.values())
-        if not everywhere:
-            return
-        for (one, matched), met in clauses.about.items():
-            yield on(at[one], self._write(write, matched, *met))
-        for one, matched in clauses.whole:
-            yield on(at[one], self._decide(write, dict(matched)))
-        flows = [self._write(write, matched, *met) for matched, met in clauses.others.items()]
-        flows += [self._decide(write, {"conj_id": number}) for number in clauses.ids]
-        yield on(everywhere, *flows, *self._verdict(write))
+def _identities(basis: _Basis, classes: Iterable[Class]) -> tuple[Frozen, ...]:
+    return tuple(_known(basis, one) for one in sorted(classes))
 
-    def _strands(self) -> list[Strand]:
-        found = strands(self._view, self._tenant, self._rule)
-        about = (decided_on(self._view, self._tenant, self._rule, one.applied) for one in found)
-        kept = (one._replace(applied=some) for one, some in zip(found, about, strict=True))
-        return [one for one in kept if one.applied]
 
-    def _write(self, write: Writer, matched: Frozen, *met: Conjunction) -> Flow:
-        return write.again(self._table, self._at.priority, (self._here, *matched), *met)
+def _known(basis: _Basis, one: Class) -> Frozen:
+    return (("reg7", PEER.match(number_of(basis.salted, one))),)
 
-    def _decide(self, write: Writer, matched: Matched) -> Flow:
+
+def _touched(old: Iterable[_Line], new: Iterable[_Line]) -> tuple[set[Class], set[Class]]:
+    """Classes it is about, and those at the other end, whose flows may be others now."""
+    about: set[Class] = set()
+    peers: set[Class] = set()
+    for was, now in zip_longest(old, new, fillvalue=_Line()):
+        if was.form == now.form:
+            about |= was.about ^ now.about
+            peers |= (was.peers ^ now.peers) | (was.spoken_to ^ now.spoken_to)
+        else:
+            about |= was.about | now.about
+            peers |= was.peers | now.peers | was.spoken_to | now.spoken_to
+    return about, peers
+
+
+class _Scribe:
+    """Writes the flows of one rule of one tenant."""
+
+    def __init__(self, basis: _Basis, closing: _Closing, write: Writer) -> None:
+        self._basis, self._closing, self._new = basis, closing, write
+        self._within: Matched = {"reg2": TENANT.match(basis.tenant)}
+        self._way = basis.way
+        self._table = f"{basis.way}_{_TABLE[basis.stage]}"
+
+    def written(
+        self, before: Written, lines: tuple[_Line, ...], at: Mapping[Class, frozenset[str]]
+    ) -> Written:
+        """All of it, with what stays of before; that itself where nothing changed."""
+        closes = before.closing != self._closing
+        touched, met = _touched(before.lines, lines)
+        if before.at is not at:
+            touched |= {one for one, hosts in at.items() if before.at.get(one) != hosts}
+        if closes:
+            touched |= before.about.keys()
+        about = dict(before.about)
+        for one in touched:
+            about.pop(one, None)
+            if flows := tuple(self._about(one, lines)):
+                about[one] = on(at[one], *flows)
+        peers = dict(before.peers)
+        for one in met:
+            peers.pop(one, None)
+            if clauses := tuple(_clauses(one, lines)):
+                peers[one] = self._clause(_known(self._basis, one), *clauses)
+        forms = [(line.form, line.fixed) for line in lines]
+        same = forms == [(line.form, line.fixed) for line in before.lines]
+        if same and not (touched or met or closes) and before.parts:
+            return before
+        fixed = before.fixed if same else self._fixed(before.fixed, lines)
+        closed = before.closed if same and not closes else tuple(self._closed(lines))
+        everywhere = frozenset().union(*(part.hosts for part in about.values()))
+        parts = (*about.values(), Part(everywhere, (*peers.values(), *fixed, *closed)))
+        return Written(self._basis, self._closing, lines, at, about, peers, fixed, closed, parts)
+
+    def _about(self, one: Class, lines: Iterable[_Line]) -> Iterator[Flow]:
+        """Flows of a class that it is about."""
+        mine = [line for line in lines if one in line.about]
+        who = ("reg6", LOCAL.match(number_of(self._basis.salted, one)))
+        met = [Conjunction(line.id, 1, line.of) for line in mine if line.of]
+        if met:
+            yield self._clause((who,), *met)
+        for matched in dict.fromkeys(matched for line in mine for matched in line.whole):
+            yield self._decide(dict([who, *matched]))
+
+    def _fixed(self, before: Iterable[Flow], lines: Iterable[_Line]) -> tuple[Flow, ...]:
+        """Clauses that no class is in; those that stay are the very same."""
+        clauses: defaultdict[Frozen, list[Conjunction]] = defaultdict(list)
+        for line in lines:
+            for clause, some in line.fixed:
+                for matched in some:
+                    clauses[matched].append(Conjunction(line.id, clause, line.of))
+        held = {flow.key: flow for flow in before}
+        made = (self._clause(matched, *met) for matched, met in clauses.items())
+        return tuple(old if (old := held.get(flow.key)) == flow else flow for flow in made)
+
+    def _closed(self, lines: Iterable[_Line]) -> Iterator[Flow]:
+        for line in lines:
+            if line.of:
+                yield self._decide({"conj_id": line.id})
+        yield from self._verdict()
+
+    def _clause(self, matched: Frozen, *met: Conjunction) -> Flow:
+        within: Matched = {**self._within, **dict(matched)}
+        return self._new(self._table, self._basis.at.priority, within, *met)
+
+    def _decide(self, matched: Matched) -> Flow:
         """What follows from a match of the whole rule."""
-        where, said = f"{self._way}_verdict", self._at.number
-        if self._rule.verdict == "pass":
+        where, said = f"{self._way}_verdict", self._basis.at.number
+        if self._closing.verdict == "pass":
             where = f"{self._way}_isolation"
-            if self._rule.stage is Stage.BASELINE:
-                denied = self._way in self._view.ask(denies, self._tenant)
-                where, said = f"{self._way}_verdict", DENIED if denied else 0
+            if self._basis.stage is Stage.BASELINE:
+                where, said = f"{self._way}_verdict", DENIED if self._closing.denied else 0
         actions = () if where.endswith("isolation") else (RULE.load(said),)
         matched = {**self._within, **matched}
-        return write(self._table, self._at.priority, matched, *actions, goto=where)
+        return self._new(self._table, self._basis.at.priority, matched, *actions, goto=where)
 
-    def _verdict(self, write: Writer) -> Iterator[Flow]:
+    def _verdict(self) -> Iterator[Flow]:
         """What is done with connections that it decides."""
-        if self._rule.verdict == "pass":
+        rule, write, number = self._closing, self._new, self._basis.at.number
+        if rule.verdict == "pass":
             return
-        verdict, then, number = f"{self._way}_verdict", THEN[self._way], self._at.number
+        verdict, then = f"{self._way}_verdict", THEN[self._way]
         decided: Matched = {**self._within, "reg8": RULE.match(number)}
-        if self._rule.verdict != "allow":
+        if rule.verdict != "allow":
             # A refusal ends a connection by itself, and is not to be taken for one of its answers.
-            cuts = self._rule.verdict == "drop"
+            cuts = rule.verdict == "drop"
             yield from refused(self._way, decided, write, *self._told(), cuts=cuts)
-        elif not self._rule.stateful:
+        elif not rule.stateful:
             yield write(verdict, NORMAL, decided, *self._told(), goto=then)
         else:
             known: Matched = {**decided, "ct_label": labelled(self._way, number)}
             yield write(verdict, HIGH, known, goto=then)
             yield write(verdict, EXCEPTION, {**decided, "ct_state": INVALID}, goto=then)
-            remembered = committed(self._way, number, keep=self._rule.keep)
+            remembered = committed(self._way, number, keep=rule.keep)
             for family in FAMILIES:
                 ip: Matched = {**decided, "eth_type": family}
                 yield write(verdict, NORMAL, ip, *self._told(), remembered, goto=then)
 
     def _told(self) -> tuple[Action, ...]:
         """What the controller is told of what it decided."""
-        rule, refuses = self._rule, self._rule.verdict == "reject"
-        if rule.verdict == "pass" or not (rule.log or refuses):
+        rule, refuses = self._closing, self._closing.verdict == "reject"
+        if not (rule.log or refuses):
             return ()
+        number = self._basis.at.number
         decided = punts.Decided(
-            self._way, rule.verdict, self._tenant_number, self._at.number, refuses, rule.log
+            self._way, rule.verdict, self._basis.tenant, number, refuses, rule.log
         )
         meter = punts.REJECT_METER if refuses else punts.AUDIT_METER
         length = punts.REJECT_LENGTH if refuses else punts.AUDIT_LENGTH
         return (Punt(decided.encode(), meter, length),)
 
-    def _gather(self, position: int, strand: Strand, clauses: _Clauses) -> None:
-        sets = self._sets(strand)
-        about = {
-            one: _frozen({"reg6": LOCAL.match(self._view.ask(identity, one))})
-            for one in sorted(strand.applied)
-        }
-        if not sets or position >= 1 << _STRAND_BITS:
-            for matched in map(_all_of, product(*sets)):
-                if matched is not None:
-                    clauses.whole += [(one, about[one] + matched) for one in about]
-            return
-        number, of = self._at.number << _STRAND_BITS | position, len(sets) + 1
-        clauses.ids.append(number)
-        for one, who in about.items():
-            clauses.about[one, who].append(Conjunction(number, 1, of))
-        for clause, some in enumerate(sets, 2):
-            for one_of in some:
-                clauses.others[_frozen(one_of)].append(Conjunction(number, clause, of))
 
-    def _sets(self, strand: Strand) -> list[list[Matched]]:
-        """The sets of a strand besides whom it is about, as matches of each element."""
-        sets: list[list[Matched]] = []
-        if strand.peers is not None:
-            known = self._identities(strand.peers.classes)
-            sets.append([*known, *(self._address(p) for p in strand.peers.prefixes)])
-        if strand.spoken_to is not None:
-            sets.append(self._identities(strand.spoken_to))
-        if strand.ports is not None:
-            sets.append([one for target in strand.ports for one in _target(target)])
-        return sets
-
-    def _identities(self, classes: Iterable[Class]) -> list[Matched]:
-        return [{"reg7": PEER.match(self._view.ask(identity, one))} for one in sorted(classes)]
-
-    def _address(self, prefix: IPNetwork) -> Matched:
-        end = "dst" if self._way == "egress" else "src"
-        four = prefix.version == 4
-        name = f"{'ip' if four else 'ipv6'}_{end}"
-        bounds = int(prefix.network_address), int(prefix.netmask)
-        return {"eth_type": ETH_IP if four else ETH_IPV6, name: bounds}
+def _clauses(one: Class, lines: Iterable[_Line]) -> Iterator[Conjunction]:
+    """Clauses that a class at the other end is in."""
+    for line in lines:
+        if one in line.peers:
+            yield Conjunction(line.id, line.peers_clause, line.of)
+        if one in line.spoken_to:
+            yield Conjunction(line.id, line.spoken_clause, line.of)
 
 
-def _all_of(matches: Iterable[Matched]) -> Frozen | None:
+def _frozen(matched: Matched) -> Frozen:
+    return tuple(sorted(matched.items()))
+
+
+def _all_of(matches: Iterable[Frozen]) -> Frozen | None:
     """What matches all of some matches; None where two contradict each other."""
     found: Matched = {}
     for one in matches:
-        if any(found.get(name, value) != value for name, value in one.items()):
+        if any(found.get(name, value) != value for name, value in one):
             return None
-        found |= one
+        found |= dict(one)
     return _frozen(found)
+
+
+@lru_cache(maxsize=1 << 14)
+def _addresses(way: Direction, prefixes: tuple[IPNetwork, ...]) -> tuple[Frozen, ...]:
+    return tuple(_frozen(_address(way, prefix)) for prefix in prefixes)
+
+
+def _address(way: Direction, prefix: IPNetwork) -> Matched:
+    end = "dst" if way == "egress" else "src"
+    four = prefix.version == 4
+    name = f"{'ip' if four else 'ipv6'}_{end}"
+    bounds = int(prefix.network_address), int(prefix.netmask)
+    return {"eth_type": ETH_IP if four else ETH_IPV6, name: bounds}
+
+
+@lru_cache(maxsize=1 << 14)
+def _targets(ports: tuple[Target, ...]) -> tuple[Frozen, ...]:
+    return tuple(_frozen(one) for target in ports for one in _target(target))
 
 
 def _target(target: Target) -> Iterator[Matched]:
@@ -229,12 +383,9 @@ def policy(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """The rules of a policy, in its tenant or in all that it is for."""
     tenants = (key.tenant,) if key.tenant else sorted(one.name for one in view.keys("Tenant"))
     for tenant in tenants:
-        number = view.ask(tenant_of, tenant)
-        rules = rules_for(view, tenant, key) if number is not None else ()
-        at = view.ask(placed, (tenant, key)) if rules else {}
-        for rule in rules:
-            where = at[RuleId(key, rule.direction, rule.number)]
-            yield from _Rule(view, tenant, number or 0, rule, where).parts(write)
+        for which in view.ask(rules_by_id, (tenant, key)):
+            rule = view.ask(written, (tenant, which))
+            yield from rule.parts if rule is not None else ()
 
 
-FEATURE = Feature("policy", 21, "rules of policies", {"Policy": policy, "ClusterPolicy": policy})
+FEATURE = Feature("policy", ID, "rules of policies", {"Policy": policy, "ClusterPolicy": policy})
