@@ -47,6 +47,7 @@ def network(fleet):
     client.apply([fleet.manifest("Tenant", "red"), *networks, policy])
     fleet.attach(*(("red", name, "net", host) for name, host in PLACES.items()))
     fleet.attach(("red", "d", "far", "h3"))
+    fleet.tenant("blue", {"e": "h2"}, prefix="10.7.0.0/24")
     labelled = client.get("Endpoint", "red", "b")
     labelled["metadata"]["labels"] = {"app": "b"}
     labelled.pop("status", None)
@@ -122,6 +123,15 @@ def test_the_rule_that_decides_is_told_by_the_bridge(fleet, trace, source, six, 
     assert (seen["allowed"], seen["rule"]) == (allowed, f"Policy red/b {words}")
     assert seen["ended"].startswith("h2 port" if allowed else "h2 ingress_verdict")
     assert not left_behind(fleet)
+
+
+def test_another_tenant_is_not_reached(trace):
+    code, found, err = trace("red/a", "blue/e", "--tcp", "80")
+    assert code == 0, (err, found)
+    verdicts = found["verdicts"]
+    assert {verdicts[by]["allowed"] for by in ("model", "live", "inject")} == {False}
+    assert {verdicts[by]["where"] for by in ("model", "live", "inject")} == {"h1 route"}
+    assert found["inject"]["rule"] == "tenants"
 
 
 @contextmanager

@@ -32,6 +32,20 @@ def differences(fleet, capsys, *words):
     return found["live"]["differences"]
 
 
+def injected(fleet, capsys, *words):
+    """What a marked packet does otherwise than the model says, or ofproto/trace."""
+    ends = ("--from", "red/a", "--to", "red/b", *words, "--inject", "-o", "json")
+
+    def once():
+        capsys.readouterr()
+        code = run(["trace", *ends, "--server", fleet.controller.server])
+        return None if code == 4 else json.loads(capsys.readouterr().out)
+
+    found = fleet.until(once, 10, what="a turn")
+    assert found["inject"]["allowed"]
+    return found["inject"]["differences"] + found["live"]["differences"]
+
+
 def agreed(fleet, capsys):
     every = (("--tcp", "80"), ("--udp", "53"), ("--icmp",))
     return [one for words in every for one in differences(fleet, capsys, *words)]
@@ -39,6 +53,7 @@ def agreed(fleet, capsys):
 
 def test_over_wires(wired, capsys):
     wired.until(lambda: not agreed(wired, capsys), what="agreement")
+    assert not injected(wired, capsys, "--tcp", "80")
 
 
 def test_over_several_paths(wired, capsys):
@@ -60,3 +75,5 @@ def test_over_several_paths(wired, capsys):
         wired.until(agree, 15, what="agreement")
     except AssertionError:
         raise AssertionError(last) from None
+    for words in (("--tcp", "80"), ("--udp", "53"), ("--icmp",)):
+        assert not injected(wired, capsys, *words)

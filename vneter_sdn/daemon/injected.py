@@ -27,7 +27,7 @@ from vneter_sdn.simulate.attempts import Attempt, decided
 from vneter_sdn.simulate.bridge import NOTHING_SPECIAL, Surroundings
 from vneter_sdn.simulate.fleet import MAX_HOPS, PortOf
 from vneter_sdn.simulate.packet import Packet
-from vneter_sdn.simulate.text import parse_packet
+from vneter_sdn.simulate.text import parse_packet, value_of
 
 _LAST = "output"
 _BUCKETS = 64
@@ -92,6 +92,12 @@ class _Pass:
     @property
     def _ordered(self) -> list[Mapping[str, Any]]:
         return sorted(self.sightings, key=lambda one: one["place"])
+
+    @property
+    def arrived_for(self) -> str:
+        """Ethernet address that it came with."""
+        found: str = self._ordered[0]["fields"].get("eth_dst", "")
+        return found
 
     @property
     def times(self) -> int:
@@ -241,13 +247,21 @@ class _Follower:
     ) -> tuple[Hop, tuple[str, ...]]:
         """The model's hop that leads to where it was seen, if any does."""
         usual = pass_through(self._picture, seen.at.host, packet)
-        if not found or found == self._next(usual).keys():
+        if not found or self._leads_to(usual, found):
             return usual, ()
         for why, around in _circumstances(usual):
             hop = pass_through(self._picture, seen.at.host, packet, around)
-            if found == self._next(hop).keys():
+            if self._leads_to(hop, found):
                 return hop, (why,)
         return usual, ()
+
+    def _leads_to(self, hop: Hop, found: frozenset[PortOf]) -> bool:
+        """Whether it leads to where it was seen, with the locator that it came with."""
+        wanted = self._next(hop)
+        return wanted.keys() == found and all(
+            value_of("eth_dst", packet.get("eth_dst", 0)) == self._left[far].arrived_for
+            for far, (packet, _) in wanted.items()
+        )
 
     def _differences(self, seen: _Pass, hop: Hop) -> Iterator[str]:
         model = tuple(dict.fromkeys(BY_ID[number].name for number, _ in hop.result.trail))

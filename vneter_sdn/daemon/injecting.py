@@ -160,7 +160,8 @@ class Injector:
 
     def _looked_at(self, source: str, wished: Sequence[str]) -> dict[int, str]:
         """Connected bridges: the sender's, those that are asked for, then any."""
-        ranks = {host: rank for rank, host in enumerate((source, *wished))}
+        first = dict.fromkeys((source, *wished))
+        ranks = {host: rank for rank, host in enumerate(first)}
         there = [dpid for dpid in self._hosts if self._bridges.observed(dpid) is not None]
         there.sort(key=lambda d: (ranks.get(self._hosts[d], len(ranks)), self._hosts[d]))
         return {dpid: self._hosts[dpid] for dpid in there[:MOST]}
@@ -182,9 +183,9 @@ class Injector:
 
     def _ask(self, trace: _Trace, dpid: int, messages: bytes, version: int) -> None:
         barrier = encode.barrier_request(version, trace.xid)
-        if self._bridges.send_message(dpid, messages + barrier):
-            trace.waiting.add(dpid)
-        else:
+        trace.waiting.add(dpid)
+        if not self._bridges.send_message(dpid, messages + barrier):
+            trace.waiting.discard(dpid)
             trace.failed[dpid] = "takes no messages now"
 
     def _watch(self, trace: _Trace) -> None:

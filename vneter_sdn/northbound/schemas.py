@@ -232,7 +232,7 @@ class Sighted(Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(description="By which it came into the bridge.")]
     table: str
     place: Annotated[int, Meta(description="How many tables it had come to here by then.")]
-    fields: Annotated[dict[str, str], Meta(description="Registers and tracking.")]
+    fields: Annotated[dict[str, str], Meta(description="Registers and tracking, and eth_dst.")]
 
 
 class Injected(Struct, frozen=True, kw_only=True, rename="camel"):

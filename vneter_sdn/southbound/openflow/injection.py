@@ -84,7 +84,7 @@ class Sighting:
     seen: int
     """How many tables it had come to by then on this bridge, this one among them."""
     fields: Mapping[str, int]
-    """Registers and tracking; those that are zero are left out."""
+    """Registers and tracking, those that are zero left out, and ``eth_dst``."""
 
 
 def sighting(packet: PacketIn) -> Sighting | None:
@@ -93,6 +93,7 @@ def sighting(packet: PacketIn) -> Sighting | None:
     if told is None:
         return None
     fields = {term.field: term.value for term in _terms(packet.metadata)}
+    fields["eth_dst"] = int.from_bytes(packet.data[:6], "big")
     return Sighting(*told, packet.in_port, fields.get(traced.SEEN, 0).bit_count(), fields)
 
 
