@@ -33,3 +33,7 @@ def test_every_flow_says_something_of_its_own(name):
     for host, state in world(name).states.items():
         assert list(shadowed(host, state)) == []
         assert list(conflicting(host, state)) == []
+
+
+def test_policies_are_as_written_and_connections_are_answered(name):
+    assert list(prover(scenario(name)).full(("policies", "answers"))) == []

@@ -177,3 +177,23 @@ def world(name):
         tuple(wires),
         meaning_of(result.snapshot),
     )
+
+
+def edit(old, new):
+    """What differs, as `Proof.update` takes it."""
+    flows, groups = {}, {}
+    for host in old.states:
+        before, after = old.states[host], new.states[host]
+        keys = before.flows.keys() | after.flows.keys()
+        flows[host] = {
+            key: after.flows.get(key)
+            for key in keys
+            if before.flows.get(key) != after.flows.get(key)
+        }
+        numbers = before.groups.keys() | after.groups.keys()
+        groups[host] = {
+            number: after.groups.get(number)
+            for number in numbers
+            if before.groups.get(number) != after.groups.get(number)
+        }
+    return {h: f for h, f in flows.items() if f}, {h: g for h, g in groups.items() if g}

@@ -17,6 +17,10 @@ Examples:
 \b
 Proven on the flows that bridges hold or would hold, for all packets and not
 for samples:
+  policies     who may open connections to whom is what policies say: no
+               rule is missing, in another place, wider or narrower
+  answers      connections get their answers: each bridge remembers them, in
+               a zone that no other tenant's are in
   isolation    nobody reaches another tenant, or a port that is nobody's
   loops        no packet goes round
   black-holes  what is for somebody arrives, unless a policy drops it
@@ -28,9 +32,9 @@ isolation and loops whatever the connection tracker says; black-holes and
 assertions for connections that begin, with every link up.
 
 \b
-With -f: what the change touches is proven, all else is as it was; and it is
-told which connections it makes possible or impossible. --full proves all that
-is there after it. Nothing is changed anywhere.
+With -f: what the change touches is proven, all else is as it was; and in
+place of policies it is told which connections it makes possible or
+impossible. --full proves all that is there after it. Nothing is changed.
 
 \b
 JSON: {"holds", "checks", "findings": [{"check", "kind", "about", "packet":

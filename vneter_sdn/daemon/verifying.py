@@ -16,25 +16,32 @@ from vneter_sdn.model.flow import Flow, SetField
 from vneter_sdn.model.snapshot import Key, Pools, Snapshot
 from vneter_sdn.northbound.foreign import written_as
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED, RULE, TENANT
-from vneter_sdn.pipeline.tables import BY_ID
+from vneter_sdn.pipeline.tables import BY_ID, table
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import meaning_of
 from vneter_sdn.simulate.text import packet_text
+from vneter_sdn.verify.faithful import unfaithful
 from vneter_sdn.verify.findings import Example, Finding, flow_words
 from vneter_sdn.verify.policies import Books, News, conflicts, shadows
 from vneter_sdn.verify.proof import Verdict
-from vneter_sdn.verify.replies import unanswered
+from vneter_sdn.verify.replies import concerned, unanswered
 from vneter_sdn.verify.watching import Said, Watch
 
 CHECKS: Mapping[str, frozenset[str]] = {
+    "policies": frozenset({"policy"}),
+    "answers": frozenset({"unanswered", "mingled"}),
     "isolation": frozenset({"leak"}),
     "loops": frozenset({"loop"}),
-    "black-holes": frozenset({"black_hole", "misdelivery", "unanswered"}),
+    "black-holes": frozenset({"black_hole", "misdelivery"}),
     "shadowed": frozenset({"shadowed"}),
     "conflicts": frozenset({"conflict"}),
     "assertions": frozenset({"assertion"}),
 }
 """What can be asked for, and what findings of it are called."""
+REPLIES = frozenset(
+    table(f"{way}{at}").id for way in ("egress", "ingress") for at in ("", "_state")
+)
+"""Tables that answers come to, and not only what begins a connection."""
 _TOUCHING = frozenset(("Host", "Link"))
 """Kinds whose objects say how bridges are joined."""
 
@@ -82,10 +89,13 @@ class Prover:
     def full(self, checks: Collection[str] = CHECKS) -> Iterator[Finding]:
         """Everything that is wrong, of all packets, flows, rules and assertions."""
         kinds = kinds_of(checks)
-        if set(checks) - {"assertions"}:
-            yield from (one for one in self.watch.full() if one.kind in kinds)
-        if "black-holes" in checks:
-            yield from unanswered(self.watch.new, self.watch.known)
+        watch = self.watch
+        if "policies" in checks:
+            yield from unfaithful(self.bench.snapshot, watch.new, watch.known)
+        if "answers" in checks:
+            yield from unanswered(watch.new, watch.known)
+        if set(checks) - {"assertions", "policies", "answers"}:
+            yield from (one for one in watch.full() if one.kind in kinds)
         states = self.bench.states()
         if "shadowed" in checks:
             yield from shadows(states, self.books)
@@ -120,11 +130,20 @@ class Prover:
             wiring=wiring,
             excused=Said(self.books.by_number),
         )
-        findings = (*verdict.findings, *self._ruled(step.bridges, checks))
+        answers = self._answers(step.bridges) if "answers" in checks else ()
+        findings = (*verdict.findings, *answers, *self._ruled(step.bridges, checks))
         kinds = kinds_of(checks)
         told = tuple(one for one in findings if one.kind in kinds)
         took = time.perf_counter() - began
         return Judged(step, replace(verdict, findings=told), took)
+
+    def _answers(self, bridges: Mapping[str, BridgeChange]) -> Iterator[Finding]:
+        """Connections that a change is about, and whose answers do not arrive after it."""
+        keys = (key for change in bridges.values() for key in change.flows)
+        replies = any(key.table in REPLIES for key in keys)
+        watch = self.watch
+        only = concerned(watch.known, watch.touched, replies)
+        yield from unanswered(watch.new, watch.known, only=only)
 
     def _ruled(
         self, bridges: Mapping[str, BridgeChange], checks: Collection[str]

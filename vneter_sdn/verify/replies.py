@@ -3,21 +3,24 @@
 
 Every packet that may begin a connection and arrives is answered: addresses and ports change places,
 TCP acknowledges. A bridge that committed the connection on the way there knows the answer as a
-reply, with what it wrote to it; a bridge that did not sees a stranger, and does what its flows say
-of strangers.
+reply, with what it wrote to it, in the zone that it wrote it in; a bridge that did not sees a
+stranger, and does what its flows say of strangers. Tenants may have the same addresses, so no two
+may remember in one zone of a bridge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from vneter_sdn.model.fields import ETH_IP, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Directory, expectations, meant_for, one
+from vneter_sdn.verify.expressions import Expression
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace
-from vneter_sdn.verify.packets import Cube, Packets, overlap
+from vneter_sdn.verify.packets import ALL, NONE, Cube, Packets, overlap
 from vneter_sdn.verify.reach import BEGINNING
 from vneter_sdn.verify.state import Committed, Dropped, Punted
 from vneter_sdn.verify.tracking import NEW, Tracking
@@ -25,7 +28,9 @@ from vneter_sdn.verify.tracking import known as established
 from vneter_sdn.verify.values import Rest, Values
 from vneter_sdn.verify.walk import Around, Walker, all_up
 
-_ACK = 16
+_ACKNOWLEDGING = frozenset((0x12, 0x10))
+"""SYN and ACK, which is no beginning of anything; and ACK alone, which may be taken for one."""
+_BEGINNING = Packets(BEGINNING)
 _SWAPPED = {
     f"{protocol}_{one_way}": f"{protocol}_{other}"
     for protocol in ("tcp", "udp", "sctp")
@@ -35,20 +40,29 @@ Remembered = tuple[tuple[str, Tracking], ...]
 
 
 def unanswered(
-    fabric: Fabric, known: Directory, stations: Iterable[Station] | None = None
+    fabric: Fabric,
+    known: Directory,
+    stations: Iterable[Station] | None = None,
+    only: Mapping[Key, Packets] | None = None,
 ) -> Iterator[Finding]:
-    """Connections that arrive, and whose answers do not.
+    """Connections that arrive, and whose answers do not; and those of two tenants in one zone.
 
     Args:
         fabric: one whose tracker says ``NEW``.
         known: who is where.
         stations: who opens connections; None for everybody.
+        only: by endpoint, packets to look at of those that it sends; None for all of all.
     """
     fabrics: dict[Remembered, Fabric] = {}
+    zones: dict[tuple[str, Expression], str] = {}
     for station in known.stations if stations is None else stations:
+        if only is not None and station.key not in only:
+            continue
+        chosen = ALL if only is None else only[station.key]
         for wanted in expectations(station, known):
-            first = wanted.packets.meet(Packets(BEGINNING)) if wanted.field else Packets(())
-            for trace in fabric.traces(station.host, first):
+            first = wanted.packets.meet(_BEGINNING) if wanted.field else NONE
+            for trace in fabric.traces(station.host, first.meet(chosen)):
+                yield from _mingled(station, trace, zones)
                 target = known.whose.get(trace.end.at) if isinstance(trace.end, Reached) else None
                 if target is not None:
                     held = _remembered(trace.commits)
@@ -58,10 +72,57 @@ def unanswered(
                     yield from _answered(fabrics[held], known, (station, target), trace, routed)
 
 
+def concerned(
+    known: Directory, touched: Mapping[Key, Packets], replies: bool
+) -> Mapping[Key, Packets]:
+    """Packets that begin connections which a change is about.
+
+    Args:
+        known: who is where.
+        touched: by endpoint, packets that the change is about.
+        replies: whether it is about answers, too: then all that is for these endpoints.
+    """
+    if not replies:
+        return touched
+    tenants = {s.tenant for key in touched if (s := known.meaning.stations.get(key)) is not None}
+    found: dict[Key, Packets] = {}
+    for tenant in tenants:
+        some = known.tenants.get(tenant, ())
+        spoken_to = [s for s in some if s.key in touched]
+        cubes: list[Cube] = [
+            {"eth_type": one(ETH_IP), "ip_dst": _addresses(spoken_to, 4)},
+            {"eth_type": one(ETH_IPV6), "ipv6_dst": _addresses(spoken_to, 6)},
+        ]
+        towards = Packets(tuple(cubes))
+        found |= {s.key: ALL if s.key in touched else towards for s in some}
+    return found
+
+
+def _addresses(stations: Iterable[Station], version: int) -> frozenset[int]:
+    held = (a for s in stations for a in (*s.addresses, *s.in_network))
+    return frozenset(int(a) for a in held if a.version == version)
+
+
+def _mingled(
+    station: Station, trace: Trace, zones: dict[tuple[str, Expression], str]
+) -> Iterator[Finding]:
+    """Connections of two tenants that one bridge remembers in one zone."""
+    for commit in trace.commits:
+        other = zones.setdefault((commit.host, commit.zone), station.tenant)
+        if other != station.tenant:
+            zone = f"zone {commit.zone}" if isinstance(commit.zone, int) else "one zone"
+            about = (
+                f"{commit.host} remembers connections of tenants {other} and {station.tenant} in "
+                f"{zone}"
+            )
+            shown = example_of(station.host, trace.packets.cubes, trace.choices, trace.up)
+            yield Finding("mingled", about, shown, trace.hops, trace.trail)
+
+
 def _remembered(commits: Iterable[Committed]) -> Remembered:
     """What each bridge knows a reply by."""
     found = {
-        c.host: established(mark=c.mark, label=c.label, reply=True)
+        c.host: established(mark=c.mark, label=c.label, reply=True, zone=c.zone)
         for c in commits
         if isinstance(c.mark, int) and isinstance(c.label, int)
     }
@@ -118,7 +179,7 @@ def _answer(cube: Cube, source: Station, target: Station, to: int) -> Cube | Non
         if name in cube:
             back[other] = cube[name]
     if back.get("ip_proto") == one(PROTO_TCP):
-        back["tcp_flags"] = one(_ACK)
+        back["tcp_flags"] = _ACKNOWLEDGING
     elif back.get("ip_proto") in (one(PROTO_ICMP), one(PROTO_ICMPV6)):
         back["icmp_type" if four else "icmpv6_type"] = one(0 if four else 129)
     return back

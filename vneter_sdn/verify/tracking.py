@@ -51,15 +51,19 @@ class Tracking:
     """Of ``known``: ``ct_state``, and what was committed."""
     mark: int = 0
     label: int = 0
+    zone: Expression | None = None
+    """Where it was committed: in other zones nobody knows the packets. None: in all."""
 
 
 NEW = Tracking("new")
 ANYTHING = Tracking("any")
 
 
-def known(*, mark: int = 0, label: int = 0, reply: bool = False) -> Tracking:
+def known(
+    *, mark: int = 0, label: int = 0, reply: bool = False, zone: Expression | None = None
+) -> Tracking:
     """Packets of established connections that were committed with a mark and a label."""
-    return Tracking("known", _TRK | _EST | (_RPL if reply else 0), mark, label)
+    return Tracking("known", _TRK | _EST | (_RPL if reply else 0), mark, label, zone)
 
 
 @lru_cache(maxsize=2)
@@ -91,7 +95,7 @@ def answers(
     for stranger in strangers:
         yield _said(stranger, zone, _INV | _TRK, 0, 0), False
     for one in ours:
-        if tracking.kind == "known":
+        if tracking.kind == "known" and tracking.zone in (None, zone):
             mark: Expression = committed.mark if committed else tracking.mark
             label: Expression = committed.label if committed else tracking.label
             yield _said(one, zone, tracking.state, mark, label), True

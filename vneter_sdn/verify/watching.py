@@ -94,6 +94,11 @@ class Watch(Proof):
         self.cases = {case.key: case for case in asserted(snapshot, self.known)}
         self._touched: Mapping[Key, Packets] = {}
 
+    @property
+    def touched(self) -> Mapping[Key, Packets]:
+        """By endpoint, packets that the last change was about."""
+        return self._touched
+
     def assertions(self) -> Iterator[Finding]:
         """What is against any assertion, at most `MOST` of each."""
         court = Court(self.new, self.known, self.snapshot)
