@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``vneterctl up``, its options; what it does is in `vneter_sdn.cli.up`."""
+"""``vneterctl up``, its options; what it does is in `vneter_sdn.cli.up`.
+
+Options are settings: of one name, type and default (`vneter_sdn.config.Settings`). Here is only
+what people are told of them.
+"""
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -13,138 +19,86 @@ from vneter_sdn.config import LAB_LISTEN, Settings
 _DEFAULTS = Settings()
 
 
-def up(
-    *,
-    state_dir: Annotated[
-        str, typer.Option(envvar="VNETER_STATE_DIR", help="Database and backups.")
-    ] = _DEFAULTS.state_dir,
-    run_dir: Annotated[
-        str, typer.Option(envvar="VNETER_RUN_DIR", help="Sockets and pid files.")
-    ] = _DEFAULTS.run_dir,
-    db: Annotated[
-        str, typer.Option(envvar="VNETER_DB", help="OVSDB remotes; embedded when empty.")
-    ] = _DEFAULTS.db,
-    api_listen: Annotated[
-        str, typer.Option(envvar="VNETER_API_LISTEN", help="REST server: ADDRESS:PORT, unix:PATH.")
-    ] = _DEFAULTS.api_listen,
-    cluster_tenant: Annotated[
-        str, typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Tenant of Kubernetes namespaces.")
-    ] = _DEFAULTS.cluster_tenant,
-    metrics_listen: Annotated[
-        str, typer.Option(envvar="VNETER_METRICS_LISTEN", help="Metrics of the core.")
-    ] = _DEFAULTS.metrics_listen,
-    openflow_listen: Annotated[
-        list[str],
-        typer.Option(
-            envvar="VNETER_OPENFLOW_LISTEN", help="pssl:6653:0.0.0.0; repeatable.", metavar="TARGET"
-        ),
-    ] = [],  # noqa: B006 -- typer reads it, nobody writes it
-    openflow_advertise: Annotated[
-        str,
-        typer.Option(
-            envvar="VNETER_OPENFLOW_ADVERTISE", help="Target for remote hosts: ssl:192.0.2.1:6653."
-        ),
-    ] = _DEFAULTS.openflow_advertise,
-    lab: Annotated[
-        bool,
-        typer.Option("--lab", envvar="VNETER_LAB", help="For Mininet: take in what connects here."),
-    ] = False,
-    lab_prefix: Annotated[
-        str, typer.Option(envvar="VNETER_LAB_PREFIX", help="Where a lab's hosts have addresses.")
-    ] = _DEFAULTS.lab_prefix,
-    bfd_interval_ms: Annotated[
-        int,
-        typer.Option(
-            envvar="VNETER_BFD_INTERVAL_MS", min=5, max=10_000, help="Between BFD packets on links."
-        ),
-    ] = _DEFAULTS.bfd_interval_ms,
-    te_interval: Annotated[
-        float,
-        typer.Option(envvar="VNETER_TE_INTERVAL", min=5, help="Seconds between plans of traffic."),
-    ] = _DEFAULTS.te_interval,
-    te_measure_interval: Annotated[
-        float,
-        typer.Option(
-            envvar="VNETER_TE_MEASURE_INTERVAL", min=0, help="Seconds; 0 measures no traffic."
-        ),
-    ] = _DEFAULTS.te_measure_interval,
-    te_max_moves: Annotated[
-        int,
-        typer.Option(envvar="VNETER_TE_MAX_MOVES", min=0, help="Paths that a plan may reweight."),
-    ] = _DEFAULTS.te_max_moves,
-    te_change_share: Annotated[
-        float,
-        typer.Option(
-            envvar="VNETER_TE_CHANGE_SHARE", min=0, max=1, help="Of traffic, for a new plan."
-        ),
-    ] = _DEFAULTS.te_change_share,
-    te_change_mbps: Annotated[
-        float,
-        typer.Option(envvar="VNETER_TE_CHANGE_MBPS", min=0, help="At least, for a new plan."),
-    ] = _DEFAULTS.te_change_mbps,
-    policy_count_interval: Annotated[
-        float,
-        typer.Option(
-            envvar="VNETER_POLICY_COUNT_INTERVAL", min=0, help="Seconds; 0 counts no decisions."
-        ),
-    ] = _DEFAULTS.policy_count_interval,
-    audit_file: Annotated[
-        str, typer.Option(envvar="VNETER_AUDIT_FILE", help="Of audit lines.", metavar="FILE")
-    ] = "",
-    audit_syslog: Annotated[
-        str,
-        typer.Option(envvar="VNETER_AUDIT_SYSLOG", help="unix:/dev/log or udp:HOST:PORT."),
-    ] = "",
-    audit_rate: Annotated[
-        float, typer.Option(envvar="VNETER_AUDIT_RATE", min=1, help="Audit lines a second.")
-    ] = _DEFAULTS.audit_rate,
-    insecure_lab: Annotated[
-        bool, typer.Option("--insecure-lab", help="Permit plain TCP off loopback.")
-    ] = False,
-    private_key: Annotated[
-        str, typer.Option(envvar="VNETER_PRIVATE_KEY", help="PEM file.", metavar="FILE")
-    ] = "",
-    certificate: Annotated[
-        str, typer.Option(envvar="VNETER_CERTIFICATE", help="PEM file.", metavar="FILE")
-    ] = "",
-    ca_certificate: Annotated[
-        str, typer.Option(envvar="VNETER_CA_CERTIFICATE", help="PEM file.", metavar="FILE")
-    ] = "",
-    accept_older_intent: Annotated[
-        bool,
-        typer.Option("--accept-older-intent", help="Delete what a restored database lacks."),
-    ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log details.")] = False,
-) -> None:
+class _Told(NamedTuple):
+    """An option, besides what its setting says of it."""
+
+    help: str
+    least: float | None = None
+    most: float | None = None
+    metavar: str | None = None
+    variable: bool = True
+    """Whether the environment may say it: ``VNETER_NAME``."""
+
+    def option(self, name: str, *, flag: bool) -> Any:
+        """As typer takes it."""
+        names = (f"--{name.replace('_', '-')}",) if flag else ()
+        variable = f"VNETER_{name.upper()}" if self.variable else None
+        limits = {"min": self.least, "max": self.most}
+        return typer.Option(*names, envvar=variable, help=self.help, metavar=self.metavar, **limits)
+
+
+_PEM = "PEM file."
+_TOLD: Mapping[str, _Told] = {
+    "state_dir": _Told("Database and backups."),
+    "run_dir": _Told("Sockets and pid files."),
+    "db": _Told("OVSDB remotes; embedded when empty."),
+    "api_listen": _Told("REST server: ADDRESS:PORT, unix:PATH."),
+    "cluster_tenant": _Told("Tenant of Kubernetes namespaces."),
+    "metrics_listen": _Told("Metrics of the core."),
+    "openflow_listen": _Told("pssl:6653:0.0.0.0; repeatable.", metavar="TARGET"),
+    "openflow_advertise": _Told("Target for remote hosts: ssl:192.0.2.1:6653."),
+    "lab": _Told("For Mininet: take in what connects here."),
+    "lab_prefix": _Told("Where a lab's hosts have addresses."),
+    "bfd_interval_ms": _Told("Between BFD packets on links.", 5, 10_000),
+    "te_interval": _Told("Seconds between plans of traffic.", 5),
+    "te_measure_interval": _Told("Seconds; 0 measures no traffic.", 0),
+    "te_max_moves": _Told("Paths that a plan may reweight.", 0),
+    "te_change_share": _Told("Of traffic, for a new plan.", 0, 1),
+    "te_change_mbps": _Told("At least, for a new plan.", 0),
+    "policy_count_interval": _Told("Seconds; 0 counts no decisions.", 0),
+    "audit_file": _Told("Of audit lines.", metavar="FILE"),
+    "audit_syslog": _Told("unix:/dev/log or udp:HOST:PORT."),
+    "audit_rate": _Told("Audit lines a second.", 1),
+    "insecure_lab": _Told("Permit plain TCP off loopback.", variable=False),
+    "private_key": _Told(_PEM, metavar="FILE"),
+    "certificate": _Told(_PEM, metavar="FILE"),
+    "ca_certificate": _Told(_PEM, metavar="FILE"),
+    "accept_older_intent": _Told("Delete what a restored database lacks.", variable=False),
+}
+_PATHS = ("state_dir", "run_dir", "audit_file")
+"""Settings that children, which may be elsewhere, have to find."""
+_VERBOSE = typer.Option("-v", "--verbose", help="Log details.")
+
+
+def up(**given: Any) -> None:
     """Run the controller until interrupted."""
     from vneter_sdn.cli import up as running
 
-    settings = Settings(
-        state_dir=os.path.abspath(state_dir),
-        run_dir=os.path.abspath(run_dir),
-        db=db,
-        cluster_tenant=cluster_tenant,
-        api_listen=api_listen,
-        metrics_listen=metrics_listen,
-        openflow_listen=tuple(openflow_listen) or ((LAB_LISTEN,) if lab else ()),
-        openflow_advertise=openflow_advertise,
-        lab=lab,
-        lab_prefix=lab_prefix,
-        bfd_interval_ms=bfd_interval_ms,
-        te_interval=te_interval,
-        te_measure_interval=te_measure_interval,
-        te_max_moves=te_max_moves,
-        te_change_share=te_change_share,
-        te_change_mbps=te_change_mbps,
-        policy_count_interval=policy_count_interval,
-        audit_file=audit_file and os.path.abspath(audit_file),
-        audit_syslog=audit_syslog,
-        audit_rate=audit_rate,
-        insecure_lab=insecure_lab,
-        private_key=private_key,
-        certificate=certificate,
-        ca_certificate=ca_certificate,
-        accept_older_intent=accept_older_intent,
-        log_level="DEBUG" if verbose else _DEFAULTS.log_level,
+    verbose = given.pop("verbose")
+    values = given | {name: given[name] and os.path.abspath(given[name]) for name in _PATHS}
+    listen = tuple(given["openflow_listen"])
+    values["openflow_listen"] = listen or ((LAB_LISTEN,) if given["lab"] else ())
+    running.up(Settings(**values, log_level="DEBUG" if verbose else _DEFAULTS.log_level))
+
+
+def _parameters() -> list[inspect.Parameter]:
+    """What typer reads in place of a signature that names everything once more."""
+    types = get_type_hints(Settings)
+    found = []
+    for name, told in _TOLD.items():
+        default = getattr(_DEFAULTS, name)
+        kind: Any = list[str] if isinstance(default, tuple) else types[name]
+        annotation = Annotated[kind, told.option(name, flag=kind is bool)]
+        default = list(default) if isinstance(default, tuple) else default
+        found.append(_parameter(name, annotation, default))
+    return [*found, _parameter("verbose", Annotated[bool, _VERBOSE], False)]
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
-    running.up(settings)
+
+
+up.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
+up.__annotations__ = {one.name: one.annotation for one in _parameters()}
