@@ -33,8 +33,14 @@ class _Told(NamedTuple):
         """As typer takes it."""
         names = (f"--{name.replace('_', '-')}",) if flag else ()
         variable = f"VNETER_{name.upper()}" if self.variable else None
-        limits = {"min": self.least, "max": self.most}
-        return typer.Option(*names, envvar=variable, help=self.help, metavar=self.metavar, **limits)
+        return typer.Option(
+            *names,
+            envvar=variable,
+            help=self.help,
+            metavar=self.metavar,
+            min=self.least,
+            max=self.most,
+        )
 
 
 _PEM = "PEM file."
