@@ -282,3 +282,74 @@ def test_of_what_a_controller_stores(server, vneterctl, pods):
     ended = vneterctl("reachability", "--from", "x/*", "--to", "y/a", "-o", "json")
     assert ended.code == 0, ended.err
     assert {row["rule"] for row in json.loads(ended.out)} == {"not attached"}
+
+
+_NODES = """\
+---
+apiVersion: v1
+kind: Node
+metadata: {name: one}
+status: {addresses: [{type: InternalIP, address: 192.0.2.11}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: two}
+status: {addresses: [{type: InternalIP, address: 192.0.2.12}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: near, namespace: x, labels: {app: db}}
+spec: {nodeName: one, hostNetwork: true}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: far, namespace: x, labels: {app: db}}
+spec: {nodeName: two, hostNetwork: true}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: lost, namespace: x, labels: {app: db}}
+spec: {hostNetwork: true}
+"""
+
+
+def test_pods_on_the_network_of_their_node_are_that_node(pods, matrix) -> None:
+    """No selector is about them; their own node always reaches a pod; the others go by address."""
+    pods.write_text(PODS + _NODES, "utf-8")
+    rows = matrix("--ports", "tcp/8080")
+    assert len(rows) == 6 * 6
+    assert rows["x/b", "x/a", "tcp/8080"]["allowed"]
+    assert rows["x/near", "x/a", "tcp/8080"]["rule"] == "host"
+    for name in ("x/far", "x/lost"):
+        row = rows[name, "x/a", "tcp/8080"]
+        assert (row["allowed"], row["rule"]) == (False, "NetworkPolicy x/web (isolates ingress)")
+        assert not rows["x/a", name, "tcp/8080"]["allowed"]
+        assert rows[name, "x/near", "tcp/8080"]["allowed"]
+        assert rows[name, "y/a", "tcp/8080"]["allowed"]
+
+
+def test_a_block_of_nodes_is_about_pods_on_their_networks(pods, matrix) -> None:
+    pods.write_text((PODS + _NODES).replace("198.51.100.0/24", "192.0.2.12/32"), "utf-8")
+    rows = matrix("--ports", "tcp/8080", "--from", "x/far", "--from", "x/lost", "--to", "x/*")
+    allowed = {pair for pair, row in rows.items() if row["allowed"] and pair[1] == "x/a"}
+    assert allowed == {("x/far", "x/a", "tcp/8080")}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_pods_of_any_ranges_of_addresses(family: int, pods, matrix) -> None:
+    """Some of which no one network holds; and IPv6 pods are given no IPv4 to speak by."""
+    places = {
+        4: ("10.0.0.5", "172.16.0.5", "192.168.0.5"),
+        6: ("fd00::5", "fd01::5", "2001:db8::5"),
+    }
+    text = PODS.replace("2001:db8::/32", "fd01::5/128").replace("198.51.100.0/24", "172.16.0.0/12")
+    text = text.replace("- podSelector: {}\n    ", "")
+    for name, address in zip(("x/a", "x/b", "y/a"), places[family], strict=True):
+        namespace, _, pod = name.partition("/")
+        text = text.replace(
+            f"metadata: {{name: {pod}, namespace: {namespace}",
+            f"status: {{podIP: '{address}'}}\nmetadata: {{name: {pod}, namespace: {namespace}",
+        )
+    pods.write_text(text, "utf-8")
+    rows = matrix("--ports", "tcp/8080", "--to", "x/a")
+    assert {pair[0] for pair, row in rows.items() if row["allowed"]} == {"x/a", "x/b"}

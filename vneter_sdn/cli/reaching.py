@@ -49,7 +49,7 @@ def picture_of(source: Source) -> Picture:
     names = selecting.resolved(source.resolve)
     if source.offline:
         result = compiled(source.offline, source.tenant)
-        picture = Picture(result.snapshot, result.compiler)
+        picture = Picture(result.snapshot, result.compiler, result.hosted)
         picture.observe(names)
         return picture
     from vneter_sdn.cli.targets import connect
@@ -76,7 +76,8 @@ def reach(
     from vneter_sdn.daemon.reachability import matrix
 
     sides = [selecting.selected(picture, texts) for texts in (senders, targets)]
-    if all(end.address for end in (*sides[0], *sides[1])) and all(sides):
+    outside = (str(end.address) == end.name for end in (*sides[0], *sides[1]))
+    if all(outside) and all(sides):
         raise Usage("between two addresses outside there is nothing to ask", "name an endpoint")
     wanted = wanted or _usual(picture)
     rows = matrix(picture, sides[0], sides[1], wanted)

@@ -88,9 +88,9 @@ class Who:
         return found
 
     def _named(self, end: End) -> bool:
-        if end.key is None:
-            return False
-        names = {end.name, f"{end.key.tenant}/{end.key.name}", f"{end.key.tenant}/{end.name}"}
+        names = {end.name}
+        if end.key is not None:
+            names |= {f"{end.key.tenant}/{end.key.name}", f"{end.key.tenant}/{end.name}"}
         return any(
             pattern == "*" or (pattern.count("/") == name.count("/") and fnmatchcase(name, pattern))
             for pattern in self.names
@@ -99,7 +99,7 @@ class Who:
 
     def _labelled(self, picture: Picture, end: End) -> bool:
         if end.key is None:
-            return False
+            return not (self.labels or self.namespaces)
         labels = picture.snapshot.objects[end.key].labels
         if not all(selector.selects(labels) for selector in self.labels):
             return False

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
 
 from vneter_sdn.compile.links import guess
 from vneter_sdn.compile.network import Compiler, compile_alone
 from vneter_sdn.compile.offline import BridgeFiles, render
 from vneter_sdn.errors import IntentError, PipelineError, Problem
+from vneter_sdn.kubernetes.cluster import UNDERLAY
+from vneter_sdn.kubernetes.naming import Hosted
+from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot
 from vneter_sdn.northbound.foreign import CLUSTER, accept
 from vneter_sdn.northbound.resources import edit_of
@@ -26,6 +30,8 @@ class OfflineResult:
     compiler: Compiler
     notes: tuple[str, ...] = ()
     """What was left out of manifests of Kubernetes, and what was made up for them."""
+    hosted: Mapping[str, IPAddress] = field(default_factory=dict)
+    """Pods on the networks of their nodes, ``namespace/pod``, by an address of the node."""
 
     @cached_property
     def bridges(self) -> Mapping[str, BridgeFiles]:
@@ -73,7 +79,24 @@ def compile_manifests(documents: Sequence[Any], tenant: str = CLUSTER) -> Offlin
     compiler = compile_alone(snapshot)
     if compiler.clashes:
         raise PipelineError("; ".join(str(clash) for clash in compiler.clashes))
-    return OfflineResult(snapshot, compiler, accepted.notes)
+    hosted = _hosted(snapshot, accepted.hosted)
+    return OfflineResult(snapshot, compiler, accepted.notes, hosted)
+
+
+def _hosted(snapshot: Snapshot, pods: Sequence[Hosted]) -> dict[str, IPAddress]:
+    """Where pods on the networks of their nodes are; a node of its own where nothing says which."""
+    nodes = {
+        key.name: stored.spec.tunnel_addresses
+        for key, stored in snapshot.objects.items()
+        if key.kind == "Host"
+    }
+    taken = {text for addresses in nodes.values() for text in addresses}
+    free = (address for address in UNDERLAY.supernet(8).hosts() if str(address) not in taken)
+    found: dict[str, IPAddress] = {}
+    for pod in pods:
+        texts = pod.addresses or nodes.get(pod.node, ())
+        found[pod.name] = ip_address(texts[0]) if texts else next(free)
+    return found
 
 
 def _bindings(snapshot: Snapshot) -> list[Binding]:

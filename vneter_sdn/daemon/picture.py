@@ -43,7 +43,10 @@ Resolved = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a connection: an endpoint, or an address outside."""
+    """One end of a connection: an endpoint, or an address outside.
+
+    One that has an address and is not called by it is a pod on the network of its node.
+    """
 
     name: str
     key: Key | None = None
@@ -65,9 +68,15 @@ class Decided:
 class Picture:
     """One state of a network, compiled."""
 
-    def __init__(self, snapshot: Snapshot, compiler: Compiler) -> None:
-        """Of a snapshot and what was compiled of it."""
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        compiler: Compiler,
+        hosted: Mapping[str, IPAddress] | None = None,
+    ) -> None:
+        """Of a snapshot and what was compiled of it; pods on the networks of nodes by name."""
         self.snapshot, self.compiler = snapshot, compiler
+        self._hosted = dict(hosted or {})
         self._observed: dict[str, tuple[str, ...]] = {}
         self._rules: dict[str, Mapping[int, Rule]] = {}
         self._numbers: dict[str, Numbers] = {}
@@ -167,7 +176,7 @@ class Picture:
 
     @cached_property
     def ends(self) -> tuple[End, ...]:
-        """Every endpoint, sorted by what it is called.
+        """Every endpoint and every pod on the network of its node, sorted by what it is called.
 
         ``namespace/pod`` where it is in a namespace, ``tenant/name`` where not; where two would be
         called the same, the tenant stands before both: ``tenant/namespace/pod``.
@@ -176,7 +185,9 @@ class Picture:
         short = {key: self._short(key) for key in keys}
         times = Counter(short.values())
         names = {k: f"{k.tenant}/{n}" if times[n] > 1 else n for k, n in short.items()}
-        return tuple(sorted((End(name, key) for key, name in names.items()), key=lambda e: e.name))
+        found = [End(name, key) for key, name in names.items()]
+        found += [End(name, address=address) for name, address in self._hosted.items()]
+        return tuple(sorted(found, key=lambda end: end.name))
 
     def _short(self, key: Key) -> str:
         namespace = self.namespace(key)

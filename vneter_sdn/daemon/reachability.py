@@ -44,6 +44,8 @@ def matrix(
 ) -> Iterator[Row]:
     """A row for every ordered pair and port, in their order; pairs of addresses are left out.
 
+    A pod on the network of its node is its node: between two of them there are no policies.
+
     ``rule`` is who decided, in the words of what was written: of an allowed pair the rules of both
     directions, ``default`` where there is none; of another that which stopped it. Besides:
 
@@ -57,11 +59,15 @@ def matrix(
     asker = _Asker(picture)
     for source in sources:
         for target in targets:
-            if source.address and target.address:
+            if _outside(source) and _outside(target):
                 continue
             for port in ports:
                 allowed, rule = asker.ask(source, target, port.wanted)
                 yield Row(source.name, target.name, port.name, allowed, rule)
+
+
+def _outside(end: End) -> bool:
+    return end.address is not None and end.name == str(end.address)
 
 
 _Answer = tuple[bool, str]
@@ -79,6 +85,8 @@ class _Asker:
     def ask(self, source: End, target: End, wanted: Wanted) -> _Answer:
         if source == target:
             return True, "self"
+        if source.address and target.address:
+            return True, "default"
         asked = (self._kind(source), self._kind(target), wanted)
         if asked not in self._known:
             self._known[asked] = answer(self._picture, source, target, wanted)

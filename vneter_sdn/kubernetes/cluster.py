@@ -20,7 +20,8 @@ HOST = "node"
 """Name of the one host where there are no Nodes."""
 _WIDEST = {4: 8, 6: 32}
 _TENANTED = ("Endpoint", "Policy", "Group", "Namespace", "Network")
-_UNDERLAY = IPv4Network("192.0.2.0/24")
+UNDERLAY = IPv4Network("192.0.2.0/24")
+"""Where addresses of hosts are from that have none."""
 
 Manifest = dict[str, Any]
 
@@ -122,7 +123,7 @@ def _hosts(manifests: Sequence[Manifest]) -> list[Manifest]:
     if not hosts:
         hosts[HOST] = _made("Host", HOST, {})
     taken = {text for one in hosts.values() for text in _texts(one["spec"], "tunnelAddresses")}
-    free = (str(address) for address in _UNDERLAY.supernet(8).hosts() if str(address) not in taken)
+    free = (str(address) for address in UNDERLAY.supernet(8).hosts() if str(address) not in taken)
     for name, host in sorted(hosts.items()):
         spec = host["spec"]
         if "ovsdb" in spec or "datapathId" in spec:

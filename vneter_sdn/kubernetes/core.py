@@ -17,6 +17,7 @@ from vneter_sdn.kubernetes.naming import (
     PODS,
     SERVICE_ACCOUNT,
     Cluster,
+    Hosted,
     Subject,
     joined,
     manifest,
@@ -118,6 +119,9 @@ def endpoint(
     if spec.host_network:
         text = f"{findings.subject}: left out, hostNetwork makes it a part of its node"
         cluster.notes.append(text)
+        node = shortened(spec.node_name) if spec.node_name else ""
+        name = f"{subject.namespace}/{subject.name}"
+        cluster.hosted.append(Hosted(name, node, tuple(addresses)))
         return []
     network = (subject.meta.annotations or {}).get(NETWORK, PODS)
     result: dict[str, Any] = {"network": network, "namespace": subject.namespace}

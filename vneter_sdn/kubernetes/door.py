@@ -17,7 +17,7 @@ from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.kubernetes import core, syntax
 from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, USUAL, VERSIONS, WORKLOADS
 from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
-from vneter_sdn.kubernetes.naming import TENANT, Cluster, Subject, shortened
+from vneter_sdn.kubernetes.naming import TENANT, Cluster, Hosted, Subject, shortened
 from vneter_sdn.kubernetes.reading import read, unknown
 from vneter_sdn.kubernetes.services import ServiceSpec, service
 from vneter_sdn.kubernetes.workloads import workload
@@ -39,6 +39,8 @@ class Translated:
     """Of our own kinds; those that were ours already are as they were."""
     notes: tuple[str, ...] = ()
     """What was left out or is without effect, for people."""
+    hosted: tuple[Hosted, ...] = ()
+    """Pods that are none of the manifests, for they are on the networks of their nodes."""
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ def native(
     batch.problems += _clashes(made)
     if batch.problems:
         raise IntentError(*dict.fromkeys(batch.problems))
-    return Translated(tuple(made), tuple(dict.fromkeys(batch.notes)))
+    return Translated(tuple(made), tuple(dict.fromkeys(batch.notes)), tuple(cluster.hosted))
 
 
 def _open(value: Any, place: str, batch: _Batch) -> None:

@@ -69,6 +69,18 @@ class Subject:
         return f"{self.version}/{self.kind} {place}"
 
 
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A pod on the network of its node: to everybody else it is its node."""
+
+    name: str
+    """``namespace/pod``."""
+    node: str
+    """Empty when nothing says where it is."""
+    addresses: tuple[str, ...]
+    """As its status says; its node's when empty."""
+
+
 @dataclass(slots=True)
 class Cluster:
     """What is known of all manifests while each is translated."""
@@ -82,6 +94,7 @@ class Cluster:
     """(namespace, name) of Groups that reach beyond their namespace."""
     services: dict[tuple[str, str], ServiceSpec] = field(default_factory=dict)
     """By namespace and name, those among the manifests."""
+    hosted: list[Hosted] = field(default_factory=list)
 
     def tenant_of(self, namespace: str) -> str:
         """The tenant that a namespace is in."""

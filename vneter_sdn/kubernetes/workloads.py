@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from vneter_sdn.kubernetes.core import PodSpec, endpoint
 from vneter_sdn.kubernetes.meta import LabelSelector, ObjectMeta, check_labels, selector
 from vneter_sdn.kubernetes.naming import Cluster, Subject
@@ -79,12 +81,9 @@ def workload(
     for name, host in _pods(subject, given, nodes, findings):
         one = replace(subject, name=name, meta=meta)
         pod = given.template.spec
-        for made in endpoint(one, pod, (), cluster, findings):
-            if host:
-                made["spec"]["host"] = host
-            found.append(made)
-        if pod.host_network:
-            break
+        if host:
+            pod = msgspec.structs.replace(pod, node_name=host)
+        found += endpoint(one, pod, (), cluster, findings)
     return found
 
 

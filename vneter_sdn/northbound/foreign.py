@@ -16,7 +16,7 @@ from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.kubernetes.catalogue import CLUSTERED
 from vneter_sdn.kubernetes.cluster import stand_in, surroundings
 from vneter_sdn.kubernetes.door import Translated, is_foreign, native
-from vneter_sdn.kubernetes.naming import ORIGIN
+from vneter_sdn.kubernetes.naming import ORIGIN, Hosted
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound.resources import key_of
 
@@ -47,6 +47,8 @@ class Accepted:
     manifests: tuple[Any, ...]
     notes: tuple[str, ...] = ()
     """What was left out or added, for people; a manifest without a name is ``document N``."""
+    hosted: tuple[Hosted, ...] = ()
+    """Pods on the networks of their nodes, of which nothing is made."""
     written: Mapping[str, str] = field(default_factory=dict)
     """``Policy cluster/x.p`` -> ``NetworkPolicy x/p``."""
 
@@ -79,7 +81,7 @@ def accept(values: Sequence[Any], *, tenant: str = CLUSTER) -> Accepted:
     before = {_name(one) for one in made.manifests}
     added = [name for one in whole if (name := _name(one)) not in before]
     notes = (*made.notes, *_made_up(added))
-    return Accepted(whole, notes, _written(whole))
+    return Accepted(whole, notes, made.hosted, _written(whole))
 
 
 def accept_into(snapshot: Snapshot, values: Sequence[Any], *, tenant: str = CLUSTER) -> Accepted:
@@ -112,7 +114,7 @@ def accept_into(snapshot: Snapshot, values: Sequence[Any], *, tenant: str = CLUS
     added = [one for one in surroundings(translated) if _name(one) not in declared]
     whole = (*made.manifests, *added)
     notes = (*made.notes, *_made_up(map(_name, added)))
-    return Accepted(whole, notes, _written(whole))
+    return Accepted(whole, notes, written=_written(whole))
 
 
 def _translated(values: Sequence[Any], **known: Any) -> Translated:

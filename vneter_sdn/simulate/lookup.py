@@ -106,18 +106,18 @@ def _complete(flows: Iterable[Flow]) -> list[int]:
 
 
 def _shapes(flows: Iterable[Flow]) -> tuple[_Shape, ...]:
-    grouped: defaultdict[_Masks, dict[tuple[int, ...], tuple[Flow, ...]]] = defaultdict(dict)
+    grouped: defaultdict[_Masks, dict[tuple[int, ...], list[Flow]]] = defaultdict(dict)
     for flow in sorted(flows, key=lambda flow: -flow.priority):
         masks = tuple((term.field, term.mask) for term in flow.match)
         values = tuple(term.value for term in flow.match)
-        held = grouped[masks].get(values, ())
+        held = grouped[masks].setdefault(values, [])
         if not held or _is_clause(held[-1]):
-            grouped[masks][values] = (*held, flow)
+            held.append(flow)
     shapes = [
         _Shape(
             max(held[0].priority for held in entries.values()),
             masks,
-            entries,
+            {values: tuple(held) for values, held in entries.items()},
             any(_is_clause(held[0]) for held in entries.values()),
         )
         for masks, entries in grouped.items()
