@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 
 from vneter_sdn.compile.differences import differences
 from vneter_sdn.compile.features.unit import Part
+from vneter_sdn.compile.layers import Layered
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
@@ -115,7 +116,7 @@ class _Bridge:
 
     __slots__ = (
         *("before", "contested", "flows", "fresh", "others", "over", "owner", "state"),
-        *("_come", "_gone", "_total"),
+        *("_base", "_come", "_gone", "_since", "_total"),
     )
 
     def __init__(self, over: Collection[str]) -> None:
@@ -130,6 +131,10 @@ class _Bridge:
         self.before: dict[Hashable, Item | None] = {}
         """Places written since the last harvest, and what they held then; unless it is fresh."""
         self.state: BridgeState | None = None
+        self._base: dict[FlowKey, Flow] | None = None
+        """Flows as they were at some time, which nobody changes any more."""
+        self._since: dict[FlowKey, Flow | None] = {}
+        """What changed since then, as far as it was harvested."""
         self._total = 0
         self._come: list[_Claim] = []
         self._gone: list[_Claim] = []
@@ -236,6 +241,7 @@ class _Bridge:
                 continue
             if isinstance(place, FlowKey):
                 flows.add(place)
+                self._since[place] = cast("Flow | None", new)
             else:
                 kind, number = cast("tuple[str, int]", place)
                 numbers[kind].add(number)
@@ -269,8 +275,11 @@ class _Bridge:
     def frozen(self) -> BridgeState:
         if self.state is None:
             items = self.others.values()
+            if self._base is None or len(self._since) * _MOST > len(self._base):
+                self._base = cast("dict[FlowKey, Flow]", self.flows.copy())
+                self._since = {}
             self.state = BridgeState(
-                cast("dict[FlowKey, Flow]", self.flows.copy()),
+                Layered(self._base, self._since.copy()) if self._since else self._base,
                 {i.group: i for i in items if isinstance(i, Group)},
                 {i.meter: i for i in items if isinstance(i, Meter)},
             )

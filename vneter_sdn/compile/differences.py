@@ -31,9 +31,31 @@ def differences(before: tuple[Part, ...], after: tuple[Part, ...]) -> Moved:
     come = [part for part in after if id(part) not in both]
     if not gone or not come:
         return gone, come
-    gone, come, spread = _spread(gone, come)
+    gone, come, spread = _spread(*_trimmed(gone, come))
     moved = [*spread, *_alike(gone, come)]
     return [one for one, _ in moved if one.hosts], [one for _, one in moved if one.hosts]
+
+
+def _trimmed(gone: list[Part], come: list[Part]) -> Moved:
+    """Without the flows that go and come on the same hosts; most, where a few of many change."""
+    old, new = _by_hosts(gone), _by_hosts(come)
+    for hosts in old.keys() & new.keys():
+        both = _flows(old[hosts]) & _flows(new[hosts])
+        for parts in (old[hosts], new[hosts]):
+            parts[:] = [_without(part, both) for part in parts]
+    left = ([p for ps in by.values() for p in ps if p.hosts] for by in (old, new))
+    return next(left), next(left)
+
+
+def _by_hosts(parts: Iterable[Part]) -> dict[frozenset[str], list[Part]]:
+    found: dict[frozenset[str], list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.hosts, []).append(part)
+    return found
+
+
+def _flows(parts: Iterable[Part]) -> set[int]:
+    return set().union(*(map(id, part.flows) for part in parts))
 
 
 def _spread(
@@ -98,7 +120,7 @@ def _without(part: Part, flows: set[int]) -> Part:
         return part
     kept = tuple(flow for flow in part.flows if id(flow) not in flows)
     hosts = part.hosts if kept or part.groups or part.meters else frozenset()
-    return replace(part, flows=kept, hosts=hosts)
+    return Part(hosts, kept, part.groups, part.meters)
 
 
 def _content(part: Part) -> tuple[object, ...]:

@@ -237,7 +237,7 @@ class Compiler:
         return deltas
 
     def bridge(self, host: str) -> BridgeState:
-        """What a host's bridge should hold. O(1) unless it changed, then O(its flows)."""
+        """What a host's bridge should hold. O(1) unless it changed, then O(what did of late)."""
         return self._bridges.state(host)
 
     def digest(self, host: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from vneter_sdn.compile.books import book, isolations, policies
@@ -78,6 +79,16 @@ def isolated(view: View, tenant: str) -> Mapping[Direction, frozenset[Class]]:
     each = [view.ask(isolates, (tenant, policy)) for policy in view.ask(policies, tenant)]
     nobody: frozenset[Class] = frozenset()
     return {way: nobody.union(*(one.get(way, nobody) for one in each)) for way in WAYS}
+
+
+@query
+def isolated_in(view: View, tenant: str) -> Mapping[tuple[Direction, str], frozenset[Class]]:
+    """The same, by namespace besides."""
+    found: defaultdict[tuple[Direction, str], set[Class]] = defaultdict(set)
+    for way, classes in view.ask(isolated, tenant).items():
+        for one in classes:
+            found[way, one.namespace].add(one)
+    return {at: frozenset(classes) for at, classes in found.items()}
 
 
 def decided_on(view: View, tenant: str, rule: Rule, classes: frozenset[Class]) -> frozenset[Class]:

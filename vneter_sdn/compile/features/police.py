@@ -34,14 +34,14 @@ from vneter_sdn.compile.membership import class_hosts
 from vneter_sdn.compile.policing import (
     WAYS,
     denies,
-    isolated,
+    isolated_in,
     names_wanted,
     naming,
     policed,
     policing,
 )
 from vneter_sdn.compile.queries import Place, bridge_of, place, segment, station, tenant_of
-from vneter_sdn.compile.query import View
+from vneter_sdn.compile.query import View, query
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, PROTO_UDP, TRACKED
 from vneter_sdn.model.flow import Action, Conntrack, Flow, FlowKey, Meter, Punt, SetField
@@ -225,6 +225,25 @@ def _named(told: punts.Names, write: Writer) -> Iterator[Flow]:
             yield write("output", HIGH, answer | by, copied, goto="answers")
 
 
+@query
+def isolation(view: View, asked: tuple[str, Direction, str]) -> tuple[Part, ...]:
+    """Who is isolated in a namespace of a tenant, one way; apart, as there may be hundreds."""
+    name, way, namespace = asked
+    number = view.ask(tenant_of, name)
+    if number is None:
+        return ()
+    write, stopped = Writer.of(ID, Key("Tenant", "", name)), RULE.load(ISOLATED)
+    found = []
+    for one in sorted(view.entry(isolated_in, name, (way, namespace)) or ()):
+        matched: Matched = {
+            "reg2": TENANT.match(number),
+            "reg6": LOCAL.match(identity(view, one)),
+        }
+        flow = write(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
+        found.append(on(view.ask(class_hosts, one), flow))
+    return tuple(found)
+
+
 def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """What becomes of connections that no rule decides."""
     number = view.ask(tenant_of, key.name)
@@ -232,13 +251,12 @@ def tenant(view: View, key: Key, write: Writer) -> Iterator[Part]:
         return
     spec: TenantSpec = view.get("Tenant", key)
     within: Matched = {"reg2": TENANT.match(number)}
-    here, stopped = ("reg2", TENANT.match(number)), RULE.load(ISOLATED)
-    for way, classes in view.ask(isolated, key.name).items():
-        for one in sorted(classes):
-            matched = (here, ("reg6", LOCAL.match(identity(view, one))))
-            flow = write.again(f"{way}_isolation", LOW, matched, stopped, goto=f"{way}_verdict")
-            yield on(view.ask(class_hosts, one), flow)
-        where = frozenset().union(*(view.ask(class_hosts, one) for one in classes))
+    places = view.ask(isolated_in, key.name)
+    for way in WAYS:
+        each = (view.ask(isolation, (key.name, *at)) for at in places if at[0] == way)
+        parts = tuple(part for some in each for part in some)
+        yield from parts
+        where = frozenset().union(*(part.hosts for part in parts))
         yield on(where, *_undecided(way, number, ISOLATED, spec, write))
     denied: frozenset[Direction] = view.ask(denies, key.name)
     for way in sorted(denied):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from vneter_sdn.compile.query import Query, View
 from vneter_sdn.model.flow import Action, Flow, Group, Meter
@@ -31,13 +30,6 @@ class Part:
 Parts = tuple[Part, ...]
 
 
-@lru_cache(maxsize=1 << 18)
-def _flow(
-    cookie: int, name: str, priority: int, matched: Frozen, actions: tuple[Action, ...], goto: str
-) -> Flow:
-    return table(name).flow(priority, dict(matched), *actions, goto=goto or None, cookie=cookie)
-
-
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Writes flows of one unit, with its cookie."""
@@ -54,12 +46,6 @@ class Writer:
     ) -> Flow:
         """A flow of the table called ``name``; see `pipeline.tables.Table.flow`."""
         return table(name).flow(priority, matched, *actions, goto=goto, cookie=self.cookie)
-
-    def again(
-        self, name: str, priority: int, matched: Frozen, *actions: Action, goto: str = ""
-    ) -> Flow:
-        """The same, remembered: for units of many flows that are made anew to change a few."""
-        return _flow(self.cookie, name, priority, matched, actions, goto)
 
 
 Generator = Callable[[View, Key, Writer], Iterator[Part]]
