@@ -95,6 +95,11 @@ class Bridges:
         ]
 
 
+def test_all_that_is_waited_for_is_over_before_flows_go():
+    longest = injecting.PREPARING + injecting.LONGEST + injecting.TIDYING
+    assert longest < traced.HOLD
+
+
 @pytest.fixture
 def ready(snapshot, monkeypatch):
     for name in ("QUIET", "DELIVERED", "PREPARING", "TIDYING"):
@@ -133,8 +138,6 @@ def test_flows_have_an_end_of_their_own(ready):
     added = [data for _, kind, data in bridges.messages if kind == Type.FLOW_MOD and data[25] == 0]
     assert {int.from_bytes(data[28:30], "big") for data in added} == {traced.HOLD}
     assert {data[8] for data in added} == {traced.MAGIC}
-    longest = injecting.LONGEST + 3 * 2.0
-    assert longest <= traced.HOLD
 
 
 def test_its_packet_is_known_while_it_is_under_way(ready):
@@ -205,3 +208,47 @@ def test_bridges_that_are_looked_at(ready, monkeypatch):
     bridges.there = set(injector._hosts)
     assert list(injector._looked_at("h5", ["h5", "h7"]).values()) == ["h5", "h7"]
     assert list(injector._looked_at("h5", []).values()) == ["h5", "h1"]
+
+
+def test_a_controller_that_is_held_up_injects_nothing(ready, monkeypatch):
+    injector, bridges = ready
+    clock = [0.0]
+    monkeypatch.setattr(injecting.time, "monotonic", lambda: clock[0])
+    send = bridges.send_message
+
+    def slowly(dpid, data):
+        clock[0] += traced.HOLD
+        return send(dpid, data)
+
+    bridges.send_message = slowly
+    with pytest.raises(IntentError, match="too busy"):
+        injector.inject(asked())
+    assert not bridges.frames
+
+
+def test_news_that_waited_while_the_controller_was_held_up_counts(ready, monkeypatch):
+    """It is behind by seconds, and what bridges said meanwhile is only read then."""
+    injector, bridges = ready
+    naps, clock, late = [], [0.0], []
+    monkeypatch.setattr(injecting.time, "monotonic", lambda: clock[0])
+
+    def sleep(seconds):
+        naps.append(seconds)
+        clock[0] += 60 if len(naps) == 1 else seconds
+        if len(naps) == 2:
+            bridges.heard(late.pop())
+
+    monkeypatch.setattr(injecting.eventlet, "sleep", sleep)
+    heard = bridges.heard
+    bridges.heard = late.append
+    sent = bridges.packet_out
+
+    def out(*words):
+        bridges.sees = ("output",)
+        done = sent(*words)
+        late.pop()  # somebody else's
+        bridges.heard = heard
+        return done
+
+    bridges.packet_out = out
+    assert [one["table"] for one in injector.inject(asked())["seen"]] == ["output"]

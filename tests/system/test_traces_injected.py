@@ -321,7 +321,7 @@ def test_bridges_that_do_not_answer(fleet, trace):
 
         fleet.until(away, 30, what="the loss of h3")
         code, _, err = trace("red/d", "red/a", "--tcp", "80")
-        assert code == 1
+        assert code == 5
         assert "the bridge of h3 is away" in err
     finally:
         os.kill(pid, signal.SIGCONT)

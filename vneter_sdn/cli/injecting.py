@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vneter_sdn.cli.terminal import CONFLICT, REFUSED, Answer, columns, paint
-from vneter_sdn.errors import Conflict
+from vneter_sdn.cli.terminal import CONFLICT, REFUSED, UNREACHABLE, Answer, columns, paint
+from vneter_sdn.errors import Conflict, IntentError
 
 if TYPE_CHECKING:
     from vneter_sdn.cli.reaching import Source
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from vneter_sdn.daemon.tracing import Trace
 
 _PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "icmp"}
+_AWAY = {"NotConnected", "NotFollowed", "NotInjected", "TooBusy"}
+"""Why nothing was injected although what is asked makes sense."""
 _BY = {"model": "model", "live": "ofproto/trace", "inject": "injected"}
 
 
@@ -91,6 +93,11 @@ def _inject(case: Case, where: Source) -> Mapping[str, Any]:
         return connect(where.server).inject(asked)
     except Conflict as busy:
         raise Answer(CONFLICT, str(busy), "try again in a second") from None
+    except IntentError as refused:
+        if not {one.reason for one in refused.problems} & _AWAY:
+            raise
+        hint = "`vneterctl status` says which bridges are connected"
+        raise Answer(UNREACHABLE, str(refused), hint) from None
 
 
 def _model_end(document: Mapping[str, Any]) -> str:

@@ -55,7 +55,8 @@ VERDICT: {"allowed", "where", "rule"}
 
 \b
 Exit code 0 whether it gets there or not; 1 when the bridges and the model
-disagree, or a packet cannot be injected; 4 when another one is traced."""
+disagree, or there is nothing to inject; 4 when another packet is traced, 5 when
+the sender's bridge is away."""
 
 
 def trace(

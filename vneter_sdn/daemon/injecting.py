@@ -65,8 +65,6 @@ class _Trace:
     """Bridges whose barrier is out."""
     failed: dict[int, str] = field(default_factory=dict)
     seen: list[tuple[int, injection.Sighting]] = field(default_factory=list)
-    news: float = 0.0
-    """When it was last heard of."""
 
     @property
     def xid(self) -> int:
@@ -120,7 +118,10 @@ class Injector:
             number = int.from_bytes(known_by[:4], "big")
             self._trace = trace = _Trace(number, known_by, packet)
             try:
+                began = time.monotonic()
                 self._follow(trace, looked)
+                if time.monotonic() - began > traced.HOLD / 2:  # flows may be gone before it is
+                    raise _refused(asked.source, "TooBusy", "the controller is too busy for it now")
                 if source in trace.failed:
                     why = f"the bridge of {near.host} {trace.failed[source]}"
                     raise _refused(asked.source, "NotFollowed", why)
@@ -189,13 +190,15 @@ class Injector:
             trace.failed[dpid] = "takes no messages now"
 
     def _watch(self, trace: _Trace) -> None:
-        began = trace.news = time.monotonic()
-
-        def settled() -> bool:
-            last = {one.table for _, one in trace.seen} & {injection.LAST_TABLE}
-            return time.monotonic() - trace.news > (DELIVERED if last else QUIET)
-
-        _until(lambda: settled() or len(trace.seen) >= MANY, began + LONGEST - time.monotonic())
+        """Wait until it has come out, or there is no news of it for long enough."""
+        quiet = spent = 0.0
+        known, arrived = 0, False
+        while quiet < (DELIVERED if arrived else QUIET) and spent < LONGEST and known < MANY:
+            rested = _rest()
+            spent += rested
+            quiet = quiet + rested if len(trace.seen) == known else 0.0
+            known = len(trace.seen)
+            arrived = any(one.table == injection.LAST_TABLE for _, one in trace.seen)
 
     def _tidy(self, trace: _Trace, looked: Mapping[int, str]) -> None:
         """Take the flows back, and have bridges forget the connection that the packet began."""
@@ -223,7 +226,6 @@ class Injector:
         known = seen is not None and trace.known_by in event.packet.data
         if seen is not None and known and seen.number == trace.number and len(trace.seen) < MANY:
             trace.seen.append((event.dpid, seen))
-            trace.news = time.monotonic()
 
     def _answered(self, dpid: int, _version: int, raw: bytes) -> None:
         """A barrier's answer, or a refusal."""
@@ -275,9 +277,17 @@ class Injector:
 
 
 def _until(done: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not done() and time.monotonic() < deadline:
-        eventlet.sleep(_STEP)
+    """Wait; what this process itself is held up for counts little: news may be waiting by then."""
+    spent = 0.0
+    while not done() and spent < seconds:
+        spent += _rest()
+
+
+def _rest() -> float:
+    """Let others run, and packets come in; how long that counts for."""
+    began = time.monotonic()
+    eventlet.sleep(_STEP)
+    return min(time.monotonic() - began, 2 * _STEP)
 
 
 def _transport(packet: Mapping[str, int]) -> str:
