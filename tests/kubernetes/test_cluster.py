@@ -161,7 +161,7 @@ def test_addresses_that_no_networks_hold_are_refused() -> None:
     far = [
         pod("a", status={"podIPs": [{"ip": "10.0.0.5"}, {"ip": "fd00::1"}]}),
         pod("b", status={"podIPs": [{"ip": "200.0.0.5"}, {"ip": "fd00::2"}]}),
-    ]
+    ]  # Of one range of IPv6, and so of one network.
     with pytest.raises(IntentError, match="too wide"):
         whole(*far)
 

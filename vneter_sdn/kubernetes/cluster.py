@@ -18,7 +18,9 @@ POD_PREFIXES = ("10.244.0.0/16", "fd00:10:244::/56")
 """Addresses of pods where nothing says otherwise."""
 HOST = "node"
 """Name of the one host where there are no Nodes."""
-_WIDEST = {4: 8, 6: 32}
+_WIDEST = {4: 8, 6: 8}
+_FINER = ({4: 8, 6: 8}, {4: 16, 6: 32}, {4: 24, 6: 48}, {4: 24, 6: 64})
+"""Lengths of the prefixes by which pods are told apart, tried in turn."""
 _TENANTED = ("Endpoint", "Policy", "Group", "Namespace", "Network")
 UNDERLAY = IPv4Network("192.0.2.0/24")
 """Where addresses of hosts are from that have none."""
@@ -192,12 +194,31 @@ def _part(manifests: Sequence[Manifest]) -> None:
 
 
 def _apart(pods: Sequence[Manifest]) -> list[list[Manifest]]:
-    """Pods by the widest prefixes that they lie in; those without an address are with the first."""
+    """Pods by networks that may hold them; those without an address are with the most."""
+    for lengths in _FINER:
+        found = _by_prefixes(pods, lengths)
+        if all(len(_widest(one, version)) <= 1 for one in found for version in _WIDEST):
+            return found
+    return [list(pods)]
+
+
+def _widest(pods: Iterable[Manifest], version: int) -> set[IPNetwork]:
+    """The widest prefixes that pods lie in."""
+    texts = (text for pod in pods for text in _texts(pod["spec"], "addresses"))
+    return {
+        _prefix(version, int(one), _WIDEST[version])
+        for one in _addresses(texts)
+        if one.version == version
+    }
+
+
+def _by_prefixes(pods: Sequence[Manifest], lengths: Mapping[int, int]) -> list[list[Manifest]]:
+    """Pods of which none shares a prefix of these lengths with one of another list."""
     found: list[tuple[set[IPNetwork], list[Manifest]]] = []
     homeless: list[Manifest] = []
     for pod in pods:
         within = {
-            _prefix(one.version, int(one), _WIDEST[one.version])
+            _prefix(one.version, int(one), lengths[one.version])
             for one in _addresses(_texts(pod["spec"], "addresses"))
         }
         if not within:
@@ -232,7 +253,8 @@ def _networks(manifests: Sequence[Manifest]) -> list[Manifest]:
     made: dict[str, int] = {}
     for tenant, name in sorted(members, key=lambda named: (named[0], named[1] != PODS, named[1])):
         number = made[tenant] = made.get(tenant, -1) + 1
-        spec = _network(name, members[tenant, name], ranges, number)
+        tight = sum(owner == tenant for owner, _ in members) > 1
+        spec = _network(name, members[tenant, name], [] if tight else ranges, number, tight)
         found.append(_made("Network", name, spec, tenant))
     return found
 
@@ -242,10 +264,12 @@ def _annotation(manifest: Manifest, key: str) -> str:
     return str(annotations.get(key, "")) if isinstance(annotations, Mapping) else ""
 
 
-def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str], number: int) -> Manifest:
+def _network(
+    name: str, pods: Sequence[Manifest], ranges: Sequence[str], number: int, tight: bool
+) -> Manifest:
     """Prefixes that hold the addresses of some pods and, for the first network, of the nodes'.
 
-    Where pods have IPv6 addresses only, so has their network.
+    Where pods have IPv6 addresses only, so has their network. It is tight where there are others.
     """
     texts = (text for pod in pods for text in _texts(pod["spec"], "addresses"))
     addresses = set(_addresses(texts))
@@ -261,7 +285,7 @@ def _network(name: str, pods: Sequence[Manifest], ranges: Sequence[str], number:
                 for one in _ranges(ranges)
                 if one.version == usual.version and _near(one, addresses)
             ]
-        prefix = _around(_moved(usual, number), wanted)
+        prefix = _around(_moved(usual, number), wanted, tight)
         if prefix.prefixlen < _WIDEST[prefix.version]:
             text = (
                 f"the pods' addresses lie in {prefix}, too wide for one network; give pods "
@@ -285,12 +309,15 @@ def _moved(usual: IPNetwork, number: int) -> IPNetwork:
     return _prefix(usual.version, first, usual.prefixlen)
 
 
-def _around(usual: IPNetwork, wanted: Sequence[tuple[int, int]]) -> IPNetwork:
-    """The usual prefix when everything wanted is in it; else the longest that holds everything."""
+def _around(usual: IPNetwork, wanted: Sequence[tuple[int, int]], tight: bool) -> IPNetwork:
+    """The usual prefix when everything wanted is in it; else the longest that holds everything.
+
+    If tight, the longest in any case.
+    """
     if not wanted:
         return usual
     first, last = min(one[0] for one in wanted), max(one[1] for one in wanted)
-    if _covers(usual, first, last):
+    if not tight and _covers(usual, first, last):
         return usual
     # Room for a gateway and more pods: nothing longer than a usual range of one node.
     length = 24 if usual.version == 4 else 64
