@@ -137,3 +137,18 @@ def test_a_schedule_begins_and_ends_by_itself(world):
     world.now += 60
     world.hear(Tick(2.0))
     assert not world.controller._compiler.rules("red")
+
+
+def test_what_a_policy_does_not_say_any_more_is_not_reported(world):
+    world.apply(web())
+    world.confirm()
+    rule = number(world, ALLOWS)
+    counted(world, "s1", reading(world, "s1", 3, rule=rule, begins=True))
+    assert counters(world)[ALLOWS]["packets"] == 3
+    world.apply(web(ingress=[{"name": "others", "ports": [{"port": 80}]}]))
+    world.confirm()
+    assert ALLOWS not in {title.text for title in world.controller.policies.totals()}
+    assert ALLOWS not in counters(world)
+    world.fresh()
+    world.connect()
+    assert ALLOWS not in counters(world)

@@ -381,7 +381,16 @@ def fleet():
 @pytest.fixture(scope="module")
 def shared_fleet_with():
     """``with shared_fleet_with(*options) as fleet:`` for all tests of a module."""
-    return _fleet
+
+    @contextlib.contextmanager
+    def make(*options):
+        metrics = f"127.0.0.1:{free_port()}"
+        words = ("--metrics-listen", metrics, *options)
+        with _fleet(*words) as made:
+            made.metrics, made.options = metrics, words
+            yield made
+
+    return make
 
 
 @pytest.fixture

@@ -4,13 +4,21 @@
 import contextlib
 import errno
 import json
+import os
 import re
 import select
+import signal
+import socket
+import struct
 import time
+import urllib.request
+from itertools import repeat
+from pathlib import Path
 
 import pytest
 
-from vneter_sdn.fleet.sockets import open_listener, open_tcp, open_udp
+from vneter_sdn.fleet.sockets import echo_request, open_listener, open_tcp, open_udp
+from vneter_sdn.fleet.system import inside
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 AT_ONCE = 3.0
@@ -51,10 +59,29 @@ def applied(policed):
         policed.controller.client.apply([policy])
         names.append(name)
         policed.until(lambda: realised(policed, name), what="every bridge has the policy")
+        settled(policed)
 
     yield apply
     for name in set(names):
         policed.controller.client.delete("Policy", "red", name)
+    policed.until(lambda: not any(map(ruled, repeat(policed), policed.hosts)), what="no rules")
+    settled(policed)
+
+
+def ruled(fleet, host):
+    """Whether a bridge holds verdicts of rules; numbers below 16 are none's."""
+    tables = (f"table={way}_verdict" for way in ("egress", "ingress"))
+    flows = (fleet.ofctl(host.name, "dump-flows", table, "--names") for table in tables)
+    return any(re.search(r"reg8=0x[0-9a-f]{2,}/", one) for one in flows)
+
+
+def settled(fleet):
+    """Wait until datapaths forgot what they concluded from the flows before.
+
+    A bridge confirms flows, and revalidates what its datapath caches after that.
+    """
+    for host in fleet.hosts:
+        fleet.appctl(host.name, "revalidator/wait")
 
 
 def realised(fleet, name):
@@ -114,6 +141,151 @@ def test_rejected_at_once(policed, applied, way, about, family):
     assert ask(policed, "middle", about, 53, family) in REFUSED
 
 
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("about", ["near", "far"])
+@pytest.mark.parametrize("way", ["egress", "ingress"])
+def test_established_connections_are_rejected_at_once(policed, applied, stream, way, about, family):
+    talk = stream("middle", about, 9100, family)
+    assert talk.flows() == (True, True)
+    about_whom = "middle" if way == "egress" else about
+    applied(about=about_whom, **{way: [{"action": "reject"}]})
+    with contextlib.suppress(OSError):
+        talk.near.send(b"x")
+    assert select.select([talk.near], [], [], AT_ONCE)[0]
+    assert reset(talk.near)
+
+
+def reset(connection):
+    """Whether a connection is reset, after what it has brought is read."""
+    try:
+        while connection.recv(100):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def lines(fleet, rule):
+    """Lines of the audit log about a rule."""
+    whole = fleet.audit.read_text().splitlines() if fleet.audit.exists() else ()
+    return [one for one in map(json.loads, whole) if one.get("rule") == rule]
+
+
+def metrics(fleet):
+    """Samples of the core by name and labels."""
+    with urllib.request.urlopen(f"http://{fleet.metrics}/metrics") as answer:
+        told = answer.read().decode()
+    samples = (line.rpartition(" ") for line in told.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
+
+
+PROTOCOLS = {"sctp": 132, "icmp": 1, "icmpv6": 58}
+
+
+def send(fleet, source, target, protocol, number, family):
+    """One packet from port ``number``, or of an echo with that number, to port 99."""
+    netns, there = fleet.records[f"red/{source}"].netns, address(fleet, target, family)
+    if protocol == "udp":
+        with open_udp(netns, family, number) as opened:
+            opened.sendto(b"x", (there, 99))
+        return
+    payload = {
+        "sctp": struct.pack("!HHIIBBHIIHHI", number, 99, 0, 0, 1, 0, 20, 1, 9, 1, 1, 1),
+        "icmp": echo_request(4, number, 1, b""),
+        "icmpv6": echo_request(6, number, 1, b""),
+    }[protocol]
+    kind = {4: socket.AF_INET, 6: socket.AF_INET6}[family]
+    raw = inside(netns, lambda: socket.socket(kind, socket.SOCK_RAW, PROTOCOLS[protocol]))
+    with raw:
+        raw.sendto(payload, (there, 0))
+
+
+@pytest.mark.parametrize("action", ["allow", "drop"])
+@pytest.mark.parametrize(
+    ("protocol", "family"),
+    [("udp", 4), ("udp", 6), ("sctp", 4), ("sctp", 6), ("icmp", 4), ("icmpv6", 6)],
+)
+def test_lines_of_every_protocol(policed, applied, action, protocol, family):
+    name = f"{protocol}{family}{action}"
+    applied(name=f"i{name}", about="far", ingress=[{"action": action, "log": True}])
+    applied(name=f"e{name}", about="middle", egress=[{"action": "allow", "log": True}])
+    number = {"allow": 4000, "drop": 4001}[action]
+    send(policed, "middle", "far", protocol, number, family)
+    for letter, way, host in (("e", "egress", "h1"), ("i", "ingress", "h2")):
+        rule = f"Policy red/{letter}{name} {way}[0]"
+        policed.until(lambda rule=rule: lines(policed, rule), what=f"a line of {rule}")
+        told = lines(policed, rule)[0]
+        verdict = "dropped" if (way, action) == ("ingress", "drop") else "allowed"
+        found = [told[key] for key in ("from", "to", "protocol", "verdict", "direction", "host")]
+        assert found == ["middle", "far", protocol, verdict, way, host]
+        assert told["tenant"] == "red"
+        assert [told["source"], told["target"]] == [
+            address(policed, end, family) for end in ("middle", "far")
+        ]
+        if protocol.startswith("icmp"):
+            assert (told["type"], told["code"]) == ({4: 8, 6: 128}[family], 0)
+        else:
+            assert (told["sourcePort"], told["targetPort"]) == (number, 99)
+
+
+MANY, EACH, SIZE = 37, 3, 100
+
+
+@pytest.mark.parametrize(("about", "way"), [("far", "ingress"), ("middle", "egress")])
+@pytest.mark.parametrize("action", ["allow", "drop", "reject"])
+def test_counts_are_exact(policed, applied, about, way, action):
+    name = f"exact-{way}-{action}"
+    spec = {way: [{"name": "r", "action": action, "ports": [{"protocol": "udp", "port": 99}]}]}
+    applied(name=name, about=about, **spec)
+    answers = action == "allow"
+    with open_udp(policed.records["red/far"].netns, 4, 99) as server:
+        for _ in range(MANY):
+            with open_udp(policed.records["red/middle"].netns, 4) as client:
+                for _ in range(EACH):
+                    client.sendto(bytes(SIZE), (address(policed, "far", 4), 99))
+                    # What comes before the first one is remembered counts as a beginning, too.
+                    assert bool(select.select([server], [], [], AT_ONCE * answers)[0]) == answers
+                    if answers:
+                        server.recv(SIZE)
+    title, packets = f"Policy red/{name} {way}[0] r", MANY * EACH
+    expected = {
+        "connections": MANY if action == "allow" else 0,
+        "packets": packets,
+        "bytes": packets * (14 + 20 + 8 + SIZE),
+    }
+    policed.until(lambda: counters(policed, name).get(title) == expected, what=f"{expected}")
+    labels = f'{{policy="Policy red/{name}",rule="{title}"}}'
+    samples = metrics(policed)
+    for what, value in expected.items():
+        assert samples[f"vneter_policy_{what}_total{labels}"] == value
+
+
+def test_counts_outlive_the_controller(policed, applied):
+    """And other rules that come before, and new flows."""
+    rule = {"name": "r", "ports": [{"protocol": "udp", "port": 98}]}
+    applied(name="lasting", ingress=[rule])
+    title = "Policy red/lasting ingress[0] r"
+
+    def sent(times):
+        for _ in range(times):
+            with open_udp(policed.records["red/middle"].netns, 4) as client:
+                client.sendto(b"x", (address(policed, "far", 4), 98))
+
+    def counted(times):
+        found = lambda: counters(policed, "lasting").get(title, {}).get("connections")  # noqa: E731
+        policed.until(lambda: found() == times, what=f"{times} connections")
+
+    sent(MANY)
+    counted(MANY)
+    policed.controller.kill()
+    sent(5)
+    policed.controller.start(*policed.options)
+    counted(MANY + 5)
+    applied(name="before", priority=1, ingress=[{"ports": [{"protocol": "udp", "port": 97}]}])
+    sent(4)
+    counted(MANY + 9)
+
+
 def counters(fleet, name="p"):
     return fleet.controller.client.get("Policy", "red", name)["status"].get("counters", {})
 
@@ -135,26 +307,25 @@ def test_counted_and_written(policed, applied):
     policed.until(lambda: counted().get(drops, {}).get("packets", 0) >= 1, what="drops")
     assert counted()[allows]["packets"] > 3
     assert counted()[drops]["connections"] == 0
-    lines = [json.loads(line) for line in policed.audit.read_text().splitlines()]
-    allowed = [line for line in lines if line["rule"] == allows]
-    assert len(allowed) == 3
-    told = allowed[0]
+    policed.until(lambda: len(lines(policed, allows)) >= 3, what="lines")
+    assert len(lines(policed, allows)) == 3
+    told = lines(policed, allows)[0]
     assert (told["from"], told["to"], told["protocol"]) == ("middle", "far", "tcp")
     assert (told["targetPort"], told["verdict"], told["direction"]) == (8002, "allowed", "ingress")
     assert (told["policy"], told["host"], told["tenant"]) == ("Policy red/counted", "h2", "red")
-    denied = next(line for line in lines if line["rule"] == drops)
+    denied = lines(policed, drops)[0]
     assert (denied["from"], denied["verdict"]) == ("near", "dropped")
 
 
 class Stream:
     """A TCP connection over which something is sent both ways all the time."""
 
-    def __init__(self, fleet, source, target, port):
-        self.listener = open_listener(fleet.records[f"red/{target}"].netns, 4, port)
+    def __init__(self, fleet, source, target, port, family=4):
+        self.listener = open_listener(fleet.records[f"red/{target}"].netns, family, port)
         self.listener.settimeout(AT_ONCE)
-        self.near = open_tcp(fleet.records[f"red/{source}"].netns, 4)
+        self.near = open_tcp(fleet.records[f"red/{source}"].netns, family)
         self.near.settimeout(AT_ONCE)
-        self.near.connect((address(fleet, target, 4), port))
+        self.near.connect((address(fleet, target, family), port))
         self.far, _ = self.listener.accept()
         self.far.settimeout(AT_ONCE)
 
@@ -178,8 +349,8 @@ class Stream:
 def stream(policed):
     made = []
 
-    def begin(source, target, port):
-        made.append(Stream(policed, source, target, port))
+    def begin(source, target, port, family=4):
+        made.append(Stream(policed, source, target, port, family))
         return made[-1]
 
     yield begin
@@ -222,8 +393,20 @@ def test_changes_elsewhere_disturb_nobody(applied, stream):
 
 
 def test_files_are_opened_anew(policed, applied):
+    """Once they were moved away, and when the controller is told by SIGHUP."""
     applied(name="again", ingress=[{"log": True}])
     policed.audit.rename(policed.audit.with_suffix(".1"))
     connect(policed, "middle", "far", 7)
     policed.until(lambda: policed.audit.exists() and policed.audit.read_text(), what="a line")
     assert re.search(r'"targetPort":7\b', policed.audit.read_text())
+    core = policed.controller.child("core")
+
+    def opened():
+        return [os.readlink(one) for one in Path(f"/proc/{core}/fd").iterdir()]
+
+    assert str(policed.audit) in opened()
+    os.kill(policed.controller.process.pid, signal.SIGHUP)
+    policed.until(lambda: str(policed.audit) not in opened(), what="it is closed")
+    connect(policed, "middle", "far", 7)
+    policed.until(lambda: str(policed.audit) in opened(), what="it is open again")
+    assert policed.controller.child("core") == core

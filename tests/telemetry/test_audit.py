@@ -82,4 +82,7 @@ def test_what_is_too_much_is_counted():
     assert limit.settled() == 15
     assert limit.settled() == 0
     assert sum(limit.may(0.5) for _ in range(25)) == 5
-    assert limit.total == 35
+    assert limit.settled() == 20
+    slow = Limit(0.5)
+    assert [slow.may(now) for now in (0.0, 1.0, 2.0, 3.0, 4.0)] == [True, False, True, False, True]
+    assert not Limit(0).may(9.0)

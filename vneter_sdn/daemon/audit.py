@@ -7,14 +7,16 @@ A sink that fails costs the lines it was given, which are counted; nobody waits 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import platform
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import eventlet
 
@@ -24,13 +26,14 @@ from vneter_sdn.telemetry.audit import Limit, Line, syslog, text
 _log = logging.getLogger(__name__)
 PAUSE = 0.1
 """Seconds between two writes."""
-WAITING = 10_000
-"""Lines that wait at most."""
 DEFAULT_PORT = 514
 
 
 class Sink(Protocol):
     """Takes lines."""
+
+    name: str
+    """Where they go."""
 
     def write(self, lines: list[str]) -> None:
         """Write lines; `OSError` when that failed."""
@@ -43,31 +46,43 @@ class FileSink:
     """Appends to a file, which only its owner may read."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._file: TextIO | None = None
+        self.name = path
+        self._file = -1
+        self._torn = False
+        """Whether the last line in the file is not whole."""
 
     def write(self, lines: list[str]) -> None:
-        """Write and flush."""
-        if self._file is not None and self._moved(self._file):
+        """Write all of them at once."""
+        if self._file >= 0 and self._moved():
             self.reopen()
-        if self._file is None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            self._file = os.fdopen(os.open(self._path, flags, 0o600), "a", encoding="ascii")
-        self._file.write("".join(f"{line}\n" for line in lines))
-        self._file.flush()
+        if self._file < 0:
+            # A pipe that nobody reads is an error, and nothing to wait for.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
+            self._file = os.open(self.name, flags, 0o600)
+        data = "".join(f"{line}\n" for line in lines).encode("ascii")
+        if self._torn:
+            data = b"\n" + data
+        written = os.write(self._file, data)
+        if written:
+            self._torn = not data[:written].endswith(b"\n")
+        if written < len(data):
+            raise OSError(errno.ENOSPC, f"{written} of {len(data)} octets written", self.name)
 
     def reopen(self) -> None:
         """Close; the next write opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._file >= 0:
+            file, self._file = self._file, -1
+            with suppress(OSError):
+                os.close(file)
 
-    def _moved(self, file: TextIO) -> bool:
+    def _moved(self) -> bool:
         try:
-            there = os.stat(self._path)
-        except FileNotFoundError:
+            there = os.stat(self.name)
+        except OSError:
             return True
-        return not os.path.samestat(there, os.fstat(file.fileno()))
+        moved = not os.path.samestat(there, os.fstat(self._file))
+        self._torn = self._torn and not moved
+        return moved
 
 
 class SyslogSink:
@@ -81,12 +96,13 @@ class SyslogSink:
     """
 
     def __init__(self, target: str) -> None:
+        self.name = target
         self._family, self._address = _parsed(target)
         self._socket: socket.socket | None = None
         self._host = platform.node()
 
     def write(self, lines: list[str]) -> None:
-        """Send each."""
+        """Send each; what cannot be sent at once is lost."""
         if self._socket is None:
             self._socket = socket.socket(self._family, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
@@ -127,20 +143,19 @@ class Audit:
     def __init__(self, rate: float, *sinks: Sink) -> None:
         self._limit, self._sinks = Limit(rate), sinks
         self._lines: deque[str] = deque()
-        self.lost = 0
-        """Lines that a sink did not take."""
-
-    @property
-    def dropped(self) -> int:
-        """Lines that were too many, ever."""
-        return self._limit.total
+        self.counts: Counter[str] = Counter(dict.fromkeys(("written", "limited", "lost"), 0))
+        """Lines that sinks took, that were too many, and that sinks did not take."""
+        self._failing: dict[Sink, int] = {}
+        """Lines that each sink lost since it took some last."""
 
     def take(self, line: Line) -> None:
         """One line; it is dropped when there are too many."""
         if not self._sinks:
             return
-        if len(self._lines) < WAITING and self._limit.may(time.monotonic()):
+        if self._limit.may(time.monotonic()):
             self._lines.append(text(line.told(_now())))
+        else:
+            self.counts["limited"] += 1
 
     def run(self) -> None:
         """Write, for ever."""
@@ -161,9 +176,20 @@ class Audit:
             try:
                 sink.write(lines)
             except OSError as failed:
-                self.lost += len(lines)
-                _log.warning("audit lines are lost: %s", failed)
-                sink.reopen()
+                self._lost(sink, len(lines), failed)
+            else:
+                self.counts["written"] += len(lines)
+                if sink in self._failing:
+                    lost = self._failing.pop(sink)
+                    _log.warning("audit lines go to %s again; %d were lost", sink.name, lost)
+
+    def _lost(self, sink: Sink, lines: int, why: OSError) -> None:
+        """Say so when it begins; counts tell how it goes on."""
+        self.counts["lost"] += lines
+        if sink not in self._failing:
+            _log.error("audit lines for %s are lost: %s", sink.name, why.strerror or why)
+        self._failing[sink] = self._failing.get(sink, 0) + lines
+        sink.reopen()
 
     def reopen(self) -> None:
         """Files were moved away."""

@@ -62,6 +62,7 @@ from vneter_sdn.telemetry.metrics import (
     DiscoveryCollector,
     LearningCollector,
     OpenFlowCollector,
+    OutcomesCollector,
     RulesCollector,
     TrafficCollector,
 )
@@ -172,6 +173,12 @@ class Core:
         self._registry.register(LearningCollector(self._lab.counts))
         self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
         self._registry.register(RulesCollector(self._rules_met))
+        for name, text, counts in (
+            ("vneter_audit_lines", "Lines of the audit log, for each sink.", self._audit.counts),
+            ("vneter_policy_refusals", "Packets to be answered.", self._decisions.counts),
+            ("vneter_dns_answers", "Answers to endpoints under rules.", self._answers.counts),
+        ):
+            self._registry.register(OutcomesCollector(name, text, counts))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
@@ -358,7 +365,8 @@ def main() -> None:
     gc.set_threshold(*COLLECTION)
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for early in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(early, signal.SIG_IGN)
     try:
         core = Core(settings, open_store(settings))
     except (VneterError, OSError) as refused:

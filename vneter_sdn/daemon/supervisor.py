@@ -98,6 +98,25 @@ def _removed_if_empty(directory: Path) -> Iterator[None]:
             directory.rmdir()
 
 
+def _has_terminal() -> bool:
+    """Whether a terminal controls this process, which is told by SIGHUP that it is gone."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _passed_on(children: list[Child], hangups: list[int]) -> None:
+    """Tell the core to open its audit log anew, if we were told to."""
+    if not hangups:
+        return
+    hangups.clear()
+    for child in children:
+        if child.name == "core" and child.pid:
+            os.kill(child.pid, signal.SIGHUP)
+
+
 def _signalled() -> list[int]:
     """A list that signals to end are put in as they come; ``nohup`` stays respected."""
     seen: list[int] = []  # a threading.Event takes a lock, which a handler may find taken
@@ -117,6 +136,8 @@ def _python(name: str, module: str, settings: Path) -> Child:
 def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> None:
     """Run until SIGINT or SIGTERM; then stop everything that was started.
 
+    SIGHUP ends it, too, unless it is a daemon that writes an audit log: that is opened anew.
+
     Args:
         settings: of every process.
         on_start: called a few times a second until it answers something true; must be quick.
@@ -127,6 +148,9 @@ def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> No
         StoreUnavailable: the embedded database is damaged or of a newer schema.
     """
     stop = _signalled()
+    hangups: list[int] = []
+    if settings.audit_file and not _has_terminal():
+        signal.signal(signal.SIGHUP, lambda number, _frame: hangups.append(number))
     with _directories(settings):
         if settings.accept_older_intent:  # of this start, not of every restart of the core
             highwater.forget(highwater.mark_file(settings.state_dir))
@@ -135,9 +159,11 @@ def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> No
         def wait(seconds: float) -> None:
             nonlocal started
             started = started or bool(on_start())
+            _passed_on(children, hangups)
             time.sleep(seconds)
 
-        supervise(_started(settings), lambda: bool(stop), wait)
+        children = _started(settings)
+        supervise(children, lambda: bool(stop), wait)
 
 
 def _started(settings: Settings) -> list[Child]:

@@ -8,7 +8,7 @@ one, since several policies may isolate the same endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +88,8 @@ class Policies:
             if key.kind in KINDS:
                 scheduled |= self._take_policy(snapshot, key)
             elif key.kind == "Tenant":
+                if key not in snapshot.objects:
+                    self._ledger.end(key)
                 self._begin(snapshot, key)
                 found |= self._begin_names(snapshot, key, now)
         if scheduled:
@@ -104,6 +106,7 @@ class Policies:
         else:
             self._specs[key] = stored.spec
             self._begin(snapshot, key)
+            self._ledger.end(key, kept=_titles(key, stored.spec))
         return bool((before and before.schedule) or (stored and stored.spec.schedule))
 
     def _begin(self, snapshot: Snapshot, key: Key) -> None:
@@ -296,6 +299,13 @@ class Policies:
         }
         totals = self._ledger.totals(key)
         return found | ({"counters": _listed(totals)} if totals else {})
+
+
+def _titles(policy: Key, spec: PolicySpec) -> Iterator[str]:
+    """Titles of the rules that a policy has, in force or not, as `Rule.title` has them."""
+    for way, rules in (("ingress", spec.ingress), ("egress", spec.egress)):
+        for number, rule in enumerate(rules):
+            yield f"{policy} {way}[{number}]{f' {rule.name}' if rule.name else ''}"
 
 
 def _listed(totals: Mapping[str, Volume]) -> dict[str, Any]:

@@ -103,19 +103,18 @@ class Limit:
     """
 
     def __init__(self, rate: float) -> None:
-        self._rate, self._tokens, self._at = rate, rate, 0.0
+        self._most = max(rate, 1.0) if rate > 0 else 0.0
+        """A second's lines at once, or one."""
+        self._rate, self._tokens, self._at = rate, self._most, 0.0
         self.dropped = 0
         """Refused since `settled`."""
-        self.total = 0
-        """Refused ever."""
 
     def may(self, now: float) -> bool:
         """Whether one more line may be written. Seconds of a clock that only goes forward."""
-        self._tokens = min(self._rate, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._rate)
         self._at = now
         if self._tokens < 1:
             self.dropped += 1
-            self.total += 1
             return False
         self._tokens -= 1
         return True

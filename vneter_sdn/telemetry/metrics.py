@@ -114,6 +114,26 @@ class LearningCollector(Collector):
         yield family
 
 
+class OutcomesCollector(Collector):
+    """Exposes counts by outcome.
+
+    Args:
+        name: of the metric.
+        text: what is counted.
+        counts: by outcome, now.
+    """
+
+    def __init__(self, name: str, text: str, counts: Mapping[str, int]) -> None:
+        self._name, self._text, self._counts = name, text, counts
+
+    def collect(self) -> Iterator[Metric]:
+        """One counter."""
+        family = CounterMetricFamily(self._name, self._text, labels=["outcome"])
+        for outcome, number in sorted(dict(self._counts).items()):
+            family.add_metric([outcome], number)
+        yield family
+
+
 RULES_EXPOSED = 1000
 """Rules with samples of their own, those met most; the rest are summed up as one."""
 

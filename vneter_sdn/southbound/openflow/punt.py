@@ -18,6 +18,7 @@ from vneter_sdn.model.fields import (
     ETH_IPV6,
     PROTO_ICMP,
     PROTO_ICMPV6,
+    PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
 )
@@ -88,7 +89,7 @@ class Icmp:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Source and destination port of TCP or UDP."""
+    """Source and destination port of TCP, UDP or SCTP."""
 
     source: int
     target: int
@@ -186,7 +187,7 @@ def transport(frame: bytes, packet: Ip) -> Icmp | Ports | None:
     at = packet.payload
     if packet.fragment:
         return None
-    if packet.protocol in (PROTO_TCP, PROTO_UDP):
+    if packet.protocol in (PROTO_TCP, PROTO_UDP, PROTO_SCTP):
         need(packet.end - at >= 4, "truncated ports", at)
         return Ports(*_PORTS.unpack_from(frame, at))
     icmp = PROTO_ICMP if isinstance(packet.source, IPv4Address) else PROTO_ICMPV6
