@@ -238,7 +238,7 @@ def test_our_own_manifests_go_through_as_they_are() -> None:
         ({"apiVersion": "vneter.io/v2", "kind": "Namespace"}, False),
         ({"apiVersion": "v1", "kind": "Tenant"}, False),
         ({"apiVersion": "nonsense", "kind": "Pod"}, False),
-        ({"kind": "Pod"}, False),
+        ({"kind": "Pod"}, True),
         ({"apiVersion": 1, "kind": "Pod"}, False),
         ({"apiVersion": "v1", "kind": "List", "items": []}, False),
         ({"apiVersion": "v1", "kind": "List", "items": [pod()]}, True),
@@ -369,3 +369,10 @@ def test_antrea_deny_is_drop_with_a_note() -> None:
         {"action": "drop", "name": "n (l)", "log": True}
     ]
     assert "Deny is taken as Drop" in result.notes[0]
+
+
+def test_a_kind_without_a_version_is_told_which() -> None:
+    (found,) = problems({"kind": "NetworkPolicy", "metadata": {"name": "p"}})
+    assert (found.object, found.field) == ("NetworkPolicy default/p", "apiVersion")
+    assert "networking.k8s.io/v1" in found.message
+    assert not is_foreign({"kind": "Tier", "metadata": {"name": "p"}})

@@ -66,10 +66,15 @@ class _Batch:
 
 
 def is_foreign(manifest: Any) -> bool:
-    """Whether a manifest is written for Kubernetes, by its apiVersion and kind."""
+    """Whether a manifest is written for Kubernetes, by its apiVersion and kind.
+
+    By its kind alone when it has no apiVersion, and none of ours is called so.
+    """
     if not isinstance(manifest, Mapping):
         return False
     version, kind = manifest.get("apiVersion"), manifest.get("kind")
+    if version is None and isinstance(kind, str):
+        return kind in VERSIONS and kind not in KINDS
     if not isinstance(version, str) or not isinstance(kind, str):
         return False
     if version.partition("/")[0] == _OURS or not _VERSION.match(version):
@@ -185,7 +190,7 @@ def _note_service(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
 
 def _identified(value: Mapping[str, Any], place: str) -> _Document:
     """Who a manifest is; every problem with that is noted."""
-    kind, version = value["kind"], value["apiVersion"]
+    kind, version = value["kind"], value.get("apiVersion") or ""
     findings = Findings(f"{kind} in {place}")
     given = value.get("metadata")
     meta = read({} if given is None else given, ObjectMeta, "metadata", findings)
@@ -209,7 +214,11 @@ def _identified(value: Mapping[str, Any], place: str) -> _Document:
 def _check_envelope(document: _Document) -> None:
     subject, findings = document.subject, document.findings
     kind, meta = subject.kind, subject.meta
-    if subject.version not in VERSIONS[kind]:
+    if not subject.version:
+        text = f"is required; write {' or '.join(VERSIONS[kind])}"
+        findings.add("apiVersion", "Missing", text)
+        document.sound = False
+    elif subject.version not in VERSIONS[kind]:
         text = (
             f"{kind} of {subject.version[:64]} is not understood; write "
             f"{' or '.join(VERSIONS[kind])}"

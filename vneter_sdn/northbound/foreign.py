@@ -17,6 +17,7 @@ from vneter_sdn.kubernetes.catalogue import CLUSTERED
 from vneter_sdn.kubernetes.cluster import stand_in, surroundings
 from vneter_sdn.kubernetes.door import Translated, is_foreign, native
 from vneter_sdn.kubernetes.naming import ORIGIN, Hosted
+from vneter_sdn.kubernetes.wording import field_as_written, message_as_written
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound.resources import key_of
 
@@ -50,16 +51,19 @@ class Accepted:
     hosted: tuple[Hosted, ...] = ()
     """Pods on the networks of their nodes, of which nothing is made."""
     written: Mapping[str, str] = field(default_factory=dict)
-    """``Policy cluster/x.p`` -> ``NetworkPolicy x/p``."""
+    """``Policy cluster/x.p`` -> ``networking.k8s.io/v1/NetworkPolicy x/p``."""
 
     def told(self, error: IntentError) -> IntentError:
         """The same problems, of what was written."""
-        return IntentError(
-            *(
-                Problem(self.written.get(p.object, p.object), p.field, p.reason, p.message)
-                for p in error.problems
-            )
-        )
+        return IntentError(*map(self._told, error.problems))
+
+    def _told(self, problem: Problem) -> Problem:
+        origin = self.written.get(problem.object)
+        if origin is None:
+            return problem
+        title, kind = _title(origin), origin.partition(" ")[0]
+        where = field_as_written(problem.field, kind)
+        return Problem(title, where, problem.reason, message_as_written(problem.message))
 
 
 def accept(values: Sequence[Any], *, tenant: str = CLUSTER) -> Accepted:
@@ -179,7 +183,11 @@ def keys_by_title(origins: Iterable[tuple[Key, Mapping[str, str]]]) -> dict[str,
 
 def written_as(annotations: Mapping[str, str]) -> str:
     """``NetworkPolicy x/p``, from the annotations of an object; empty for our own kinds."""
-    kind, space, name = str(annotations.get(ORIGIN, "")).partition(" ")
+    return _title(str(annotations.get(ORIGIN, "")))
+
+
+def _title(origin: str) -> str:
+    kind, space, name = origin.partition(" ")
     return f"{kind.rpartition('/')[2]} {name}" if space else ""
 
 
@@ -188,8 +196,8 @@ def _written(manifests: Iterable[Any]) -> dict[str, str]:
     for one in manifests:
         metadata = one.get("metadata") if isinstance(one, Mapping) else None
         annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-        if isinstance(annotations, Mapping) and (title := written_as(annotations)):
-            found[_name(one)] = title
+        if isinstance(annotations, Mapping) and written_as(annotations):
+            found[_name(one)] = str(annotations[ORIGIN])
     return found
 
 

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of objects that were manifests of Kubernetes, in the words these were written in."""
+
+from __future__ import annotations
+
+import re
+
+_SIDES = {"ingress": "from", "egress": "to"}
+_PEERS = re.compile(r"^(spec\.(ingress|egress)\[\d+\])\.peers\b")
+_CHILD = re.compile(r"^spec\.members(\[\d+\])\.group$")
+_CLUSTER_GROUP = re.compile(r"\bGroup [^\s/]+/(\S+?)\.cg\b")
+_GROUP = re.compile(r"\bGroup [^\s/]+/([a-z0-9-]+)\.([-.a-z0-9]+)")
+_SUFFIX = re.compile(r"(?<=\S)\.cg\b")
+
+
+def field_as_written(field: str, kind: str) -> str:
+    """``spec.ingress[0].from[1]`` for ``spec.ingress[0].peers[1]``.
+
+    Args:
+        field: of an object of ours.
+        kind: as its manifest had it, with its group: ``crd.antrea.io/v1beta1/Group``.
+    """
+    antrea = kind.startswith("crd.antrea.io")
+    if kind.endswith("Group"):
+        return _CHILD.sub(r"spec.childGroups\1", field)
+    applied = "appliedTo" if antrea else "subject"
+    if kind.startswith("networking"):
+        applied = "podSelector"
+    field = re.sub(r"\bappliesTo\b" if antrea else r"\bappliesTo\[0\]", applied, field)
+    return _PEERS.sub(lambda found: f"{found[1]}.{_SIDES[found[2]]}", field)
+
+
+def message_as_written(message: str) -> str:
+    """``ClusterGroup web`` for ``Group cluster/web.cg``."""
+    message = _CLUSTER_GROUP.sub(r"ClusterGroup \1", message)
+    return _SUFFIX.sub("", _GROUP.sub(r"Group \1/\2", message))
