@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -97,10 +98,19 @@ def test_a_full_disk_costs_the_lines_that_do_not_fit(log, monkeypatch):
     written(audit)
     monkeypatch.setattr(os, "write", real)
     written(audit)
-    lines = log.read_text().splitlines()
-    assert lines[0][30:] == lines[2][30:]
-    assert len(lines[1]) == 10
+    first, torn, last = log.read_text().splitlines()
+    assert json.loads(first) | {"time": ""} == json.loads(last) | {"time": ""}
+    assert len(torn) == 10
     assert audit.counts == {"written": 2, "lost": 1, "limited": 0}
+
+
+def test_a_full_device(caplog):
+    audit = Audit(100, FileSink("/dev/full"))
+    written(audit)
+    written(audit)
+    assert audit.counts == {"written": 0, "lost": 2, "limited": 0}
+    told = "audit lines for /dev/full are lost: No space left on device"
+    assert [record.getMessage() for record in caplog.records] == [told]
 
 
 def test_a_syslog_daemon_that_comes_back(tmp_path):

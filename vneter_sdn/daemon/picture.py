@@ -27,7 +27,7 @@ from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound.foreign import written_as
-from vneter_sdn.pipeline.priorities import OWN_HOST
+from vneter_sdn.pipeline.priorities import EXCEPTION, OWN_HOST
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.policy.rule import Rule
@@ -230,13 +230,15 @@ class Picture:
             name = f" {rule.name}" if rule.name else ""
             title = f"{self.title(rule.policy)} {way}[{rule.number}]{name}"
             return Decided("rule", title, rule.verdict == "allow", rule.verdict)
+        passed = {(at, flow.priority) for _, at, flow in attempt.trail}
+        if number == ISOLATED and (table(f"{way}_verdict").id, EXCEPTION) in passed:
+            return Decided("host", "its own host")
         if number == ISOLATED:
             policies = map(self.title, self.compiler.isolating(station.key, way))
             return Decided("isolation", f"{_few(list(policies))} (isolates {way})", False, "drop")
         if number == DENIED:
             return Decided("default", f"Tenant {station.tenant} (default)", False, "drop")
-        tiers = table(f"{way}_tiers").id
-        if any(at == tiers and flow.priority == OWN_HOST for _, at, flow in attempt.trail):
+        if (table(f"{way}_tiers").id, OWN_HOST) in passed:
             return Decided("host", "its own host")
         return Decided("default")
 

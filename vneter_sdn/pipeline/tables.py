@@ -243,7 +243,7 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
     yield _contract(
         verdict,
         "Counts what was decided, remembers it with the connection, and does it.",
-        matches="reg2 reg8 eth_type ip_proto tcp_flags ct_state ct_label",
+        matches=f"reg2 reg7 reg8 eth_type {peer} ip_proto tcp_flags ct_state ct_label",
         sets="ct_label",
         goes_to=then,
     )

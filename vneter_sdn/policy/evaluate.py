@@ -164,9 +164,9 @@ def evaluate(world: World, source: Key | str, target: Key | str, connection: Con
     return Answer(egress, _direction(world, "ingress", begin, end, connection))
 
 
-def _is_host_of(world: World, begin: _End, party: Party) -> bool:
+def _is_host_of(world: World, there: _End, party: Party) -> bool:
     own = [address(text) for text in world.hosts.get(party.host, ())]
-    return begin.party is None and begin.address in own
+    return there.party is None and there.address in own
 
 
 def _ends(
@@ -246,6 +246,10 @@ def _direction(
     decision = _first(Stage.TIERED, matching, path)
     if decision is None:
         decision = _isolation(world, direction, applied.party, matching, path)
+        own = direction == "egress" and _is_host_of(world, end, applied.party)
+        if own and decision is not None and decision.because == "isolation":
+            path[-1:] = ["ISOLATION: it keeps nobody from their own host"]
+            decision = Decision("allow", "host", path=tuple(path))
     if decision is None:
         decision = _first(Stage.BASELINE, matching, path)
     if decision is not None:

@@ -277,8 +277,8 @@ def _undecided(
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """The same on every bridge, but for the addresses of the host itself.
 
-    A host always reaches the endpoints on it (Kubernetes: for probes of their health), unless its
-    address is that of an endpoint.
+    A host always reaches the endpoints on it (Kubernetes: for probes of their health), and
+    isolation does not keep them from it, unless its address is that of an endpoint.
     """
     if view.ask(bridge_of, host.name) is None:
         return
@@ -290,6 +290,10 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     for address in sorted({ip_address(text) for text in spec.tunnel_addresses}, key=str):
         own: Matched = {"reg7": PEER.match(0), **peer_address("ingress", address)}
         yield on(host.name, write("ingress_tiers", OWN_HOST, own, goto="ingress_verdict"))
+        there: Matched = {"reg7": PEER.match(0), **peer_address("egress", address)}
+        there["reg8"] = RULE.match(ISOLATED)
+        passes = committed("egress", ALLOWED)
+        yield on(host.name, write("egress_verdict", EXCEPTION, there, passes, goto=THEN["egress"]))
 
 
 def _of_bridge(way: Direction, write: Writer) -> Iterator[Flow]:
