@@ -353,3 +353,22 @@ def test_pods_of_any_ranges_of_addresses(family: int, pods, matrix) -> None:
     pods.write_text(text, "utf-8")
     rows = matrix("--ports", "tcp/8080", "--to", "x/a")
     assert {pair[0] for pair, row in rows.items() if row["allowed"]} == {"x/a", "x/b"}
+
+
+def test_a_matrix_beside_the_manifests_is_left_out(vneterctl, pods) -> None:
+    ask = ("reachability", "--offline", pods.parent, "--ports", "tcp/8080", "-o", "json")
+    before = vneterctl(*ask)
+    (pods.parent / "expected.json").write_text(before.out, "utf-8")
+    again = vneterctl(*ask)
+    assert again.out == before.out
+    assert "left out, it is a matrix" in again.err
+
+
+def test_long_names_of_pods_are_shown_whole(pods, matrix) -> None:
+    name = "frontend-of-the-shop-in-its-second-year-7d8f9c6b5d-" + "x" * 40
+    pods.write_text(
+        PODS.replace("{name: b, namespace: x", f"{{name: {name}, namespace: x"), "utf-8"
+    )
+    rows = matrix("--ports", "tcp/8080", "--from", f"x/{name}")
+    assert {pair[0] for pair in rows} == {f"x/{name}"}
+    assert rows[f"x/{name}", "x/a", "tcp/8080"]["allowed"]

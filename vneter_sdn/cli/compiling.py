@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vneter_sdn.cli.objects import noted, placed, read
 from vneter_sdn.cli.terminal import REFUSED, Answer
@@ -16,6 +16,8 @@ from vneter_sdn.northbound.manifests import Document
 
 if TYPE_CHECKING:
     from vneter_sdn.daemon.offline import OfflineResult
+
+_MATRIX = frozenset({"from", "to", "port", "allowed"})
 
 
 def compiled(files: Sequence[str], tenant: str) -> OfflineResult:
@@ -40,12 +42,21 @@ def compiled(files: Sequence[str], tenant: str) -> OfflineResult:
     return result
 
 
+def _is_matrix(value: Any) -> bool:
+    """Whether it is what ``vneterctl reachability -o json`` wrote, kept beside the manifests."""
+    rows = value if isinstance(value, list) else []
+    return bool(rows) and all(isinstance(row, dict) and row.keys() >= _MATRIX for row in rows)
+
+
 def _once(documents: Sequence[Document]) -> list[Document]:
     """Without what is there again word for word, as where directories are put together."""
     from vneter_sdn.northbound.foreign import is_foreign
 
     kept: dict[str, Document] = {}
     for document in documents:
+        if _is_matrix(document.value):
+            print(f"note: {document.place('')}: left out, it is a matrix", file=sys.stderr)
+            continue
         same = json.dumps(document.value, sort_keys=True)
         if is_foreign(document.value) and same in kept:
             first = kept[same].place("")

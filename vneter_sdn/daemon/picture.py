@@ -193,6 +193,10 @@ class Picture:
         namespace = self.namespace(key)
         if not namespace:
             return f"{key.tenant}/{key.name}"
+        # Long names are shortened in the key, and whole in what the endpoint was written as.
+        written = written_as(self.snapshot.objects[key].annotations).partition(" ")[2]
+        if written.startswith(f"{namespace}/"):
+            return written
         return f"{namespace}/{key.name.removeprefix(f'{namespace}.')}"
 
     def namespace(self, key: Key) -> str:
