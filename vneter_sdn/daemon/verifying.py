@@ -142,7 +142,9 @@ class Prover:
         keys = (key for change in bridges.values() for key in change.flows)
         replies = any(key.table in REPLIES for key in keys)
         watch = self.watch
-        only = concerned(watch.known, watch.touched, replies)
+        only = watch.doubtful
+        if only is None:
+            only = concerned(watch.known, watch.touched, replies)
         yield from unanswered(watch.new, watch.known, only=only)
 
     def _ruled(

@@ -10,7 +10,7 @@ So a table of ten thousand addresses is two steps: those it knows, and all other
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -330,38 +330,64 @@ class BridgeIndex:
 
     def __init__(self, state: BridgeState) -> None:
         self.groups: dict[int, Group] = dict(state.groups)
-        self._waiting: defaultdict[int, list[Flow]] = defaultdict(list)
-        for flow in state.flows.values():
-            self._waiting[flow.table].append(flow)
+        self._base: Mapping[FlowKey, Flow] = state.flows
+        self._by_table: dict[int, list[Flow]] | None = None
+        self._put: defaultdict[int, dict[FlowKey, Flow | None]] = defaultdict(dict)
+        """By table and place, what is not as at the beginning."""
         self._tables: dict[int, TableIndex] = {}
         self._policies: PolicyView | None = None
+        self.watchers: list[Callable[[Flow | None, Flow | None], None]] = []
+        """Told of every flow that takes the place of another."""
 
     @property
     def policies(self) -> PolicyView:
         """What policies say here; made when it is first asked for, then kept up to date."""
         if self._policies is None:
-            tables = (self.table(number) for number in POLICY_TABLES)
-            self._policies = PolicyView(flow for one in tables for flow in one.flows)
+            self._policies = PolicyView(f for number in POLICY_TABLES for f in self.flows(number))
+            self.watchers.append(self._policies.note)
         return self._policies
+
+    def flows(self, number: int) -> Iterable[Flow]:
+        """The flows of one table, without indexing it."""
+        if self._by_table is None:
+            found: defaultdict[int, list[Flow]] = defaultdict(list)
+            for flow in self._base.values():
+                found[flow.table].append(flow)
+            self._by_table = dict(found)
+        held, put = self._by_table.get(number, []), self._put.get(number)
+        if not put:
+            return held
+        gone = {id(self._base.get(key)) for key in put}
+        return [
+            *(flow for flow in held if id(flow) not in gone),
+            *(flow for flow in put.values() if flow is not None),
+        ]
+
+    def at(self, key: FlowKey) -> Flow | None:
+        """The flow in a place. O(1)."""
+        put = self._put.get(key.table)
+        return put[key] if put is not None and key in put else self._base.get(key)
 
     def table(self, number: int) -> TableIndex:
         """One table; an empty one when there are no flows."""
         found = self._tables.get(number)
         if found is None:
-            found = self._tables[number] = TableIndex.of(self._waiting.pop(number, ()))
+            found = self._tables[number] = TableIndex.of(self.flows(number))
         return found
 
     def tables(self) -> tuple[int, ...]:
         """Numbers of tables that hold flows."""
-        return tuple(sorted({*self._waiting, *self._tables}))
+        self.flows(0)
+        return tuple(sorted({*(self._by_table or ()), *self._put, *self._tables}))
 
     def put(self, key: FlowKey, flow: Flow | None) -> Flow | None:
         """Hold another flow in a place, or none; returns what was there. O(1), nearly."""
-        table = self.table(key.table)
-        before = table.at(key)
-        table.put(key, flow)
-        if self._policies is not None:
-            self._policies.note(before, flow)
+        before = self.at(key)
+        self._put[key.table][key] = flow
+        if key.table in self._tables:
+            self._tables[key.table].put(key, flow)
+        for watcher in self.watchers:
+            watcher(before, flow)
         return before
 
     def regroup(self, groups: Mapping[int, Group | None]) -> dict[int, Group | None]:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, GroupAction
+from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import MAX_SLOT
 from vneter_sdn.pipeline.tables import table
@@ -36,18 +36,21 @@ from vneter_sdn.verify.checks import (
 )
 from vneter_sdn.verify.findings import Finding
 from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
+from vneter_sdn.verify.identities import RULED
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.policed import Unpoliced
 from vneter_sdn.verify.reach import Change, Pair, Reach, addressed, change, reached_from
+from vneter_sdn.verify.rewrite import Rewrite
 from vneter_sdn.verify.rules import Rules, conflicting, shadowed
+from vneter_sdn.verify.rulings import Rulings
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
 from vneter_sdn.verify.walk import Around, Walker, all_up
+from vneter_sdn.verify.weighing import weigh
+from vneter_sdn.verify.written import is_clause
 
 _CLASSIFY, _TRANSIT = table("classify").id, table("transit").id
-_GROUPED = (_TRANSIT, table("path").id)
-"""Tables whose flows use groups."""
 _NO_SLOT = MAX_SLOT
 """A slot that nothing is at."""
 
@@ -84,9 +87,20 @@ class Proof:
         self.excused = excused
         self.known = Directory.of(meaning)
         self._indexes = {host: BridgeIndex(state) for host, state in states.items()}
-        self.origins = Origins(flow for s in states.values() for flow in s.flows.values())
+        self.doubtful: Mapping[Key, Packets] | None = None
+        """By sender, packets whose answers the last change puts in doubt; None: any it touched."""
+        self._origins: Origins | None = None
+        self._rulings: Rulings | None = None
         self._rules: dict[tuple[str, int], Rules] = {}
         self._wire(wiring)
+
+    @property
+    def origins(self) -> Origins:
+        """Fields that may be written before tables; read from all flows when first asked for."""
+        if self._origins is None:
+            every = self._indexes.values()
+            self._origins = Origins(f for i in every for n in i.tables() for f in i.flows(n))
+        return self._origins
 
     def _wire(self, wiring: Wiring) -> None:
         self.new = self._fabric(wiring, Around(NEW, all_up))
@@ -95,6 +109,10 @@ class Proof:
         free = {h: Unpoliced(index) for h, index in self._indexes.items()}
         around = Around(ANYTHING, all_up)
         self.free = Fabric({h: Walker(index, around, h) for h, index in free.items()}, wiring)
+        around = Around(NEW, all_up)
+        self.open = Fabric({h: Walker(index, around, h) for h, index in free.items()}, wiring)
+        if self._rulings is not None:
+            self._rulings.settle(self.open, self.known)
 
     def _fabric(self, wiring: Wiring, around: Around) -> Fabric:
         walkers = {h: Walker(index, around, h) for h, index in self._indexes.items()}
@@ -139,7 +157,12 @@ class Proof:
         for host in flows.keys() - self._indexes.keys():
             self._indexes[host] = BridgeIndex(BridgeState())
             wiring = wiring or self.new.wiring
-        later, edit = Directory.of(meaning), _Edit(flows, groups or {})
+        edit, self.doubtful = Rewrite(flows, groups or {}), None
+        if wiring is None and not groups and self._is_of_policies(edit, meaning):
+            verdict = self._ruled_anew(edit)
+            if verdict is not None:
+                return verdict
+        later = self.known if meaning is self.known.meaning else Directory.of(meaning)
         touched = Touching(self._indexes, self.known, self.origins, self.new.wiring.links)
         found = touched.all(edit.flows(self._indexes))
         ways = self._ways(touched.locators)
@@ -165,7 +188,40 @@ class Proof:
         self._take(later_on)
         self._rule(edit, back)
         findings = (*self._behind(found, touched), *self._news(regions, edit))
+        self._about(regions)
+        if self._rulings is not None:
+            self._rulings.settle(self.open, self.known)
         return Verdict(findings, moved, len(regions))
+
+    # ---- changes of policies alone
+
+    def _is_of_policies(self, edit: Rewrite, meaning: Meaning) -> bool:
+        """Whether a change is of policies alone, and everybody is where they were."""
+        if meaning is not self.known.meaning and meaning != self.known.meaning:
+            return False
+        tables = {key.table for held in edit.changed.values() for key in held}
+        return tables <= RULED and edit.changed.keys() <= self._indexes.keys()
+
+    def _ruled_anew(self, edit: Rewrite) -> Verdict | None:
+        """What a change of policies comes to; None when that has to be found packet by packet."""
+        if self._rulings is None:
+            self._rulings = Rulings(self._indexes, self.open, self.known)
+        weighed = weigh(self._rulings, self._indexes, edit, self.excused)
+        if weighed is None:
+            return None
+        findings = [
+            finding
+            for key, packets in weighed.suspects.items()
+            for finding in self._expected(self.known.meaning.stations[key], packets)
+        ]
+        self._rule(edit, weighed.back)
+        findings += self._about_flows(edit)
+        self._about(weighed.regions)
+        self.doubtful = weighed.doubtful
+        return Verdict(tuple(findings), weighed.change, len(weighed.regions))
+
+    def _about(self, regions: Mapping[Key, Packets]) -> None:
+        """Told which packets a change was about."""
 
     def _behind(self, found: Iterable[Touch], touched: Touching) -> Iterator[Finding]:
         """Isolation and loops of what a change is about, from the tables that it is behind.
@@ -190,8 +246,8 @@ class Proof:
     def _compared(
         self,
         regions: Mapping[Key, Packets],
-        back: _Edit,
-        edit: _Edit,
+        back: Rewrite,
+        edit: Rewrite,
         later: _Side,
         pairs: Collection[Pair] | None = None,
     ) -> Change:
@@ -228,7 +284,7 @@ class Proof:
                         cubes[pair.source].append(routed)
         return {key: _apart(found) for key, found in cubes.items()}
 
-    def _news(self, regions: Mapping[Key, Packets], edit: _Edit) -> Iterator[Finding]:
+    def _news(self, regions: Mapping[Key, Packets], edit: Rewrite) -> Iterator[Finding]:
         for key, packets in regions.items():
             station = self.known.meaning.stations.get(key)
             if station is not None:
@@ -239,22 +295,34 @@ class Proof:
                 yield from self._nobodys(host)
             if asked and self._about_links(host, asked):
                 yield from self._between(host)
+        yield from self._about_flows(edit)
+
+    def _about_flows(self, edit: Rewrite) -> Iterator[Finding]:
+        """Flows that changed and that say nothing, or contradict others."""
+        for host, held in edit.changed.items():
             changed: defaultdict[int, list[Flow]] = defaultdict(list)
-            for place, flow in edit.changed[host].items():
-                if flow is not None:
+            for place, flow in held.items():
+                if flow is not None and not self._is_single(host, flow):
                     changed[place.table].append(flow)
             tables = [(self._ruled(host, number), flows) for number, flows in changed.items()]
             yield from shadowed(host, tables)
             yield from conflicting(host, tables)
 
+    def _is_single(self, host: str, flow: Flow) -> bool:
+        """Whether a flow is a clause, or matches what no other of its table does."""
+        if is_clause(flow):
+            return True
+        tables = self._rulings.gates.tables(host) if self._rulings is not None else None
+        return tables is not None and not tables.wild and tables.single(flow)
+
     def _ruled(self, host: str, number: int) -> Rules:
         """The rules of a table, kept from the first time on."""
         found = self._rules.get((host, number))
         if found is None:
-            found = self._rules[host, number] = Rules(self._indexes[host].table(number).flows)
+            found = self._rules[host, number] = Rules(self._indexes[host].flows(number))
         return found
 
-    def _rule(self, edit: _Edit, back: _Edit) -> None:
+    def _rule(self, edit: Rewrite, back: Rewrite) -> None:
         """Bring rules that are kept up to date."""
         for host, held in edit.changed.items():
             for key, flow in held.items():
@@ -347,43 +415,6 @@ def _unequal(
 ) -> frozenset[Locators]:
     both = before.keys() | after.keys()
     return frozenset(at[1] for at in both if before.get(at) != after.get(at))
-
-
-class _Edit:
-    """What changes on bridges."""
-
-    def __init__(
-        self,
-        changed: Mapping[str, Mapping[FlowKey, Flow | None]],
-        groups: Mapping[str, Mapping[int, Group | None]],
-    ) -> None:
-        self.changed = changed
-        self.groups = groups
-
-    def flows(self, indexes: Mapping[str, BridgeIndex]) -> list[tuple[str, Flow]]:
-        """What is at the places now, and what refers to the groups."""
-        found = [
-            (host, flow)
-            for host, held in self.changed.items()
-            for key in held
-            if (flow := indexes[host].table(key.table).at(key)) is not None
-        ]
-        for host, numbers in self.groups.items():
-            for table_number in _GROUPED:
-                for flow in indexes[host].table(table_number).flows:
-                    used = {a.group for a in flow.actions if isinstance(a, GroupAction)}
-                    if used & numbers.keys():
-                        found.append((host, flow))
-        return found
-
-    def apply(self, indexes: Mapping[str, BridgeIndex]) -> _Edit:
-        """Make the change; returns the one that takes it back."""
-        flows = {
-            host: {key: indexes[host].put(key, flow) for key, flow in held.items()}
-            for host, held in self.changed.items()
-        }
-        groups = {host: indexes[host].regroup(held) for host, held in self.groups.items()}
-        return _Edit(flows, groups)
 
 
 def _by_source(touched: Iterable[Touch]) -> dict[Key, Packets]:

@@ -94,11 +94,21 @@ class Choice(NamedTuple):
 class State:
     """Packets by what they were at the beginning (`cubes`, never changed in place)."""
 
-    __slots__ = ("_shared", "asked", "choices", "cubes", "events", "held", "nested", "trail", "up")
+    __slots__ = (
+        *("_shared", "asked", "choices", "cubes", "events", "held", "nested", "open", "trail"),
+        "up",
+    )
 
-    def __init__(self, cubes: Sequence[Cube], held: Held | None = None) -> None:
+    def __init__(
+        self,
+        cubes: Sequence[Cube],
+        held: Held | None = None,
+        open_: frozenset[str] = frozenset(),
+    ) -> None:
         self.cubes = cubes
         self.held: dict[str, Expression] = dict(held or {})
+        self.open = open_
+        """Fields inside that may hold anything at the beginning, and are not zero."""
         self.trail: tuple[Step, ...] = ()
         self.events: tuple[Event, ...] = ()
         self.choices: tuple[Choice, ...] = ()
@@ -117,6 +127,7 @@ class State:
         other.held = self.held
         other.trail, other.events, other.choices = self.trail, self.events, self.choices
         other.up, other.asked, other.nested = self.up, self.asked, self.nested
+        other.open = self.open
         other._shared = self._shared = True  # noqa: SLF001 - of this class
         return other
 
@@ -145,7 +156,7 @@ class State:
     def value(self, name: str) -> Expression | None:
         """What a field holds; None for what it held at the beginning."""
         found = self.held.get(name)
-        return 0 if found is None and name in INSIDE else found
+        return 0 if found is None and name in INSIDE and name not in self.open else found
 
     def known(self, name: str) -> int | None:
         """Its value, if all packets have the same."""

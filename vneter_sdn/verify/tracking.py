@@ -51,6 +51,7 @@ class Tracking:
     """Of ``known``: ``ct_state``, and what was committed."""
     mark: int = 0
     label: int = 0
+    """Of ``new``: what the same packets were committed with before, on the same bridge."""
     zone: Expression | None = None
     """Where it was committed: in other zones nobody knows the packets. None: in all."""
 
@@ -100,10 +101,12 @@ def answers(
             label: Expression = committed.label if committed else tracking.label
             yield _said(one, zone, tracking.state, mark, label), True
         else:
-            yield from _new(one, zone, committed)
+            yield from _new(one, tracking, zone, committed)
 
 
-def _new(state: State, zone: Expression, committed: Committed | None) -> Iterator[Answer]:
+def _new(
+    state: State, tracking: Tracking, zone: Expression, committed: Committed | None
+) -> Iterator[Answer]:
     earlier = remembered(state, zone)
     if earlier is not None:
         mark = committed.mark if committed else earlier.mark
@@ -113,8 +116,8 @@ def _new(state: State, zone: Expression, committed: Committed | None) -> Iterato
         return
     starts, rest = _starting(state)
     for one in starts:
-        mark = committed.mark if committed else 0
-        label = committed.label if committed else 0
+        mark = committed.mark if committed else tracking.mark
+        label = committed.label if committed else tracking.label
         yield _said(one, zone, _NEW | _TRK, mark, label), True
     for one in rest:
         yield _said(one, zone, _INV | _TRK, 0, 0), False

@@ -162,9 +162,8 @@ class Watch(Proof):
             yield from court.judge(case, Pairs(targets=whom))
         yield from court.judge(case, only=self._touched)
 
-    def _news(self, regions: Mapping[Key, Packets], edit: object) -> Iterator[Finding]:
+    def _about(self, regions: Mapping[Key, Packets]) -> None:
         self._touched = regions
-        return super()._news(regions, edit)  # type: ignore[arg-type]
 
 
 def _regions(snapshot: Snapshot) -> dict[str, str]:

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a change of policies alone makes of who may open connections to whom.
+
+Flows of policies say whether packets go on, and nothing else (`policed.is_tame`, and that is asked
+of every flow). So what arrives is what forwarding delivers, of what the gate of the sender lets
+out, of what the gate of the receiver lets in: `forwarding` and `gates`, each for everybody at once.
+A change is about the endpoints whose gates are other ones than before, and about those whose
+address has another identity where rules tell the two apart.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from vneter_sdn.model.flow import ZONE_BITS, Flow, SetField
+from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.pipeline.registers import PEER, RULE, TENANT
+from vneter_sdn.pipeline.tables import table
+from vneter_sdn.simulate.meaning import Station
+from vneter_sdn.verify.checks import Directory, Excuse
+from vneter_sdn.verify.fleet import Fabric
+from vneter_sdn.verify.forwarding import Ends, Forwarding, Irregular
+from vneter_sdn.verify.gates import NO_LABEL, PORT, Gate, Gates, Label
+from vneter_sdn.verify.identities import (
+    FIRST,
+    PEERS,
+    STATE,
+    VERDICT,
+    Address,
+    address_of,
+    exactly,
+)
+from vneter_sdn.verify.index import BridgeIndex
+from vneter_sdn.verify.packets import NONE, Cube, Packets, without
+from vneter_sdn.verify.reach import SHOWN, Pair
+from vneter_sdn.verify.values import Values, holds
+from vneter_sdn.verify.written import STAGES, WAYS
+
+_CLASSIFY = table("classify").id
+_WAY: dict[int, Direction] = {
+    **{number: way for way in WAYS for number in (FIRST[way], STATE[way], VERDICT[way])},
+    **{number: way for way, number in PEERS.items()},
+    **STAGES,
+}
+_HEADER: dict[Direction, str] = {"egress": "dst", "ingress": "src"}
+_BOTH: tuple[tuple[Direction, Direction], ...] = (("egress", "ingress"), ("ingress", "egress"))
+_ZONES = (1 << ZONE_BITS) - 1
+Flows = Iterable[tuple[str, Flow]]
+
+
+class Place(NamedTuple):
+    """The gate of an endpoint."""
+
+    station: Station
+    way: Direction
+
+
+class Moved(NamedTuple):
+    """An address at the other end that may have another identity."""
+
+    host: str
+    way: Direction
+    address: Address
+
+
+class Touched:
+    """What flows are about, in one state of the bridges."""
+
+    def __init__(self) -> None:
+        self.ports: set[tuple[str, Direction, int]] = set()
+        self.identities: defaultdict[tuple[str, Direction], set[int]] = defaultdict(set)
+        self.tenants: defaultdict[tuple[str, Direction], set[int | None]] = defaultdict(set)
+        """Whose endpoints it is about, all of them; None: all of everybody."""
+        self.moved: set[Moved] = set()
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Bridges whose gates may be others than before."""
+        places = (*self.identities, *self.tenants)
+        return frozenset((*(h for h, _ in places), *(h for h, _, _ in self.ports)))
+
+
+class Rulings:
+    """Gates and forwarding of a fleet, kept from change to change.
+
+    Args:
+        indexes: bridges.
+        free: the same bridges without policies, with a tracker that says ``NEW``.
+        known: who is where.
+    """
+
+    def __init__(self, indexes: Mapping[str, BridgeIndex], free: Fabric, known: Directory) -> None:
+        self.indexes = indexes
+        self.gates = Gates(indexes)
+        self._shown: dict[tuple[int, ...], tuple[list[Packets], Packets]] = {}
+        """By what is delivered, let out and let in: those, so that they stay what they are."""
+        self.settle(free, known)
+
+    def begin(self) -> None:
+        """Another change."""
+        self._shown.clear()
+
+    def settle(self, free: Fabric, known: Directory) -> None:
+        """Forwarding, or who is where, is not as it was."""
+        self.known = known
+        self.forwarding = Forwarding(free, known)
+        self._numbers: dict[str, dict[int, int]] = {}
+        self._here: defaultdict[str, list[Station]] = defaultdict(list)
+        self._owners: defaultdict[tuple[int, str, int], list[Station]] = defaultdict(list)
+        for station in known.stations:
+            self._here[station.host].append(station)
+        self._owned = False
+
+    # ---- who is who
+
+    def number(self, station: Station) -> int:
+        """The number of an endpoint's tenant, as its bridge has it."""
+        here = self._numbers.get(station.host)
+        if here is None:
+            here = self._numbers[station.host] = dict(self._classified(station.host))
+        return here.get(station.port, 0)
+
+    def _classified(self, host: str) -> Iterator[tuple[int, int]]:
+        for flow in self.indexes[host].flows(_CLASSIFY):
+            port = exactly(flow, "in_port")
+            for action in flow.actions:
+                loads = isinstance(action, SetField) and action.field == TENANT.field
+                if loads and port is not None and isinstance(action, SetField):
+                    yield port, action.value & TENANT.mask
+
+    def owners(self, address: Address) -> Collection[Station]:
+        """Endpoints that have an address."""
+        if not self._owned:
+            self._owned = True
+            for station in self.known.stations:
+                number = self.number(station)
+                for one in station.in_network:
+                    version = "ip" if one.version == 4 else "ipv6"
+                    self._owners[number, version, int(one)].append(station)
+        version = address.field.partition("_")[0]
+        return self._owners.get((address.tenant, version, address.value), ())
+
+    # ---- what flows are about
+
+    def touch(self, flows: Flows) -> Touched:
+        """What flows are about that are on the bridges.
+
+        Raises:
+            Irregular: about everything.
+        """
+        found = Touched()
+        for host, flow in flows:
+            tables, way = self.gates.tables(host), _WAY[flow.table]
+            whom: frozenset[int] | None = None
+            if flow.table == FIRST[way]:
+                port = exactly(flow, PORT[way])
+                if port is not None:
+                    found.ports.add((host, way, port))
+                    continue
+            elif flow.table == PEERS[way]:
+                address = address_of(flow, way)
+                if address is None:
+                    raise Irregular
+                found.moved.add(Moved(host, way, address))
+                continue
+            elif flow.table in STAGES:
+                whom = tables.whom(flow)
+            elif flow.table == VERDICT[way]:
+                number = exactly(flow, RULE.field)
+                whom = tables.deciders(way, number) if number else None
+            if whom is None:
+                found.tenants[host, way].add(exactly(flow, TENANT.field))
+            else:
+                found.identities[host, way] |= whom
+        return found
+
+    def moving(self, flows: Flows) -> Iterator[Moved]:
+        """Addresses that flows give an identity."""
+        for host, flow in flows:
+            way = _WAY[flow.table]
+            address = address_of(flow, way) if flow.table == PEERS[way] else None
+            if address is not None:
+                yield Moved(host, way, address)
+
+    def affected(self, touched: Touched) -> set[Place]:
+        """Gates that touched flows are about, as endpoints have identities in this state."""
+        found = set()
+        for host in touched.hosts:
+            tables = self.gates.tables(host)
+            for way in WAYS:
+                place = host, way
+                tenants = touched.tenants.get(place, set())
+                wanted = touched.identities.get(place, set())
+                for station in self._here[host]:
+                    if (
+                        (host, way, station.port) in touched.ports
+                        or None in tenants
+                        or (tenants and self.number(station) in tenants)
+                        or (wanted and not wanted.isdisjoint(tables.identities(way, station.port)))
+                    ):
+                        found.add(Place(station, way))
+        return found
+
+    def named(self, moved: Iterable[Moved]) -> dict[Moved, int]:
+        """Identities that addresses have in this state."""
+        return {one: self.gates.tables(one.host).peer(one.way, one.address) for one in moved}
+
+    def told_apart(
+        self, before: Mapping[Moved, int], after: Mapping[Moved, int]
+    ) -> dict[Place, set[Address]]:
+        """Endpoints whose rules tell the identities apart that addresses have before and after."""
+        found: defaultdict[Place, set[Address]] = defaultdict(set)
+        whom: dict[tuple[str, Direction, int, int], frozenset[int] | None] = {}
+        for one, was in before.items():
+            now = after[one]
+            if was == now:
+                continue
+            tables, pair = self.gates.tables(one.host), (one.host, one.way, was, now)
+            if pair not in whom:
+                whom[pair] = tables.apart(one.way, was, now)
+            wanted = whom[pair]
+            for station in self._here[one.host] if wanted is None or wanted else ():
+                if self.number(station) == one.address.tenant and (
+                    wanted is None
+                    or not wanted.isdisjoint(tables.identities(one.way, station.port))
+                ):
+                    found[Place(station, one.way)].add(one.address)
+        return found
+
+    def gate(self, place: Place, label: Label = NO_LABEL) -> Gate:
+        """The gate of an endpoint in this state."""
+        station, way = place
+        return self.gates.of(station.host, way, station.port, self.number(station), label)
+
+    def answers_in_doubt(self, station: Station) -> bool:
+        """Whether answers to what an endpoint sends or gets might not pass its own gates."""
+        number = self.number(station)
+        for way, back in _BOTH:
+            for label in self.gate(Place(station, way)).labels:
+                lost = self.gates.answers(station.host, back, station.port, number, label)
+                zone = label[2]
+                if (zone is not None and zone != number & _ZONES) or any(lost):
+                    return True
+        return False
+
+    # ---- pairs
+
+    def others(self, place: Place, cubes: Collection[Cube]) -> set[Station]:
+        """Endpoints at the other end of some packets of a gate."""
+        station, way = place
+        number, tables = self.number(station), self.gates.tables(station.host)
+        found: set[Station] = set()
+        wanted = [_asked(cube, way) for cube in cubes]
+        for identity, addresses in tables.whose(way).items():
+            fitting = [a for peers, a in wanted if peers is None or holds(peers, identity)]
+            for address in addresses if fitting and identity else ():
+                if address.tenant == number and _any_holds(fitting, address):
+                    found.update(self.owners(address))
+        fitting = [a for peers, a in wanted if peers is None or holds(peers, 0)]
+        if fitting:
+            found |= set(self._strangers(place, fitting))
+        found.discard(station)
+        return {one for one in found if one.tenant == station.tenant}
+
+    def _strangers(self, place: Place, wanted: list[Cube]) -> Iterator[Station]:
+        """Endpoints with an address that has no identity."""
+        station, way = place
+        number, tables = self.number(station), self.gates.tables(station.host)
+        for other in self.known.tenants.get(station.tenant, ()):
+            for one in other.in_network:
+                version = "ip" if one.version == 4 else "ipv6"
+                address = Address(number, f"{version}_{_HEADER[way]}", int(one))
+                if not tables.peer(way, address) and _any_holds(wanted, address):
+                    yield other
+                    break
+
+    def concerned(self, place: Place, before: Gate, after: Gate) -> set[Station]:
+        """Endpoints for whom two gates differ."""
+        if before is after:
+            return set()
+        ours, theirs = before.beginning(), after.beginning()
+        found = self.others(place, [*_less(theirs, ours), *_less(ours, theirs)])
+        if self.gates.tables(place.station.host).mixes:
+            # What the one gate has the tracker remember is what the other one is told.
+            here = self._here[place.station.host]
+            found |= {s for s in here if s.tenant == place.station.tenant}
+        found.discard(place.station)
+        return found
+
+    def reach(self, pairs: Iterable[Pair]) -> dict[Pair, Packets]:
+        """What of some pairs may be opened, in this state; equal sets are mostly one object.
+
+        Raises:
+            Irregular: it cannot be said.
+        """
+        stations = self.known.meaning.stations
+        found: dict[Pair, Packets] = {}
+        for pair in pairs:
+            parts = list(self._parts(stations[pair.source], stations[pair.target]))
+            place = tuple([id(part) for part in parts])
+            held = self._shown.get(place)
+            if held is None:
+                held = self._shown[place] = parts, _shown(parts)
+            if held[1].cubes:
+                found[pair] = held[1]
+        return found
+
+    def _parts(self, source: Station, target: Station) -> Iterator[Packets]:
+        """What is delivered, let out and let in: three by three."""
+        ways = self.forwarding.between(source, target)
+        if not ways:
+            return
+        out = self.gate(Place(source, "egress"))
+        labels: Iterable[Label | None] = (None,)
+        if source.host == target.host and self.gates.tables(source.host).mixes:
+            labels = out.labels
+        for label in labels:
+            into = self.gate(Place(target, "ingress"), label or NO_LABEL)
+            for ends, delivered in ways.items():
+                yield delivered
+                yield out.between(self._who(source, "egress", ends), ends, label)
+                yield into.between(self._who(target, "ingress", ends), ends)
+
+    def _who(self, station: Station, way: Direction, ends: Ends) -> int:
+        """The identity that the other end has where an endpoint is."""
+        version, source, target = ends
+        value = target if way == "egress" else source
+        address = Address(self.number(station), f"{version}_{_HEADER[way]}", value)
+        return self.gates.tables(station.host).peer(way, address)
+
+
+def astray(gate: Gate, excused: Excuse) -> list[Cube]:
+    """Packets of a gate that neither go on nor are dropped as a rule says."""
+    return [cube for end, cubes in gate.ends(excused) for cube in cubes]
+
+
+def _asked(cube: Cube, way: Direction) -> tuple[Values | None, Cube]:
+    names = f"ip_{_HEADER[way]}", f"ipv6_{_HEADER[way]}"
+    return cube.get(PEER.field), {name: cube[name] for name in names if name in cube}
+
+
+def _any_holds(wanted: Iterable[Cube], address: Address) -> bool:
+    return any(
+        address.field not in values or holds(values[address.field], address.value)
+        for values in wanted
+    )
+
+
+def _less(ours: Collection[Cube], theirs: Collection[Cube]) -> list[Cube]:
+    left = list(ours)
+    for cube in theirs:
+        left = without(left, cube)
+        if not left:
+            break
+    return left
+
+
+def _shown(parts: list[Packets]) -> Packets:
+    found: tuple[Cube, ...] = ()
+    for n in range(0, len(parts), 3):
+        delivered, out, into = parts[n : n + 3]
+        found += delivered.meet(out).meet(into).cubes
+    return Packets(found).only(SHOWN) if found else NONE
