@@ -10,7 +10,7 @@ from vneter_sdn.compile import books, classes
 from vneter_sdn.compile.facts import everything
 from vneter_sdn.compile.network import Compiler, compile_snapshot
 from vneter_sdn.model.flow import Conjunction
-from vneter_sdn.model.snapshot import Binding, Key
+from vneter_sdn.model.snapshot import Binding, Key, Status
 from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE
 from vneter_sdn.pipeline.tables import BY_ID
 from vneter_sdn.store.memory import MemoryStore
@@ -70,6 +70,14 @@ class Cluster:
 
     def policy(self, spec, name="p"):
         return manifest("Policy", name, spec, "red")
+
+    def report(self):
+        """What the engine reports of policies: where their rules stand."""
+        policies = [key for key in self.snapshot.objects if key.kind == "Policy"]
+        told = ((key, self.compiler.positions(key, ["red"])) for key in policies)
+        self.store.report([Status(key, details={"positions": at}) for key, at in told])
+        self.snapshot, delta = self.store.wait(self.snapshot, 0)
+        assert not self.compiler.take(self.snapshot, delta), "a report changes nothing"
 
     def flows(self, host, *tables):
         held = self.compiler.bridge(host).flows.values()
@@ -193,3 +201,87 @@ def test_rules_whose_numbers_and_priorities_collide_are_told_apart():
     fresh = compile_snapshot(cluster.snapshot)
     assert fresh.rules("red") == cluster.compiler.rules("red")
     assert all(fresh.digest(host) == cluster.compiler.digest(host) for host in HOSTS)
+
+
+def ordered(number, *rules):
+    """A policy of a tier, among others of it."""
+    rules = rules or ({"peers": [endpoints(app=f"a{1 + number % 2}")], "ports": [{"port": 80}]},)
+    spec = {"tier": "application", "priority": number, "ingress": list(rules)}
+    return spec | {"appliesTo": [endpoints(app="db")]}
+
+
+@pytest.fixture
+def tiered():
+    """Forty policies, one after the other, whose places were reported."""
+    cluster = Cluster()
+    cluster.apply(*cluster.pods(9, lambda n: {"app": ("db", "a1", "a2")[n % 3]}))
+    cluster.apply(*(cluster.policy(ordered(n), f"p{n}") for n in range(0, 400, 10)))
+    cluster.report()
+    return cluster
+
+
+def of_rule(changed):
+    return [(name, old, new) for found in changed.values() for name, old, new in found]
+
+
+def rules_by_title(cluster):
+    return {rule.title: number for number, rule in cluster.compiler.rules("red").items()}
+
+
+def test_a_rule_put_in_between_changes_no_flow_of_others(tiered):
+    before = rules_by_title(tiered)
+    changed = of_rule(tiered.apply(tiered.policy(ordered(195), "between")))
+    assert changed
+    assert not [name for name, old, _ in changed if old is not None]
+    after = rules_by_title(tiered)
+    assert before.items() <= after.items()
+    (number,) = (after[title] for title in after.keys() - before.keys())
+    actions = [action for _, _, new in changed for action in new.actions]
+    assert {a.id >> 12 for a in actions if isinstance(a, Conjunction)} == {number}
+
+
+def test_it_stands_where_it_was_put(tiered):
+    tiered.apply(tiered.policy(ordered(195), "between"))
+    rules = sorted(tiered.compiler.rules("red").items(), key=lambda one: one[1].rank)
+    asked = [
+        [f.priority for f in tiered.flows("h1", "ingress_tiers") if said(f) == number]
+        for number, _ in rules
+    ]
+    firsts = [priorities[0] for priorities in asked if priorities]
+    assert len(firsts) == 41
+    assert firsts == sorted(firsts, reverse=True)
+
+
+def said(flow):
+    return next((a.value for a in flow.actions if getattr(a, "field", "") == RULE.field), None)
+
+
+def test_a_restart_moves_nothing_that_was_reported(tiered):
+    for number in (195, 197, 196, 5, 1000):
+        tiered.apply(tiered.policy(ordered(number), f"n{number}"))
+    tiered.report()
+    tiered.store.apply([Edit("delete", Key("Policy", "red", "p200"))], author="test")
+    tiered.snapshot, delta = tiered.store.wait(tiered.snapshot, 0)
+    tiered.compiler.take(tiered.snapshot, delta)
+    fresh = compile_snapshot(tiered.snapshot)
+    assert all(fresh.digest(host) == tiered.compiler.digest(host) for host in HOSTS)
+    assert fresh.rules("red") == tiered.compiler.rules("red")
+
+
+def test_a_rule_put_before_others_of_its_policy_changes_none_of_them(tiered):
+    rules = [{"peers": [endpoints(app="a1")], "ports": [{"port": p}]} for p in (80, 81, 82)]
+    tiered.apply(tiered.policy(ordered(195, *rules[1:]), "between"))
+    tiered.report()
+    before = {number: rule.ports for number, rule in tiered.compiler.rules("red").items()}
+    changed = of_rule(tiered.apply(tiered.policy(ordered(195, *rules), "between")))
+    assert changed
+    assert not [name for name, old, _ in changed if old is not None]
+    after = {number: rule.ports for number, rule in tiered.compiler.rules("red").items()}
+    assert before.items() <= after.items()
+
+
+def test_another_port_changes_flows_of_ports_alone(tiered):
+    rule = {"peers": [endpoints(app="a1")], "ports": [{"port": 8080}]}
+    changed = of_rule(tiered.apply(tiered.policy(ordered(200, rule), "p200")))
+    assert {name for name, _, _ in changed} == {"ingress_tiers"}
+    assert all("tcp_dst" in values(old or new) for _, old, new in changed)

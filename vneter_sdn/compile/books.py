@@ -3,20 +3,27 @@
 
 A rule has a *priority* in the table of its stage and direction, and a *number* that is committed
 to connections and counted by. Numbers, and the priorities of rules that have no order among them,
-are hashes of the rule: they do not depend on what other rules there are, but for the few that
-collide. The priorities of ordered rules are their ranks.
+are hashes of what the rule is known by (`_known_by`): they do not depend on what other rules there
+are, but for the few that collide, nor on what else it says.
+
+Ordered rules have positions with room between them (`spacing`), and a rule put in between takes the
+middle of its gap. Where the others are is not to be seen from the policies: what a policy's report
+says (`facts.POSITIONS`) holds, also after a restart, and only what was never reported is placed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from vneter_sdn.compile.facts import CLOCK, POLICIES_OF_TENANT, SELECTED_BY
-from vneter_sdn.compile.query import View, query
+from vneter_sdn.compile.facts import CLOCK, POLICIES_OF_TENANT, POSITIONS, SELECTED_BY
+from vneter_sdn.compile.query import Database, View, query
+from vneter_sdn.compile.spacing import spaced
 from vneter_sdn.errors import IntentError
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.policy_kinds import Direction, GroupSpec, PolicySpec, Selector, TierSpec
@@ -126,17 +133,59 @@ class _Entry(NamedTuple):
     id: RuleId
     stage: Stage
     rank: tuple[int, float, str, str, int]
-    text: str
-    """All it says."""
+    hashed: int
+    """Of what it is known by."""
+    held: int | None
+    """The position it was reported to have."""
+
+    @property
+    def title(self) -> str:
+        """What a report calls it."""
+        return str(self.hashed % _SPAN)
+
+
+_SPAN = (1 << NUMBER_BITS) - FIRST_NUMBER
 
 
 @query
 def _entries(view: View, asked: tuple[str, Key]) -> tuple[_Entry, ...]:
     """Rules of a policy for a tenant."""
-    return tuple(
-        _Entry(which, rule.stage, rule.rank, repr(rule))
-        for which, rule in view.ask(rules_by_id, asked).items()
+    tenant, policy = asked
+    rules = view.ask(rules_by_id, asked)
+    held = (view.get(POSITIONS, policy) or {}).get(tenant, {})
+    entries = (
+        _Entry(which, rules[which].stage, rules[which].rank, _hash(text), None)
+        for which, text in _known_by(rules).items()
     )
+    return tuple(entry._replace(held=held.get(entry.title)) for entry in entries)
+
+
+def _known_by(rules: Mapping[RuleId, Rule]) -> dict[RuleId, str]:
+    """What tells each rule from the others of its policy, and stays while these come and go.
+
+    Its name; or whom it is about, and with whom; or all it says, and then how often it was said.
+    """
+    levels: tuple[Callable[[Rule], object], ...] = (
+        lambda rule: rule.name or None,
+        lambda rule: (rule.applied, rule.peers),
+        lambda rule: replace(rule, number=0, order=(0, 0.0, "")),
+    )
+    found: dict[RuleId, str] = {}
+    left = dict(rules)
+    for level, said in enumerate(levels):
+        texts = {
+            which: repr((str(which.policy), which.direction, level, text))
+            for which, rule in left.items()
+            if (text := said(rule)) is not None
+        }
+        times = Counter(texts.values())
+        found |= {which: text for which, text in texts.items() if times[text] == 1}
+        left = {which: rule for which, rule in left.items() if which not in found}
+    again: Counter[str] = Counter()
+    for which in left:
+        again[texts[which]] += 1
+        found[which] = f"{texts[which]} {again[texts[which]]}"
+    return {which: found[which] for which in rules}
 
 
 @query
@@ -145,47 +194,55 @@ def placing(view: View, tenant: str) -> Mapping[RuleId, Placed]:
     entries = [
         e for policy in view.ask(policies, tenant) for e in view.ask(_entries, (tenant, policy))
     ]
-    span = (1 << NUMBER_BITS) - FIRST_NUMBER
-    numbers = _spread(entries, lambda entry: entry.text, span)
+    numbers = _spread({entry.id: entry.hashed for entry in entries}, _SPAN)
+    tables: defaultdict[tuple[Stage, Direction], list[_Entry]] = defaultdict(list)
+    for entry in entries:
+        tables[entry.stage, entry.id.direction].append(entry)
     found: dict[RuleId, Placed] = {}
-    for stage in Stage:
-        for direction in ("ingress", "egress"):
-            some = [e for e in entries if e.stage == stage and e.id.direction == direction]
-            for entry, priority in _priorities(stage, some):
-                found[entry.id] = Placed(priority, FIRST_NUMBER + numbers[entry.id])
+    for (stage, _), some in tables.items():
+        for which, position in _positions(stage, some).items():
+            found[which] = Placed(priorities.rule(position), FIRST_NUMBER + numbers[which])
     return found
 
 
-def _priorities(stage: Stage, entries: Sequence[_Entry]) -> Iterable[tuple[_Entry, int]]:
+def _positions(stage: Stage, entries: Sequence[_Entry]) -> Mapping[RuleId, int]:
     if stage is Stage.ISOLATION:
-        # The number and the priority both tell rules apart, so the text may be the rule's name.
-        places = _spread(entries, lambda entry: repr(entry.id), priorities.RULES)
-        return [(entry, priorities.rule(places[entry.id])) for entry in entries]
+        return _spread({entry.id: entry.hashed for entry in entries}, priorities.RULES)
     ranked = sorted(entries, key=lambda entry: entry.rank)
-    return [(entry, priorities.rule(rank)) for rank, entry in enumerate(ranked)]
+    positions = spaced([entry.held for entry in ranked], priorities.RULES)
+    return {entry.id: position for entry, position in zip(ranked, positions, strict=True)}
 
 
-def _spread(
-    entries: Iterable[_Entry], text: Callable[[_Entry], str], size: int
-) -> dict[RuleId, int]:
-    """A number below ``size`` for each: a hash; where that is taken, the next that is free."""
-    taken: set[int] = set()
-    found: dict[RuleId, int] = {}
-    late: list[tuple[RuleId, int]] = []
-    for entry in sorted(entries, key=lambda entry: entry.id):
-        number = _hash(text(entry)) % size
-        if number in taken:
-            late.append((entry.id, number))
-            continue
-        taken.add(number)
-        found[entry.id] = number
-    for which, wanted in late:
-        number = wanted
-        while number in taken:
+def _spread(hashes: Mapping[RuleId, int], size: int) -> dict[RuleId, int]:
+    """A number below ``size`` for each: its hash; where that is taken, the next that is free.
+
+    Of those that want the same one, the first has it.
+    """
+    holders: dict[int, RuleId] = {}
+    late: list[RuleId] = []
+    for which, hashed in hashes.items():
+        holder = holders.setdefault(hashed % size, which)
+        if holder != which:
+            late.append(max(which, holder))
+            holders[hashed % size] = min(which, holder)
+    found = {which: number for number, which in holders.items()}
+    for which in sorted(late):
+        number = hashes[which] % size
+        while number in holders:
             number = (number + 1) % size
-        taken.add(number)
+        holders[number] = which
         found[which] = number
     return found
+
+
+def positions_of(database: Database, tenant: str, policy: Key) -> Mapping[str, int]:
+    """Positions of a policy's rules in a tenant, to be reported; of ordered ones alone."""
+    at = database.value(placing, tenant) or {}
+    return {
+        entry.title: priorities.position(at[entry.id].priority)
+        for entry in database.value(_entries, (tenant, policy)) or ()
+        if entry.stage is not Stage.ISOLATION and entry.id in at
+    }
 
 
 @query

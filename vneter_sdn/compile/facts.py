@@ -19,6 +19,7 @@
 | ``Promised`` | `Key` of the reservation | the `Promise` in its last report |
 | ``Planned`` | `Key` of the policy | what was engineered for it: `Shared` by pair of hosts |
 | ``Measured`` | `Key` of the policy | what was measured for it: `Volume` by pair of hosts |
+| ``Positions`` | `Key` of the policy | positions of its rules by tenant, as reported; see `books` |
 | ``Demand`` | `Key` | the spec |
 | ``Clock`` | "" | POSIX seconds, when a window last began or ended |
 
@@ -46,7 +47,7 @@ ALLOCATION, BINDING, TUNNEL_PORTS = "Allocation", "Binding", "TunnelPorts"
 LABELS, SELECTED_BY = "Labels", "SelectedBy"
 PORTS, OBSERVATION, GUESSING = "Ports", "Observation", "Guessing"
 QUEUED, PROMISED, CLOCK, PLANNED = "Queued", "Promised", "Clock", "Planned"
-MEASURED = "Measured"
+MEASURED, POSITIONS = "Measured", "Positions"
 Shared = tuple[tuple[Route, int], ...]
 """Routes with their weights, the heaviest first."""
 STANDING, RESOLVED = "Standing", "Resolved"
@@ -166,13 +167,22 @@ def facts(snapshot: Snapshot, delta: Delta, breathe: Breathe = on_and_on) -> dic
             binding.sequence,
         )
     for key in delta.statuses:
-        if key.kind == "Reservation":
-            found[Fact(PROMISED, key)] = promise_of(snapshot.statuses.get(key))
-        if key.kind == "PathPolicy":
-            status = snapshot.statuses.get(key)
-            found[Fact(PLANNED, key)] = plan_of(status.details) if status else None
-            found[Fact(MEASURED, key)] = (traffic.read(status.details) if status else None) or None
+        found |= _reported(key, snapshot.statuses.get(key))
     return found
+
+
+def _reported(key: Key, status: Status | None) -> dict[Fact, Any]:
+    """The facts that follow from what was reported of an object."""
+    details = status.details if status else {}
+    match key.kind:
+        case "Reservation":
+            return {Fact(PROMISED, key): promise_of(status)}
+        case "PathPolicy":
+            measured = traffic.read(details) or None
+            return {Fact(PLANNED, key): plan_of(details), Fact(MEASURED, key): measured}
+        case "Policy" | "ClusterPolicy":
+            return {Fact(POSITIONS, key): details.get("positions") or None}
+    return {}
 
 
 def promise_of(status: Status | None) -> Promise | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from vneter_sdn.compile import order
 from vneter_sdn.compile.bookings import Admission, admission, bookings
-from vneter_sdn.compile.books import policies, tenant_rules
+from vneter_sdn.compile.books import policies, positions_of, tenant_rules
 from vneter_sdn.compile.bridges import BridgeDelta, Bridges, Clash, Unit
 from vneter_sdn.compile.classes import CLASS_OF, Class, Ledger
 from vneter_sdn.compile.danger import endangered
@@ -295,6 +295,14 @@ class Compiler:
         """Rules that concern a tenant, by the number they have on bridges. O(rules)."""
         found = self._database.value(tenant_rules, Key("Tenant", "", tenant))
         return found or {}
+
+    def positions(self, policy: Key, tenants: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
+        """Where a policy's rules stand among others, by tenant; empty where there is no order.
+
+        To be reported in its details as ``positions``, which keeps them there.
+        """
+        each = {tenant: positions_of(self._database, tenant, policy) for tenant in tenants}
+        return {tenant: found for tenant, found in each.items() if found}
 
     def isolating(self, endpoint: Key, way: Direction) -> tuple[Key, ...]:
         """Policies under which an endpoint may do only what a rule of their stage allows."""

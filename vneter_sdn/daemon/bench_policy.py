@@ -20,7 +20,7 @@ from vneter_sdn.daemon.bench_compile import Bound, row, timed
 from vneter_sdn.daemon.breath import uncollected
 from vneter_sdn.model.flow import Conjunction
 from vneter_sdn.model.kinds import API_VERSION
-from vneter_sdn.model.snapshot import Key
+from vneter_sdn.model.snapshot import Key, Status
 from vneter_sdn.pipeline.tables import BY_ID
 from vneter_sdn.southbound.openflow.bench import Row
 from vneter_sdn.store.port import Edit
@@ -32,7 +32,7 @@ PLAN, WORST, FULL, MEMORY = 100.0, 1000.0, 120.0, 8000.0
 compilation; MB."""
 HELD, CHANGED = 200_000.0, 20_000.0
 """Flows that a bridge may hold, and that one change may change on all of them."""
-ROUNDS = 9
+ROUNDS = 20
 
 
 def measure(arguments: list[str]) -> list[Row]:
@@ -137,6 +137,13 @@ def _of_operator(number: int) -> Edit:
     return manifest("ClusterPolicy", f"operator{number}", spec, {})
 
 
+def _in_between(number: int) -> Edit:
+    """One more of the operator's, that is asked between two others."""
+    made = _of_operator(49 + 50 * number)
+    spec = {**(made.manifest or {})["spec"], "priority": 50 * number + 60.5}
+    return manifest("ClusterPolicy", f"between{number}", spec, {})
+
+
 class Cluster:
     """The cluster, compiled, and changed."""
 
@@ -178,9 +185,11 @@ class Cluster:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         yield row(f"{name}/peak-memory", "MB", memory, MEMORY, fewer=True)
         yield from self._sizes(name)
+        self._report()
         changes: dict[str, Callable[[int], Edit]] = {
             "policy": lambda n: policy(namespaces * (1 + n % 2), namespaces, 9000 + 16 * n),
             "rules-of-operator": self._operators,
+            "rule-in-between": _in_between,
             "pod-label": lambda n: endpoint(n, namespaces, self.host(n), later=1),
             "pod-new-label": lambda n: endpoint(n, namespaces, self.host(n), app=f"odd{n}"),
             "namespace-label": lambda n: namespace(n + 1, (n + 3) % 20),
@@ -191,6 +200,13 @@ class Cluster:
             yield row(f"{name}/{what}-worst", "ms", 1000 * max(times), WORST, fewer=True)
             yield row(f"{name}/{what}-flows", "flows", median(flows), CHANGED, fewer=True)
 
+    def _report(self) -> None:
+        """Report where rules stand, as a controller does; nothing follows from it."""
+        keys = [key for key in self.known.objects if key.kind == "ClusterPolicy"]
+        told = ((key, self.compiler.positions(key, [TENANT])) for key in keys)
+        self.bound.store.report([Status(key, details={"positions": at}) for key, at in told])
+        self._taken()
+
     def _operators(self, number: int) -> Edit:
         """A policy of the operator's, with another port."""
         made = _of_operator(49)
@@ -200,8 +216,11 @@ class Cluster:
         return replace(made, manifest={**(made.manifest or {}), "spec": {**spec, "ingress": rules}})
 
     def _change(self, edit: Edit) -> tuple[float, int]:
-        """Seconds from a change in the store to its flows, and how many those are."""
+        """Seconds from a change in the store to bridges as they should be; flows that changed."""
         self.bound.store.apply([edit], author="bench")
+        return self._taken()
+
+    def _taken(self) -> tuple[float, int]:
         news = self.bound.store.wait(self.known, 0)
         assert news is not None
         self.known, delta = news
@@ -209,6 +228,8 @@ class Cluster:
 
         def take() -> None:
             changed = self.compiler.take(self.known, delta)
+            for host in changed:
+                self.compiler.bridge(host)
             found.append(sum(map(len, changed.values())))
 
         return timed(take), found[0]

@@ -275,16 +275,18 @@ class Policies:
 
     def _extent(self, key: Key) -> Extent:
         if key not in self._extents:
-            tenants = (key.tenant,) if key.tenant else tuple(self._tenants.values())
-            self._extents[key] = self._compiler.extent(key, tenants)
+            self._extents[key] = self._compiler.extent(key, self._about(key))
         return self._extents[key]
+
+    def _about(self, key: Key) -> tuple[str, ...]:
+        """Tenants that a policy may be about."""
+        return (key.tenant,) if key.tenant else tuple(self._tenants.values())
 
     def _lagging(self, key: Key, views: Mapping[str, HostView]) -> list[str]:
         """Hosts whose bridges should hold a policy and have not said so; sorted."""
         epoch = self._epochs.get(key, 0)
         if self._specs[key].isolates:
-            tenants = (key.tenant,) if key.tenant else tuple(self._tenants.values())
-            shared = (self._epochs.get(Key("Tenant", "", tenant), 0) for tenant in tenants)
+            shared = (self._epochs.get(Key("Tenant", "", one), 0) for one in self._about(key))
             epoch = max(epoch, *shared, 0)
         nobody = HostView()
         hosts = self._extent(key).hosts
@@ -298,7 +300,9 @@ class Policies:
             "bridges": len(extent.hosts),
         }
         totals = self._ledger.totals(key)
-        return found | ({"counters": _listed(totals)} if totals else {})
+        found |= {"counters": _listed(totals)} if totals else {}
+        positions = self._compiler.positions(key, self._about(key))
+        return found | ({"positions": positions} if positions else {})
 
 
 def _titles(policy: Key, spec: PolicySpec) -> Iterator[str]:

@@ -72,3 +72,8 @@ def rule(rank: int) -> int:
     if not 0 <= rank < RULES:
         raise PipelineError(f"no priority for a rule of rank {rank}; there are {RULES}")
     return _FIRST_RULE - rank
+
+
+def position(priority: int) -> int:
+    """The rank that `rule` was given."""
+    return _FIRST_RULE - priority
