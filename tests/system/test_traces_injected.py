@@ -125,6 +125,16 @@ def test_the_rule_that_decides_is_told_by_the_bridge(fleet, trace, source, six, 
     assert not left_behind(fleet)
 
 
+@pytest.mark.parametrize("six", [(), ("-6",)])
+def test_again_and_again(fleet, trace, six):
+    """Echo requests have no ports: to flows and trackers each is much like the one before."""
+    for _ in range(4):
+        code, found, err = trace("red/a", "red/b", "--icmp", *six)
+        assert code == 0, (err, found)
+        assert found["inject"]["delivered"] == found["delivered"]
+    assert not left_behind(fleet)
+
+
 def test_another_tenant_is_not_reached(trace):
     code, found, err = trace("red/a", "blue/e", "--tcp", "80")
     assert code == 0, (err, found)
