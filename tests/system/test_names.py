@@ -28,15 +28,19 @@ class Server(threading.Thread):
     def __init__(self, netns):
         super().__init__(daemon=True)
         self.names, self.seconds, self.ending = {}, 60, threading.Event()
-        self.socket = open_udp(netns, 4, 53)
+        self.socket, self.listener = open_udp(netns, 4, 53), open_listener(netns, 4, 53)
         self.start()
 
     def run(self):
         while not self.ending.is_set():
-            if not select.select([self.socket], [], [], 0.2)[0]:
-                continue
-            asked, who = self.socket.recvfrom(2000)
-            self.socket.sendto(self.answer(asked), who)
+            ready = select.select([self.socket, self.listener], [], [], 0.2)[0]
+            if self.socket in ready:
+                asked, who = self.socket.recvfrom(2000)
+                self.socket.sendto(self.answer(asked), who)
+            if self.listener in ready:
+                with self.listener.accept()[0] as asking:
+                    told = self.answer(asking.recv(2000)[2:])
+                    asking.sendall(struct.pack("!H", len(told)) + told)
 
     def answer(self, asked):
         name, at = [], 12
@@ -54,6 +58,7 @@ class Server(threading.Thread):
         self.ending.set()
         self.join()
         self.socket.close()
+        self.listener.close()
 
 
 def question(name, kind):
@@ -83,6 +88,14 @@ class Client:
             told = asking.recv(2000)
         size = 4 if family == 4 else 16
         return str(ipaddress.ip_address(told[-size:])), time.monotonic() - began
+
+    def resolve_by_tcp(self, name):
+        with open_tcp(self.netns, 4) as asking:
+            asking.settimeout(5.0)
+            asking.connect((self.server, 53))
+            asked = question(name, A)
+            asking.sendall(struct.pack("!H", len(asked)) + asked)
+            return str(ipaddress.ip_address(asking.recv(2000)[-4:]))
 
     def connects(self, target, port, wait=SOON):
         family = 6 if ":" in target else 4
@@ -166,6 +179,20 @@ def test_the_first_connection_succeeds(fleet, server, only):
             assert client.connects(target, port), f"{name} did not work at once"
             worst = max(worst, seconds)
     assert worst < SOON, "an answer waited for as long as it may"
+
+
+def test_names_by_tcp(fleet, server, only):
+    names = {f"n{number}.example.org": 8300 + number for number in range(5)}
+    server.names = dict.fromkeys(names, address(fleet, "web"))
+    only(names)
+    client, netns = Client(fleet), fleet.records["red/web"].netns
+    with contextlib.ExitStack() as undo:
+        for port in names.values():
+            undo.enter_context(open_listener(netns, 4, port))
+        for name, port in names.items():
+            assert not client.connects(server.names[name], port, wait=0.1)
+            assert client.resolve_by_tcp(name) == server.names[name]
+            assert client.connects(server.names[name], port), f"{name} did not work at once"
 
 
 @pytest.fixture

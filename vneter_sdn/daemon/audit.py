@@ -7,7 +7,6 @@ A sink that fails costs the lines it was given, which are counted; nobody waits 
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import platform
@@ -62,11 +61,11 @@ class FileSink:
         data = "".join(f"{line}\n" for line in lines).encode("ascii")
         if self._torn:
             data = b"\n" + data
-        written = os.write(self._file, data)
-        if written:
-            self._torn = not data[:written].endswith(b"\n")
-        if written < len(data):
-            raise OSError(errno.ENOSPC, f"{written} of {len(data)} octets written", self.name)
+        while data:  # what is left of a line after a full disk is ended before the next one
+            written = os.write(self._file, data)
+            if written:
+                self._torn = data[written - 1 : written] != b"\n"
+            data = data[written:]
 
     def reopen(self) -> None:
         """Close; the next write opens it again."""
