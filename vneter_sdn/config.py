@@ -78,6 +78,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     verify_applies: Literal["off", "warn", "enforce"] = "off"
     """Whether changes are proven before they are written: that tenants stay isolated and that every
     Assertion holds. ``enforce`` refuses those that break it, with a packet that shows how; ``warn``
-    says so and writes them. It keeps a compiled copy of the network in the REST server."""
+    says so and writes them. It keeps a compiled copy of the network in a process of its own."""
+    verify_limit: float = 30.0
+    """Seconds that such a proof may take. What is not proven by then is refused by ``enforce``, and
+    written by ``warn`` with a note that says so."""
+    assertion_limit: float = 60.0
+    """Seconds that it may take to find out, after a change, which Assertions hold: their condition
+    ``Holds``, which nobody waits for. It is Unknown when that takes longer; 0 never asks."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

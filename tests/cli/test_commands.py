@@ -164,6 +164,30 @@ def test_status_shows_hosts_and_what_to_try(vneterctl, applied, store):
     ]
 
 
+def test_status_and_get_show_which_assertions_hold(vneterctl, applied, store):
+    ends = {"source": {"tenant": "red"}, "target": {"tenant": "red"}}
+    for name, status in (("talk", "True"), ("quiet", "False"), ("new", "Unknown")):
+        manifest = {"apiVersion": "vneter.io/v1", "kind": "Assertion", "metadata": {"name": name},
+                    "spec": ends}  # fmt: skip
+        key = Key("Assertion", "", name)
+        store.apply([Edit("apply", key, manifest)], author="me")
+        told = Condition("Ready", "True", "Accepted"), Condition("Holds", status, "X", "a to b")
+        store.report([Status(key, conditions=told, details={"holds": status})])
+    for key in store.snapshot().objects:
+        if key.kind != "Assertion":
+            _ready(store, key)
+    code, text, _ = vneterctl("status")
+    assert code == 1
+    rows = [line.split() for line in text.splitlines()]
+    assert ["assertion/quiet", "-", "a", "to", "b"] in rows
+    assert not any("assertion/talk" in row for row in rows)
+    found = json.loads(vneterctl("status", "-o", "json").out)["assertions"]
+    assert (found["holds"], found["broken"], found["unknown"]) == (1, 1, 1)
+    rows = [line.split()[:3] for line in vneterctl("get", "assertions").out.splitlines()]
+    assert rows[0] == ["NAME", "EXPECT", "HOLDS"]
+    assert ["quiet", "allowed", "False"] in rows
+
+
 def test_kinds_and_explain(vneterctl):
     assert "endpoints" in vneterctl("kinds").out
     whole = vneterctl("explain", "network").out

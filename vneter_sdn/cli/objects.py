@@ -237,7 +237,8 @@ def _tell(done: Mapping[str, Any], dry_run: bool = False) -> None:
         for one in done[word]:
             key = Key(one["kind"], one.get("tenant", ""), one["name"])
             print(f"{_name(key)} {word}{would}")
-    print(f"revision {done['revision']}{', nothing was written' if dry_run else ''}")
+    proven = f", proven in {done['proven']:.2f} s" if "proven" in done else ""
+    print(f"revision {done['revision']}{proven}{', nothing was written' if dry_run else ''}")
 
 
 def _name(key: Key) -> str:

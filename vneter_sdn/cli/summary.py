@@ -53,7 +53,8 @@ def status(client: Client, form: str) -> None:
 
     Raises:
         Usage: no such format.
-        Answer: exit code 1 when something is not ready, or the core is not heard of.
+        Answer: exit code 1 when something is not ready, an assertion does not hold, or the core is
+            not heard of.
     """
     summary = client.status()
     if form in {"json", "yaml"}:
@@ -62,7 +63,7 @@ def status(client: Client, form: str) -> None:
         print("\n".join(lines(summary)))
     else:
         raise Usage(f"no output format {form!r}", "it is one of table, json, yaml")
-    if summary["core"] is False or summary["notReady"]:
+    if summary["core"] is False or summary["notReady"] or _broken(summary):
         raise Answer(REFUSED)
 
 
@@ -81,7 +82,8 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
     if summary["core"] is False:
         text.append("  what hosts and endpoints say below is from before; bridges keep forwarding")
     text += ["", *columns(rows), *_hosts(summary)]
-    return text + _waiting(summary["notReady"], summary["notReadyOmitted"])
+    text += _waiting(summary["notReady"], summary["notReadyOmitted"])
+    return text + _against(summary)
 
 
 def _hosts(summary: Mapping[str, Any]) -> list[str]:
@@ -111,15 +113,32 @@ def _waiting(found: Sequence[Mapping[str, Any]], omitted: int) -> list[str]:
         return ["", paint("everything is ready", "green")]
     rows = [["NOT READY", "FOR", "REASON", "MESSAGE"]]
     for one in found[:_SHOWN]:
-        message = one["message"]
-        short = message if len(message) <= _LONGEST else f"{message[: _LONGEST - 1]}…"
-        rows.append([_name(one["object"]), age(one.get("since", "")), one["reason"], short])
+        since, short = age(one.get("since", "")), _short(one["message"])
+        rows.append([_name(one["object"]), since, one["reason"], short])
     text = ["", *columns(rows), *_more(len(found) - _SHOWN + omitted), ""]
     reasons = dict.fromkeys(one["reason"] for one in found[:_SHOWN])
     text += [f"{reason}: {_NEXT[reason]}" for reason in reasons if reason in _NEXT]
     first = found[0]["object"]
     named = _name(first).partition("/")[2]
     return [*text, f"`vneterctl describe {first['kind'].lower()} {named}` tells all about it"]
+
+
+def _broken(summary: Mapping[str, Any]) -> int:
+    return int(summary.get("assertions", {}).get("broken", 0))
+
+
+def _against(summary: Mapping[str, Any]) -> list[str]:
+    """Assertions that do not hold, and what shows it."""
+    if not _broken(summary):
+        return []
+    found = summary["assertions"]["listed"][:_SHOWN]
+    rows = [["DOES NOT HOLD", "FOR", "BECAUSE"]]
+    rows += [[_name(one["object"]), age(one["since"]), _short(one["message"])] for one in found]
+    return ["", *columns(rows), *_more(_broken(summary) - len(found))]
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST - 1]}…"
 
 
 def _more(count: int) -> list[str]:

@@ -33,23 +33,25 @@ def _open_store(settings: Settings) -> OvsdbStore:
             time.sleep(RETRY)
 
 
-def _verified(store: Store, settings: Settings) -> Store:
+def _verified(store: Store, settings: Settings, file: str) -> Store:
     """The store, with whatever proves what is written to it."""
     if settings.verify_applies == "off":
         return store
-    from vneter_sdn.daemon.verified import VerifiedStore  # of no use otherwise, and large
+    from vneter_sdn.daemon.proofs import DistantProofs  # of no use otherwise
+    from vneter_sdn.daemon.verified import VerifiedStore
 
-    return VerifiedStore(store, enforce=settings.verify_applies == "enforce")
+    proofs = DistantProofs(file, settings.verify_limit)
+    return VerifiedStore(store, proofs, enforce=settings.verify_applies == "enforce")
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level)
-    store = _open_store(settings)
+    store = _verified(_open_store(settings), settings, sys.argv[1])
     try:
         serve(
-            _verified(store, settings),
+            store,
             settings,
             core_alive=lambda: alive(settings.run_dir),
             inject=lambda asked: errand.ask(settings.run_dir, asked),

@@ -24,7 +24,8 @@ STEADY = 10.0
 """A child that lived this long starts its back-off afresh."""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Hear SIGTERM when whoever started this process is gone, however that happens."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -64,7 +65,7 @@ class Child:
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads exist before the children
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads exist before the children
         )
         self._started = time.monotonic()
 

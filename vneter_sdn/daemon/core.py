@@ -40,6 +40,7 @@ from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.injecting import Injector
+from vneter_sdn.daemon.judgements import Judgements
 from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
@@ -59,6 +60,7 @@ from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
 from vneter_sdn.telemetry.metrics import (
+    AssertionsCollector,
     DiscoveryCollector,
     LearningCollector,
     OpenFlowCollector,
@@ -149,6 +151,7 @@ class Core:
         )
         self._census = Census(self._bridges, settings, self._events.put)
         self._verdicts = Verdicts(self._bridges, settings, self._events.put)
+        self._judgements = Judgements(settings, self._events.put)
         self._audit = Audit(settings.audit_rate, *_sinks(settings))
         self._injector = Injector(self._bridges)
         traced = self._injector.concerns
@@ -179,6 +182,7 @@ class Core:
             ("vneter_dns_answers", "Answers to endpoints under rules.", self._answers.counts),
         ):
             self._registry.register(OutcomesCollector(name, text, counts))
+        self._registry.register(AssertionsCollector(self._assertions))
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
@@ -198,6 +202,7 @@ class Core:
             self._lab.run,
             self._census.run,
             self._verdicts.run,
+            self._judgements.run,
             self._audit.run,
             self._hold_answers,
             self._do_errands,
@@ -222,6 +227,7 @@ class Core:
 
     def close(self) -> None:
         """Close every session; bridges keep what they hold."""
+        self._judgements.close()
         self._audit.flush()
         self._highwater.write()
         with eventlet.Timeout(CLOSING, False):
@@ -231,6 +237,7 @@ class Core:
     def _new_controller(self) -> Controller:
         compiler = self._new_compiler()
         controller = Controller(self._store, self._fabric, compiler, _now, self._breathe)
+        controller.policies.assertions.asked = bool(self._settings.assertion_limit)
         settings, rest = self._settings, round(self._settings.te_interval / REPORTING)
         controller.planner.terms = Planning(
             self._beside, settings.te_max_moves, settings.te_change_share, max(1, rest)
@@ -261,6 +268,10 @@ class Core:
         while True:
             self._answers.renew()
             eventlet.sleep(RENEWAL)
+
+    def _assertions(self) -> tuple[Mapping[str, int], float | None]:
+        held = self._controller.policies.assertions
+        return held.counts(), held.seconds
 
     def _rules_met(self) -> Mapping[Title, Volume]:
         return self._controller.policies.totals()
@@ -315,6 +326,7 @@ class Core:
             self._lab.stored(self._told, None)
             self._census.stored(self._told, None)
             self._verdicts.stored(self._told, None)
+            self._judgements.stored(self._told, None)
             self._decisions.stored(self._told, self._verdicts.hosts)
             self._answers.stored(self._verdicts.hosts)
             self._injector.stored(self._told, self._verdicts.hosts)
@@ -327,6 +339,7 @@ class Core:
                 self._lab.stored(self._told, delta.objects)
                 self._census.stored(self._told, delta.objects)
                 self._verdicts.stored(self._told, delta.objects)
+                self._judgements.stored(self._told, delta.objects)
                 self._decisions.stored(self._told, self._verdicts.hosts)
                 self._answers.stored(self._verdicts.hosts)
                 self._injector.stored(self._told, self._verdicts.hosts)

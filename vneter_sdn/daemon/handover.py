@@ -12,11 +12,16 @@ from vneter_sdn.config import Settings
 from vneter_sdn.ovsdb.transport import TlsFiles
 
 
+def settings_file(run_dir: str) -> Path:
+    """Where they are."""
+    return Path(run_dir) / "settings.json"
+
+
 def write_settings(settings: Settings) -> Path:
     """Write the settings below the run directory; returns where."""
     run_dir = Path(settings.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    path = run_dir / "settings.json"
+    path = settings_file(settings.run_dir)
     fresh = path.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(settings))

@@ -25,6 +25,7 @@ from vneter_sdn.engine.paths import Paths
 from vneter_sdn.engine.policies import Policies
 from vneter_sdn.engine.port import (
     Answer,
+    AssertionsJudged,
     Blocked,
     Channel,
     Claimed,
@@ -207,8 +208,8 @@ class Controller:
                 self._paths.links_due()
             case TrafficSeen():
                 self.planner.measured(event, self._now())
-            case RulesCounted():
-                self._stale |= self.policies.counted(event)
+            case RulesCounted() | AssertionsJudged():
+                self._stale |= self.policies.seen(event)
             case NamesAnswered():
                 changes = self.policies.named(event, self._now)
                 self._desire(changes)

@@ -14,7 +14,9 @@ from typing import Any
 
 from vneter_sdn.compile.extents import KINDS, Extent
 from vneter_sdn.compile.network import Compiler, changed_flows
+from vneter_sdn.engine.assertions import Assertions
 from vneter_sdn.engine.names import Ends, Found, Names, NamesAnswered, Waiting, reported_names
+from vneter_sdn.engine.port import AssertionsJudged
 from vneter_sdn.engine.reports import NAMED, HostView, accepted, condition
 from vneter_sdn.model.flow import FlowKey
 from vneter_sdn.model.instants import posix, rfc3339
@@ -42,6 +44,7 @@ class Policies:
 
     def __init__(self, compiler: Compiler) -> None:
         self._compiler = compiler
+        self.assertions = Assertions()
         self._ledger = Ledger()
         self._tenants: dict[int, str] = {}
         """By number."""
@@ -63,6 +66,7 @@ class Policies:
     def renewed(self, compiler: Compiler) -> Policies:
         """One that knows what was counted, and nothing it concluded."""
         fresh = Policies(compiler)
+        fresh.assertions = self.assertions.renewed()
         fresh._ledger, fresh._names = self._ledger, self._names
         fresh._begun = self._begun
         compiler.update(self._names.facts())
@@ -74,6 +78,7 @@ class Policies:
         self, snapshot: Snapshot, delta: Delta, now: Callable[[], str]
     ) -> Mapping[str, frozenset[FlowKey]]:
         """Take in what changed in the store; flows that changed because names came or went."""
+        self.assertions.take(snapshot, delta)
         if any(pool == Pools.TENANT for pool, _ in delta.allocations):
             self._tenants = {
                 int(allocation.value): allocation.owner.partition(" ")[2]
@@ -190,6 +195,12 @@ class Policies:
 
     # -- what was counted -----------------------------------------------------------------------
 
+    def seen(self, event: RulesCounted | AssertionsJudged) -> frozenset[Key]:
+        """Take in what was counted or found out; the objects whose reports may have to change."""
+        if isinstance(event, AssertionsJudged):
+            return self.assertions.judged(event)
+        return self.counted(event)
+
     def counted(self, seen: RulesCounted) -> frozenset[Key]:
         """Take in what a bridge counted; the objects whose reports may have to change."""
         decisions = {reading.decision for reading in seen.readings}
@@ -253,7 +264,9 @@ class Policies:
         return tuple(self._lagging(key, views)[:NAMED]) if key in self._specs else ()
 
     def said(self, key: Key, views: Mapping[str, HostView]) -> Said | None:
-        """Conditions and details of a policy or tenant; None for others."""
+        """Conditions and details of a policy, tenant or assertion; None for others."""
+        if key.kind == "Assertion":
+            return self.assertions.said(key)
         if key.kind == "Tenant":
             totals, names = self._ledger.totals(key), self._names.report(key.name)
             told: dict[str, Any] = {"counters": _listed(totals)} if totals else {}

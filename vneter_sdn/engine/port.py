@@ -136,6 +136,19 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class AssertionsJudged:
+    """It was found out which assertions hold."""
+
+    revision: int
+    """Of the store, at which that was so."""
+    against: Mapping[str, str] | None
+    """By name, what is wrong with each; empty for what holds. None: it is not known."""
+    seconds: float
+    why: str = ""
+    """Why it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinksDue:
     """What was measured of links is to be reported now; that one went up or down is at once."""
 
@@ -149,7 +162,7 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Measured = LinksDue | TrafficSeen | RulesCounted | NamesAnswered
+Measured = LinksDue | TrafficSeen | RulesCounted | NamesAnswered | AssertionsJudged
 """What was measured, or seen in passing."""
 Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | Measured | Claimed
 

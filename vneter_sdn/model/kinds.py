@@ -203,7 +203,7 @@ KINDS: dict[str, Kind] = {
             ("as",),
             AssertionSpec,
             False,
-            (("EXPECT", "spec.expect"),),
+            (("EXPECT", "spec.expect"), ("HOLDS", "status.holds")),
         ),
     )
 }

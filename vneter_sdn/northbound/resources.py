@@ -203,9 +203,12 @@ def reference(key: Key) -> dict[str, str]:
 def applied_values(applied: Applied) -> dict[str, Any]:
     """What one transaction did, as JSON."""
     groups = ("created", "updated", "deleted", "unchanged")
-    return {"revision": applied.revision} | {
-        group: [reference(key) for key in getattr(applied, group)] for group in groups
-    }
+    proven = {} if applied.proven is None else {"proven": round(applied.proven, 4)}
+    return (
+        {"revision": applied.revision}
+        | proven
+        | {group: [reference(key) for key in getattr(applied, group)] for group in groups}
+    )
 
 
 def path_of(key: Key) -> str:

@@ -48,8 +48,15 @@ class Applied(Struct, frozen=True, kw_only=True):
     deleted: list[Reference] = []
     unchanged: list[Reference] = []
     notes: Annotated[
-        list[str], Meta(description="What was left out of, or added to, foreign manifests.")
+        list[str],
+        Meta(
+            description="What was left out of, or added to, foreign manifests; and what is wrong "
+            "with it although it was done."
+        ),
     ] = []
+    proven: Annotated[
+        float | None, Meta(description="Seconds that it took to prove it; absent where not asked.")
+    ] = None
 
 
 class Condition(Struct, frozen=True, kw_only=True):

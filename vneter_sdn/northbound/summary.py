@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vneter_sdn.admission.status import status_of
@@ -18,10 +18,14 @@ Manifest = Mapping[str, Any]
 
 
 def summarise(snapshot: Snapshot) -> dict[str, Any]:
-    """Counts per kind by the Ready condition; hosts; what is not ready, for the longest first."""
+    """Counts per kind by the Ready condition; hosts; what is not ready, for the longest first.
+
+    And of assertions, how many hold, and which do not.
+    """
     kinds = {name: {"total": 0, "ready": 0, "notReady": 0} for name in KINDS}
     waiting: list[dict[str, Any]] = []
     hosts: list[dict[str, Any]] = []
+    assertions: list[tuple[Key, Manifest]] = []
     for key in sorted(snapshot.objects):
         status = {"status": status_of(snapshot, key)}
         ready = condition_of(status, "Ready") or {}
@@ -32,6 +36,8 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
             told = {name: ready.get(name, "") for name in ("status", "reason", "message")}
             since = {"since": ready.get("changed") or snapshot.objects[key].created}
             waiting.append({"object": resources.reference(key), **told, **since})
+        if key.kind == "Assertion":
+            assertions.append((key, status))
         if key.kind == "Host":
             hosts.append(host_summary(key, status))
     # At one time, causes come before what they cause: hosts before endpoints.
@@ -44,7 +50,24 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
         "hostsOmitted": max(0, len(hosts) - LISTED),
         "notReady": waiting[:LISTED],
         "notReadyOmitted": max(0, len(waiting) - LISTED),
+        "assertions": _asserted(assertions),
     }
+
+
+def _asserted(assertions: Sequence[tuple[Key, Manifest]]) -> dict[str, Any]:
+    """How many hold, do not, and may or may not; and what is against those that do not."""
+    counts = {"holds": 0, "broken": 0, "unknown": 0}
+    broken = []
+    for key, manifest in assertions:
+        found = condition_of(manifest, "Holds") or {}
+        words = {"True": "holds", "False": "broken"}
+        word = words.get(str(found.get("status")), "unknown")
+        counts[word] += 1
+        if word == "broken":
+            told = {"message": found.get("message", ""), "since": found.get("changed", "")}
+            broken.append({"object": resources.reference(key), **told})
+    broken.sort(key=lambda one: one["since"])
+    return counts | {"listed": broken[:LISTED]}
 
 
 def host_summary(key: Key, manifest: Manifest) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Applied:
     unchanged: tuple[Key, ...] = ()
     notes: tuple[str, ...] = ()
     """What is wrong with it although it was done, for people."""
+    proven: float | None = None
+    """Seconds that it took to prove it before it was written; None where that was not asked."""
 
 
 class Store(Protocol):

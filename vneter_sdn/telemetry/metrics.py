@@ -171,6 +171,31 @@ class RulesCollector(Collector):
             yield family
 
 
+class AssertionsCollector(Collector):
+    """Exposes how many assertions hold, and how long it took to find out.
+
+    Args:
+        known: numbers by the status of the condition ``Holds``; seconds, or None for not yet.
+    """
+
+    def __init__(self, known: Callable[[], tuple[Mapping[str, int], float | None]]) -> None:
+        self._known = known
+
+    def collect(self) -> Iterator[Metric]:
+        """Two gauges."""
+        counts, seconds = self._known()
+        text = "Assertions by whether they hold: true, false or unknown."
+        family = GaugeMetricFamily("vneter_assertions", text, labels=["holds"])
+        for status, number in sorted(counts.items()):
+            family.add_metric([status.lower()], number)
+        yield family
+        text = "Seconds that it took to find out which assertions hold."
+        family = GaugeMetricFamily("vneter_assertions_seconds", text)
+        if seconds is not None:
+            family.add_metric([], seconds)
+        yield family
+
+
 class TrafficCollector(Collector):
     """Exposes the measured traffic matrices of engineered policies, and how old they are.
 

@@ -259,6 +259,11 @@ class Court:
         return found
 
 
+def subject_of(finding: Finding) -> str:
+    """The assertion that a finding is against, as its key is written."""
+    return finding.about.partition(": ")[0]
+
+
 def _named(case: Asserted) -> bool:
     return any(isinstance(match.port, str) for match in case.spec.ports)
 

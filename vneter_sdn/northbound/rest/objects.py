@@ -86,7 +86,8 @@ class Objects:
         requests.query(route)
         key = Key(_kind(route).name, tenant, name)
         applied = self._store.apply([Edit("delete", key)], author=requests.author())
-        return json_answer(resources.applied_values(applied))
+        notes = {"notes": list(applied.notes)} if applied.notes else {}
+        return json_answer(resources.applied_values(applied) | notes)
 
     def apply(self, route: Route) -> Response:
         """Many changes, in one transaction."""

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proving process: a compiled copy of what is stored, and proofs of it, beside everybody else.
+
+``python -m vneter_sdn.daemon.prover SETTINGS.json changes|assertions``. Whoever starts it reads and
+writes lines of JSON, and it ends when its standard input does:
+
+changes
+    ``{"number", "revision", "edits": [[verb, [kind, tenant, name], manifest, origin]]}`` is
+    answered by ``{"number", "problems": [[object, field, reason, message]], "seconds"}``;
+    ``{"ready": true}`` is said once something is compiled.
+assertions
+    ``{"revision", "against": {name: text}, "seconds"}`` is said after every change; the text is
+    empty for what holds, and ``against`` null when that was not found out in time.
+
+A proof that takes too long is ended by an alarm, so no time is lost to it afterwards; what is kept
+is thrown away with it, and made again when nobody waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from vneter_sdn.config import Settings
+from vneter_sdn.daemon.children import die_with_parent
+from vneter_sdn.daemon.docket import Docket
+from vneter_sdn.daemon.handover import read_settings, tls_files
+from vneter_sdn.daemon.lines import Lines
+from vneter_sdn.daemon.workbench import Proven, Workbench, difference
+from vneter_sdn.errors import Problem, StoreUnavailable
+from vneter_sdn.model.snapshot import Delta, Key, Snapshot
+from vneter_sdn.store.ovsdb import OvsdbStore
+from vneter_sdn.store.port import Edit, Store
+from vneter_sdn.telemetry import logs
+
+_LOG = logging.getLogger(__name__)
+POLITENESS = 10
+"""What is added to its niceness: whoever forwards or stores something goes first."""
+LOOK = 0.2
+"""Seconds between two looks at the store."""
+QUIET, LONGEST = 0.5, 3.0
+"""Seconds without a change, and at most, before assertions are judged."""
+BEHIND = 5.0
+"""Seconds that the store here may be behind that of who asks."""
+REST = 5.0
+"""How many times the limit is rested after a proof that took too long."""
+
+
+class OutOfTimeError(Exception):
+    """A proof took too long."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """End what is done here after some time. In the main thread only.
+
+    Raises:
+        OutOfTimeError: it took longer.
+    """
+
+    def ring(*_: object) -> None:
+        raise OutOfTimeError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Changes:
+    """Proves changes that somebody asks about.
+
+    Args:
+        store: what is there, which is followed.
+        lines: to who asks.
+        limit: seconds that a proof may take.
+    """
+
+    def __init__(self, store: Store, lines: Lines, limit: float) -> None:
+        self._store, self._lines, self._limit = store, lines, limit
+        self._bench = Workbench()
+
+    def turn(self) -> None:
+        """Answer a question, or get ready for the next one."""
+        if not self._bench.ready:
+            self._bench.followed(self._store.snapshot())
+            self._lines.say({"ready": True})
+        asked = self._lines.next(LOOK)
+        if asked is not None:
+            proven = self._answer(asked)
+            problems = [[p.object, p.field, p.reason, p.message] for p in proven.problems]
+            seconds = round(proven.seconds, 4)
+            self._lines.say({"number": asked["number"], "problems": problems, "seconds": seconds})
+
+    def _answer(self, asked: Mapping[str, Any]) -> Proven:
+        began = time.perf_counter()
+        edits = [Edit(verb, Key(*key), what, origin) for verb, key, what, origin in asked["edits"]]
+        snapshot = self._at(asked["revision"])
+        try:
+            with limited(self._limit):
+                return self._bench.prove(edits, snapshot)
+        except OutOfTimeError:
+            text = f"it is not proven: that takes longer than {self._limit:g} s (verify_limit)"
+        except Exception:  # noqa: BLE001 -- a fault of the proof's is what is answered
+            _LOG.exception("the proof failed")
+            text = "it is not proven, for the proof itself failed; the controller's log says more"
+        self._bench.forget()
+        problem = Problem("change", "", "NotProven", text)
+        return Proven((problem,), time.perf_counter() - began)
+
+    def _at(self, revision: int) -> Snapshot:
+        """What is stored, as new as who asks knows it."""
+        deadline = time.monotonic() + BEHIND
+        snapshot = self._store.snapshot()
+        while snapshot.revision < revision and time.monotonic() < deadline:
+            changed = self._store.wait(snapshot, LOOK)
+            snapshot = changed[0] if changed else snapshot
+        return snapshot
+
+
+class Assertions:
+    """Finds out which assertions hold, after every change.
+
+    Args:
+        store: what is there, which is followed.
+        lines: to who wants to know.
+        limit: seconds that it may take.
+    """
+
+    def __init__(self, store: Store, lines: Lines, limit: float) -> None:
+        self._store, self._lines, self._limit = store, lines, limit
+        self._bench, self._docket = Workbench(), Docket()
+        self._seen: Snapshot | None = None
+
+    def turn(self) -> None:
+        """Wait for a change, and for quiet; then judge."""
+        if self._seen is not None and not self._moves():
+            if self._lines.next(LOOK) is not None:
+                _LOG.debug("nothing is asked here")
+            return
+        self._settle()
+        snapshot = self._store.snapshot()
+        self._seen, began = snapshot, time.perf_counter()
+        against: Mapping[Key, str] | None = None
+        try:
+            with limited(self._limit):
+                against = self._docket.judge(*self._bench.followed(snapshot))
+        except OutOfTimeError:
+            self._bench.forget()
+        except Exception:  # noqa: BLE001 -- nor is it one of the assertions'
+            _LOG.exception("assertions could not be judged")
+            self._bench.forget()
+        seconds = round(time.perf_counter() - began, 4)
+        named = None if against is None else {key.name: text for key, text in against.items()}
+        self._lines.say({"revision": snapshot.revision, "against": named, "seconds": seconds})
+        if against is None:
+            self._lines.next(self._limit * REST)
+
+    def _moves(self) -> bool:
+        """Whether anything changed that proofs are about."""
+        now = self._store.snapshot()
+        if self._seen is None or now is self._seen:
+            return self._seen is None
+        delta = difference(self._seen, now)
+        told = any(key.kind in ("Host", "Link") for key in delta.statuses)
+        if told or replace(delta, statuses=frozenset()) != Delta():
+            return True
+        self._seen = now
+        return False
+
+    def _settle(self) -> None:
+        deadline = time.monotonic() + LONGEST
+        snapshot = self._store.snapshot()
+        while time.monotonic() < deadline:
+            changed = self._store.wait(snapshot, QUIET)
+            if changed is None:
+                return
+            snapshot = changed[0]
+
+
+def _open_store(settings: Settings) -> OvsdbStore:
+    while True:
+        try:
+            return OvsdbStore(settings.db, tls=tls_files(settings))
+        except StoreUnavailable as away:
+            _LOG.warning("%s; trying again", away)
+            time.sleep(LOOK)
+
+
+def main() -> None:
+    """Prove until nobody listens any more."""
+    die_with_parent()
+    os.nice(POLITENESS)
+    settings, role = read_settings(sys.argv[1]), sys.argv[2]
+    logs.set_up(settings.log_level)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lines = Lines(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    store = _open_store(settings)
+    work: Changes | Assertions
+    if role == "changes":
+        work = Changes(store, lines, settings.verify_limit)
+    else:
+        work = Assertions(store, lines, settings.assertion_limit)
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            try:
+                work.turn()
+            except StoreUnavailable as away:
+                _LOG.warning("%s", away)
+                time.sleep(LOOK)
+    store.close()
+
+
+if __name__ == "__main__":
+    main()

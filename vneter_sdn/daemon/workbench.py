@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compiled copy of what is stored, which follows it, and on which changes are proven first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vneter_sdn.daemon.changing import Bench
+from vneter_sdn.daemon.picture import Picture
+from vneter_sdn.daemon.verifying import Judged, Prover, in_words, rule_of
+from vneter_sdn.errors import Problem, VneterError
+from vneter_sdn.model.snapshot import Delta, Snapshot
+from vneter_sdn.store.port import Edit
+from vneter_sdn.verify.assertions import ASSERTION, subject_of
+from vneter_sdn.verify.findings import Finding
+
+CHECKED = ("isolation", "assertions")
+_REASONS = {"leak": "BreaksIsolation", ASSERTION: "BreaksAssertion"}
+_MOST = 5
+"""Findings that an answer tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What was proven of a change."""
+
+    problems: tuple[Problem, ...]
+    """What it breaks; or why that is not known."""
+    seconds: float
+
+
+class Proving(Protocol):
+    """Whatever proves changes before they are written."""
+
+    def prove(self, edits: Sequence[Edit], snapshot: Snapshot) -> Proven:
+        """Prove that tenants stay isolated and that every Assertion holds.
+
+        Args:
+            edits: the change.
+            snapshot: what is stored without it.
+        """
+
+    def close(self) -> None:
+        """It is not asked again."""
+
+
+class Workbench:
+    """A `Proving` in this process. What it keeps is made when it is first asked."""
+
+    def __init__(self) -> None:
+        """Nothing is compiled yet."""
+        self._prover: Prover | None = None
+
+    def prove(self, edits: Sequence[Edit], snapshot: Snapshot) -> Proven:
+        """See `Proving.prove`; what is not acceptable at all breaks nothing.
+
+        Raises:
+            Exception: the proof failed; the next one begins anew.
+        """
+        began = time.perf_counter()
+        try:
+            prover, _ = self.followed(snapshot)
+            judged = prover.take(prover.bench.take(edits), CHECKED)
+            # Whether it is written is not known yet; next time, what was written is followed.
+            problems = tuple(_told(prover, judged.verdict.findings))
+        except VneterError:
+            # The store says what is wrong with it, and why, better than a proof does.
+            problems = ()
+        except BaseException:
+            self.forget()
+            raise
+        return Proven(problems, time.perf_counter() - began)
+
+    def followed(self, snapshot: Snapshot) -> tuple[Prover, Judged | None]:
+        """The proof of a snapshot, and of what led to it; None: of all that is there."""
+        if self._prover is None:
+            compiler = Picture.of_fleet(snapshot).compiler
+            self._prover = Prover(Bench(snapshot, compiler, alone=False))
+            return self._prover, None
+        delta = difference(self._prover.bench.snapshot, snapshot)
+        step = self._prover.bench.move(snapshot, delta)
+        return self._prover, self._prover.take(step, CHECKED)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something compiled to begin with."""
+        return self._prover is not None
+
+    def forget(self) -> None:
+        """Begin anew: what is kept may be wrong."""
+        self._prover = None
+
+    def close(self) -> None:
+        """See `Proving.close`."""
+        self.forget()
+
+
+def difference(before: Snapshot, after: Snapshot) -> Delta:
+    """What two snapshots differ in. O(n), of comparisons by identity where nothing changed."""
+    return Delta(
+        frozenset(_differing(before.objects, after.objects)),
+        frozenset(_differing(before.allocations, after.allocations)),
+        frozenset(_differing(before.bindings, after.bindings)),
+        frozenset(_differing(before.statuses, after.statuses)),
+    )
+
+
+def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterator[Any]:
+    if before is after:
+        return
+    for key, value in after.items():
+        held = before.get(key)
+        if held is not value and held != value:
+            yield key
+    yield from (key for key in before if key not in after)
+
+
+def _told(prover: Prover, found: Sequence[Finding]) -> Iterator[Problem]:
+    """What is wrong, with a packet that shows it."""
+    for one in found[:_MOST]:
+        about = subject_of(one) if one.kind == ASSERTION else "change"
+        yield Problem(about, "", _REASONS[one.kind], in_one_line(prover, one))
+    if len(found) > _MOST:
+        more = f"and {len(found) - _MOST} faults more; `vneterctl verify` tells all"
+        yield Problem("change", "", "More", more)
+
+
+def in_one_line(prover: Prover, finding: Finding) -> str:
+    """What is wrong, with a packet that shows it, its way, and who decided."""
+    text = finding.about
+    if finding.kind == ASSERTION:
+        text = text.removeprefix(f"{subject_of(finding)}: ")
+    words = []
+    if finding.example is not None:
+        words.append(f"for example {in_words(prover, finding.example)}")
+    if finding.hops:
+        words.append(f"over {' > '.join(finding.hops)}")
+    rules = [rule for step in finding.trail if (rule := rule_of(prover, step.flow))]
+    if rules:
+        words.append(f"by {', '.join(dict.fromkeys(rules))}")
+    return f"{text} ({'; '.join(words)})" if words else text
