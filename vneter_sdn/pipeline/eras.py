@@ -13,8 +13,6 @@ what was in the registers: by the number of the era, which the same flow writes.
 
 from __future__ import annotations
 
-from typing import cast
-
 from vneter_sdn.model.flow import Flow, FlowKey, SetField
 from vneter_sdn.pipeline.cookies import GENERATION, Cookie
 from vneter_sdn.pipeline.priorities import NORMAL
@@ -31,7 +29,7 @@ _COOKIE = Cookie(GENERATION, FEATURE, 0).number
 def flow(era: int) -> Flow:
     """The flow of an era, which is counted modulo `ERAS`."""
     number = era % ERAS
-    unset = {"ct_mark": (0, _BITS[number % 2])}
+    unset: dict[str, int | tuple[int, int]] = {"ct_mark": (0, _BITS[number % 2])}
     return table("entry").flow(NORMAL, unset, ERA.load(number), goto="classify", cookie=_COOKIE)
 
 
@@ -42,4 +40,4 @@ KEYS: tuple[FlowKey, ...] = (flow(0).key, flow(1).key)
 def era_of(found: Flow) -> int:
     """Which era a flow with one of `KEYS` is of."""
     loads = (a.value for a in found.actions if isinstance(a, SetField) and a.field == ERA.field)
-    return cast(int, next(loads, 0)) >> ERA.first
+    return next(loads, 0) >> ERA.first
