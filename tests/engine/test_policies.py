@@ -7,6 +7,7 @@ import pytest
 from diamond import World, edit, rfc
 
 from vneter_sdn.compile.features.police import TABLES, decided
+from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.engine.port import Channel, Tick
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.telemetry.rules import Decision, Reading, RulesCounted
@@ -152,3 +153,27 @@ def test_what_a_policy_does_not_say_any_more_is_not_reported(world):
     world.fresh()
     world.connect()
     assert ALLOWS not in counters(world)
+
+
+def test_an_answer_is_let_go_once_its_bridge_holds_what_follows(world):
+    peers = [{"domain": "www.example.com"}]
+    world.apply(edit("Policy", "web", "red", egress=[{"peers": peers}, {"action": "drop"}]))
+    world.confirm()
+    heard = []
+
+    def answered(names, host="s1"):
+        world.hear(NamesAnswered("red", names, host, heard.append))
+
+    answered({"www.example.com": {"192.0.2.1": 60}})
+    assert heard == []
+    answered({"www.example.com": {"192.0.2.1": 60}})
+    assert heard == [], "the bridge does not hold it yet"
+    world.confirm()
+    assert heard == [True, True]
+    answered({"www.example.com": {"192.0.2.1": 60}})
+    answered({"www.example.com": {"192.0.2.2": 60}}, host="s2")
+    assert heard == [True, True, False, False], "known; and nobody there is asked about"
+    world.now += 2
+    world.hear(Tick(0.0))
+    known = world.status(TENANT).details["names"]
+    assert list(known["www.example.com"]) == ["192.0.2.1", "192.0.2.2"]

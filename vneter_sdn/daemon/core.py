@@ -194,6 +194,12 @@ class Core:
             registry=self._registry,
         )
         unsettled.set_function(lambda: float(self._unsettled))
+        refused = Gauge(
+            "vneter_dns_refused",
+            "Names and addresses from answers of DNS that were too many to be remembered.",
+            registry=self._registry,
+        )
+        refused.set_function(lambda: float(self._controller.policies.refused))
 
     def run(self) -> None:
         """Serve until `stop`."""

@@ -6,9 +6,8 @@
     Stored ─► facts ─► compile ─► desire_flows, desire_rows ─► Confirmed ─► report
     Ports  ─► sightings ─► bind ─► (comes back as Stored)
 
-It holds no socket and starts no thread, so the whole controller runs in a unit test with an
-in-memory store and in-memory bridges. Nothing is desired before the store has been read once,
-so an empty mind never empties a bridge.
+It holds no socket and starts no thread, so all of it runs in a unit test. Nothing is desired
+before the store has been read once, so an empty mind never empties a bridge.
 """
 
 from __future__ import annotations
@@ -160,8 +159,7 @@ class Controller:
         """Take in events that happened together, and act on them once.
 
         Raises:
-            StoreUnavailable: bindings or reports could not be written; call again with no events
-                once the store is back.
+            StoreUnavailable: call again with no events once the store is back.
         """
         for event in events:
             self._take(event)
@@ -171,8 +169,7 @@ class Controller:
                 self._desire(self._paths.advance(self._now))
             self._paths.colour(self._store)
             self._push(self._snapshot)
-            self.policies.settle(self._views)
-            self._stale |= self.policies.renamed(self._now)
+            self._stale |= self.policies.settle(self._views, self._now)
             write(self._links, self._store, self._snapshot)
             self._whereabouts.bind(self._store, self._snapshot)
             self._report(self._snapshot)
@@ -211,8 +208,7 @@ class Controller:
             case RulesCounted() | AssertionsJudged():
                 self._stale |= self.policies.seen(event)
             case NamesAnswered():
-                changes = self.policies.named(event, self._now)
-                self._desire(changes)
+                self._desire(changes := self.policies.named(event, self._now))
                 self.policies.answered(event, changes, self._rollout.epoch)
             case _:
                 self._take_sighting(event)

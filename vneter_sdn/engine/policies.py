@@ -162,17 +162,23 @@ class Policies:
         self._waiting.changed(hosts, epoch)
         self._waiting.wait(said)
 
-    def settle(self, views: Mapping[str, HostView]) -> None:
-        """Let go of answers whose host holds what follows from them."""
+    def settle(self, views: Mapping[str, HostView], now: Callable[[], str]) -> frozenset[Key]:
+        """Let go of answers whose host holds what follows from them.
+
+        Returns:
+            Tenants whose reports are to say what names stand for now.
+        """
         nobody = HostView()
         self._waiting.settle(lambda host, epoch: views.get(host, nobody).holds(epoch))
-
-    def renamed(self, now: Callable[[], str]) -> frozenset[Key]:
-        """Tenants whose reports are to say what names stand for now."""
         if not self._names.unreported or posix(now()) < self._renamed + RENAMED:
             return frozenset()
         self._renamed = posix(now())
         return frozenset(Key("Tenant", "", name) for name in self._names.unreported)
+
+    @property
+    def refused(self) -> int:
+        """Names and addresses that were too many."""
+        return self._names.refused
 
     def wanted(self, tenant: str) -> frozenset[str]:
         """Names that rules of a tenant are about. O(1) unless the rules changed."""
