@@ -15,6 +15,7 @@ SEL: names and addresses, any of them; and labels, all of them; joined by commas
   red/web1        endpoint web1 of tenant red, if it is in no namespace
   red/x/a         the same with its tenant, where namespaces have the same name
   198.51.100.7    whoever has the address; else somebody outside
+  www.example.com whoever has an address that endpoints were told it is
   app=web         labels: also app!=web, app in (a,b), app notin (a), !app
   ns:team=a       labels of its namespace, likewise
   label:app       has the label; ns:team likewise

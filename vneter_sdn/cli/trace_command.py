@@ -19,6 +19,8 @@ Examples:
 \b
 Endpoints are namespace/pod, or tenant/name; addresses are whoever has them,
 else somebody outside, of whom only the policies about the other end are asked.
+DNS names are what endpoints of the sender's tenant were told, for rules go by
+that; what they were not told is looked up here. Offline, say it by --resolve.
 
 \b
 --live puts the same packet to ofproto/trace on the real bridges, hop by hop,
