@@ -102,3 +102,14 @@ def test_an_answer_waits_for_its_own_host():
     assert heard == [("h3", False), ("h1", True)]
     waiting.settle(lambda host, epoch: True)
     assert len(heard) == 2
+
+
+def test_what_ends_first_gives_way_to_what_was_answered_last():
+    names = Names()
+    addresses = [f"192.0.2.{n}" for n in range(MOST_ADDRESSES)]
+    for number, address in enumerate(addresses):
+        names.answered(said(a={address: 1000 - number}), ["*"], 0)
+    found = names.answered(said(a={"192.0.3.1": 60, addresses[-1]: 60}), ["*"], 0)
+    held = set(found[fact("a")])
+    assert held == {*addresses, "192.0.3.1"} - {addresses[-2]}
+    assert names.refused == 1

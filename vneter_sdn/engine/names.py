@@ -3,8 +3,8 @@
 
 Each tenant believes what its own endpoints were answered, and nobody else. An address counts for
 as long as the answer said, but `LEAST` seconds, and `KEPT` seconds more: applications use
-addresses for longer than they should. What is remembered is bounded; what would be too much is
-not, and rules do not allow it.
+addresses for longer than they should. What is remembered is bounded: of too many names the last
+are not, and rules do not allow them; of too many addresses those that end first give way.
 
 What is believed is reported, so that the next life of the controller begins with it: then each
 address counts for `ANEW` seconds at least, since not every refreshment was reported.
@@ -96,11 +96,14 @@ class Names:
         known = held.setdefault(name, {})
         before = set(known)
         for address, end in ends.items():
-            if address in known or len(known) < MOST_ADDRESSES:
-                known[address] = max(end, known.get(address, 0.0))
-                self._next = min(self._next, known[address])
-            else:
+            if address not in known and len(known) >= MOST_ADDRESSES:
                 self.refused += 1
+                gives_way = min(known.keys() - ends.keys(), key=known.__getitem__, default=None)
+                if gives_way is None:
+                    continue
+                del known[gives_way]
+            known[address] = max(end, known.get(address, 0.0))
+            self._next = min(self._next, known[address])
         if max(known.values(), default=0.0) >= self._reported.get((tenant, name), 0.0) + ANEW:
             self._unreported.add(tenant)
         return self._fact(tenant, name) if set(known) != before else {}
