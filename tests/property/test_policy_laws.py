@@ -62,6 +62,8 @@ def _named(policed, tenant, way, decision, number, asked):
             assert getattr(alone, way).rule == rule, (asked, rule)
     elif decision.because == "isolation":
         assert number == ISOLATED, asked
+    elif decision.because == "host" and way == "egress":
+        assert number == ISOLATED, asked  # which keeps nobody from their own host
     elif decision.verdict != "allow":
         assert number == DENIED, asked
     else:

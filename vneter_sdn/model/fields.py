@@ -8,7 +8,7 @@ is a 48-bit number, an IPv6 address a 128-bit one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 OPENFLOW_BASIC = 0x8000
 """OXM class of OpenFlow's own fields."""
@@ -35,10 +35,11 @@ class Field:
     alias: tuple[int, int] | None = None
     """(class, field) of the NXM header that Open vSwitch also knows it by."""
 
-    @property
-    def full(self) -> int:
-        """The mask that matches every bit."""
-        return (1 << self.bits) - 1
+    full: int = field(init=False)
+    """The mask that matches every bit."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "full", (1 << self.bits) - 1)
 
     @property
     def octets(self) -> int:
@@ -104,5 +105,5 @@ _ALL = (
     *(Field(f"reg{n}", 32, NXM_1, n, maskable=True) for n in range(16)),
 )
 
-FIELDS: dict[str, Field] = {field.name: field for field in _ALL}
+FIELDS: dict[str, Field] = {one.name: one for one in _ALL}
 """By name."""

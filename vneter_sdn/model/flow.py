@@ -25,6 +25,7 @@ class Term(NamedTuple):
 
 
 Match = tuple[Term, ...]
+_NEEDS = {name: field.needs for name, field in FIELDS.items() if field.needs}
 
 
 def match(**fields: int | tuple[int, int]) -> Match:
@@ -34,7 +35,7 @@ def match(**fields: int | tuple[int, int]) -> Match:
         PipelineError: unknown field, value outside the field or its mask, a mask on a field that
             takes none, or a missing prerequisite (OpenFlow 1.5.1 §7.2.3.6).
     """
-    terms = []
+    terms: list[Term] = []
     for name, given in fields.items():
         known = FIELDS.get(name)
         if known is None:
@@ -47,13 +48,12 @@ def match(**fields: int | tuple[int, int]) -> Match:
         if mask != known.full and not known.maskable:
             raise PipelineError(f"{name} takes no mask")
         terms.append(Term(name, value, mask))
-    built = tuple(sorted(terms))
-    present = {(term.field, term.value) for term in built}
-    for term in built:
-        for need in FIELDS[term.field].needs:
-            if need not in present:
+    terms.sort()
+    for term in terms:
+        for need in _NEEDS.get(term.field, ()):
+            if not any(other[:2] == need for other in terms):
                 raise PipelineError(f"{term.field} needs {need[0]}={need[1]:#x}")
-    return built
+    return tuple(terms)
 
 
 IN_PORT = 0xFFFFFFF8

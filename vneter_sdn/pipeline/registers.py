@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -20,20 +21,20 @@ class RegisterField:
     last: int
     meaning: str
 
+    bits: int = dataclasses.field(init=False)
+    """How many."""
+    mask: int = dataclasses.field(init=False)
+    """The bits within the 32 of the register."""
+
+    def __post_init__(self) -> None:
+        bits = self.last - self.first + 1
+        object.__setattr__(self, "bits", bits)
+        object.__setattr__(self, "mask", ((1 << bits) - 1) << self.first)
+
     @property
     def field(self) -> str:
         """The OpenFlow field: ``reg0``."""
         return f"reg{self.register}"
-
-    @property
-    def bits(self) -> int:
-        """How many."""
-        return self.last - self.first + 1
-
-    @property
-    def mask(self) -> int:
-        """The bits within the 32 of the register."""
-        return ((1 << self.bits) - 1) << self.first
 
     def _shifted(self, value: int) -> int:
         if not 0 <= value < 1 << self.bits:
