@@ -117,7 +117,7 @@ def endpoint(
 ) -> list[dict[str, Any]]:
     """The Endpoint of a pod; none when the pod is on its node's network."""
     if spec.host_network:
-        text = f"{findings.subject}: left out, hostNetwork makes it a part of its node"
+        text = f"{findings.subject}: hostNetwork makes it a part of its node, and no endpoint"
         cluster.notes.append(text)
         node = shortened(spec.node_name) if spec.node_name else ""
         name = f"{subject.namespace}/{subject.name}"
