@@ -177,3 +177,17 @@ def test_an_answer_is_let_go_once_its_bridge_holds_what_follows(world):
     world.hear(Tick(0.0))
     known = world.status(TENANT).details["names"]
     assert list(known["www.example.com"]) == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_a_rule_put_in_between_moves_none_nor_does_another_life(world):
+    def apply(*numbers):
+        rules = ((n, [{"ports": [{"port": n}]}]) for n in numbers)
+        world.apply(*(edit("Policy", f"p{n}", "red", priority=n, ingress=i) for n, i in rules))
+        return world.southbound.flows["s1"].state.flows
+
+    before = dict(apply(10, 20, 30))
+    after = dict(apply(15))
+    assert before.items() < after.items()
+    world.fresh()
+    world.settle()
+    assert world.southbound.flows["s1"].state.flows == after
