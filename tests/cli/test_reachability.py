@@ -372,3 +372,11 @@ def test_long_names_of_pods_are_shown_whole(pods, matrix) -> None:
     rows = matrix("--ports", "tcp/8080", "--from", f"x/{name}")
     assert {pair[0] for pair in rows} == {f"x/{name}"}
     assert rows[f"x/{name}", "x/a", "tcp/8080"]["allowed"]
+
+
+def test_addresses_for_documentation_are_nobodys(pods, matrix) -> None:
+    """Hosts that nobody declares have others, or what comes from there would be let in."""
+    rows = matrix(
+        "--ports", "tcp/8080", "--from", "192.0.2.1", "--from", "192.0.2.2", "--to", "x/a"
+    )
+    assert {row["rule"] for row in rows.values()} == {"NetworkPolicy x/web (isolates ingress)"}

@@ -91,7 +91,7 @@ def _hosted(snapshot: Snapshot, pods: Sequence[Hosted]) -> dict[str, IPAddress]:
         if key.kind == "Host"
     }
     taken = {text for addresses in nodes.values() for text in addresses}
-    free = (address for address in UNDERLAY.supernet(8).hosts() if str(address) not in taken)
+    free = (address for address in UNDERLAY.hosts() if str(address) not in taken)
     found: dict[str, IPAddress] = {}
     for pod in pods:
         texts = pod.addresses or nodes.get(pod.node, ())

@@ -22,8 +22,12 @@ _WIDEST = {4: 8, 6: 8}
 _FINER = ({4: 8, 6: 8}, {4: 16, 6: 32}, {4: 24, 6: 48}, {4: 24, 6: 64})
 """Lengths of the prefixes by which pods are told apart, tried in turn."""
 _TENANTED = ("Endpoint", "Policy", "Group", "Namespace", "Network")
-UNDERLAY = IPv4Network("192.0.2.0/24")
-"""Where addresses of hosts are from that have none."""
+UNDERLAY = IPv4Network("198.19.0.0/16")
+"""Where addresses of hosts are from that have none (RFC 2544).
+
+Of those for documentation somebody may ask as of an address outside; what has the address of a
+pod's own host would be let in.
+"""
 
 Manifest = dict[str, Any]
 
@@ -125,7 +129,7 @@ def _hosts(manifests: Sequence[Manifest]) -> list[Manifest]:
     if not hosts:
         hosts[HOST] = _made("Host", HOST, {})
     taken = {text for one in hosts.values() for text in _texts(one["spec"], "tunnelAddresses")}
-    free = (str(address) for address in UNDERLAY.supernet(8).hosts() if str(address) not in taken)
+    free = (str(address) for address in UNDERLAY.hosts() if str(address) not in taken)
     for name, host in sorted(hosts.items()):
         spec = host["spec"]
         if "ovsdb" in spec or "datapathId" in spec:
