@@ -230,6 +230,14 @@ class Fleet:
         )  # fmt: skip
         return run.stdout
 
+    def settle(self):
+        """Wait until datapaths forgot what they concluded from the flows before.
+
+        A bridge confirms flows first, and revalidates what its datapath caches after that.
+        """
+        for host in self.hosts:
+            self.appctl(host.name, "revalidator/wait")
+
     def netns(self, identity, *words, check=True):
         """Run a command in a workload."""
         return subprocess.run(

@@ -59,13 +59,13 @@ def applied(policed):
         policed.controller.client.apply([policy])
         names.append(name)
         policed.until(lambda: realised(policed, name), what="every bridge has the policy")
-        settled(policed)
+        policed.settle()
 
     yield apply
     for name in set(names):
         policed.controller.client.delete("Policy", "red", name)
     policed.until(lambda: not any(map(ruled, repeat(policed), policed.hosts)), what="no rules")
-    settled(policed)
+    policed.settle()
 
 
 def ruled(fleet, host):
@@ -73,15 +73,6 @@ def ruled(fleet, host):
     tables = (f"table={way}_verdict" for way in ("egress", "ingress"))
     flows = (fleet.ofctl(host.name, "dump-flows", table, "--names") for table in tables)
     return any(re.search(r"reg8=0x[0-9a-f]{2,}/", one) for one in flows)
-
-
-def settled(fleet):
-    """Wait until datapaths forgot what they concluded from the flows before.
-
-    A bridge confirms flows, and revalidates what its datapath caches after that.
-    """
-    for host in fleet.hosts:
-        fleet.appctl(host.name, "revalidator/wait")
 
 
 def realised(fleet, name):
