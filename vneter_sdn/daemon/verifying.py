@@ -18,7 +18,7 @@ from vneter_sdn.northbound.foreign import written_as
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED, RULE, TENANT
 from vneter_sdn.pipeline.tables import BY_ID, table
 from vneter_sdn.simulate.fleet import PortOf
-from vneter_sdn.simulate.meaning import meaning_of
+from vneter_sdn.simulate.meaning import Meaning, meaning_of
 from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.verify.faithful import unfaithful
 from vneter_sdn.verify.findings import Example, Finding, flow_words
@@ -44,6 +44,8 @@ REPLIES = frozenset(
 """Tables that answers come to, and not only what begins a connection."""
 _TOUCHING = frozenset(("Host", "Link"))
 """Kinds whose objects say how bridges are joined."""
+_PLACING = frozenset(("Host", "Tenant", "Network"))
+"""Kinds whose objects, besides endpoints, say who is where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Prover:
         verdict = self.watch.change(
             {host: {k: pair[1] for k, pair in b.flows.items()} for host, b in step.bridges.items()},
             step.after,
-            meaning_of(step.after),
+            self._meaning(step),
             groups={
                 host: {n: pair[1] for n, pair in b.groups.items()}
                 for host, b in step.bridges.items()
@@ -136,6 +138,16 @@ class Prover:
         told = tuple(one for one in findings if one.kind in kinds)
         took = time.perf_counter() - began
         return Judged(step, replace(verdict, findings=told), took)
+
+    def _meaning(self, step: Step) -> Meaning:
+        """Who is where now: as before, if nobody came, went, moved or got another address."""
+        delta, known = step.delta, self.watch.known.meaning
+        if delta.allocations or delta.bindings:
+            return meaning_of(step.after)
+        for key in delta.objects:
+            if key.kind in _PLACING or (key.kind == "Endpoint" and not _stays(step, key)):
+                return meaning_of(step.after)
+        return known
 
     def _answers(self, bridges: Mapping[str, BridgeChange]) -> Iterator[Finding]:
         """Connections that a change is about, and whose answers do not arrive after it."""
@@ -162,6 +174,12 @@ class Prover:
 def kinds_of(checks: Iterable[str]) -> frozenset[str]:
     """What findings of some checks are called."""
     return frozenset().union(*(CHECKS[name] for name in checks))
+
+
+def _stays(step: Step, key: Key) -> bool:
+    """Whether an endpoint is in the network that it was in."""
+    before, after = step.before.objects.get(key), step.after.objects.get(key)
+    return before is not None and after is not None and before.spec.network == after.spec.network
 
 
 def _rewired(step: Step) -> bool:

@@ -209,7 +209,14 @@ class TableIndex:
     def of(cls, flows: Iterable[Flow]) -> TableIndex:
         """Index flows of one table. Linear."""
         made = cls()
-        for flow in sorted(flows, key=lambda flow: -flow.priority):
+        alike: list[Flow] = []
+        for flow in flows:
+            if flow.match in made.held:
+                alike.append(flow)
+            else:
+                made.held[flow.match] = (flow,)
+                made._shape(flow).add(flow)
+        for flow in alike:
             made._add(flow)
         made.shapes.sort(key=lambda shape: -shape.highest)
         return made
