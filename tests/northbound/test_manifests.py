@@ -23,6 +23,7 @@ def _read(text: str | bytes):
         ("a: [1", "MalformedYaml", "document 1, line 2 column 1"),
         ("a: 1\n---\nb: c: d", "MalformedYaml", "document 2, line 3 column 5"),
         ("a: 1\n\ta: b", "MalformedYaml", "line 2"),
+        ("a:\n\tb: 1", "MalformedYaml", "line 2 column 1: a tab"),
         ("\x01", "MalformedYaml", "control characters"),
         ("a: 1\nb: 2\na: 3", "DuplicateKey", "document 1, line 3: the key 'a' is given twice"),
         ("x: {a: 1, a: 1}", "DuplicateKey", "line 1"),

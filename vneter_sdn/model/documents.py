@@ -90,17 +90,22 @@ def _documents(text: str, source: str) -> Iterator[Document]:
             elif reader is not None:
                 reader.feed(event)
     except yaml.YAMLError as error:
-        message = f"document {max(number, 1)}, {_fault(error)}"
+        message = f"document {max(number, 1)}, {_fault(error, text)}"
         raise IntentError(Problem(source, "", "MalformedYaml", message)) from None
     except _Refused as error:
         message = f"document {number}, line {error.line}: {error}"
         raise IntentError(Problem(source, error.path, error.reason, message)) from None
 
 
-def _fault(error: yaml.YAMLError) -> str:
+def _fault(error: yaml.YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    return f"line {mark.line + 1} column {mark.column + 1}: {what}" if mark else str(what)
+    if mark is None:
+        return str(what)
+    lines = text.splitlines()
+    if mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
+        what = "a tab; YAML is indented with spaces"
+    return f"line {mark.line + 1} column {mark.column + 1}: {what}"
 
 
 class _Refused(ValueError):
