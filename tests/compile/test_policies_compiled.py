@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from policy_worlds import manifest
 
-from vneter_sdn.compile import books, classes
+from vneter_sdn.compile import books, bridges, classes
 from vneter_sdn.compile.facts import everything
 from vneter_sdn.compile.network import Compiler, compile_snapshot
 from vneter_sdn.model.flow import Conjunction
@@ -285,3 +285,23 @@ def test_another_port_changes_flows_of_ports_alone(tiered):
     changed = of_rule(tiered.apply(tiered.policy(ordered(200, rule), "p200")))
     assert {name for name, _, _ in changed} == {"ingress_tiers"}
     assert all("tcp_dst" in values(old or new) for _, old, new in changed)
+
+
+def test_bridges_begun_together_are_as_if_each_were_alone(monkeypatch):
+    cluster = Cluster()
+    rule = {"peers": [endpoints(side="in")], "ports": [{"port": 80}]}
+    cluster.apply(
+        *cluster.pods(12, lambda n: {"side": SIDES[n % 2]}),
+        cluster.policy({"appliesTo": [endpoints(side="out")], "ingress": [rule]}),
+    )
+    monkeypatch.setattr(bridges, "_MANY", 99)
+    alone = compile_snapshot(cluster.snapshot)
+    monkeypatch.setattr(bridges, "_MANY", 2)
+    monkeypatch.setattr(bridges, "_MOST", 3)  # all but one of three
+    together = compile_snapshot(cluster.snapshot)
+    assert not together.clashes
+    for host in HOSTS:
+        assert together.bridge(host) == alone.bridge(host)
+        assert together.digest(host) == alone.digest(host) == bridges.digest(alone.bridge(host))
+        for flow in together.bridge(host).flows:
+            assert together.unit(host, flow) == alone.unit(host, flow)

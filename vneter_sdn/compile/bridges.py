@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 from vneter_sdn.compile.differences import differences
 from vneter_sdn.compile.features.unit import Part
-from vneter_sdn.compile.layers import Layered
+from vneter_sdn.compile.layers import Layers
 from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group, Meter
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
@@ -116,7 +116,7 @@ class _Bridge:
 
     __slots__ = (
         *("before", "contested", "flows", "fresh", "others", "over", "owner", "state"),
-        *("_base", "_come", "_gone", "_since", "_total"),
+        *("_come", "_gone", "_layers", "_total"),
     )
 
     def __init__(self, over: Collection[str]) -> None:
@@ -131,10 +131,7 @@ class _Bridge:
         self.before: dict[Hashable, Item | None] = {}
         """Places written since the last harvest, and what they held then; unless it is fresh."""
         self.state: BridgeState | None = None
-        self._base: dict[FlowKey, Flow] | None = None
-        """Flows as they were at some time, which nobody changes any more."""
-        self._since: dict[FlowKey, Flow | None] = {}
-        """What changed since then, as far as it was harvested."""
+        self._layers = Layers(cast("dict[FlowKey, Flow]", self.flows))
         self._total = 0
         self._come: list[_Claim] = []
         self._gone: list[_Claim] = []
@@ -143,7 +140,8 @@ class _Bridge:
     def copy(self) -> _Bridge:
         """Another that holds the same, of which nothing was harvested yet."""
         other = _Bridge(self.over)
-        other.flows, other.others = self.flows.copy(), self.others.copy()
+        other.flows.update(self.flows)
+        other.others.update(self.others)
         other.owner = self.owner.copy()
         other.contested = {place: claims.copy() for place, claims in self.contested.items()}
         other._come, other._gone = self._come.copy(), self._gone.copy()
@@ -241,7 +239,7 @@ class _Bridge:
                 continue
             if isinstance(place, FlowKey):
                 flows.add(place)
-                self._since[place] = cast("Flow | None", new)
+                self._layers.note(place, cast("Flow | None", new))
             else:
                 kind, number = cast("tuple[str, int]", place)
                 numbers[kind].add(number)
@@ -275,11 +273,8 @@ class _Bridge:
     def frozen(self) -> BridgeState:
         if self.state is None:
             items = self.others.values()
-            if self._base is None or len(self._since) * _MOST > len(self._base):
-                self._base = cast("dict[FlowKey, Flow]", self.flows.copy())
-                self._since = {}
             self.state = BridgeState(
-                Layered(self._base, self._since.copy()) if self._since else self._base,
+                self._layers.frozen(),
                 {i.group: i for i in items if isinstance(i, Group)},
                 {i.meter: i for i in items if isinstance(i, Meter)},
             )

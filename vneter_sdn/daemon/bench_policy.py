@@ -138,9 +138,10 @@ def _of_operator(number: int) -> Edit:
 
 
 def _in_between(number: int) -> Edit:
-    """One more of the operator's, that is asked between two others."""
-    made = _of_operator(49 + 50 * number)
-    spec = {**(made.manifest or {})["spec"], "priority": 50 * number + 60.5}
+    """One more of the operator's, about a namespace, that is asked between two others."""
+    rule = {"action": "drop", "peers": [own(number + 1)], "ports": [{"port": 22}]}
+    spec = {"tier": "admin", "priority": 50 * number + 60.5, "tenants": [TENANT]}
+    spec |= {"appliesTo": [own(number)], "ingress": [rule]}
     return manifest("ClusterPolicy", f"between{number}", spec, {})
 
 
