@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from vneter_sdn.admission.admit import admit
@@ -30,6 +31,7 @@ from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.store.port import Edit
 from vneter_sdn.verify.fleet import Wiring
 
+NOTHING_MORE: Mapping[Fact, Any] = MappingProxyType({})
 _SURROUNDING = ("Host", "Tenant", "Namespace", "Network", "Endpoint")
 
 
@@ -160,15 +162,28 @@ class Bench:
             )
         return self.move(after, delta, notes)
 
-    def move(self, after: Snapshot, delta: Delta, notes: Sequence[str] = ()) -> Step:
-        """Compile what becomes of another snapshot, which differs by a delta."""
+    def move(
+        self,
+        after: Snapshot,
+        delta: Delta,
+        notes: Sequence[str] = (),
+        more: Mapping[Fact, Any] = NOTHING_MORE,
+    ) -> Step:
+        """Compile what becomes of another snapshot, which differs by a delta.
+
+        Args:
+            after: the snapshot.
+            delta: what differs.
+            notes: for people.
+            more: facts that do not follow from the delta: the time, what DNS names stand for.
+        """
         began = time.perf_counter()
         before, self.snapshot = self.snapshot, indexed(after)
         held = {
             host: (self.compiler.bridge(host), self._rows(host)) for host in self.compiler.hosts()
         }
         changed = self._merged(
-            self.compiler.update({**facts(after, delta), **_tunnels(after, delta)}),
+            self.compiler.update({**facts(after, delta), **_tunnels(after, delta), **more}),
             self._colour(after.allocations),
         )
         bridges = {}

@@ -169,11 +169,9 @@ class Assertions:
     def _moves(self) -> bool:
         """Whether anything changed that proofs are about."""
         now = self._store.snapshot()
-        if self._seen is None or now is self._seen:
-            return self._seen is None
-        delta = difference(self._seen, now)
-        told = any(key.kind in ("Host", "Link") for key in delta.statuses)
-        if told or replace(delta, statuses=frozenset()) != Delta():
+        if self._seen is None or self._bench.stirs(now):
+            return True
+        if replace(difference(self._seen, now), statuses=frozenset()) != Delta():
             return True
         self._seen = now
         return False

@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
 from typing import Any, Protocol
 
+from vneter_sdn.compile.extents import KINDS
+from vneter_sdn.compile.facts import CLOCK, RESOLVED
+from vneter_sdn.compile.query import Fact
 from vneter_sdn.daemon.changing import Bench
 from vneter_sdn.daemon.picture import Picture
 from vneter_sdn.daemon.verifying import Judged, Prover, in_words, rule_of
+from vneter_sdn.engine.names import reported_names
 from vneter_sdn.errors import Problem, VneterError
 from vneter_sdn.model.snapshot import Delta, Snapshot
+from vneter_sdn.policy.schedule import next_change
 from vneter_sdn.store.port import Edit
 from vneter_sdn.verify.assertions import ASSERTION, subject_of
 from vneter_sdn.verify.findings import Finding
@@ -50,9 +57,11 @@ class Proving(Protocol):
 class Workbench:
     """A `Proving` in this process. What it keeps is made when it is first asked."""
 
-    def __init__(self) -> None:
-        """Nothing is compiled yet."""
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Nothing is compiled yet; ``clock`` gives POSIX seconds."""
+        self._clock = clock
         self._prover: Prover | None = None
+        self._beside = _Beside()
 
     def prove(self, edits: Sequence[Edit], snapshot: Snapshot) -> Proven:
         """See `Proving.prove`; what is not acceptable at all breaks nothing.
@@ -76,13 +85,20 @@ class Workbench:
 
     def followed(self, snapshot: Snapshot) -> tuple[Prover, Judged | None]:
         """The proof of a snapshot, and of what led to it; None: of all that is there."""
-        if self._prover is None:
+        before, self._beside = self._beside, _Beside.of(snapshot, self._clock())
+        if self._prover is None or before.edges != self._beside.edges:
+            self.forget()
             compiler = Picture.of_fleet(snapshot).compiler
+            compiler.update({Fact(CLOCK, ""): self._beside.clock})
             self._prover = Prover(Bench(snapshot, compiler, alone=False))
             return self._prover, None
         delta = difference(self._prover.bench.snapshot, snapshot)
-        step = self._prover.bench.move(snapshot, delta)
+        step = self._prover.bench.move(snapshot, delta, more=before.until(self._beside))
         return self._prover, self._prover.take(step, CHECKED)
+
+    def stirs(self, snapshot: Snapshot) -> bool:
+        """Whether proofs may be others now, by what is no object: clocks, names, ports, wires."""
+        return self._beside.stirs(_Beside.of(snapshot, self._clock()))
 
     @property
     def ready(self) -> bool:
@@ -96,6 +112,58 @@ class Workbench:
     def close(self) -> None:
         """See `Proving.close`."""
         self.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is compiled besides what is asked for."""
+
+    clock: float = 0.0
+    change: float = 0.0
+    """When the window of a policy begins or ends next, after that."""
+    names: Mapping[Fact, tuple[str, ...]] = field(default_factory=dict)
+    """What DNS names stand for."""
+    edges: frozenset[str] = frozenset()
+    """Wires that were found; that they are up is taken for granted."""
+    tunnels: Mapping[str, Any] = field(default_factory=dict)
+    """By host, ports of tunnels."""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, clock: float) -> _Beside:
+        """As it is told now. O(statuses and policies)."""
+        names: dict[Fact, tuple[str, ...]] = {}
+        edges, tunnels = set(), {}
+        for key, status in snapshot.statuses.items():
+            if key.kind == "Tenant":
+                for name, ends in reported_names(status).items():
+                    names[Fact(RESOLVED, f"{key.name}/{name}")] = tuple(sorted(ends))
+            elif key.kind == "Link":
+                edges.add(str(status.details.get("edge")))
+            elif key.kind == "Host":
+                held = status.details.get("tunnels")
+                ports = held if isinstance(held, Mapping) else {}
+                tunnels[key.name] = {name: one["port"] for name, one in ports.items()}
+        return cls(clock, _next_change(snapshot, clock), names, frozenset(edges), tunnels)
+
+    def stirs(self, now: _Beside) -> bool:
+        """Whether anything is otherwise."""
+        same = (self.names, self.edges, self.tunnels) == (now.names, now.edges, now.tunnels)
+        return not same or self.change <= now.clock
+
+    def until(self, now: _Beside) -> Mapping[Fact, Any]:
+        """Facts that are others now."""
+        gone = {fact: None for fact in self.names if fact not in now.names}
+        return {Fact(CLOCK, ""): now.clock, **gone, **now.names}
+
+
+def _next_change(snapshot: Snapshot, clock: float) -> float:
+    since = datetime.fromtimestamp(clock, UTC)
+    found = (
+        next_change(stored.spec.schedule, since)
+        for key, stored in snapshot.objects.items()
+        if key.kind in KINDS and stored.spec.schedule
+    )
+    return min((one.timestamp() for one in found if one is not None), default=inf)
 
 
 def difference(before: Snapshot, after: Snapshot) -> Delta:

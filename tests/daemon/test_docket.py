@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which assertions hold is known after every change, of policies or of what is around them."""
+
+import os
+import time
+
+import pytest
+import yaml
+
+from vneter_sdn.daemon import prover
+from vneter_sdn.daemon.docket import Docket
+from vneter_sdn.daemon.lines import Lines
+from vneter_sdn.daemon.prover import Assertions
+from vneter_sdn.daemon.workbench import Workbench
+from vneter_sdn.model.snapshot import Binding, Key, Status
+from vneter_sdn.northbound.resources import edit_of
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
+
+NETWORK = """\
+- {kind: Host, metadata: {name: h1}, spec: {ovsdb: "unix:/run/h1", tunnelAddresses: [192.0.2.1]}}
+- {kind: Host, metadata: {name: h2}, spec: {ovsdb: "unix:/run/h2", tunnelAddresses: [192.0.2.2]}}
+- {kind: Tenant, metadata: {name: red}, spec: {}}
+- {kind: Network, metadata: {name: web, tenant: red}, spec: {prefixes: [10.0.0.0/24]}}
+- {kind: Endpoint, metadata: {name: a, tenant: red, labels: {app: a}}, spec: {network: web}}
+- {kind: Endpoint, metadata: {name: b, tenant: red, labels: {app: b}}, spec: {network: web}}
+- kind: Assertion
+  metadata: {name: talk}
+  spec: &talk
+    source: {endpoints: {matchLabels: {app: a}}}
+    target: {endpoints: {matchLabels: {app: b}}}
+    ports: [{port: 80}]
+- kind: Assertion
+  metadata: {name: silence}
+  spec: {<<: *talk, ports: [{port: 22}], expect: denied}
+"""
+DENY = """\
+- kind: Policy
+  metadata: {name: deny, tenant: red}
+  spec:
+    tier: application
+    appliesTo: [{endpoints: {matchLabels: {app: b}}}]
+    ingress: [{action: drop, ports: [{port: PORT}]}]
+"""
+OUTSIDE = """\
+- kind: Assertion
+  metadata: {name: outside}
+  spec: {source: {tenant: red}, target: {cidr: 198.51.100.7/32}}
+- kind: Policy
+  metadata: {name: names, tenant: red}
+  spec:
+    tier: application
+    appliesTo: [{endpoints: {}}]
+    egress: [{action: drop, peers: [{domain: bad.example}]}]
+"""
+NIGHT = 1_780_000_200.0
+"""2026-05-28, 20:30 UTC: half an hour before the window below begins."""
+WINDOW = "{hours: '21:00-22:00'}"
+
+
+def edits(text):
+    return [edit_of({"apiVersion": "vneter.io/v1", **one}) for one in yaml.safe_load(text)]
+
+
+class World:
+    """Two endpoints, and who finds out what holds."""
+
+    def __init__(self):
+        self.store, self.now, self.docket = MemoryStore(), NIGHT, Docket()
+        self.bench = Workbench(lambda: self.now)
+        self.apply(NETWORK)
+        ends = enumerate((("a", "h1"), ("b", "h2")), 1)
+        found = [Binding(Key("Endpoint", "red", e), h, "port1", 1, n) for n, (e, h) in ends]
+        self.store.bind(found)
+
+    def apply(self, text):
+        self.store.apply(edits(text), author="test")
+
+    def judged(self):
+        """What does not hold."""
+        said = self.docket.judge(*self.bench.followed(self.store.snapshot()))
+        return {key.name: text for key, text in said.items() if text}
+
+    def stirs(self):
+        return self.bench.stirs(self.store.snapshot())
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_each_change_makes_or_breaks_what_it_is_about(world):
+    assert set(world.judged()) == {"silence"}
+    world.apply(DENY.replace("PORT", "22"))
+    assert world.judged() == {}
+    world.apply(DENY.replace("PORT", "80"))
+    broken = world.judged()
+    assert set(broken) == {"talk", "silence"}
+    assert "Endpoint red/a cannot open tcp/80 to Endpoint red/b" in broken["talk"]
+    assert "by Policy red/deny ingress[0]: drop" in broken["talk"]
+    world.apply("- {kind: Tenant, metadata: {name: blue}, spec: {}}")
+    assert set(world.judged()) == {"talk", "silence"}
+    world.store.apply([Edit("delete", Key("Policy", "red", "deny"))], author="test")
+    world.store.apply([Edit("delete", Key("Assertion", "", "silence"))], author="test")
+    assert world.judged() == {}
+
+
+def test_an_assertion_that_is_written_anew_is_judged_anew(world):
+    world.judged()
+    world.apply(NETWORK.replace("expect: denied", "expect: allowed"))
+    assert world.judged() == {}
+
+
+def test_a_window_that_begins_is_news(world):
+    world.apply(DENY.replace("PORT", "80") + f"    schedule: [{WINDOW}]\n")
+    assert set(world.judged()) == {"silence"}
+    assert not world.stirs()
+    world.now += 3600
+    assert world.stirs()
+    assert set(world.judged()) == {"talk", "silence"}
+    assert not world.stirs()
+
+
+def test_what_a_name_stands_for_is_news(world):
+    world.apply(OUTSIDE)
+    assert "outside" not in world.judged()
+    names = {"bad.example": {"198.51.100.7": "2030-01-01T00:00:00Z"}}
+    tenant = Key("Tenant", "", "red")
+    world.store.report([Status(tenant, details={"names": names})])
+    assert world.stirs()
+    assert "outside" in world.judged()
+    world.store.report([Status(tenant, details={"names": {}})])
+    assert world.stirs()
+    assert "outside" not in world.judged()
+
+
+def test_what_endpoints_report_is_none(world):
+    world.judged()
+    world.store.report([Status(Key("Endpoint", "red", "a"), details={"sequence": 1})])
+    assert not world.stirs()
+
+
+# ---- by lines
+
+
+@pytest.fixture
+def process(world, monkeypatch):
+    """The proving process, one turn at a time, and what it says."""
+    monkeypatch.setattr(prover, "QUIET", 0.0)
+    monkeypatch.setattr(prover, "LOOK", 0.0)
+    (nothing, _), (said, sink) = os.pipe(), os.pipe()
+    made = Assertions(world.store, Lines(nothing, sink), 60.0)
+    heard = Lines(said, sink)
+
+    def turn():
+        made.turn()
+        return heard.next(0)
+
+    return made, turn
+
+
+def test_it_speaks_when_there_is_news(world, process):
+    _, turn = process
+    first = turn()
+    assert first["revision"] == world.store.snapshot().revision
+    assert first["against"]["talk"] == ""
+    assert turn() is None
+    world.apply(DENY.replace("PORT", "80"))
+    assert "cannot open tcp/80" in turn()["against"]["talk"]
+    world.store.report([Status(Key("Assertion", "", "talk"), details={"holds": "False"})])
+    assert turn() is None
+
+
+def test_what_takes_too_long_is_not_known(world, process, monkeypatch):
+    made, turn = process
+    made._limit = 0.05
+    with monkeypatch.context() as slow:
+        slow.setattr(Docket, "judge", lambda *_: time.sleep(60))
+        late = turn()
+    assert late["against"] is None
+    assert late["seconds"] < 30
+    made._limit = 60.0
+    world.apply(DENY.replace("PORT", "80"))
+    assert "cannot open tcp/80" in turn()["against"]["talk"]
