@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -241,3 +242,17 @@ def test_one_object_twice_in_a_batch_is_refused(rest, red):
     refused = rest.post("/v1/apply", json={"objects": [red[0], red[0]]})
     assert refused.status_code == 422
     assert refused.json["errors"][0]["reason"] == "Repeated"
+
+
+def test_what_is_wrong_with_a_change_that_was_done_is_told_whatever_the_route(rest, store, red):
+    plain = store.apply
+    store.apply = lambda *given, **named: replace(
+        plain(*given, **named), notes=('Assertion a: "no"\nway > on',), proven=0.25
+    )
+    done = rest.post("/v1/apply", json={"objects": red}).json
+    assert (done["notes"], done["proven"]) == (['Assertion a: "no"\nway > on'], 0.25)
+    red[1]["spec"]["mtu"] = 1300
+    put = rest.put(_WEB, json=red[1])
+    assert put.headers["Warning"] == '299 vneter "Assertion a: \\"no\\" way > on"'
+    assert put.headers["Server-Timing"] == "proof;dur=250.0"
+    assert rest.delete("/v1/tenants/red/endpoints/a").json["proven"] == 0.25

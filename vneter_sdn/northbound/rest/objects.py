@@ -22,7 +22,7 @@ from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
 from vneter_sdn.northbound.routes import Route
 from vneter_sdn.northbound.selectors import parse_selector
-from vneter_sdn.store.port import Edit, Store
+from vneter_sdn.store.port import Applied, Edit, Store
 
 LONGEST_WAIT = 20.0
 """Seconds a request may wait for a condition."""
@@ -123,7 +123,7 @@ class Objects:
         )
         if applied.created:
             response.headers["Location"] = resources.path_of(edit.key)
-        return response
+        return _remarked(response, applied)
 
     def _await(self, snapshot: Snapshot, key: Key, condition: str, timeout: float) -> Snapshot:
         # Waiting requests hold a thread each: past the limit they are answered at once, and ask
@@ -296,3 +296,16 @@ def _kind(route: Route) -> Kind:
     if route.kind is None:
         raise AssertionError(f"{route.identity} is not a route of a kind")
     return route.kind
+
+
+def _remarked(response: Response, applied: Applied) -> Response:
+    """An answer that is an object says in headers what else there is to tell.
+
+    ``Warning`` (RFC 7234 §5.5) for each note, ``Server-Timing`` for how long the proof took.
+    """
+    for note in applied.notes:
+        text = note.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 vneter "{" ".join(text.split())}"')
+    if applied.proven is not None:
+        response.headers["Server-Timing"] = f"proof;dur={applied.proven * 1000:.1f}"
+    return response
