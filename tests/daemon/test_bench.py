@@ -52,13 +52,22 @@ def test_graph_as_json(capsys):
 
 def test_policy_as_json(capsys):
     sizes = ("--endpoints", "60", "--hosts", "3", "--policies", "60", "--namespaces", "4")
-    changes = ("policy", "rules-of-operator", "pod-label", "pod-new-label", "namespace-label")
+    changes = (
+        *("policy", "rules-of-operator", "rule-in-between"),
+        *("pod-label", "pod-new-label", "namespace-label"),
+    )
     assert rows_of(capsys, "policy", "--json", *sizes) == [
         "policy/60/60/3/full",
         "policy/60/60/3/peak-memory",
         "policy/60/60/3/flows-per-bridge",
         "policy/60/60/3/of-rules-per-bridge",
-    ] + [f"policy/60/60/3/{what}{more}" for what in changes for more in ("", "-worst", "-flows")]
+        *(f"policy/60/60/3/{what}{more}" for what in changes for more in ("", "-worst", "-flows")),
+        *(
+            f"policy/60/60/3/proof-of-{what}{more}"
+            for what in ("policy", "pod-label")
+            for more in ("", "-worst", "-first", "-pairs")
+        ),
+    ]
 
 
 @pytest.mark.fleet

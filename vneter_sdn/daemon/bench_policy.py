@@ -2,7 +2,8 @@
 """``scripts/bench policy``: a cluster under policies, and what one change of them costs.
 
 One tenant, as a Kubernetes cluster is: namespaces with a handful of applications each, and policies
-of theirs beside some of the operator's. As in ``bench compile``, the compiler alone.
+of theirs beside some of the operator's. As in ``bench compile``, the compiler alone; and then
+proofs of what changes do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from vneter_sdn.compile.facts import everything
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.daemon.bench_compile import Bound, row, timed
+from vneter_sdn.daemon.bench_proof import proofs
 from vneter_sdn.daemon.breath import uncollected
 from vneter_sdn.model.flow import Conjunction
 from vneter_sdn.model.kinds import API_VERSION
@@ -48,7 +50,7 @@ def measure(arguments: list[str]) -> list[Row]:
     parser.add_argument("--namespaces", type=int, default=200)
     given = parser.parse_args(arguments)
     cluster = Cluster(given.endpoints, given.hosts, given.policies, given.namespaces)
-    return list(cluster.measured())
+    return [*cluster.measured(), *cluster.proven()]
 
 
 def manifest(kind: str, name: str, spec: dict[str, Any], labels: dict[str, str]) -> Edit:
@@ -201,12 +203,23 @@ class Cluster:
             yield row(f"{name}/{what}-worst", "ms", 1000 * max(times), WORST, fewer=True)
             yield row(f"{name}/{what}-flows", "flows", median(flows), CHANGED, fewer=True)
 
+    def proven(self) -> Iterator[Row]:
+        """Change it, and prove what changed."""
+        endpoints, hosts, policies, namespaces = self.sizes
+        name = f"policy/{policies}/{endpoints}/{hosts}"
+        changes: dict[str, Callable[[int], Edit]] = {
+            "policy": lambda n: policy(2 * namespaces + n, namespaces, 20_000 + 16 * n),
+            "pod-label": lambda n: endpoint(40 + n, namespaces, self.host(40 + n), later=1 + n % 5),
+        }
+        yield from proofs(name, self.bound.store, self.known, self.compiler, changes)
+
     def _report(self) -> None:
         """Report where rules stand, as a controller does; nothing follows from it."""
         keys = [key for key in self.known.objects if key.kind == "ClusterPolicy"]
         told = ((key, self.compiler.positions(key, [TENANT])) for key in keys)
         self.bound.store.report([Status(key, details={"positions": at}) for key, at in told])
-        self._taken()
+        if keys:
+            self._taken()
 
     def _operators(self, number: int) -> Edit:
         """A policy of the operator's, with another port."""

@@ -168,16 +168,18 @@ class Forwarding:
             "tun_id": one(0),
             "vlan_vid": one(0),
         }
-        shapes = list(self._shapes(source.network, target))
-        packets = Packets(tuple(_met(_met([base], shapes), BEGINNING)))
         good: list[Cube] = []
         bad: list[Cube] = []
-        for trace in self._fabric.traces(source.host, packets, _INSIDE_OF, dict(held)):
-            there = self._known.whose.get(trace.end.at) if isinstance(trace.end, Reached) else None
-            if there is not None and there.key == target.key:
-                good += trace.packets.cubes
-            elif there is None and (trace.choices or trace.up):
-                bad += trace.packets.cubes
+        # One by one, so that what tables look up is one value.
+        for shape in self._shapes(source.network, target):
+            packets = Packets(tuple(_met(_met([base], [shape]), BEGINNING)))
+            for trace in self._fabric.traces(source.host, packets, _INSIDE_OF, dict(held)):
+                end = trace.end
+                there = self._known.whose.get(end.at) if isinstance(end, Reached) else None
+                if there is not None and there.key == target.key:
+                    good += trace.packets.cubes
+                elif there is None and (trace.choices or trace.up):
+                    bad += trace.packets.cubes
         return _Way(tuple(good), tuple(bad))
 
     def _shapes(self, network: Key, target: Station) -> Iterator[Cube]:

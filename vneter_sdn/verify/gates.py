@@ -483,7 +483,7 @@ class Gates:
         key = (way, tenant, said, frozenset(map(id, flows)))
 
         def walked() -> Iterator[Part]:
-            state = State([{}], {TENANT.field: tenant, **dict(said)})
+            state = State([{}], {TENANT.field: tenant, **dict(said)}, _PEER_OPEN)
             return _walked({VERDICT[way]: flows}, state)
 
         return self._remember(key, walked, flows)

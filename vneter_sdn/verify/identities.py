@@ -500,6 +500,8 @@ def _is_spoken(flow: Flow) -> bool:
     """Whether a flow goes by nothing but what policies of its table go by, identities whole."""
     own = _SORTED.get(flow.table, "")
     beside = _NOT_IN_RULES if flow.table in STAGES else _IDENTITIES
+    if flow.table in VERDICT.values():
+        beside = frozenset((LOCAL.field,))
     return all(
         (term.field == own)
         or (term.field in _SPOKEN and term.field not in beside and _is_told(term))
