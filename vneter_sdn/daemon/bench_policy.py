@@ -29,7 +29,7 @@ from vneter_sdn.store.port import Edit
 
 TENANT = "cluster"
 APPS = ("front", "api", "cart", "search", "mail", "cache", "store", "batch")
-PLAN, WORST, FULL, MEMORY = 100.0, 1000.0, 120.0, 8000.0
+PLAN, WORST, FULL, MEMORY = 100.0, 250.0, 60.0, 4000.0
 """Targets: ms from one change to the flows that change, the median and the most; seconds of a full
 compilation; MB."""
 HELD, CHANGED = 200_000.0, 20_000.0

@@ -20,7 +20,6 @@ class RegisterField:
     first: int
     last: int
     meaning: str
-
     bits: int = dataclasses.field(init=False)
     """How many."""
     mask: int = dataclasses.field(init=False)
