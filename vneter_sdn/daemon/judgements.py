@@ -54,7 +54,7 @@ class Judgements:
         self._wanted: set[Key] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: Lines | None = None
-        self._alone = 0.0
+        self._alone, self._over = 0.0, False
 
     def stored(self, snapshot: Snapshot, changed: Iterable[Key] | None) -> None:
         """The intent changed. ``changed``: keys of objects, None for all."""
@@ -63,11 +63,11 @@ class Judgements:
                 (self._wanted.add if key in snapshot.objects else self._wanted.discard)(key)
 
     def run(self) -> None:
-        """Hear what it says, for ever."""
-        while True:
+        """Hear what it says, until this is closed."""
+        while not self._over:
             self._alone = 0.0 if self._wanted else self._alone + IDLE
             if not self._limit or self._alone > LINGER:
-                self.close()
+                self._end()
             if self._wanted and self._limit and self._lines is None:
                 self._process, self._lines = started(command(str(self._file), "assertions"), green)
             if self._lines is None:
@@ -76,8 +76,10 @@ class Judgements:
             try:
                 self._hear(self._lines)
             except (EOFError, OSError):
+                if self._over:
+                    return
                 _LOG.error("the proving process ended; it is started again")
-                self.close()
+                self._end()
                 self._unknown(0.0, "the process that finds out ended; it is started again")
                 eventlet.sleep(BACK_OFF)
 
@@ -96,7 +98,11 @@ class Judgements:
         self._deliver(AssertionsJudged(revision, None, seconds, why))
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and start none any more."""
+        self._over = True
+        self._end()
+
+    def _end(self) -> None:
         process, self._process, self._lines = self._process, None, None
         if process is not None:
             ended(process)
