@@ -73,7 +73,7 @@ class _Managed:
     doubted: bool = False
     """Whether the intent is suspect, and the bridge has not taken it over yet."""
     confused: bool = False
-    """Whether its datapath may mix up megaflows; so says its database, or its spec if it has none."""
+    """Whether its datapath may mix up megaflows: its database says so, or its spec without one."""
 
 
 class Fabric:
