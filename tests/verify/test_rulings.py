@@ -127,3 +127,15 @@ def test_flows_of_policies_that_do_more_than_that_are_followed(sane, weighed):
     watch.update({host: {flow.key: flow}}, watch.known.meaning)
     assert weighed[0] is None
     assert verdict.findings
+
+
+def test_a_fault_in_forwarding_is_found_where_policies_hide_it():
+    """Nothing passes there now; but once a policy lets it, forwarding is not looked at again."""
+    closed = policy("closed", {"endpoints": {}}, tier="kubernetes", isolates=["ingress", "egress"])
+    proof = prover(shop(closed))
+    assert list(proof.watch.reach().allowed) == []
+    host, state = next(iter(proof.bench.states().items()))
+    arrival = table("deliver").id
+    flow = next(f for f in state.flows.values() if f.table == arrival and f.priority > 1)
+    verdict = proof.watch.update({host: {flow.key: None}}, proof.watch.known.meaning)
+    assert {one.kind for one in verdict.findings} == {"black_hole"}

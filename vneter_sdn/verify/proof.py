@@ -239,9 +239,10 @@ class Proof:
                 continue
             packets = entering(station).meet(_apart(cubes))
             held = touched.constants(station) if at > _CLASSIFY else {}
-            fabric = self.free if free else self.any
-            if any(self._followed(station, packets, fabric, at, held)):
-                yield from self._followed(station, packets, self.any)
+            if any(self._followed(station, packets, self.free, at, held)):
+                real = list(self._followed(station, packets, self.any))
+                # What policies refuse now, a change of them may let pass, and is not followed then.
+                yield from real or ([] if free else self._followed(station, packets, self.free))
 
     def _compared(
         self,
@@ -288,7 +289,8 @@ class Proof:
         for key, packets in regions.items():
             station = self.known.meaning.stations.get(key)
             if station is not None:
-                yield from self._expected(station, packets)
+                lost = list(self._expected(station, packets))
+                yield from lost or self._expected(station, packets, self.open)
         for host in edit.changed:
             asked = [key for key in edit.changed[host] if key.table == _CLASSIFY]
             if asked:
@@ -347,12 +349,15 @@ class Proof:
             if found is not None:
                 yield found
 
-    def _expected(self, station: Station, packets: Packets) -> Iterator[Finding]:
+    def _expected(
+        self, station: Station, packets: Packets, fabric: Fabric | None = None
+    ) -> Iterator[Finding]:
         """Black holes, of some packets of an endpoint."""
         for wanted in expectations(station, self.known):
             asked = replace(wanted, packets=wanted.packets.meet(packets))
             if asked.packets.cubes:
-                yield from unmet(self.new, station, asked, self.known.whose, self.excused)
+                whose = self.known.whose
+                yield from unmet(fabric or self.new, station, asked, whose, self.excused)
 
     def _nobodys(self, host: str) -> Iterator[Finding]:
         """What comes by ports of nobody, and reaches somebody."""
