@@ -83,7 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that such a proof may take. What is not proven by then is refused by ``enforce``, and
     written by ``warn`` with a note that says so."""
     assertion_limit: float = 60.0
-    """Seconds that it may take to find out, after a change, which Assertions hold: their condition
-    ``Holds``, which nobody waits for. It is Unknown when that takes longer; 0 never asks."""
+    """Seconds that it may take to find out, after a change, which Assertions it breaks, and of each
+    that is new, or did not hold, whether it does: the condition ``Holds``, which nobody waits for.
+    It is Unknown when that takes longer; 0 never asks."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -78,8 +78,11 @@ class World:
 
     def judged(self):
         """What does not hold."""
-        said = self.docket.judge(*self.bench.followed(self.store.snapshot()))
-        return {key.name: text for key, text in said.items() if text}
+        proof, judged = self.bench.followed(self.store.snapshot())
+        self.docket.take(proof, judged)
+        for key in tuple(self.docket.open):
+            self.docket.settle(proof, key)
+        return {name: text for name, text in self.docket.said().items() if text}
 
     def stirs(self):
         return self.bench.stirs(self.store.snapshot())
@@ -155,7 +158,11 @@ def process(world, monkeypatch):
 
     def turn():
         made.turn()
-        return heard.next(0)
+        said = heard.next(0)
+        while made._docket.open:
+            made.turn()
+            said = heard.next(0)
+        return said
 
     return made, turn
 
@@ -176,10 +183,29 @@ def test_what_takes_too_long_is_not_known(world, process, monkeypatch):
     made, turn = process
     made._limit = 0.05
     with monkeypatch.context() as slow:
-        slow.setattr(Docket, "judge", lambda *_: time.sleep(60))
+        slow.setattr(Workbench, "followed", lambda *_: time.sleep(60))
         late = turn()
     assert late["against"] is None
     assert late["seconds"] < 30
     made._limit = 60.0
     world.apply(DENY.replace("PORT", "80"))
     assert "cannot open tcp/80" in turn()["against"]["talk"]
+
+
+def test_one_that_takes_too_long_keeps_no_other_from_being_found_out(world, process, monkeypatch):
+    _, turn = process
+    judge = Docket.settle
+
+    def slow(docket, proof, key):
+        return time.sleep(60) if key.name == "talk" else judge(docket, proof, key)
+
+    limits = iter((60.0, 60.0, 0.05))  # of the change, of silence, of talk
+    monkeypatch.setattr(prover, "limited", lambda _, keep=prover.limited: keep(next(limits)))
+    with monkeypatch.context() as patched:
+        patched.setattr(Docket, "settle", slow)
+        said = turn()["against"]
+    assert said["talk"] is None
+    assert "can open tcp/22" in said["silence"]
+    monkeypatch.undo()
+    world.apply("- {kind: Tenant, metadata: {name: blue}, spec: {}}")
+    assert turn()["against"]["talk"] == ""

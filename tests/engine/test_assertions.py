@@ -65,6 +65,14 @@ def test_what_could_not_be_found_out_is_not_known(world):
     assert world.message(TALK, "Holds") == "it takes too long"
 
 
+def test_one_that_could_not_be_found_out_is_not_known_and_others_are(world):
+    world.apply(edit("Assertion", "other", "", **ENDS))
+    now = world.store.snapshot().revision
+    world.hear(AssertionsJudged(now, {"talk": None}, 1.0, "it takes too long"))
+    assert world.condition(TALK, "Holds") == ("Unknown", "NotProven")
+    assert world.condition(Key("Assertion", "", "other"), "Holds") == ("Unknown", "Proving")
+
+
 def test_what_was_said_stands_over_a_restart(world):
     judged(world, "no way")
     world.fresh()

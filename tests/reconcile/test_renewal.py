@@ -68,6 +68,10 @@ def test_a_bridge_that_is_kept_renews_where_it_is_wished():
     assert era(bridges.observed(1)) == [0]
     bridges.desire(1, DesiredBridge(state([1]), 2, renews=True))
     assert era(bridges.observed(1)) == [0]
+    bridges.desire(1, DesiredBridge(state([1]), 2, renews=None))
+    assert era(bridges.observed(1)) == [0]
+    bridges.desire(1, DesiredBridge(state([1, 3]), 2, renews=None))
+    assert era(bridges.observed(1)) == [1]
     bridges.restart(1)
     bridges.connect(1)
     bridges.desire(1, DesiredBridge(state([1, 2]), 3, renews=True))

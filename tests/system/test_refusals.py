@@ -3,6 +3,8 @@
 
 import pytest
 
+from vneter_sdn.pipeline.tables import table
+
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(120)]
 
 
@@ -20,10 +22,10 @@ def test_a_full_table_costs_only_who_does_not_fit(make_controller, make_switch, 
     controller.await_synced(["h1"])
     switch.attach("red/a")
     client.wait("Endpoint", "red", "a")
-    (table,) = switch.vsctl("--bare", "--columns=_uuid", "find", "Flow_Table",
+    (row,) = switch.vsctl("--bare", "--columns=_uuid", "find", "Flow_Table",
                             "name=classify").split()  # fmt: skip
-    room = switch.flows("table=0") + 1
-    switch.vsctl("set", "Flow_Table", table, f"flow_limit={room}", "overflow_policy=refuse")
+    room = switch.flows(f"table={table('classify').id}") + 1
+    switch.vsctl("set", "Flow_Table", row, f"flow_limit={room}", "overflow_policy=refuse")
     switch.attach("red/b")
     client.wait("Endpoint", "red", "b")
     switch.attach("red/c")
@@ -34,6 +36,6 @@ def test_a_full_table_costs_only_who_does_not_fit(make_controller, make_switch, 
         assert controller.conditions("Endpoint", name, "red")["Ready"][0] == "True"
     client.apply([system.manifest("Endpoint", "d", "red", network="web"),
                   system.manifest("Network", "db", "red", prefixes=["10.0.1.0/24"])])  # fmt: skip
-    switch.vsctl("clear", "Flow_Table", table, "flow_limit")
+    switch.vsctl("clear", "Flow_Table", row, "flow_limit")
     client.wait("Endpoint", "red", "c")
     controller.await_synced(["h1"])

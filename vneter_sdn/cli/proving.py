@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -137,8 +138,13 @@ class _Report:
 
         for note in self._step.notes if self._step else ():
             print(f"note: {note}", file=sys.stderr)
+        alike: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
         for one in self._found[:MOST]:
-            yield from _painted(lines_of(self._prover, one))
+            alike[one.kind, one.about].append(one)
+        for first, *others in alike.values():
+            yield from _painted(lines_of(self._prover, first, flows=verbose))
+            if others:
+                yield f"  and with {counted(len(others), 'other packet')} (-o json has them all)"
         if len(self._found) > MOST:
             yield f"… and more; the first {MOST} are shown"
         if self._judged is not None and self._step is not None:

@@ -61,7 +61,7 @@ Resolve = Annotated[
     list[str], typer.Option(metavar="NAME=ADDRESS", help="What a DNS name is; repeatable.")
 ]
 Server = Annotated[str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every line of it.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every flow and line.")]
 SERVER = "http://127.0.0.1:8181"
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from vneter_sdn.daemon.verifying import Judged, Prover
 from vneter_sdn.daemon.workbench import in_one_line
@@ -18,39 +18,50 @@ class Docket:
 
     def __init__(self) -> None:
         """Of none yet."""
-        self._against: dict[Key, str] = {}
-        """What is wrong with those that do not hold, and nothing for those that do."""
+        self.against: dict[Key, str | None] = {}
+        """What is wrong with those that do not hold; empty for those that do, None for those of
+        which it could not be found out. Those that are open are not here."""
+        self.open: dict[Key, None] = {}
+        """To be judged as a whole, in this order."""
         self._specs: dict[Key, AssertionSpec] = {}
 
-    def judge(self, prover: Prover, judged: Judged | None) -> Mapping[Key, str]:
-        """What is against each assertion now; empty text where it holds.
-
-        Of one that held, only what the last change touches is asked; one that did not, as a whole.
+    def take(self, prover: Prover, judged: Judged | None) -> None:
+        """Take in a change. Of assertions that held, only what it touches was asked.
 
         Args:
             prover: what is there.
             judged: what led to it from what was there the last time; None: whatever.
         """
-        found = judged.verdict.findings if judged is not None else ()
         told: dict[str, Finding] = {}
-        for finding in found:
+        for finding in judged.verdict.findings if judged is not None else ():
             if finding.kind == ASSERTION:
                 told.setdefault(subject_of(finding), finding)
+        before, specs, self.against, self.open = self.against, self._specs, {}, {}
+        self._specs = {key: case.spec for key, case in prover.watch.cases.items()}
+        for key, spec in self._specs.items():
+            found = told.get(str(key))
+            if found is not None:
+                self.against[key] = in_one_line(prover, found)
+            elif judged is not None and before.get(key) == "" and specs.get(key) == spec:
+                self.against[key] = ""
+            else:
+                self.open[key] = None
+
+    def settle(self, prover: Prover, key: Key) -> None:
+        """Judge one that is open, as a whole."""
         watch = prover.watch
         court = Court(watch.new, watch.known, watch.snapshot)
-        self._against = {
-            key: self._one(prover, court, key, told.get(str(key)), judged is None)
-            for key in watch.cases
-        }
-        self._specs = {key: case.spec for key, case in watch.cases.items()}
-        return self._against
+        found = next(court.judge(watch.cases[key]), None)
+        self._close(key, "" if found is None else in_one_line(prover, found))
 
-    def _one(
-        self, prover: Prover, court: Court, key: Key, found: Finding | None, anew: bool
-    ) -> str:
-        case = prover.watch.cases[key]
-        held = self._against.get(key) == "" and self._specs.get(key) == case.spec
-        if found is None and (anew or not held):
-            against: Iterator[Finding] = court.judge(case)
-            found = next(against, None)
-        return "" if found is None else in_one_line(prover, found)
+    def give_up(self, key: Key) -> None:
+        """It could not be found out; after the next change it is tried again."""
+        self._close(key, None)
+
+    def _close(self, key: Key, text: str | None) -> None:
+        del self.open[key]
+        self.against[key] = text
+
+    def said(self) -> Mapping[str, str | None]:
+        """By name, what is against each."""
+        return {key.name: text for key, text in self.against.items()}

@@ -72,7 +72,7 @@ class _Managed:
     rows: HostRows | None = None
     doubted: bool = False
     """Whether the intent is suspect, and the bridge has not taken it over yet."""
-    confused: bool = False
+    confused: bool | None = None
     """Whether its datapath may mix up megaflows: its database says so, or its spec without one."""
 
 
@@ -118,7 +118,8 @@ class Fabric:
             return
         self.release(host)
         managed = _Managed(spec, dpid, dpid, self._open_session(host, spec, self._told))
-        managed.confused = spec.ovsdb is None and spec.datapath_type == "netdev"
+        if spec.ovsdb is None:
+            managed.confused = spec.datapath_type == "netdev"
         self._hosts[host] = managed
         self._by_dpid[dpid] = host
         self._watch.manage(host, dpid, database=spec.ovsdb is not None)

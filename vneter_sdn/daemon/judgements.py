@@ -80,22 +80,16 @@ class Judgements:
                     return
                 _LOG.error("the proving process ended; it is started again")
                 self._end()
-                self._unknown(0.0, "the process that finds out ended; it is started again")
+                why = "the process that finds out ended; it is started again"
+                self._deliver(AssertionsJudged(0, None, 0.0, why))
                 eventlet.sleep(BACK_OFF)
 
     def _hear(self, lines: Lines) -> None:
         said = lines.next(IDLE)
         if said is None:
             return
-        if said["against"] is None:
-            why = f"it could not be found out within {self._limit:g} s (assertion_limit)"
-            self._unknown(said["seconds"], why, said["revision"])
-        else:
-            seen = AssertionsJudged(said["revision"], said["against"], said["seconds"])
-            self._deliver(seen)
-
-    def _unknown(self, seconds: float, why: str, revision: int = 0) -> None:
-        self._deliver(AssertionsJudged(revision, None, seconds, why))
+        why = f"it could not be found out within {self._limit:g} s (assertion_limit)"
+        self._deliver(AssertionsJudged(said["revision"], said["against"], said["seconds"], why))
 
     def close(self) -> None:
         """End the process, and start none any more."""

@@ -9,8 +9,9 @@ changes
     answered by ``{"number", "problems": [[object, field, reason, message]], "seconds"}``;
     ``{"ready": true}`` is said once something is compiled.
 assertions
-    ``{"revision", "against": {name: text}, "seconds"}`` is said after every change; the text is
-    empty for what holds, and ``against`` null when that was not found out in time.
+    ``{"revision", "against": {name: text}, "seconds"}`` is said after every change, and whenever
+    more was found out; the text is empty for what holds, and null where that was not found out in
+    time, or ``against`` itself when nothing was.
 
 A proof that takes too long is ended by an alarm, so no time is lost to it afterwards; what is kept
 is thrown away with it, and made again when nobody waits.
@@ -33,6 +34,7 @@ from vneter_sdn.daemon.children import die_with_parent
 from vneter_sdn.daemon.docket import Docket
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.lines import Lines
+from vneter_sdn.daemon.verifying import Prover
 from vneter_sdn.daemon.workbench import Proven, Workbench, difference
 from vneter_sdn.errors import Problem, StoreUnavailable
 from vneter_sdn.model.snapshot import Delta, Key, Snapshot
@@ -134,37 +136,65 @@ class Assertions:
     Args:
         store: what is there, which is followed.
         lines: to who wants to know.
-        limit: seconds that it may take.
+        limit: seconds that each change may take, and each assertion that is judged as a whole.
     """
 
     def __init__(self, store: Store, lines: Lines, limit: float) -> None:
         self._store, self._lines, self._limit = store, lines, limit
         self._bench, self._docket = Workbench(), Docket()
+        self._prover: Prover | None = None
         self._seen: Snapshot | None = None
 
     def turn(self) -> None:
-        """Wait for a change, and for quiet; then judge."""
-        if self._seen is not None and not self._moves():
-            if self._lines.next(LOOK) is not None:
-                _LOG.debug("nothing is asked here")
+        """Take in a change, or judge one assertion that is open, or wait."""
+        began = time.perf_counter()
+        if self._moves():
+            self._settle()
+            began = time.perf_counter()
+            if not self._follow():
+                self._say(None, began)
+                self._lines.next(self._limit * REST)
+                return
+        elif self._docket.open:
+            self._judge(next(iter(self._docket.open)))
+        else:
+            self._lines.next(LOOK)
             return
-        self._settle()
+        self._say(self._docket.said(), began)
+
+    def _follow(self) -> bool:
+        """Take in what is stored; whether that was possible in time."""
         snapshot = self._store.snapshot()
-        self._seen, began = snapshot, time.perf_counter()
-        against: Mapping[Key, str] | None = None
+        self._seen = snapshot
         try:
             with limited(self._limit):
-                against = self._docket.judge(*self._bench.followed(snapshot))
+                self._prover, judged = self._bench.followed(snapshot)
+                self._docket.take(self._prover, judged)
         except OutOfTimeError:
             self._bench.forget()
-        except Exception:  # noqa: BLE001 -- nor is it one of the assertions'
+            return False
+        except Exception:  # noqa: BLE001 -- a fault of the proof's is none of the assertions'
             _LOG.exception("assertions could not be judged")
             self._bench.forget()
+            return False
+        return True
+
+    def _judge(self, key: Key) -> None:
+        if self._prover is None:
+            return
+        try:
+            with limited(self._limit):
+                self._docket.settle(self._prover, key)
+        except OutOfTimeError:
+            self._docket.give_up(key)
+        except Exception:  # noqa: BLE001 -- nor is it one of the other assertions'
+            _LOG.exception("%s could not be judged", key)
+            self._docket.give_up(key)
+
+    def _say(self, against: Mapping[str, str | None] | None, began: float) -> None:
+        revision = self._seen.revision if self._seen is not None else 0
         seconds = round(time.perf_counter() - began, 4)
-        named = None if against is None else {key.name: text for key, text in against.items()}
-        self._lines.say({"revision": snapshot.revision, "against": named, "seconds": seconds})
-        if against is None:
-            self._lines.next(self._limit * REST)
+        self._lines.say({"revision": revision, "against": against, "seconds": seconds})
 
     def _moves(self) -> bool:
         """Whether anything changed that proofs are about."""

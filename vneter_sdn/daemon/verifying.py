@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from itertools import groupby
 from typing import Any
 
 from vneter_sdn.daemon.changing import Bench, BridgeChange, Step
@@ -221,8 +222,14 @@ def told(prover: Prover, finding: Finding) -> dict[str, Any]:
     return values
 
 
-def lines_of(prover: Prover, finding: Finding) -> Iterator[str]:
-    """A fault for people: what is wrong, a packet that shows it, and its way."""
+def lines_of(prover: Prover, finding: Finding, *, flows: bool = True) -> Iterator[str]:
+    """A fault for people: what is wrong, a packet that shows it, and its way.
+
+    Args:
+        prover: found it.
+        finding: the fault.
+        flows: tell every flow that the packet meets; else its tables, and rules that decided.
+    """
     yield f"{finding.kind.replace('_', ' ')}: {finding.about}"
     if finding.example is not None:
         yield f"  packet  {in_words(prover, finding.example)}"
@@ -230,12 +237,27 @@ def lines_of(prover: Prover, finding: Finding) -> Iterator[str]:
         yield from (f"          with {one}" for one in granted(finding.example))
     if finding.hops:
         yield f"  over    {' > '.join(finding.hops)}"
-    for step in finding.trail:
+    if not flows:
+        yield from _tables(prover, finding)
+    for step in finding.trail if flows else ():
         rule = rule_of(prover, step.flow)
         yield f"  {step.host:<7} {flow_words(step.flow)}" + (f"   # {rule}" if rule else "")
     for flow in finding.flows:
         rule = rule_of(prover, flow)
         yield f"  flow    {flow_words(flow)}" + (f"   # {rule}" if rule else "")
+
+
+def _tables(prover: Prover, finding: Finding) -> Iterator[str]:
+    """The tables that a packet comes to, a line for each time that it comes to a bridge."""
+    told = ""
+    for host, steps in groupby(finding.trail, lambda step: step.host):
+        words = []
+        for step in steps:
+            name = BY_ID[step.flow.table].name if step.flow.table in BY_ID else f"{step.flow.table}"
+            rule = rule_of(prover, step.flow)
+            words.append(f"{name} ({rule})" if rule and rule != told else name)
+            told = rule or told
+        yield f"  {host:<7} {' > '.join(words)}"
 
 
 def granted(example: Example) -> Iterator[str]:

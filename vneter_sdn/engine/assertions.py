@@ -75,9 +75,11 @@ class Assertions:
     def _found(self, key: Key, said: AssertionsJudged) -> Condition | None:
         if said.against is None:
             return _holds("Unknown", "NotProven", said.why)
-        text = said.against.get(key.name)
-        if text is None or said.revision < self._revisions[key]:
+        if key.name not in said.against or said.revision < self._revisions[key]:
             return None
+        text = said.against[key.name]
+        if text is None:
+            return _holds("Unknown", "NotProven", said.why)
         return _holds("False", "Broken", text) if text else _holds("True", "Proven")
 
     def said(self, key: Key) -> tuple[tuple[Condition, ...], Mapping[str, Any]]:

@@ -141,7 +141,7 @@ class AssertionsJudged:
 
     revision: int
     """Of the store, at which that was so."""
-    against: Mapping[str, str] | None
+    against: Mapping[str, str | None] | None
     """By name, what is wrong with each; empty for what holds. None: it is not known."""
     seconds: float
     why: str = ""

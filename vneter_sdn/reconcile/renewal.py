@@ -10,6 +10,11 @@ from vneter_sdn.pipeline import eras
 from vneter_sdn.reconcile.plan import BridgePlan, Observed, Step, Verb
 
 
+def in_an_era(observed: Observed) -> bool:
+    """Whether a bridge was made to forget before."""
+    return any(key in observed.flows for key in eras.KEYS)
+
+
 def renewing(plan: BridgePlan, observed: Observed) -> BridgePlan:
     """The plan with a new era in its bundle, if it has anything else there.
 

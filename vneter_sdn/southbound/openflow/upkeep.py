@@ -19,7 +19,7 @@ from vneter_sdn.reconcile.apply import apply
 from vneter_sdn.reconcile.diff import diff, plan_delta
 from vneter_sdn.reconcile.guard import ShrinkHeld, guard
 from vneter_sdn.reconcile.plan import BridgePlan, Changed, Observed, Step
-from vneter_sdn.reconcile.renewal import renewing
+from vneter_sdn.reconcile.renewal import in_an_era, renewing
 from vneter_sdn.southbound.openflow.quarantine import Culprit, Quarantine
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
@@ -40,8 +40,9 @@ class DesiredBridge:
     """The intent is known to be good although it shrank: the shrink guard lets it pass."""
     epoch: int = 0
     """The caller's own number for this wish; reports carry it back."""
-    renews: bool = False
-    """The bridge has to be made to forget at each change (`vneter_sdn.pipeline.eras`)."""
+    renews: bool | None = False
+    """Whether the bridge has to be made to forget at each change (`vneter_sdn.pipeline.eras`);
+    None when not known: as before, then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +309,7 @@ class Upkeep:
             return
         self._report_blocked(plan, None if whole else pending)
         plan = self._quarantine.sift(plan, observed)
-        if desired.renews:
+        if desired.renews or (desired.renews is None and in_an_era(observed)):
             plan = renewing(plan, observed)
         held = None
         if not desired.forced:
