@@ -5,7 +5,7 @@ import os
 import time
 
 import pytest
-import yaml
+from asserted import DENY, NETWORK, SILENCE, edits
 
 from vneter_sdn.daemon import prover
 from vneter_sdn.daemon.docket import Docket
@@ -13,35 +13,10 @@ from vneter_sdn.daemon.lines import Lines
 from vneter_sdn.daemon.prover import Assertions
 from vneter_sdn.daemon.workbench import Workbench
 from vneter_sdn.model.snapshot import Binding, Key, Status
-from vneter_sdn.northbound.resources import edit_of
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 
-NETWORK = """\
-- {kind: Host, metadata: {name: h1}, spec: {ovsdb: "unix:/run/h1", tunnelAddresses: [192.0.2.1]}}
-- {kind: Host, metadata: {name: h2}, spec: {ovsdb: "unix:/run/h2", tunnelAddresses: [192.0.2.2]}}
-- {kind: Tenant, metadata: {name: red}, spec: {}}
-- {kind: Network, metadata: {name: web, tenant: red}, spec: {prefixes: [10.0.0.0/24]}}
-- {kind: Endpoint, metadata: {name: a, tenant: red, labels: {app: a}}, spec: {network: web}}
-- {kind: Endpoint, metadata: {name: b, tenant: red, labels: {app: b}}, spec: {network: web}}
-- kind: Assertion
-  metadata: {name: talk}
-  spec: &talk
-    source: {endpoints: {matchLabels: {app: a}}}
-    target: {endpoints: {matchLabels: {app: b}}}
-    ports: [{port: 80}]
-- kind: Assertion
-  metadata: {name: silence}
-  spec: {<<: *talk, ports: [{port: 22}], expect: denied}
-"""
-DENY = """\
-- kind: Policy
-  metadata: {name: deny, tenant: red}
-  spec:
-    tier: application
-    appliesTo: [{endpoints: {matchLabels: {app: b}}}]
-    ingress: [{action: drop, ports: [{port: PORT}]}]
-"""
+BOTH = NETWORK + SILENCE
 OUTSIDE = """\
 - kind: Assertion
   metadata: {name: outside}
@@ -58,17 +33,13 @@ NIGHT = 1_780_000_200.0
 WINDOW = "{hours: '21:00-22:00'}"
 
 
-def edits(text):
-    return [edit_of({"apiVersion": "vneter.io/v1", **one}) for one in yaml.safe_load(text)]
-
-
 class World:
     """Two endpoints, and who finds out what holds."""
 
     def __init__(self):
         self.store, self.now, self.docket = MemoryStore(), NIGHT, Docket()
         self.bench = Workbench(lambda: self.now)
-        self.apply(NETWORK)
+        self.apply(BOTH)
         ends = enumerate((("a", "h1"), ("b", "h2")), 1)
         found = [Binding(Key("Endpoint", "red", e), h, "port1", 1, n) for n, (e, h) in ends]
         self.store.bind(found)
@@ -111,7 +82,7 @@ def test_each_change_makes_or_breaks_what_it_is_about(world):
 
 def test_an_assertion_that_is_written_anew_is_judged_anew(world):
     world.judged()
-    world.apply(NETWORK.replace("expect: denied", "expect: allowed"))
+    world.apply(BOTH.replace("expect: denied", "expect: allowed"))
     assert world.judged() == {}
 
 

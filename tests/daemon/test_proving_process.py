@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import yaml
+from asserted import DENY, NETWORK, manifests
 
 from vneter_sdn.errors import IntentError
 from vneter_sdn.model.snapshot import Binding, Key
@@ -25,32 +25,6 @@ from vneter_sdn.store.ovsdb import OvsdbStore
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(400)]
 PATIENCE = 120
 """Seconds, on a machine that has much else to do."""
-SHOP = """\
-- {kind: Host, metadata: {name: h1}, spec: {ovsdb: "unix:/none/h1", tunnelAddresses: [192.0.2.1]}}
-- {kind: Host, metadata: {name: h2}, spec: {ovsdb: "unix:/none/h2", tunnelAddresses: [192.0.2.2]}}
-- {kind: Tenant, metadata: {name: red}, spec: {}}
-- {kind: Network, metadata: {name: web, tenant: red}, spec: {prefixes: [10.0.0.0/24]}}
-- {kind: Endpoint, metadata: {name: a, tenant: red, labels: {app: a}}, spec: {network: web}}
-- {kind: Endpoint, metadata: {name: b, tenant: red, labels: {app: b}}, spec: {network: web}}
-- kind: Assertion
-  metadata: {name: talk}
-  spec:
-    source: {endpoints: {matchLabels: {app: a}}}
-    target: {endpoints: {matchLabels: {app: b}}}
-    ports: [{port: 80}]
-"""
-DENY = """\
-- kind: Policy
-  metadata: {name: deny, tenant: red}
-  spec:
-    tier: application
-    appliesTo: [{endpoints: {matchLabels: {app: b}}}]
-    ingress: [{action: drop, ports: [{port: PORT}]}]
-"""
-
-
-def manifests(text):
-    return [{"apiVersion": "vneter.io/v1", **one} for one in yaml.safe_load(text)]
 
 
 def free_port():
@@ -91,7 +65,7 @@ class Running:
         until(self.client.ready, self.process)
 
     def begin(self):
-        self.client.apply(manifests(SHOP), "", False)
+        self.client.apply(manifests(NETWORK), "", False)
         store = OvsdbStore(f"unix:{self.scratch}/r/db.sock")
         ends = enumerate((("a", "h1"), ("b", "h2")), 1)
         store.bind([Binding(Key("Endpoint", "red", e), h, "p1", 1, n) for n, (e, h) in ends])
@@ -160,7 +134,7 @@ def proven(running, text):
 
 def test_what_breaks_an_assertion_is_refused_with_a_packet_and_the_time(controller):
     running = controller("--verify-applies", "enforce")
-    proven(running, SHOP)
+    proven(running, NETWORK)
     running.begin()
     done = proven(running, DENY.replace("PORT", "81"))
     assert done["updated"] or done["created"]
@@ -185,7 +159,7 @@ def refusal_in_time(running):
     (prover,) = until(running.provers, running.process)
     os.kill(prover, signal.SIGSTOP)
     try:
-        (problem,) = refusal(running, SHOP)
+        (problem,) = refusal(running, NETWORK)
     finally:
         os.kill(prover, signal.SIGCONT)
     assert problem.reason == "NotProven"

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-import yaml
+from asserted import DENY, NETWORK, edits
 
 from vneter_sdn.daemon import proofs
 from vneter_sdn.daemon.lines import Lines
@@ -17,35 +17,7 @@ from vneter_sdn.daemon.verified import VerifiedStore
 from vneter_sdn.daemon.workbench import Workbench
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model.snapshot import Binding, Key
-from vneter_sdn.northbound.resources import edit_of
 from vneter_sdn.store.memory import MemoryStore
-
-NETWORK = """\
-- {kind: Host, metadata: {name: h1}, spec: {ovsdb: "unix:/run/h1", tunnelAddresses: [192.0.2.1]}}
-- {kind: Host, metadata: {name: h2}, spec: {ovsdb: "unix:/run/h2", tunnelAddresses: [192.0.2.2]}}
-- {kind: Tenant, metadata: {name: red}, spec: {}}
-- {kind: Network, metadata: {name: web, tenant: red}, spec: {prefixes: [10.0.0.0/24]}}
-- {kind: Endpoint, metadata: {name: a, tenant: red, labels: {app: a}}, spec: {network: web}}
-- {kind: Endpoint, metadata: {name: b, tenant: red, labels: {app: b}}, spec: {network: web}}
-- kind: Assertion
-  metadata: {name: talk}
-  spec:
-    source: {endpoints: {matchLabels: {app: a}}}
-    target: {endpoints: {matchLabels: {app: b}}}
-    ports: [{port: 80}]
-"""
-DENY = """\
-- kind: Policy
-  metadata: {name: deny, tenant: red}
-  spec:
-    tier: application
-    appliesTo: [{endpoints: {matchLabels: {app: b}}}]
-    ingress: [{action: drop, ports: [{port: PORT}]}]
-"""
-
-
-def edits(text):
-    return [edit_of({"apiVersion": "vneter.io/v1", **one}) for one in yaml.safe_load(text)]
 
 
 @pytest.fixture

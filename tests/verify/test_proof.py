@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from change_world import prover, scenario
 from verify_faults import FAULTS
-from verify_world import SCENARIOS, world
+from verify_world import SCENARIOS, edit, world
 
 from vneter_sdn.verify.fleet import Wiring
 from vneter_sdn.verify.proof import Proof
@@ -18,26 +18,6 @@ def proof_of(place):
     """What rules refuse is no fault; without them, a sound scenario of policies has black holes."""
     said = Said(prover(scenario(place.name)).books.by_number)
     return Proof(place.states, Wiring.of(place.rows, place.wires), place.meaning, said)
-
-
-def edit(old, new):
-    """What differs, as `Proof.update` takes it."""
-    flows, groups = {}, {}
-    for host in old.states:
-        before, after = old.states[host], new.states[host]
-        keys = before.flows.keys() | after.flows.keys()
-        flows[host] = {
-            key: after.flows.get(key)
-            for key in keys
-            if before.flows.get(key) != after.flows.get(key)
-        }
-        numbers = before.groups.keys() | after.groups.keys()
-        groups[host] = {
-            number: after.groups.get(number)
-            for number in numbers
-            if before.groups.get(number) != after.groups.get(number)
-        }
-    return {h: f for h, f in flows.items() if f}, {h: g for h, g in groups.items() if g}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
