@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "icmp"}
 _AWAY = {"NotConnected", "NotFollowed", "NotInjected", "TooBusy"}
 """Why nothing was injected although what is asked makes sense."""
+TURNS, PAUSE = 4, 0.4
+"""How often, and after how many seconds each, one that comes too early tries again."""
 _BY = {"model": "model", "live": "ofproto/trace", "inject": "injected"}
 
 
@@ -90,7 +94,7 @@ def _inject(case: Case, where: Source) -> Mapping[str, Any]:
         "hosts": list(dict.fromkeys(hop.host for hop in case.model.hops)),
     }
     try:
-        return connect(where.server).inject(asked)
+        return _in_turn(lambda: connect(where.server).inject(asked))
     except Conflict as busy:
         raise Answer(CONFLICT, str(busy), "try again in a second") from None
     except IntentError as refused:
@@ -98,6 +102,19 @@ def _inject(case: Case, where: Source) -> Mapping[str, Any]:
             raise
         hint = "`vneterctl status` says which bridges are connected"
         raise Answer(UNREACHABLE, str(refused), hint) from None
+
+
+def _in_turn(inject: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One packet a second is traced: whoever comes a moment too early waits for that.
+
+    Raises:
+        Conflict: others are traced all the time.
+    """
+    for _ in range(TURNS):
+        with suppress(Conflict):
+            return inject()
+        time.sleep(PAUSE)
+    return inject()
 
 
 def _model_end(document: Mapping[str, Any]) -> str:

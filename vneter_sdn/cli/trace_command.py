@@ -57,7 +57,7 @@ VERDICT: {"allowed", "where", "rule"}
 
 \b
 Exit code 0 whether it gets there or not; 1 when the bridges and the model
-disagree, or there is nothing to inject; 4 when another packet is traced, 5 when
+disagree, or there is nothing to inject; 4 when others trace all the time, 5 when
 the sender's bridge is away."""
 
 

@@ -187,7 +187,11 @@ def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterator[
 
 
 def _told(prover: Prover, found: Sequence[Finding]) -> Iterator[Problem]:
-    """What is wrong, with a packet that shows it."""
+    """What is wrong, each once, with a packet that shows it."""
+    apart: dict[tuple[str, str], Finding] = {}
+    for one in found:
+        apart.setdefault((one.kind, one.about), one)
+    found = tuple(apart.values())
     for one in found[:_MOST]:
         about = subject_of(one) if one.kind == ASSERTION else "change"
         yield Problem(about, "", _REASONS[one.kind], in_one_line(prover, one))
