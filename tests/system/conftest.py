@@ -20,6 +20,7 @@ import pytest
 import vneter_sdn_apps
 
 import vneter_sdn
+from vneter_sdn.cli.main import run
 from vneter_sdn.fleet.controller import answers, await_ready, register
 from vneter_sdn.fleet.layout import Layout, digest_of
 from vneter_sdn.fleet.lifecycle import bring_up, tear_down
@@ -426,6 +427,19 @@ def fleet_with():
             yield fleet
 
     return made
+
+
+@pytest.fixture
+def vneterctl(fleet, capsys):
+    """``vneterctl("get", "hosts")``: exit code, output and errors, of the fleet's controller."""
+
+    def call(*words):
+        capsys.readouterr()
+        code = run([*words, "--server", fleet.controller.server])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
 
 
 @pytest.fixture

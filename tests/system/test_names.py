@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from vneter_sdn.cli.main import run
 from vneter_sdn.fleet.sockets import open_listener, open_tcp, open_udp
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
@@ -193,17 +192,6 @@ def test_names_by_tcp(fleet, server, only):
             assert not client.connects(server.names[name], port, wait=0.1)
             assert client.resolve_by_tcp(name) == server.names[name]
             assert client.connects(server.names[name], port), f"{name} did not work at once"
-
-
-@pytest.fixture
-def vneterctl(fleet, capsys):
-    def call(*words):
-        capsys.readouterr()
-        code = run([*words, "--server", fleet.controller.server])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def believed(fleet):

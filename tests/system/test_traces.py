@@ -5,8 +5,6 @@ import json
 
 import pytest
 
-from vneter_sdn.cli.main import run
-
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 PLACES = {"x.a": "h1", "x.b": "h2", "y.a": "h1", "y.b": "h3"}
 
@@ -46,17 +44,6 @@ def network(fleet):
     fleet.attach(*(("cluster", name, "pods", host) for name, host in PLACES.items()))
     for host in ("h1", "h2", "h3"):  # its tunnels have ports, and their neighbours are known
         fleet.controller.await_synced([host])
-
-
-@pytest.fixture
-def vneterctl(fleet, capsys):
-    def call(*words):
-        capsys.readouterr()
-        code = run([*words, "--server", fleet.controller.server])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def test_the_matrix_of_what_runs(vneterctl):

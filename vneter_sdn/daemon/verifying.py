@@ -22,7 +22,7 @@ from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Meaning, meaning_of
 from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.verify.faithful import unfaithful
-from vneter_sdn.verify.findings import Example, Finding, flow_words
+from vneter_sdn.verify.findings import Example, Finding, flow_words, granted
 from vneter_sdn.verify.policies import Books, News, conflicts, shadows
 from vneter_sdn.verify.proof import Verdict
 from vneter_sdn.verify.replies import concerned, unanswered
@@ -258,15 +258,6 @@ def _tables(prover: Prover, finding: Finding) -> Iterator[str]:
             words.append(f"{name} ({rule})" if rule and rule != told else name)
             told = rule or told
         yield f"  {host:<7} {' > '.join(words)}"
-
-
-def granted(example: Example) -> Iterator[str]:
-    """What an example takes for granted besides the packet."""
-    yield from (f"{name} = {value:#x}" for name, value in example.tracked)
-    for choice in example.choices:
-        yield f"bucket {choice.bucket} of group {choice.group} on {choice.host}"
-    for (host, port), up in example.up:
-        yield f"port {port} of {host} {'up' if up else 'down'}"
 
 
 def rule_of(prover: Prover, flow: Flow) -> str:

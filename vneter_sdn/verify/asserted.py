@@ -24,7 +24,7 @@ from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.policy.prefixes import parse
 from vneter_sdn.policy.selectors import labels_of_namespace, selects
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, one
+from vneter_sdn.verify.checks import Directory, one, sent_by
 from vneter_sdn.verify.packets import NONE, Cube, Packets, overlap, without
 from vneter_sdn.verify.reach import BEGINNING
 from vneter_sdn.verify.values import Rest, Values, join, less, masked
@@ -184,11 +184,11 @@ def ways(
         (near if target.network == source.network else far).append(target)
     gateway = known.meaning.gateways.get(source.network)
     for version, field in ((4, "ip_dst"), (6, "ipv6_dst")):
-        inside = _from(source, version, local=wide)
+        inside = sent_by(source, source.in_network if wide else source.addresses, version)
         if inside is not None:
             direct = [cube for target in near for cube in _to(target, version, local=wide)]
             yield from _way([inside], direct, first, field)
-        across = _from(source, version, local=False)
+        across = sent_by(source, source.addresses, version)
         if across is not None and gateway is not None:
             there = [*far, *(near if wide else ())]
             ends = {int(a) for t in there for a in t.addresses if a.version == version}
@@ -212,21 +212,6 @@ def _way(
     ]
     if found:
         yield Way(Packets(tuple(found)), field)
-
-
-def _from(station: Station, version: int, *, local: bool) -> Cube | None:
-    held = station.in_network if local else station.addresses
-    own = frozenset(int(a) for a in held if a.version == version)
-    if not own:
-        return None
-    return {
-        "in_port": one(station.port),
-        "tun_id": one(0),
-        "vlan_vid": one(0),
-        "eth_src": one(station.mac),
-        "eth_type": one(ETH_IP if version == 4 else ETH_IPV6),
-        "ip_src" if version == 4 else "ipv6_src": own,
-    }
 
 
 def _to(station: Station, version: int, *, local: bool) -> Iterator[Cube]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6
 from vneter_sdn.model.flow import Flow
 from vneter_sdn.model.snapshot import Key
@@ -284,7 +285,7 @@ def expectations(station: Station, known: Directory) -> Iterator[Expected]:
     peers = [s for s in known.networks.get(station.network, ()) if s.mac != station.mac]
     others = [s for s in known.tenants.get(station.tenant, ()) if s.key != station.key]
     for version in (4, 6):
-        sender = _sender(station, version)
+        sender = sent_by(station, station.in_network, version)
         if sender is None:
             continue
         if peers:
@@ -295,9 +296,9 @@ def expectations(station: Station, known: Directory) -> Iterator[Expected]:
             yield from _routed(station, others, gateway, version, sender)
 
 
-def _sender(station: Station, version: int) -> Cube | None:
-    """IP packets from an endpoint, as it may send them; None when it has no such address."""
-    own = frozenset(int(a) for a in station.in_network if a.version == version)
+def sent_by(station: Station, addresses: Iterable[IPAddress], version: int) -> Cube | None:
+    """IP packets from an endpoint's addresses, as it may send them; None without any such."""
+    own = frozenset(int(a) for a in addresses if a.version == version)
     if not own:
         return None
     return {

@@ -56,7 +56,7 @@ class Finding:
         yield f"{self.kind}: {self.about}"
         if self.example is not None:
             yield f"  packet at {self.example.host}: {packet_text(self.example.packet)}"
-            yield from (f"    with {said}" for said in _granted(self.example))
+            yield from (f"    with {said}" for said in granted(self.example))
         if self.hops:
             yield f"  by {' > '.join(self.hops)}"
         for step in self.trail:
@@ -65,7 +65,8 @@ class Finding:
             yield f"  flow {flow_words(flow)}"
 
 
-def _granted(example: Example) -> Iterator[str]:
+def granted(example: Example) -> Iterator[str]:
+    """What an example takes for granted besides the packet."""
     for name, value in example.tracked:
         yield f"{name} = {value:#x}"
     for choice in example.choices:
