@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vneter_sdn.client import Client
 from vneter_sdn.errors import VneterError
-from vneter_sdn.northbound.client import Client
 
 HERE = Path(__file__).resolve().parent
 SYSTEM_PYTHON = "/usr/bin/python3"

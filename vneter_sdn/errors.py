@@ -8,6 +8,9 @@
      ├── Conflict             somebody else changed it first
      ├── NotFound             there is no such object
      ├── StoreUnavailable     the database cannot be reached, or refuses to write
+     ├── Unauthenticated      the server does not know who asks
+     ├── Forbidden            who asks may not do that
+     ├── RateLimited          too many requests; later ones are answered
      ├── PipelineError        a feature broke the contract of a table (a bug of ours)
      ├── DecodeError          bytes from outside break the protocol
      └── SouthboundError      a bridge or host does not do what it is told
@@ -61,6 +64,23 @@ class NotFound(VneterError):
 
 class StoreUnavailable(VneterError):
     """The database cannot be reached or cannot write; nothing was acknowledged."""
+
+
+class Unauthenticated(VneterError):
+    """The server does not know who asks: no credential, or one that is unknown or expired."""
+
+
+class Forbidden(VneterError):
+    """Who asks is known, and may not do that."""
+
+
+class RateLimited(VneterError):
+    """Too many requests; nothing was done."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which another may be answered."""
 
 
 class PipelineError(VneterError):

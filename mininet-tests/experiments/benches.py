@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vneter_sdn.client import Client
 from vneter_sdn.fleet.records import WorkloadRecord
 from vneter_sdn.fleet.strands import Strand
 from vneter_sdn.fleet.system import inside
 from vneter_sdn.fleet.topology import Link, Topology, as_wires, read_topology
-from vneter_sdn.northbound.client import Client
 
 PATIENCE = 180.0
 GROUNDS = ("fleet", "mininet")

@@ -21,6 +21,7 @@ from pathlib import Path
 from benches import PATIENCE, Bench, manifest, until
 from results import tell
 
+from vneter_sdn.client import Client
 from vneter_sdn.fleet.controller import answers, await_ready, register
 from vneter_sdn.fleet.layout import Layout, digest_of
 from vneter_sdn.fleet.lifecycle import bring_up, links, status, tear_down
@@ -29,7 +30,6 @@ from vneter_sdn.fleet.strands import Strand
 from vneter_sdn.fleet.system import ip_batch
 from vneter_sdn.fleet.topology import Topology
 from vneter_sdn.fleet.workload import Wish, attach
-from vneter_sdn.northbound.client import Client
 
 TENANT = "lab"
 _PR_SET_PDEATHSIG = 1

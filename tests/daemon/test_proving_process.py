@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from asserted import DENY, NETWORK, manifests
 
+from vneter_sdn.client import Client
 from vneter_sdn.errors import IntentError
 from vneter_sdn.model.snapshot import Binding, Key
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.conditions import condition_of
 from vneter_sdn.store.ovsdb import OvsdbStore
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from vneter_sdn.client import Client
 from vneter_sdn.fleet.controller import answers, await_ready, register
 from vneter_sdn.fleet.demo import read_manifests, wish_of
 from vneter_sdn.fleet.lifecycle import bring_up
@@ -22,7 +23,6 @@ from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.system import command_line, die_with_parent
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import attach, move
-from vneter_sdn.northbound.client import Client
 
 pytestmark = pytest.mark.fleet
 ROOT = Path(__file__).parents[2]

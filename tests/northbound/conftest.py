@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
+from vneter_sdn.client import Client
 from vneter_sdn.config import Settings
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.rest.app import create_app
 from vneter_sdn.northbound.server import Server
 from vneter_sdn.store.memory import MemoryStore

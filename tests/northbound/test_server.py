@@ -15,10 +15,10 @@ import threading
 
 import pytest
 
+from vneter_sdn.client import Client
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import Conflict, IntentError, NotFound, StoreUnavailable
 from vneter_sdn.model.snapshot import Condition, Key, Status
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.server import Server, listen_options
 
 _KEY = Key("Network", "red", "web")

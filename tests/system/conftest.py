@@ -21,13 +21,13 @@ import vneter_sdn_apps
 
 import vneter_sdn
 from vneter_sdn.cli.main import run
+from vneter_sdn.client import Client
 from vneter_sdn.fleet.controller import answers, await_ready, register
 from vneter_sdn.fleet.layout import Layout, digest_of
 from vneter_sdn.fleet.lifecycle import bring_up, tear_down
 from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import Wish, attach
-from vneter_sdn.northbound.client import Client
 
 PR_SET_PDEATHSIG = 1
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"

@@ -16,9 +16,9 @@ import pytest
 import vneter_sdn_apps
 
 import vneter_sdn
+from vneter_sdn.client import Client
 from vneter_sdn.errors import SessionClosed, StoreUnavailable
 from vneter_sdn.fleet.controller import answers
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.ovsdb.client import Client as OvsdbClient
 from vneter_sdn.store import schema
 

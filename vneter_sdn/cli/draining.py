@@ -11,10 +11,10 @@ import msgspec
 
 from vneter_sdn.cli.targets import key_named
 from vneter_sdn.cli.terminal import Usage
+from vneter_sdn.client import Client
 from vneter_sdn.model.kinds import KINDS, LinkSpec
 from vneter_sdn.model.links import found_link
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.conditions import condition_of, met
 
 CONDITION = "Drained"

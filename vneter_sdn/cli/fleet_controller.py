@@ -20,14 +20,14 @@ def progress(line: str) -> None:
 
 def client(server: str) -> Any:
     """A client of a REST server."""
-    from vneter_sdn.northbound.client import Client
+    from vneter_sdn.client import Client
 
     return Client(server, author="fleet")
 
 
 def answering(server: str) -> Any:
     """A client of the controller, or None when nobody answers there."""
-    from vneter_sdn.northbound.client import Client
+    from vneter_sdn.client import Client
 
     return client(server) if Client(server, timeout=2.0).ready() else None
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from vneter_sdn.cli.terminal import Usage
 from vneter_sdn.cli.topologies import live
+from vneter_sdn.client import Client
 from vneter_sdn.graph.atlas import Atlas
 from vneter_sdn.graph.atlas.form import Demand
 from vneter_sdn.graph.engineering import PlannedPath
@@ -17,7 +18,6 @@ from vneter_sdn.graph.route import hosts, parse
 from vneter_sdn.graph.traffic import Demand as Sent
 from vneter_sdn.model.instants import posix
 from vneter_sdn.model.traffic import Pair, read
-from vneter_sdn.northbound.client import Client
 
 
 class Known(NamedTuple):

@@ -14,12 +14,12 @@ from typing import Any
 from vneter_sdn.cli import rendering
 from vneter_sdn.cli.targets import key_named, kind_named, seconds
 from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage
+from vneter_sdn.client import Client
 from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
 from vneter_sdn.model import jsontext
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound import manifests
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.conditions import condition_of
 from vneter_sdn.northbound.manifests import Document
 from vneter_sdn.northbound.resources import key_of

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint
+from vneter_sdn.client import Client
 from vneter_sdn.model.snapshot import Key, Snapshot, Status
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.exports import snapshot_from
 
 

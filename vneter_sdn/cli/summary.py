@@ -8,7 +8,7 @@ from typing import Any
 
 from vneter_sdn.cli.rendering import age, structured
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, columns, paint
-from vneter_sdn.northbound.client import Client
+from vneter_sdn.client import Client
 
 _CORE = {True: ("running", "green"), False: ("not heard of", "red"), None: ("not known", "yellow")}
 _SHOWN = 20

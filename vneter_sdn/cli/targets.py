@@ -8,10 +8,10 @@ import re
 import socket
 
 from vneter_sdn.cli.terminal import Usage
+from vneter_sdn.client import Client
 from vneter_sdn.errors import IntentError
 from vneter_sdn.model.kinds import KINDS, Kind
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.northbound.resources import find_kind
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0}

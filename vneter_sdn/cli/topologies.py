@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from vneter_sdn.cli.terminal import Usage, columns, paint
 
 if TYPE_CHECKING:
+    from vneter_sdn.client import Client
     from vneter_sdn.graph.atlas import Atlas
-    from vneter_sdn.northbound.client import Client
 
 FORMATS = ("text", "wide", "json", "yaml", "dot", "svg")
 

@@ -47,7 +47,7 @@ def server_of(settings: Settings) -> str:
 
 def greeting(settings: Settings) -> Callable[[], bool]:
     """A function that says once that the controller is ready: as a banner, or as a log record."""
-    from vneter_sdn.northbound.client import Client
+    from vneter_sdn.client import Client
 
     client = Client(server_of(settings), timeout=1.0)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from vneter_sdn.client import Client
 from vneter_sdn.daemon.bench_compile import row
 from vneter_sdn.errors import SouthboundError
 from vneter_sdn.fleet.controller import answers, await_ready, condition, register
@@ -31,7 +32,6 @@ from vneter_sdn.fleet.records import HostRecord
 from vneter_sdn.fleet.system import die_with_parent, require_root
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.model.kinds import API_VERSION
-from vneter_sdn.northbound.client import Client
 from vneter_sdn.southbound.openflow.bench import Row
 
 SINGLES = 5

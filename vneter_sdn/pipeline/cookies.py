@@ -18,7 +18,7 @@ MAGIC_MASK = 0xFF << 56
 MAGIC_COOKIE = MAGIC << 56
 MEANING_MASK = ~(0xFF << 48) & 0xFFFF_FFFF_FFFF_FFFF
 """Everything but the generation."""
-GENERATION = 3
+GENERATION = 4
 """Raised when a release changes what tables or registers mean."""
 
 

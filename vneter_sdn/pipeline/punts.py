@@ -16,11 +16,19 @@ is to leave by (2 octets) after it. What a policy decided::
           +--------+--------+-----+---------+----------+--------+
           | reason | wanted | way | verdict |  tenant  |  rule  |   wanted: 1 an answer, 2 a line
           +--------+--------+-----+---------+----------+--------+
+
+A question to the edge of the network, from an endpoint that is known by the port it came by::
+
+    octet   0        1         2 .. 3   4 .. 7   8 .. 13
+          +--------+---------+--------+--------+--------+
+          | reason | service |  port  |  VNI   |  MAC   |   the endpoint's own, whatever it wrote
+          +--------+---------+--------+--------+--------+
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import ip_address
 from struct import Struct
 
@@ -28,7 +36,7 @@ from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.flow import Meter
 from vneter_sdn.model.policy_kinds import Direction, Verdict
-from vneter_sdn.pipeline.reserved import METERS, answer_meter
+from vneter_sdn.pipeline.reserved import METERS, answer_meter, naming_meter, serving_meter
 
 PUNT_METER = METERS.start
 """Limits what a bridge may punt, discovery frames apart."""
@@ -63,8 +71,14 @@ NAMES_RATE, NAMES_BURST = 50, 100
 while answers are held back, as on a line that is full: resolvers ask again."""
 NAMES_LENGTH = 9216
 """Octets of such an answer that are punted: all of it, in the longest frames that are in use."""
-TTL_EXPIRED, LLDP, LEARN, DECIDED, NAMES = 1, 2, 3, 4, 5
-_DECIDED, _NAMES = Struct("!BBBBII"), Struct("!BIH")
+SERVING_RATE, SERVING_BURST = 20, 40
+"""Questions of one endpoint about its configuration that are answered, per second, and at once."""
+NAMING_RATE, NAMING_BURST = 100, 200
+"""The same of questions about names: by a meter of their own, so that they cost no lease."""
+ASKED_LENGTH = 2048
+"""Octets of a question that are punted: all of it, in frames of the usual size."""
+TTL_EXPIRED, LLDP, LEARN, DECIDED, NAMES, ASKED = 1, 2, 3, 4, 5, 6
+_DECIDED, _NAMES, _ASKED = Struct("!BBBBII"), Struct("!BIH"), Struct("!BBHI6s")
 _WAYS: tuple[Direction, ...] = ("egress", "ingress")
 _VERDICTS: tuple[Verdict, ...] = ("allow", "drop", "reject")
 _LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
@@ -143,7 +157,46 @@ class Names:
         return Meter(answer_meter(self.port), NAMES_RATE, NAMES_BURST)
 
 
-Reason = TtlExpired | Discovery | Learning | Decided | Names
+class Service(IntEnum):
+    """What an endpoint may ask the edge of its network for."""
+
+    DHCP = 1
+    """DHCP for IPv4 (RFC 2131)."""
+    DNS = 2
+    """Names, asked of the gateway (RFC 1035)."""
+    DHCPV6 = 3
+    """RFC 8415."""
+    ROUTER = 4
+    """A router solicitation (RFC 4861 §4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An endpoint asks the edge of its network for something."""
+
+    service: Service
+    port: int
+    """The OpenFlow port of the endpoint."""
+    vni: int
+    """Of its network."""
+    mac: int
+    """Its own."""
+
+    def encode(self) -> bytes:
+        """The user data."""
+        mac = self.mac.to_bytes(6, "big")
+        return _ASKED.pack(ASKED, self.service, self.port, self.vni, mac)
+
+    @property
+    def meter(self) -> Meter:
+        """What limits such questions of this endpoint, so that a flood starves nobody else."""
+        if self.service is Service.DNS:
+            return Meter(naming_meter(self.port), NAMING_RATE, NAMING_BURST)
+        return Meter(serving_meter(self.port), SERVING_RATE, SERVING_BURST)
+
+
+Reason = TtlExpired | Discovery | Learning | Decided | Names | Asked
+_SERVICES = frozenset(Service)
 
 
 def decode(userdata: bytes) -> Reason:
@@ -160,6 +213,8 @@ def decode(userdata: bytes) -> Reason:
         return Names(*_NAMES.unpack(userdata)[1:])
     if userdata[:1] == bytes([DECIDED]):
         return _decided(userdata)
+    if userdata[:1] == bytes([ASKED]):
+        return _asked(userdata)
     if not userdata or userdata[0] != TTL_EXPIRED:
         raise DecodeError("unknown reason of a punt")
     if len(userdata) not in _LENGTHS:
@@ -174,3 +229,12 @@ def _decided(userdata: bytes) -> Decided:
     if wanted > 3 or way >= len(_WAYS) or verdict >= len(_VERDICTS):
         raise DecodeError("unknown decision of a punt")
     return Decided(_WAYS[way], _VERDICTS[verdict], tenant, rule, bool(wanted & 1), bool(wanted & 2))
+
+
+def _asked(userdata: bytes) -> Asked:
+    if len(userdata) != _ASKED.size:
+        raise DecodeError("punt of a wrong length", len(userdata))
+    _, service, port, vni, mac = _ASKED.unpack(userdata)
+    if service not in _SERVICES:
+        raise DecodeError("unknown service of a punt")
+    return Asked(Service(service), port, vni, int.from_bytes(mac, "big"))

@@ -21,6 +21,10 @@ METERS = range(0x3_0000, 0x4_0000)
 """Meter numbers this package allocates, and the only ones it ever changes or deletes."""
 ANSWERS = METERS.start + 0x2000
 """First of the meters of answers to endpoints; the OpenFlow port is added."""
+SERVED = METERS.start + 0x8000
+"""First of the meters of endpoints' questions about their configuration; the port is added."""
+NAMED = METERS.start + 0xC000
+"""First of the meters of endpoints' questions about names; the port is added."""
 RATES = METERS.start + 0x1000
 """First of the meters of reservations; the number of one is added."""
 TREES, SHARES = 0x7600_0000, 0x7800_0000
@@ -58,8 +62,18 @@ def rate_meter(reservation: int) -> int:
 
 
 def answer_meter(port: int) -> int:
-    """The meter of answers to the endpoint at a port; ports beyond 57,343 share those of others."""
-    return ANSWERS + port % (METERS.stop - ANSWERS)
+    """The meter of answers to the endpoint at a port; ports beyond 24,575 share those of others."""
+    return ANSWERS + port % (SERVED - ANSWERS)
+
+
+def serving_meter(port: int) -> int:
+    """The meter of what the endpoint at a port asks about its configuration; 16,384 of them."""
+    return SERVED + port % (NAMED - SERVED)
+
+
+def naming_meter(port: int) -> int:
+    """The meter of what the endpoint at a port asks about names; 16,384 of them."""
+    return NAMED + port % (METERS.stop - NAMED)
 
 
 def use_of(group: int) -> Use | None:

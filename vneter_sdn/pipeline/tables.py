@@ -8,9 +8,9 @@ test rather than on a bridge.
 
 ::
 
-                                           advertise
-                                              ▲
-    endpoint ─► classify ─► spoof_guard ─► neighbour ─► gateway ─► egress
+                                                   advertise
+                                                      ▲
+    endpoint ─► classify ─► spoof_guard ─► edge ─► neighbour ─► gateway ─► egress
                                                                      ▼
                                     ┌──────────── steer ◄───────── switch ─► route ─► steer, deliver
                                     ▼               ▼                ▼
@@ -269,8 +269,15 @@ _CONTRACTS = (
         "spoof_guard",
         "An endpoint speaks only with its own MAC and addresses, in Ethernet, ARP and ND.",
         matches="in_port eth_src eth_dst eth_type ip_src ipv6_src arp_spa arp_sha arp_tpa ip_proto "
-        "icmpv6_type icmpv6_code nd_target nd_sll nd_tll vlan_vid",
-        goes_to="neighbour",
+        "icmpv6_type icmpv6_code nd_target nd_sll nd_tll udp_src udp_dst vlan_vid",
+        goes_to="edge",
+    ),
+    _contract(
+        "edge",
+        "What endpoints ask the edge of their network for (DHCP, names) goes to the controller.",
+        matches="in_port reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto udp_src udp_dst "
+        "icmpv6_type icmpv6_code",
+        miss="neighbour",
     ),
     _contract(
         "neighbour",

@@ -62,7 +62,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
         return
     port: Matched = {"in_port": at.ofport}
     sender: Matched = {**port, "eth_src": here.mac}
-    flows = [write("spoof_guard", LOW, sender, goto="neighbour")]
+    flows = [write("spoof_guard", LOW, sender, goto="edge")]
     for address in here.all_addresses:
         if address.version == 4:
             flows += _ipv4(address, here, sender, write)
@@ -75,7 +75,7 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
 
 def _arp(spa: int, here: Station, sender: Matched, write: Writer) -> Flow:
     matched = {**sender, "eth_type": ETH_ARP, "arp_sha": here.mac, "arp_spa": spa}
-    return write("spoof_guard", HIGH, matched, goto="neighbour")
+    return write("spoof_guard", HIGH, matched, goto="edge")
 
 
 def _ipv4(address: IPAddress, here: Station, sender: Matched, write: Writer) -> Iterator[Flow]:
@@ -84,7 +84,7 @@ def _ipv4(address: IPAddress, here: Station, sender: Matched, write: Writer) -> 
     yield write("spoof_guard", FINAL, about_itself)
     yield _arp(own, here, sender, write)
     matched = {**sender, "eth_type": ETH_IP, "ip_src": own}
-    yield write("spoof_guard", HIGH, matched, goto="neighbour")
+    yield write("spoof_guard", HIGH, matched, goto="edge")
 
 
 def _ipv6(address: IPAddress, here: Station, sender: Matched, write: Writer) -> Iterator[Flow]:
@@ -92,12 +92,12 @@ def _ipv6(address: IPAddress, here: Station, sender: Matched, write: Writer) -> 
     about_itself: Matched = {"in_port": sender["in_port"], **SOLICIT, "nd_target": own}
     yield write("spoof_guard", FINAL, about_itself)
     matched = {**sender, "eth_type": ETH_IPV6, "ipv6_src": own}
-    yield write("spoof_guard", HIGH, matched, goto="neighbour")
+    yield write("spoof_guard", HIGH, matched, goto="edge")
     for option in (here.mac, NO_OPTION):
         asked = {**sender, **SOLICIT, "ipv6_src": own, "nd_sll": option}
-        yield write("spoof_guard", OVERRIDE, asked, goto="neighbour")
+        yield write("spoof_guard", OVERRIDE, asked, goto="edge")
         told = {**sender, **ADVERTISE, "ipv6_src": own, "nd_target": own, "nd_tll": option}
-        yield write("spoof_guard", OVERRIDE, told, goto="neighbour")
+        yield write("spoof_guard", OVERRIDE, told, goto="edge")
 
 
 FEATURE = Feature(
