@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vneter_sdn.errors import Conflict, IntentError, NotFound, StoreUnavailable
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.colours import colour_of
 from vneter_sdn.model.snapshot import Binding, Condition, Pools, Status
 from vneter_sdn.store.port import Edit, Store
@@ -357,3 +358,24 @@ def test_the_status_of_a_link_goes_with_its_object(store: Store, given: Any) -> 
     assert not store.snapshot().statuses
     store.report([Status(link)])
     assert set(store.snapshot().statuses) == {link}
+
+
+# Credentials
+
+
+def test_credentials_are_kept_beside_the_intent(store: Store) -> None:
+    before = store.snapshot()
+    first = Credential("ada", "scrypt:aa", '{"role":"admin"}', "root", "2026-01-01T00:00:00Z")
+    second = Credential("bob", "scrypt:bb", expires="2027-01-01T00:00:00Z")
+    store.issue(second)
+    store.issue(first)
+    assert store.credentials() == (first, second)
+    assert store.credential("bob") == second
+    assert store.credential("eve") is None
+    assert store.snapshot() is before
+    with pytest.raises(Conflict, match="bob"):
+        store.issue(Credential("bob", "other"))
+    store.revoke("bob")
+    assert store.credentials() == (first,)
+    with pytest.raises(NotFound, match="bob"):
+        store.revoke("bob")

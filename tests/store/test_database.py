@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from vneter_sdn.errors import SessionClosed, StoreUnavailable
+from vneter_sdn.errors import Conflict, SessionClosed, StoreUnavailable
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Binding
 from vneter_sdn.ovsdb.client import Client
 from vneter_sdn.store import connection, filedb, schema
@@ -365,3 +366,39 @@ def test_clients_that_colour_one_route_agree(connect: Any) -> None:
     for number, held in enumerate(found):
         assert len(held) == 10, number
         assert held == found[0]
+
+
+def test_credentials_are_seen_by_every_client_and_after_a_restart(
+    database: EmbeddedDatabase, connect: Any
+) -> None:
+    first, second = connect(), connect()
+    given = Credential("ada", "aa", "{}", "root", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    first.issue(given)
+    with pytest.raises(Conflict):
+        second.issue(Credential("ada", "bb"))
+    assert second.credential("ada") == given
+    database.stop(kill=True)
+    database.start()
+    assert connect().credentials() == (given,)
+
+
+def test_a_lost_answer_to_a_credential_is_no_conflict(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, real, lost = connect(), connection.Connection.transact, []
+
+    def transact(self: connection.Connection, operations: Any) -> Any:
+        results = real(self, operations)
+        if not lost and any(operation["op"] == "commit" for operation in operations):
+            lost.append(self)
+            self.client.close()
+            raise SessionClosed("the answer was lost")
+        return results
+
+    monkeypatch.setattr(connection.Connection, "transact", transact)
+    store.issue(Credential("ada", "aa"))
+    assert [one.name for one in store.credentials()] == ["ada"]
+    lost.clear()
+    store.revoke("ada")
+    assert lost
+    assert store.credentials() == ()

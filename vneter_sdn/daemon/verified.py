@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from vneter_sdn.daemon.workbench import Proven, Proving
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.store.port import Applied, Edit, Store
 
@@ -90,6 +91,22 @@ class VerifiedStore:
     def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
         """See `Store.revisions`."""
         return self._store.revisions(limit, before)
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """See `Store.credentials`."""
+        return self._store.credentials()
+
+    def credential(self, name: str) -> Credential | None:
+        """See `Store.credential`."""
+        return self._store.credential(name)
+
+    def issue(self, credential: Credential) -> None:
+        """See `Store.issue`."""
+        self._store.issue(credential)
+
+    def revoke(self, name: str) -> None:
+        """See `Store.revoke`."""
+        self._store.revoke(name)
 
     def close(self) -> None:
         """See `Store.close`."""

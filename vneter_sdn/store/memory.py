@@ -11,7 +11,8 @@ from vneter_sdn.admission.admit import Admission, admit, sweep
 from vneter_sdn.admission.advance import carried_out, with_colours, with_reports
 from vneter_sdn.admission.allocation import indexed
 from vneter_sdn.admission.colours import recoloured
-from vneter_sdn.errors import StoreUnavailable
+from vneter_sdn.errors import Conflict, NotFound, StoreUnavailable
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.instants import rfc3339
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.store.history import History
@@ -28,6 +29,7 @@ class MemoryStore:
         self._changed = threading.Condition()
         self._history = History(indexed(Snapshot()))
         self._journal: list[Revision] = []
+        self._credentials: dict[str, Credential] = {}
         self._closed = False
 
     def snapshot(self) -> Snapshot:
@@ -108,6 +110,33 @@ class MemoryStore:
             self._check()
             older = [r for r in self._journal if before is None or r.number < before]
             return tuple(reversed(older[max(0, len(older) - limit) :]))
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """Every credential; see `Store.credentials`."""
+        with self._changed:
+            self._check()
+            return tuple(self._credentials[name] for name in sorted(self._credentials))
+
+    def credential(self, name: str) -> Credential | None:
+        """One credential; see `Store.credential`."""
+        with self._changed:
+            self._check()
+            return self._credentials.get(name)
+
+    def issue(self, credential: Credential) -> None:
+        """Write a new credential; see `Store.issue`."""
+        with self._changed:
+            self._check()
+            if credential.name in self._credentials:
+                raise Conflict(f"there is a credential {credential.name} already")
+            self._credentials[credential.name] = credential
+
+    def revoke(self, name: str) -> None:
+        """Delete a credential; see `Store.revoke`."""
+        with self._changed:
+            self._check()
+            if self._credentials.pop(name, None) is None:
+                raise NotFound(f"there is no credential {name}")
 
     def close(self) -> None:
         """Wake whoever waits; they and all later callers get StoreUnavailable."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from vneter_sdn.admission.admit import Admission
 from vneter_sdn.admission.advance import carried_out, taken_in, with_reports
 from vneter_sdn.admission.index import IndexedSnapshot
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Allocation, Binding, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.ovsdb.operations import Condition, Operation, by_uuid, delete, insert, update, wait
@@ -19,7 +20,7 @@ from vneter_sdn.ovsdb.values import NamedUuid, Row
 from vneter_sdn.store import rows
 
 _TABLES = ("Store", "Object", "Allocation", "Binding", "Status")
-WATCHED: dict[str, None] = dict.fromkeys((*_TABLES, "LinkStatus"))
+WATCHED: dict[str, None] = dict.fromkeys((*_TABLES, "LinkStatus", "Credential", "Chain"))
 """Tables that every client follows; the journal is read when asked for."""
 
 _READ: dict[str, tuple[Callable[[Row], Any], Callable[[Any], Any]]] = {
@@ -29,6 +30,7 @@ _READ: dict[str, tuple[Callable[[Row], Any], Callable[[Any], Any]]] = {
     "Status": (rows.status_of_row, lambda status: status.key),
     "LinkStatus": (rows.status_of_row, lambda status: status.key),
 }
+_APART: dict[str, Callable[[Row], Any]] = {"Credential": rows.credential_of}
 
 
 class Mirror:
@@ -40,6 +42,9 @@ class Mirror:
         self.places: dict[str, dict[Any, UUID]] = {table: {} for table in _READ}
         """Row of each key, by table."""
         self._keys: dict[UUID, Any] = {}
+        self._apart: dict[tuple[str, UUID], Any] = {}
+        self.credentials: Mapping[str, Credential] = {}
+        """By name; never changed once here, but replaced."""
         self.store: UUID | None = None
         self.revision = 0
         self.generation = 0
@@ -53,10 +58,13 @@ class Mirror:
         news: dict[str, dict[Any, Any]] = {table: {} for table in _READ if table != "LinkStatus"}
         news["LinkStatus"] = news["Status"]
         arrived: list[tuple[str, UUID, Row]] = []
+        apart: dict[tuple[str, UUID], Row | None] = {}
         for table, uuid in self._replica.apply(change):
             row = self._replica.table(table).get(uuid)
             if table == "Store":
                 self._note_store(uuid, row)
+            elif table in _APART:
+                apart[table, uuid] = row
             elif row is not None:
                 arrived.append((table, uuid, row))
             else:
@@ -73,7 +81,19 @@ class Mirror:
             self._keys[uuid] = key
             self.places[table][key] = uuid
             news[table][key] = value
+        self._note_apart(apart)
         return news
+
+    def _note_apart(self, changed: Mapping[tuple[str, UUID], Row | None]) -> None:
+        """Take over rows that are no part of snapshots."""
+        for place, row in changed.items():
+            if row is None:
+                self._apart.pop(place, None)
+            else:
+                self._apart[place] = _APART[place[0]](row)
+        if changed:
+            held = [value for place, value in self._apart.items() if place[0] == "Credential"]
+            self.credentials = {credential.name: credential for credential in held}
 
     def _note_store(self, uuid: UUID, row: Row | None) -> None:
         if row is not None:

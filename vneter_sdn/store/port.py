@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 
 
@@ -105,6 +106,26 @@ class Store(Protocol):
 
     def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
         """The journal, newest first; only entries numbered below ``before``, when given."""
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """Every credential, sorted by name; as `snapshot`, the last ones known."""
+
+    def credential(self, name: str) -> Credential | None:
+        """One credential; O(1) and without a query, so that each request may ask."""
+
+    def issue(self, credential: Credential) -> None:
+        """Write a new credential; durable. The revision stays.
+
+        Raises:
+            Conflict: there is one of that name.
+        """
+
+    def revoke(self, name: str) -> None:
+        """Delete a credential; durable. The revision stays.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
 
     def close(self) -> None:
         """Release connections; the store is not used again."""

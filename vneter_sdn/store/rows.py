@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from vneter_sdn.errors import DecodeError
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import (
     Allocation,
@@ -161,4 +162,30 @@ def revision_of(row: Row | Mapping[str, Any]) -> Revision:
         values["time"],
         values["message"],
         _LINES.decode(values["changes"]),
+    )
+
+
+def credential_row(credential: Credential) -> Plain:
+    """A Credential row."""
+    expires = frozenset() if credential.expires is None else frozenset([credential.expires])
+    return {
+        "name": credential.name,
+        "digest": credential.digest,
+        "grants": credential.grants,
+        "author": credential.author,
+        "created": credential.created,
+        "expires": expires,
+    }
+
+
+def credential_of(row: Row | Mapping[str, Any]) -> Credential:
+    """The credential of a row."""
+    values: Any = row
+    return Credential(
+        values["name"],
+        values["digest"],
+        values["grants"],
+        values["author"],
+        values["created"],
+        next(iter(values["expires"]), None),
     )

@@ -20,13 +20,15 @@ from typing import Any, NamedTuple
 from vneter_sdn.ovsdb.schema import Schema
 
 DATABASE = "vneter"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 GENERATION = 1
 """Written to ``Store.generation``; programs refuse a database of a newer generation."""
 PATH = Path(__file__).with_name("vneter.ovsschema")
 
 Type = str | dict[str, Any]
 _OPTIONAL_REAL: Type = {"key": "real", "min": 0, "max": 1}
+_OPTIONAL_STRING: Type = {"key": "string", "min": 0, "max": 1}
+_STRINGS: Type = {"key": "string", "min": 0, "max": "unlimited"}
 _MAP: Type = {"key": "string", "value": "string", "min": 0, "max": "unlimited"}
 
 
@@ -123,7 +125,8 @@ TABLES: dict[str, Table] = {
         (("object",),),
     ),
     "Revision": Table(
-        "The journal of intent, one row per transaction that changed objects.",
+        "The journal of intent, one row per transaction that changed objects. Nobody follows it: "
+        "it is read when asked for. Rows of releases before 1.2.0 have position 0 and no diff.",
         {
             "number": ("integer", "The store's revision after it."),
             "uid": ("string", "By which its writer finds it again after a lost connection."),
@@ -131,8 +134,65 @@ TABLES: dict[str, Table] = {
             "time": ("string", "When, RFC 3339."),
             "message": ("string", "Why."),
             "changes": ("string", "JSON array of lines: `created Network red/web`."),
+            "objects": (_STRINGS, "`Network red/web`: what it changed, to search by."),
+            "diff": ("string", "Each object before and after (`store.changes`)."),
+            "position": ("integer", "In the chain: 1, 2, 3…, where numbers have gaps."),
+            "previous": ("string", "Digest of the row before."),
+            "digest": ("string", "Of the digest before and all of this (`store.chain`)."),
         },
         (("number",), ("uid",)),
+    ),
+    "Audit": Table(
+        "What was done or refused that is no revision: credentials made and taken away, writes "
+        "that were not allowed. Chained as revisions are.",
+        {
+            "position": ("integer", "In the chain."),
+            "time": ("string", "When, RFC 3339."),
+            "author": ("string", "Who."),
+            "action": ("string", "What: `token create`."),
+            "object": ("string", "To what."),
+            "outcome": ("string", "`done`, `refused: ...`."),
+            "source": ("string", "Address it came from."),
+            "previous": ("string", "Digest of the row before."),
+            "digest": ("string", "Of the digest before and all of this."),
+        },
+        (("position",),),
+    ),
+    "Chain": Table(
+        "Both ends of each hash chain. Whoever appends or prunes waits for the row to be as seen.",
+        {
+            "name": ("string", "`revisions` or `audit`."),
+            "head": ("string", "Digest of the newest row."),
+            "length": ("integer", "Rows ever chained; the position of the newest."),
+            "anchor": ("string", "Digest of the newest row that was pruned."),
+            "pruned": ("integer", "Its position."),
+            "floor": ("integer", "The newest revision whose diff is not kept."),
+        },
+        (("name",),),
+    ),
+    "Request": Table(
+        "Requests that must not be done twice, and what came of them; written with what they "
+        "wrote.",
+        {
+            "author": ("string", "Who asked; keys of different authors have nothing in common."),
+            "key": ("string", "Made up by who asked."),
+            "fingerprint": ("string", "Digest of what was asked."),
+            "result": ("string", "JSON: what was answered."),
+            "time": ("real", "POSIX time."),
+        },
+        (("author", "key"),),
+    ),
+    "Credential": Table(
+        "Who may do what. Followed by every client, so that a request costs no query.",
+        {
+            "name": ("string", "By which it is found."),
+            "digest": ("string", "Of the secret, which is not kept."),
+            "grants": ("string", "JSON."),
+            "author": ("string", "Who issued it."),
+            "created": ("string", "When, RFC 3339."),
+            "expires": (_OPTIONAL_STRING, "RFC 3339; absent when it never does."),
+        },
+        (("name",),),
     ),
 }
 
