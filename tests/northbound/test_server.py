@@ -26,15 +26,15 @@ _KEY = Key("Network", "red", "web")
 
 def test_a_client_writes_reads_and_deletes(client, red):
     done = client.apply(red, "hello")
-    assert (done["revision"], len(done["created"])) == (1, 4)
+    assert (done.revision, len(done.created)) == (1, 4)
     assert client.get("Network", "red", "web")["spec"]["prefixes"] == ["10.0.0.0/24"]
     assert len(client.list("ep", "red")) == 2
     assert [one["metadata"]["name"] for one in client.list("ep", selector="app")] == ["a"]
-    assert client.delete("ep", "red", "a")["revision"] == 2
-    assert client.apply([], delete=[Key("Endpoint", "red", "b"), _KEY])["revision"] == 3
-    assert [one["author"] for one in client.revisions()] == ["tester"] * 3
+    assert client.delete("ep", "red", "a").revision == 2
+    assert client.apply([], delete=[Key("Endpoint", "red", "b"), _KEY]).revision == 3
+    assert [one.author for one in client.revisions()] == ["tester"] * 3
     assert client.status()["kinds"]["Tenant"]["total"] == 1
-    assert client.apply(red, dry_run=True)["revision"] == 3
+    assert client.apply(red, dry_run=True).revision == 3
     assert client.ready()
 
 
@@ -88,7 +88,7 @@ def test_somebody_else_listens(body):
         other.join()
 
 
-@pytest.mark.parametrize("server", ["", "127.0.0.1", "https://a", "http://", "http://a:x/"])
+@pytest.mark.parametrize("server", ["", "127.0.0.1", "ftp://a", "unix:", "http://", "http://a:x/"])
 def test_no_such_server_address(server):
     with pytest.raises(IntentError, match="is not http"):
         Client(server)
@@ -239,7 +239,7 @@ def test_a_stopping_server_finishes_what_it_began(store, red, monkeypatch):
     proceed.set()
     asking.join()
     thread.join()
-    assert seen[0]["revision"] == 1
+    assert seen[0].revision == 1
     with pytest.raises(StoreUnavailable):
         Client(server.address).status()
 

@@ -40,7 +40,7 @@ def network(fleet):
         namespace, _, pod = name.partition(".")
         objects.append(foreign("v1", "Pod", pod, namespace, {"nodeName": host}))
     done = fleet.controller.client.apply([*objects, POLICY])
-    assert any("Network cluster/pods" in note for note in done["notes"])
+    assert any("Network cluster/pods" in note for note in done.notes)
     fleet.attach(*(("cluster", name, "pods", host) for name, host in PLACES.items()))
     for host in ("h1", "h2", "h3"):  # its tunnels have ports, and their neighbours are known
         fleet.controller.await_synced([host])

@@ -23,6 +23,7 @@ from vneter_sdn.northbound import manifests
 from vneter_sdn.northbound.conditions import condition_of
 from vneter_sdn.northbound.manifests import Document
 from vneter_sdn.northbound.resources import key_of
+from vneter_sdn.store.port import Applied
 
 _DONE = ("created", "updated", "deleted", "unchanged")
 
@@ -34,8 +35,8 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
         done = client.apply([one.value for one in documents], message, dry_run)
     except IntentError as error:
         raise placed(error, documents) from None
-    noted(done.get("notes", ()), documents)
-    _tell(done, dry_run)
+    noted(done.notes, documents)
+    tell(done, dry_run)
 
 
 def noted(notes: Sequence[str], documents: Sequence[Document]) -> None:
@@ -58,7 +59,7 @@ def delete(
     if ignore_missing and not _exists(client, key):
         print(f"{_name(key)} is not there")
         return
-    _tell(client.delete(*key))
+    tell(client.delete(*key))
 
 
 def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool = False) -> None:
@@ -88,7 +89,7 @@ def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool =
         raise IntentError(*problems)
     if ignore_missing:
         keys = [key for key in keys if _exists(client, key)]
-    _tell(client.apply([], delete=keys))
+    tell(client.apply([], delete=keys))
 
 
 def _written(client: Client, documents: Sequence[Document]) -> dict[str, list[Key]]:
@@ -231,14 +232,14 @@ def _places(documents: Sequence[Document]) -> dict[str, int]:
     return by_name
 
 
-def _tell(done: Mapping[str, Any], dry_run: bool = False) -> None:
+def tell(done: Applied, dry_run: bool = False) -> None:
+    """Print what a transaction did, or would do."""
     would = " (dry run)" if dry_run else ""
     for word in _DONE:
-        for one in done[word]:
-            key = Key(one["kind"], one.get("tenant", ""), one["name"])
+        for key in getattr(done, word):
             print(f"{_name(key)} {word}{would}")
-    proven = f", proven in {done['proven']:.2f} s" if "proven" in done else ""
-    print(f"revision {done['revision']}{proven}{', nothing was written' if dry_run else ''}")
+    proven = "" if done.proven is None else f", proven in {done.proven:.2f} s"
+    print(f"revision {done.revision}{proven}{', nothing was written' if dry_run else ''}")
 
 
 def _name(key: Key) -> str:

@@ -7,22 +7,22 @@ Problem, Conflict, NotFound; StoreUnavailable also when the server cannot be rea
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
 
-from vneter_sdn.errors import IntentError, NotFound, Problem, StoreUnavailable, VneterError
-from vneter_sdn.model.snapshot import Key
+import msgspec
+
+from vneter_sdn.client.paths import path_to
+from vneter_sdn.client.results import Item, Manifest, S, applied_of, item_of, kind_of
+from vneter_sdn.client.sending import Answer, Request, Sender
+from vneter_sdn.client.transport import DEFAULT_SERVER, Tls, Transport
+from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
+from vneter_sdn.model.snapshot import Key, Revision
 from vneter_sdn.northbound import resources
 from vneter_sdn.northbound.conditions import met
-from vneter_sdn.northbound.problems import error_from
+from vneter_sdn.store.port import Applied
 
-DEFAULT_SERVER = "http://127.0.0.1:8181"
-Manifest = dict[str, Any]
 _LONG_POLL = 10.0
 _PAUSE = 0.2
 
@@ -31,62 +31,68 @@ class Client:
     """One REST server. Safe to share among threads: each request has its own connection."""
 
     def __init__(
-        self, server: str = DEFAULT_SERVER, *, author: str = "", timeout: float = 60.0
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        author: str = "",
+        timeout: float = 60.0,
+        token: str = "",
+        tls: Tls | None = None,
     ) -> None:
         """Talk to a server.
 
         Args:
-            server: ``http://127.0.0.1:8181``, or ``unix:PATH``.
-            author: who makes the changes, for the journal.
+            server: ``http://127.0.0.1:8181``, ``https://HOST:PORT``, or ``unix:PATH``.
+            author: who makes the changes, for the journal, where the server takes our word.
             timeout: seconds to wait for one answer.
+            token: bearer token; never sent where others could read it.
+            tls: whom to trust, and our own certificate.
 
         Raises:
-            IntentError: ``server`` is no such address.
+            IntentError: ``server`` is no such address, or no place to send a token to.
         """
-        self._server, self._author, self._timeout = server, author, timeout
-        self._connect()
+        transport = Transport(server, timeout=timeout, tls=tls)
+        if token and not transport.address.private:
+            message = f"a token is not sent to {server}, where anybody could read it; use https"
+            raise IntentError(Problem("client", "token", "NotPrivate", message))
+        headers = {} if transport.address.scheme == "https" else {"Host": "localhost"}
+        if author:
+            headers["X-Vneter-Author"] = author.encode("ascii", "replace").decode()
+        if token:
+            headers["Authorization"] = f"Bearer {_header(token)}"
+        self.server = server
+        self._sender = Sender(transport, headers)
 
-    def apply(
-        self,
-        objects: Iterable[Mapping[str, Any]],
-        message: str = "",
-        dry_run: bool = False,
-        delete: Iterable[Key | Mapping[str, str]] = (),
-    ) -> dict[str, Any]:
-        """Write and delete many objects in one transaction, or none.
-
-        Returns:
-            ``{"revision", "created", "updated", "deleted", "unchanged"}``, the last four as lists
-            of ``{"kind", "tenant", "name"}``.
-        """
-        references = [
-            resources.reference(item) if isinstance(item, Key) else dict(item) for item in delete
-        ]
-        asked = {
-            "objects": list(objects),
-            "delete": references,
-            "message": message,
-            "dryRun": dry_run,
-        }
-        return self._json("POST", "/v1/apply", asked)
+    # -- reading ---------------------------------------------------------------------------------
 
     def get(self, kind: str, tenant: str, name: str) -> Manifest:
         """One object; ``tenant`` is empty for kinds that belong to none."""
-        return self._json("GET", _path(kind, tenant, name))
+        return self._ask(Request("GET", path_to(kind, tenant, name))).value
 
     def list(
         self, kind: str, tenant: str | None = None, selector: str | None = None
     ) -> Sequence[Manifest]:
         """Objects of a kind: of one tenant or of all, those a label selector selects."""
+        return list(self.iterate(kind, tenant, selector))
+
+    def iterate(
+        self, kind: str, tenant: str | None = None, selector: str | None = None
+    ) -> Iterator[Manifest]:
+        """As `list`, page by page."""
         query = {"labelSelector": selector} if selector else {}
-        items: Sequence[Manifest] = self._json("GET", _path(kind, tenant or "", ""), query=query)[
+        yield from self._ask(Request("GET", path_to(kind, tenant or ""), query=query)).value[
             "items"
         ]
-        return items
 
-    def delete(self, kind: str, tenant: str, name: str) -> dict[str, Any]:
-        """Delete one object; answers as `apply` does."""
-        return self._json("DELETE", _path(kind, tenant, name))
+    def read(self, spec: type[S], name: str, tenant: str = "") -> Item[S]:
+        """One object of the kind of a Struct: ``read(NetworkSpec, "web", "red").spec.vni``."""
+        return item_of(self.get(kind_of(spec).name, tenant, name))
+
+    def read_all(
+        self, spec: type[S], tenant: str | None = None, selector: str | None = None
+    ) -> Iterator[Item[S]]:
+        """Objects of the kind of a Struct."""
+        return map(item_of, self.iterate(kind_of(spec).name, tenant, selector))
 
     def wait(
         self, kind: str, tenant: str, name: str, condition: str = "Ready", timeout: float = 60.0
@@ -98,12 +104,12 @@ class Client:
             NotFound: there is no such object.
         """
         deadline = time.monotonic() + timeout
-        path = _path(kind, tenant, name)
+        path = path_to(kind, tenant, name)
         while True:
             left = max(0.0, deadline - time.monotonic())
             query = {"waitFor": condition, "timeout": f"{min(left, _LONG_POLL):.3f}"}
             asked = time.monotonic()
-            manifest = self._json("GET", path, query=query)
+            manifest = self._ask(Request("GET", path, query=query)).value
             if met(manifest, condition):
                 return manifest
             left = deadline - time.monotonic()
@@ -128,115 +134,92 @@ class Client:
                 raise TimeoutError(f"{kind} {name} is still there", manifest)
             time.sleep(_PAUSE)
 
+    # -- writing ---------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        objects: Iterable[Mapping[str, Any]],
+        message: str = "",
+        dry_run: bool = False,
+        delete: Iterable[Key | Mapping[str, str]] = (),
+    ) -> Applied:
+        """Write and delete many objects in one transaction, or none."""
+        references = [
+            resources.reference(item) if isinstance(item, Key) else dict(item) for item in delete
+        ]
+        asked = {
+            "objects": list(objects),
+            "delete": references,
+            "message": message,
+            "dryRun": dry_run,
+        }
+        return applied_of(self._ask(Request("POST", "/v1/apply", asked)).value)
+
+    def put(self, manifest: Mapping[str, Any], *, if_match: str = "") -> Manifest:
+        """Write one object.
+
+        Args:
+            manifest: whole; it replaces what is there.
+            if_match: the ``etag`` of the state that it replaces; any, where it is empty.
+
+        Raises:
+            Conflict: somebody else changed it first.
+        """
+        path = path_to(*resources.key_of(manifest))
+        return self._ask(Request("PUT", path, dict(manifest), headers=_match(if_match))).value
+
+    def delete(self, kind: str, tenant: str, name: str, *, if_match: str = "") -> Applied:
+        """Delete one object."""
+        path = path_to(kind, tenant, name)
+        return applied_of(self._ask(Request("DELETE", path, headers=_match(if_match))).value)
+
+    # -- the server as a whole -------------------------------------------------------------------
+
     def status(self) -> dict[str, Any]:
         """The summary: revision, counts per kind, and what is not ready."""
-        return self._json("GET", "/v1/status")
+        return self._ask(Request("GET", "/v1/status")).value
 
-    def revisions(self, limit: int = 100, before: int | None = None) -> Sequence[dict[str, Any]]:
+    def revisions(self, limit: int = 100, before: int | None = None) -> Sequence[Revision]:
         """The journal, newest first."""
         query = {"limit": limit} | ({} if before is None else {"before": before})
-        items: Sequence[dict[str, Any]] = self._json("GET", "/v1/revisions", query=query)["items"]
-        return items
+        found = self._ask(Request("GET", "/v1/revisions", query=query)).value["items"]
+        return msgspec.convert(found, tuple[Revision, ...])
 
     def topology(self) -> dict[str, Any]:
         """The graph as it is; `graph.atlas.exchange.topology_of` reads it."""
-        return self._json("GET", "/v1/topology")
+        return self._ask(Request("GET", "/v1/topology")).value
 
     def inject(self, packet: Mapping[str, Any]) -> dict[str, Any]:
         """Inject a packet (`schemas.Injection`); where it was seen (`schemas.Injected`)."""
-        return self._json("POST", "/v1/inject", dict(packet))
+        return self._ask(Request("POST", "/v1/inject", dict(packet))).value
 
     def snapshot(self) -> dict[str, Any]:
         """Everything stored; `exports.snapshot_from` reads it."""
-        return self._json("GET", "/v1/snapshot")
+        return self._ask(Request("GET", "/v1/snapshot")).value
 
     def ready(self) -> bool:
         """Whether the server and its database can do their work."""
         try:
-            self._json("GET", "/readyz")
+            self._ask(Request("GET", "/readyz"))
         except VneterError:
             return False
         return True
 
-    def _json(
-        self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        target = f"{path}?{urlencode(query)}" if query else path
-        status, data = self._exchange(method, target, body)
-        try:
-            value = json.loads(data)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise StoreUnavailable(f"{self._server} does not speak vneter's REST")
-        if status >= 400:
-            raise error_from(status, value)
-        return value
-
-    def _exchange(self, method: str, target: str, body: Any) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json", "Host": "localhost"}
-        if self._author:
-            headers["X-Vneter-Author"] = self._author.encode("ascii", "replace").decode()
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        connection = self._connect()
-        try:
-            _send(connection, method, target, data, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", "") or str(error) or type(error).__name__
-            raise StoreUnavailable(f"cannot reach {self._server}: {reason}") from error
-        finally:
-            connection.close()
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._server.startswith("unix:"):
-            return _UnixConnection(self._server.removeprefix("unix:"), self._timeout)
-        try:
-            parts = urlsplit(self._server)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            parts, host, port = urlsplit(""), None, None
-        if parts.scheme != "http" or not host or parts.path not in {"", "/"}:
-            message = f"{self._server!r} is not http://HOST:PORT or unix:PATH"
-            raise IntentError(Problem("client", "server", "InvalidAddress", message))
-        return http.client.HTTPConnection(host, port or 8181, timeout=self._timeout)
+    def _ask(self, request: Request) -> Answer:
+        return self._sender.ask(request)
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path, self._seconds = path, timeout
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self._seconds)
-        self.sock.connect(self._path)
+def _match(etag: str) -> dict[str, str]:
+    return {"If-Match": etag} if etag else {}
 
 
-def _send(
-    connection: http.client.HTTPConnection,
-    method: str,
-    target: str,
-    data: bytes | None,
-    headers: dict[str, str],
-) -> None:
-    try:
-        connection.request(method, target, data, headers)
-    except (BrokenPipeError, ConnectionResetError):
-        # A server that refuses a body by its length answers and closes before it is all sent; the
-        # answer is there to read.
-        if data is None:
-            raise
+def _header(token: str) -> str:
+    """A token as it may stand in a header.
 
-
-def _path(kind: str, tenant: str, name: str) -> str:
-    found = resources.find_kind(kind)
-    parts = ["v1", *(["tenants", tenant] if tenant and found.tenanted else []), found.plural]
-    if found.tenanted and name and not tenant:
-        message = f"objects of kind {found.name} belong to a tenant: say which"
-        raise IntentError(Problem(f"{found.name} {name}", "metadata.tenant", "Missing", message))
-    return "".join(f"/{quote(part, safe='')}" for part in (*parts, *([name] if name else [])))
+    Raises:
+        IntentError: it may not.
+    """
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        message = "a token is of printable characters without spaces"
+        raise IntentError(Problem("client", "token", "InvalidToken", message))
+    return token
