@@ -21,7 +21,7 @@ from vneter_sdn.pipeline.locator import (
     Locator,
 )
 from vneter_sdn.pipeline.priorities import EXPIRED, UNROUTABLE, route
-from vneter_sdn.pipeline.punts import PUNT_METER, TtlExpired, decode
+from vneter_sdn.pipeline.punts import PUNT_METER, Asked, Names, Service, TtlExpired, decode
 from vneter_sdn.pipeline.reference import dot, render
 from vneter_sdn.pipeline.registers import REGISTERS, TENANT
 from vneter_sdn.pipeline.reserved import METERS
@@ -59,6 +59,31 @@ def test_punts_say_who_answers(gateway, mac):
     assert decode(punt.encode()) == punt
 
 
+@given(
+    st.sampled_from(Service),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFFFF),
+    st.integers(0, (1 << 48) - 1),
+)
+def test_questions_say_who_asks(service, port, vni, mac):
+    asked = Asked(service, port, vni, mac)
+    assert decode(asked.encode()) == asked
+    assert asked.meter.meter in METERS
+
+
+def test_endpoints_have_meters_of_their_own():
+    """Nobody's flood is anybody else's, and one of names costs no lease."""
+    meters = [
+        meter
+        for port in (1, 2, 16_383)
+        for meter in (
+            Names(1, port).meter,
+            *{Asked(service, port, 1, 1).meter for service in Service},
+        )
+    ]
+    assert len({meter.meter for meter in meters}) == len(meters) == 9
+
+
 @given(st.binary(max_size=40))
 def test_any_other_user_data_is_refused(userdata):
     with contextlib.suppress(DecodeError):
@@ -73,7 +98,7 @@ def test_the_meter_is_ours():
 @pytest.mark.parametrize(
     ("name", "matched", "actions", "goto", "fault"),
     [
-        ("switch", {"ip_dst": 1, "eth_type": 0x800}, (), None, "switch may not match ip_dst"),
+        ("switch", {"ip_src": 1, "eth_type": 0x800}, (), None, "switch may not match ip_src"),
         ("switch", {}, (SetField("eth_src", 1, 1),), None, "switch may not set eth_src"),
         ("switch", {}, (Copy("reg1", "reg2", 1),), None, "switch may not set reg2"),
         ("switch", {}, (DecTtl(),), None, "switch may not set ip_ttl"),

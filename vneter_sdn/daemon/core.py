@@ -24,6 +24,7 @@ import eventlet.wsgi
 from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
 from vneter_sdn_apps.decisions import Decisions as DecisionsApp
 from vneter_sdn_apps.discovery import Discovery
+from vneter_sdn_apps.edge import Edge as EdgeApp
 from vneter_sdn_apps.icmp_errors import IcmpErrors
 from vneter_sdn_apps.learning import Learning
 
@@ -35,6 +36,7 @@ from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.census import Census
 from vneter_sdn.daemon.decisions import Decisions
+from vneter_sdn.daemon.edge import Edge
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
@@ -45,6 +47,7 @@ from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import REPORTING, Watch
+from vneter_sdn.edge.ledger import Ledger
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
 from vneter_sdn.engine.port import Event, Stored, Tick
@@ -62,6 +65,7 @@ from vneter_sdn.telemetry import logs
 from vneter_sdn.telemetry.metrics import (
     AssertionsCollector,
     DiscoveryCollector,
+    EdgeCollector,
     LearningCollector,
     OpenFlowCollector,
     OutcomesCollector,
@@ -164,8 +168,11 @@ class Core:
             eventlet.spawn_after,
             time.monotonic,
         )
+        self._ledger = Ledger()
+        self._edge = Edge(self._bridges, self._ledger, {}, time.monotonic)
         self._apps = AppHost(self._bridges)
         self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
+        self._apps.start(EdgeApp, session=self._edge)
         self._apps.start(IcmpErrors)
         self._apps.start(Discovery, session=self._watch)
         self._lab = Lab(self._bridges, store, settings, self._watch.workload)
@@ -174,6 +181,7 @@ class Core:
         self._registry.register(OpenFlowCollector(self._bridges.tally))
         self._registry.register(DiscoveryCollector(self._watch.refusals))
         self._registry.register(LearningCollector(self._lab.counts))
+        self._registry.register(EdgeCollector(self._edge.counts))
         self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
         self._registry.register(RulesCollector(self._rules_met))
         for name, text, counts in (
@@ -328,6 +336,7 @@ class Core:
         """Tell the engine of every change in the store."""
         if self._told is None:
             self._told = self._store.snapshot()
+            self._ledger.stored(self._told, None)
             self._watch.stored(self._told, None)
             self._lab.stored(self._told, None)
             self._census.stored(self._told, None)
@@ -341,6 +350,7 @@ class Core:
             changed = self._store.wait(self._told, 3600.0)
             if changed is not None:
                 self._told, delta = changed
+                self._ledger.stored(self._told, delta)
                 self._watch.stored(self._told, delta.objects)
                 self._lab.stored(self._told, delta.objects)
                 self._census.stored(self._told, delta.objects)

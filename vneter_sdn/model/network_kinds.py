@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from vneter_sdn.model.policy_kinds import NamedPort
-from vneter_sdn.model.scalars import Address, MacAddress, Name, Prefix, Spec, Text
+from vneter_sdn.model.scalars import Address, DomainName, MacAddress, Name, Prefix, Spec, Text
 
 
 class TenantSpec(Spec, frozen=True, kw_only=True):
@@ -23,6 +23,13 @@ class TenantSpec(Spec, frozen=True, kw_only=True):
         Literal["allow", "drop"],
         Meta(description="What becomes of connections from its endpoints that no policy decides."),
     ] = "allow"
+    domain: Annotated[
+        DomainName | None,
+        Meta(
+            description="What names of its endpoints end in where networks have dns: "
+            "<endpoint>.<network>.<domain>; '<tenant>.internal' when absent."
+        ),
+    ] = None
     log_denied: Annotated[
         bool,
         Meta(
@@ -30,6 +37,65 @@ class TenantSpec(Spec, frozen=True, kw_only=True):
             "by isolation, or by the defaults."
         ),
     ] = False
+
+
+class StaticRoute(Spec, frozen=True, kw_only=True):
+    """A route that endpoints are told of."""
+
+    prefix: Annotated[Prefix, Meta(description="Where to.")]
+    via: Annotated[
+        Address | None,
+        Meta(description="An address of the network; its gateway when absent."),
+    ] = None
+
+
+class DhcpSpec(Spec, frozen=True, kw_only=True):
+    """How endpoints of a network are told their IPv4 configuration, by DHCP."""
+
+    enabled: Annotated[bool, Meta(description="Whether endpoints that ask are answered.")] = True
+    lease_seconds: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=31_536_000,
+            description="How long endpoints may go without asking again. Addresses are theirs "
+            "whatever they ask; a lease should outlast any time without a controller.",
+        ),
+    ] = 86_400
+    dns_servers: Annotated[
+        tuple[Address, ...],
+        Meta(max_length=4, description="The gateway when absent and dns is enabled."),
+    ] = ()
+    ntp_servers: Annotated[tuple[Address, ...], Meta(max_length=4)] = ()
+    domain: Annotated[
+        DomainName | None,
+        Meta(description="Of the endpoints' names; that of dns when absent and it is enabled."),
+    ] = None
+    search: Annotated[
+        tuple[DomainName, ...],
+        Meta(max_length=8, description="Domains to look for short names in."),
+    ] = ()
+    routes: Annotated[
+        tuple[StaticRoute, ...],
+        Meta(max_length=32, description="Besides the one to everywhere by the gateway."),
+    ] = ()
+
+
+class DnsSpec(Spec, frozen=True, kw_only=True):
+    """How endpoints of a network are told names, by DNS at the gateway's addresses."""
+
+    enabled: Annotated[bool, Meta(description="Whether endpoints that ask are answered.")] = True
+    upstreams: Annotated[
+        tuple[Address, ...],
+        Meta(
+            max_length=4,
+            description="Servers that are asked, by the controller, for names that are nobody's "
+            "here; those of the settings when absent.",
+        ),
+    ] = ()
+    ttl_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="How long endpoints' addresses may be remembered.")
+    ] = 30
 
 
 class NetworkSpec(Spec, frozen=True, kw_only=True):
@@ -74,6 +140,12 @@ class NetworkSpec(Spec, frozen=True, kw_only=True):
     reuse_delay_seconds: Annotated[
         int, Meta(ge=0, le=86400, description="How long a released address rests before reuse.")
     ] = 60
+    dhcp: Annotated[
+        DhcpSpec | None, Meta(description="IPv4 configuration for endpoints; none when absent.")
+    ] = None
+    dns: Annotated[DnsSpec | None, Meta(description="Names for endpoints; none when absent.")] = (
+        None
+    )
     learning: Annotated[
         bool,
         Meta(

@@ -23,6 +23,16 @@ MacAddress = Annotated[
         description="An Ethernet address: 02:00:00:00:00:01.",
     ),
 ]
+DomainName = Annotated[
+    str,
+    Meta(
+        max_length=190,
+        pattern=r"^([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.)*"
+        r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?$(?!\n)",
+        description="A domain in lower case, without a dot at its end: example.com. Names of "
+        "endpoints go before it, within the 253 characters of DNS.",
+    ),
+]
 BridgeName = Annotated[
     str,
     Meta(

@@ -11,6 +11,8 @@ test rather than on a bridge.
                                                    advertise
                                                       ▲
     endpoint ─► classify ─► spoof_guard ─► edge ─► neighbour ─► gateway ─► egress
+                                                                             │
+                                                                     ┌───────┘
                                                                      ▼
                                     ┌──────────── steer ◄───────── switch ─► route ─► steer, deliver
                                     ▼               ▼                ▼
@@ -268,13 +270,13 @@ _CONTRACTS = (
     _contract(
         "spoof_guard",
         "An endpoint speaks only with its own MAC and addresses, in Ethernet, ARP and ND.",
-        matches="in_port eth_src eth_dst eth_type ip_src ipv6_src arp_spa arp_sha arp_tpa ip_proto "
-        "icmpv6_type icmpv6_code nd_target nd_sll nd_tll udp_src udp_dst vlan_vid",
+        matches="in_port eth_src eth_dst eth_type ip_src ip_dst ipv6_src arp_spa arp_sha arp_tpa "
+        "ip_proto icmpv6_type icmpv6_code nd_target nd_sll nd_tll udp_src udp_dst vlan_vid",
         goes_to="edge",
     ),
     _contract(
         "edge",
-        "What endpoints ask the edge of their network for (DHCP, names) goes to the controller.",
+        "What configures an endpoint (DHCP, router solicitations) is asked of the controller.",
         matches="in_port reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto udp_src udp_dst "
         "icmpv6_type icmpv6_code",
         miss="neighbour",
@@ -308,8 +310,9 @@ _CONTRACTS = (
     *_policing("egress", "in_port", "ip_dst ipv6_dst", "switch"),
     _contract(
         "switch",
-        "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint.",
-        matches="reg1 eth_dst eth_type",
+        "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint. Names "
+        "are asked of the controller.",
+        matches="in_port reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto udp_dst",
         sets="reg3 eth_dst",
         goes_to="route ingress steer",
     ),

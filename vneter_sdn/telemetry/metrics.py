@@ -114,6 +114,24 @@ class LearningCollector(Collector):
         yield family
 
 
+class EdgeCollector(Collector):
+    """Exposes what became of what endpoints asked the edge of their network."""
+
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """One counter, by service and outcome."""
+        family = CounterMetricFamily(
+            "vneter_edge_questions",
+            "What endpoints asked the edge of their network.",
+            labels=["service", "outcome"],
+        )
+        for (service, outcome), number in sorted(dict(self._counts).items()):
+            family.add_metric([service, outcome], number)
+        yield family
+
+
 class OutcomesCollector(Collector):
     """Exposes counts by outcome.
 

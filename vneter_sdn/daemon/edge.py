@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Has what endpoints ask the edge of their network answered, by one responder for each service.
+
+A responder is given who asks, as the store knows them, and the frame; it says in a word what became
+of it, and sends its answers, at once or later, to the port that the question came by and to no
+other. Each endpoint's questions are limited on its bridge; all of them together here, so that many
+endpoints that ask at once cost answers, not control.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from vneter_sdn.edge.ledger import Asker, Ledger
+from vneter_sdn.errors import DecodeError
+from vneter_sdn.model.flow import Output
+from vneter_sdn.pipeline.punts import Asked, Service
+from vneter_sdn.southbound.openflow.bridges import Bridges
+
+RATE, BURST = 1000.0, 2000.0
+"""Questions a second that are looked at, of all endpoints together, and at once."""
+Send = Callable[[bytes], None]
+Responder = Callable[[Asker, bytes, Send], str]
+Pure = Callable[[Asker, bytes], bytes | None]
+
+
+def answering(pure: Pure) -> Responder:
+    """A responder that answers at once or not at all: who asks and the frame → a frame or None."""
+
+    def respond(asker: Asker, frame: bytes, send: Send) -> str:
+        answer = pure(asker, frame)
+        if answer is None:
+            return "ignored"
+        send(answer)
+        return "answered"
+
+    return respond
+
+
+class Edge:
+    """Takes questions, for one process.
+
+    Args:
+        bridges: OpenFlow.
+        ledger: who asks.
+        responders: by what is asked for; what they raise but `DecodeError` is the caller's.
+        now: seconds, of a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        bridges: Bridges,
+        ledger: Ledger,
+        responders: Mapping[Service, Responder],
+        now: Callable[[], float],
+    ) -> None:
+        self._bridges, self._ledger, self._responders = bridges, ledger, dict(responders)
+        self._now, self._left, self._since = now, BURST, now()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Questions by service and what became of them, in a word each."""
+
+    def asked(self, dpid: int, reason: Asked, frame: bytes, total: int) -> None:
+        """An endpoint asks for something. ``total``: length of the frame."""
+        became = self._answered(dpid, reason, frame, total)
+        self.counts[reason.service.name.lower(), became] += 1
+
+    def _answered(self, dpid: int, reason: Asked, frame: bytes, total: int) -> str:
+        responder = self._responders.get(reason.service)
+        if responder is None or len(frame) < total:
+            return "ignored"
+        if not self._may():
+            return "too many"
+        asker = self._ledger.asker(reason.vni, reason.mac)
+        if asker is None:
+            return "unknown"
+        try:
+            return responder(asker, frame, partial(self._send, dpid, reason))
+        except DecodeError:
+            return "malformed"
+
+    def _may(self) -> bool:
+        """Whether one more is looked at."""
+        now = self._now()
+        self._left = min(BURST, self._left + (now - self._since) * RATE)
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def _send(self, dpid: int, reason: Asked, frame: bytes) -> None:
+        if not self._bridges.packet_out(dpid, frame, (Output(reason.port),)):
+            self.counts[reason.service.name.lower(), "lost"] += 1
