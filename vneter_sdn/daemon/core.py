@@ -36,7 +36,7 @@ from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.census import Census
 from vneter_sdn.daemon.decisions import Decisions
-from vneter_sdn.daemon.edge import Edge
+from vneter_sdn.daemon.edge import Edge, Responder, telling
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
@@ -47,6 +47,7 @@ from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import REPORTING, Watch
+from vneter_sdn.edge import dhcp4
 from vneter_sdn.edge.ledger import Ledger
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
@@ -55,6 +56,7 @@ from vneter_sdn.engine.rollout import PATIENCE
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.graph.engineering import Plan
 from vneter_sdn.model.snapshot import Delta, Snapshot
+from vneter_sdn.pipeline.punts import Service
 from vneter_sdn.policy.rule import Rule
 from vneter_sdn.southbound.openflow.apphost import AppHost
 from vneter_sdn.southbound.openflow.bridges import OpenFlowBridges, Upkeeping
@@ -169,7 +171,7 @@ class Core:
             time.monotonic,
         )
         self._ledger = Ledger()
-        self._edge = Edge(self._bridges, self._ledger, {}, time.monotonic)
+        self._edge = Edge(self._bridges, self._ledger, self._responders(), time.monotonic)
         self._apps = AppHost(self._bridges)
         self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
         self._apps.start(EdgeApp, session=self._edge)
@@ -208,6 +210,9 @@ class Core:
             registry=self._registry,
         )
         refused.set_function(lambda: float(self._controller.policies.refused))
+
+    def _responders(self) -> Mapping[Service, Responder]:
+        return {Service.DHCP: telling(dhcp4.respond)}
 
     def run(self) -> None:
         """Serve until `stop`."""

@@ -24,6 +24,19 @@ RATE, BURST = 1000.0, 2000.0
 Send = Callable[[bytes], None]
 Responder = Callable[[Asker, bytes, Send], str]
 Pure = Callable[[Asker, bytes], bytes | None]
+Telling = Callable[[Asker, bytes], tuple[str, bytes | None]]
+
+
+def telling(pure: Telling) -> Responder:
+    """A responder as `answering` makes it, which says itself what became of questions."""
+
+    def respond(asker: Asker, frame: bytes, send: Send) -> str:
+        became, answer = pure(asker, frame)
+        if answer is not None:
+            send(answer)
+        return became
+
+    return respond
 
 
 def answering(pure: Pure) -> Responder:

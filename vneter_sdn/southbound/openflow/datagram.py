@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""UDP datagrams in Ethernet frames (RFC 768, over IPv4 and IPv6): read from tenants, and written.
+
+Checksums are not checked: a virtual interface may leave them to hardware that there is none of.
+What is written has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from struct import Struct
+
+from vneter_sdn.errors import DecodeError
+from vneter_sdn.model.addresses import IPAddress
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_UDP
+from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.southbound.openflow.wire import U16, need
+
+_UDP = Struct("!HHHH")
+_IPV4 = Struct("!BBHHHBBH4s4s")
+_IPV6 = Struct("!IHBB16s16s")
+_TTL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One datagram with its addresses."""
+
+    source_mac: int
+    target_mac: int
+    source: IPAddress
+    target: IPAddress
+    source_port: int
+    target_port: int
+    payload: bytes
+
+
+def read(frame: bytes) -> Datagram:
+    """The datagram of a frame.
+
+    Raises:
+        DecodeError: it is no UDP, it is tagged or a fragment, or a length lies.
+    """
+    seen = punt.decode(frame)
+    packet = seen.network
+    if not isinstance(packet, punt.Ip) or packet.protocol != PROTO_UDP or packet.fragment:
+        raise DecodeError("no datagram")
+    need(seen.ethernet.vlan is None, "a tagged datagram")
+    at = packet.payload
+    need(packet.end - at >= _UDP.size, "truncated UDP", at)
+    source, target, length, _ = _UDP.unpack_from(frame, at)
+    need(_UDP.size <= length <= packet.end - at, "UDP length", at)
+    return Datagram(
+        seen.ethernet.source,
+        seen.ethernet.destination,
+        packet.source,
+        packet.target,
+        source,
+        target,
+        frame[at + _UDP.size : at + length],
+    )
+
+
+def written(sent: Datagram) -> bytes:
+    """The frame of a datagram.
+
+    Raises:
+        ValueError: its addresses are of two families, or it is too long.
+    """
+    if sent.source.version != sent.target.version:
+        raise ValueError(f"from {sent.source} to {sent.target}")
+    length = _UDP.size + len(sent.payload)
+    if length > 0xFFFF - 20:
+        raise ValueError(f"a datagram of {length} octets")
+    four = isinstance(sent.source, IPv4Address)
+    macs = sent.target_mac.to_bytes(6, "big") + sent.source_mac.to_bytes(6, "big")
+    ends = sent.source.packed + sent.target.packed
+    udp = _transport(sent, ends, length)
+    if four:
+        fields = (0x45, 0, 20 + length, 0, 0, _TTL, PROTO_UDP)
+        sum_ = punt.checksum(_IPV4.pack(*fields, 0, ends[:4], ends[4:]))
+        head = _IPV4.pack(*fields, sum_, ends[:4], ends[4:])
+    else:
+        head = _IPV6.pack(6 << 28, length, PROTO_UDP, _TTL, ends[:16], ends[16:])
+    return macs + U16.pack(ETH_IP if four else ETH_IPV6) + head + udp
+
+
+def _transport(sent: Datagram, ends: bytes, length: int) -> bytes:
+    """UDP with its checksum, which is never 0: that would mean none (RFC 768)."""
+    ports = (sent.source_port, sent.target_port, length)
+    pseudo = ends + length.to_bytes(4, "big") + PROTO_UDP.to_bytes(4, "big")
+    summed = punt.checksum(pseudo + _UDP.pack(*ports, 0) + sent.payload)
+    return _UDP.pack(*ports, summed or 0xFFFF) + sent.payload
