@@ -23,7 +23,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cluster_tenant: str = "cluster"
     """Tenant of Kubernetes namespaces whose annotation ``vneter.io/tenant`` names no other."""
     api_listen: str = "127.0.0.1:8181"
-    """Address of the REST server; loopback only for now."""
+    """Address of the REST server: ``127.0.0.1:8181``, ``unix:PATH``; off loopback, with TLS and
+    credentials only, ``0.0.0.0:8181``. The administrator's own door is then ``api.sock`` in
+    ``run_dir``."""
+    api_tls_certificate: str = ""
+    """PEM file of the REST server's certificate, with its chain; read anew when it changes."""
+    api_tls_key: str = ""
+    """PEM file of its private key, without a passphrase."""
+    api_client_ca: str = ""
+    """PEM file of the authorities of clients' certificates; what each may do says a credential of
+    its name: ``vneterctl token create CN=ada --certificate --role viewer``."""
+    api_require_certificate: bool = False
+    """Speak with no client that shows none."""
+    api_first_token: str = ""
+    """File that a first token, an administrator's, is written to when there is no credential at
+    all; only its owner may read it."""
+    api_local_admin: bool = True
+    """Whoever comes by loopback or by a unix socket of ours without a credential is administrator.
+    """
+    api_threads: int = 24
+    """Requests that the REST server serves at once, a thread each."""
+    api_watchers: int = 12
+    """Watches among them, at most, and at most half of them; more are told to come again."""
+    api_watch_seconds: float = 1800.0
+    """How long one answer to a watch may be; clients go on where it ended."""
     metrics_listen: str = "127.0.0.1:8182"
     """Address of the core's own metrics; loopback only."""
     openflow_listen: tuple[str, ...] = ()

@@ -6,6 +6,9 @@
     VneterError
      ├── IntentError          what was asked for is not acceptable (a list of Problem)
      ├── Conflict             somebody else changed it first
+     │    └── Stale           it is not as the request's If-Match or If-None-Match says
+     ├── Gone                 what was to be gone on from is not kept any more
+     ├── Throttled            too many requests; ask again later
      ├── NotFound             there is no such object
      ├── StoreUnavailable     the database cannot be reached, or refuses to write
      ├── Unauthenticated      the server does not know who asks
@@ -56,6 +59,23 @@ class IntentError(VneterError):
 
 class Conflict(VneterError):
     """The object or the database moved on since it was read; read again and retry."""
+
+
+class Stale(Conflict):
+    """A precondition of the request (If-Match, If-None-Match) does not hold; nothing was done."""
+
+
+class Gone(VneterError):
+    """A list or a watch cannot be gone on with from there: begin it anew."""
+
+
+class Throttled(VneterError):
+    """More was asked than one client may ask; nothing was done."""
+
+    def __init__(self, what: str, retry_after: float = 1.0) -> None:
+        """Say what was too much, and after how many seconds to ask again."""
+        super().__init__(what)
+        self.retry_after = retry_after
 
 
 class NotFound(VneterError):

@@ -158,7 +158,7 @@ def test_a_bad_number_is_refused(rest, query):
 
 
 def test_a_bad_selector_is_refused(rest):
-    (error,) = _errors(rest.get("/v1/tenants?labelSelector=a%20b"), status=422)
+    (error,) = _errors(rest.get("/v1/tenants?labelSelector=a%20b"), status=400)
     assert error["reason"] == "InvalidSelector"
 
 

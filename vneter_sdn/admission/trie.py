@@ -98,6 +98,24 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
         copy._root, copy._size = root, size
         return copy
 
+    def differing(self, other: PersistentMap[K, V]) -> set[K]:
+        """The keys whose values differ, or that only one of the two has.
+
+        O(changes · log n) between a map and one updated from it: what they share is not looked at.
+        """
+        found: set[K] = set()
+        pending: list[tuple[Any, Any]] = [(self._root, other._root)]
+        while pending:
+            one, two = pending.pop()
+            if one is two:
+                continue
+            if type(one) is tuple and type(two) is tuple:
+                pending.extend(zip(one, two, strict=True))
+                continue
+            old, new = _flat(one), _flat(two)
+            found.update(key for key in old.keys() | new.keys() if _differ(old, new, key))
+        return found
+
 
 def _put(node: Any, digest: int, depth: int, key: Any, value: Any) -> tuple[Any, int]:
     """The node with one change made, and by how many entries it grew."""
@@ -121,3 +139,15 @@ def _grown(leaf: dict[Any, Any], depth: int) -> Any:
     for key, value in leaf.items():
         parts[hash(key) >> shift & 31][key] = value
     return tuple(_grown(part, depth + 1) for part in parts)
+
+
+def _flat(node: Any) -> dict[Any, Any]:
+    """Every entry below a node."""
+    if type(node) is dict:
+        return node
+    return {key: value for child in node for key, value in _flat(child).items()}
+
+
+def _differ(old: dict[Any, Any], new: dict[Any, Any], key: Any) -> bool:
+    one, two = old.get(key, GONE), new.get(key, GONE)
+    return one is not two and bool(one != two)

@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 from vneter_sdn import __version__
-from vneter_sdn.northbound.routes import ROUTES, Query, Route
+from vneter_sdn.northbound.routes import ROUTES, Header, Query, Route
 from vneter_sdn.northbound.schemas import components
 
-_EVERYWHERE = (400, 403, 405, 500, 503)
+_EVERYWHERE = (400, 403, 405, 429, 500, 503)
 _MEANINGS = {
     200: "Done.",
     201: "Created.",
@@ -20,11 +20,13 @@ _MEANINGS = {
     404: "There is no such object.",
     405: "The path has no such method.",
     409: "It changed since it was read.",
+    410: "What it goes on from is not kept any more; begin anew.",
     413: "The body is larger than 8 MiB.",
     415: "The body is not application/json.",
     422: "The intent is not acceptable; nothing was changed.",
+    429: "Too many requests; Retry-After says when to ask again.",
     500: "A fault of the server's own.",
-    503: "The database or the core cannot be reached.",
+    503: "The database or the core cannot be reached, or the server is busy.",
 }
 
 
@@ -65,8 +67,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "tags": [route.kind.name if route.kind else "Server"],
         "responses": responses,
     }
-    if route.query:
-        operation["parameters"] = [_query_parameter(query) for query in route.query]
+    parameters = [_query_parameter(query) for query in route.query]
+    parameters += [_header_parameter(header) for header in route.headers]
+    if parameters:
+        operation["parameters"] = parameters
     if route.body:
         operation["requestBody"] = {
             "required": True,
@@ -98,11 +102,22 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 
 def _query_parameter(query: Query) -> dict[str, Any]:
+    limits = {"minimum": query.least, "maximum": query.most}
+    bounds = {name: limit for name, limit in limits.items() if limit is not None}
     return {
         "name": query.name,
         "in": "query",
         "description": query.description,
-        "schema": {"type": query.type},
+        "schema": {"type": query.type} | bounds,
+    }
+
+
+def _header_parameter(header: Header) -> dict[str, Any]:
+    return {
+        "name": header.name,
+        "in": "header",
+        "description": header.description,
+        "schema": {"type": "string"},
     }
 
 

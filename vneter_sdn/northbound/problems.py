@@ -10,10 +10,13 @@ from typing import Any
 
 from vneter_sdn.errors import (
     Conflict,
+    Gone,
     IntentError,
     NotFound,
     Problem,
+    Stale,
     StoreUnavailable,
+    Throttled,
     VneterError,
 )
 
@@ -37,6 +40,9 @@ class Sort:
 
 _BY_ERROR: tuple[tuple[type[VneterError], Sort], ...] = (
     (IntentError, Sort(422, "intent-refused", "The intent is not acceptable")),
+    (Stale, Sort(412, "precondition-failed", "It is not as the precondition says")),
+    (Gone, Sort(410, "gone", "That is not kept any more")),
+    (Throttled, Sort(429, "throttled", "Too many requests")),
     (Conflict, Sort(409, "conflict", "Somebody else changed it first")),
     (NotFound, Sort(404, "not-found", "There is no such object")),
     (
@@ -55,6 +61,8 @@ _BY_STATUS: dict[int, Sort] = {
         Sort(415, "unsupported-media-type", "The body must be application/json"),
         Sort(431, "headers-too-large", "The request's headers are too large"),
         Sort(500, "internal", "The server failed"),
+        Sort(429, "throttled", "Too many requests"),
+        Sort(503, "busy", "The server is busy"),
         Sort(501, "not-implemented", "The server does not do that"),
     )
 }

@@ -9,13 +9,27 @@ from typing import Literal
 
 from vneter_sdn.model.kinds import KINDS, Kind
 
+MOST_LISTED = 1000
+"""Objects of one page, at most."""
+EVENT_STREAM = "text/event-stream"
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """One query parameter."""
 
     name: str
-    type: Literal["string", "integer", "number"]
+    type: Literal["string", "integer", "number", "boolean"]
+    description: str
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One header that a request may have."""
+
+    name: str
     description: str
 
 
@@ -31,6 +45,7 @@ class Route:
     summary: str
     kind: Kind | None = None
     query: tuple[Query, ...] = ()
+    headers: tuple[Header, ...] = ()
     body: str = ""
     """Name of the schema of the request body; empty for none."""
     answer: str = ""
@@ -38,7 +53,7 @@ class Route:
     media: str = "application/json"
     success: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
-    """Statuses of problems it answers with, beside 400, 403, 405, 500 and 503."""
+    """Statuses of problems it answers with, beside 400, 403, 405, 429, 500 and 503."""
 
     @property
     def identity(self) -> str:
@@ -46,10 +61,50 @@ class Route:
         return self.operation + (self.kind.name if self.kind else "")
 
 
-_SELECTOR = Query("labelSelector", "string", "a=b,c!=d,e in (x,y),f notin (z),g,!h; all must hold.")
+_SELECTORS = (
+    Query("labelSelector", "string", "a=b,c!=d,e in (x,y),f notin (z),g,!h; all must hold."),
+    Query(
+        "fieldSelector",
+        "string",
+        "spec.network=web,metadata.name!=x,status.conditions[Ready]=False; all must hold.",
+    ),
+)
+_PAGES = (
+    Query(
+        "limit",
+        "integer",
+        "Objects of one page, at most; without it there is one page. The objects of all pages are "
+        "those of one instant.",
+        1,
+        MOST_LISTED,
+    ),
+    Query(
+        "continue",
+        "string",
+        "metadata.continue of the page before; 410 when that was too long ago. The selectors must "
+        "be the same.",
+    ),
+)
+_LIST = (*_SELECTORS, *_PAGES)
+_WATCH = (
+    Query(
+        "kinds",
+        "string",
+        "Kinds or plurals, joined by commas: networks,endpoints. All if not given.",
+    ),
+    *_SELECTORS,
+    Query(
+        "since",
+        "string",
+        "metadata.position of a list, or id of an event: begin with what came right after it. "
+        "Without it, and without Last-Event-ID, everything there is comes first, as added.",
+    ),
+    Query("timeout", "number", "Seconds after which the answer ends.", 0, 86400),
+)
+_RESUME = Header("Last-Event-ID", "As since, which counts when both are given.")
 _WAIT = (
     Query("waitFor", "string", "Answer only once this condition is True, or after timeout."),
-    Query("timeout", "number", "Longest wait in seconds, at most 20."),
+    Query("timeout", "number", "Longest wait in seconds, at most 20.", 0, 86400),
 )
 _WRITE = (409, 413, 415, 422)
 
@@ -60,10 +115,14 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
     one = f"{many}/{{name}}"
     noun = "one tenant's" if kind.tenanted else "all"
     listed = f"{name}List"
-    yield Route("GET", many, "list", f"List {noun} {plural}.", kind, (_SELECTOR,), answer=listed)
+    yield Route(
+        "GET", many, "list", f"List {noun} {plural}.", kind, _LIST, answer=listed, refusals=(410,)
+    )
     if kind.tenanted:
         summary = f"List the {plural} of every tenant."
-        yield Route("GET", f"/v1/{plural}", "listAll", summary, kind, (_SELECTOR,), answer=listed)
+        yield Route(
+            "GET", f"/v1/{plural}", "listAll", summary, kind, _LIST, answer=listed, refusals=(410,)
+        )
     yield Route(
         "POST", many, "create", f"Create a {name}; refused when it exists.", kind,
         body=name, answer=name, success=(201,), refusals=_WRITE,
@@ -83,6 +142,16 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
 
 
 _FIXED = (
+    Route(
+        "GET", "/v1/watch", "watch",
+        "Server-sent events: what happens to objects of any kind and tenant, as it happens.",
+        query=_WATCH, headers=(_RESUME,), answer="WatchEvent", media=EVENT_STREAM, refusals=(410,),
+    ),
+    Route(
+        "GET", "/v1/tenants/{tenant}/watch", "watchTenant",
+        "Server-sent events: what happens to one tenant's objects, as it happens.",
+        query=_WATCH, headers=(_RESUME,), answer="WatchEvent", media=EVENT_STREAM, refusals=(410,),
+    ),
     Route(
         "POST", "/v1/apply", "apply", "Write and delete many objects in one transaction, or none.",
         body="Apply", answer="Applied", refusals=(404, *_WRITE),

@@ -59,6 +59,28 @@ class Applied(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class WatchEvent(Struct, frozen=True, kw_only=True):
+    """The data of one server-sent event.
+
+    The name of the event is its ``type``, its id the ``position``. A ``bookmark`` says that
+    nothing before its position is missing, a ``gone``, at the end of the stream, that something
+    is: begin anew, with a list. Lines that begin with a colon say that the server is alive.
+    """
+
+    type: Annotated[
+        Literal["added", "modified", "deleted", "bookmark", "gone"],
+        Meta(description="To those who select, what is selected no more was deleted."),
+    ]
+    revision: Annotated[int, Meta(description="Of the store, afterwards.")]
+    position: Annotated[
+        str, Meta(description="To go on from; empty while what there is is being sent.")
+    ] = ""
+    object: Annotated[
+        dict[str, Any] | None, Meta(description="The manifest; of what was deleted, the last.")
+    ] = None
+    detail: Annotated[str, Meta(description="Of gone: why.")] = ""
+
+
 class Condition(Struct, frozen=True, kw_only=True):
     """One aspect of an object's state."""
 
@@ -266,7 +288,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 _ENVELOPES = (
     Metadata, Reference, Apply, Applied, Condition, FieldProblem, ProblemDetails,
-    Revision, RevisionList, Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
+    WatchEvent, Revision, RevisionList, Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
     TopologyVertex, TopologyEdge, Topology, Injection, Sighted, Injected,
 )  # fmt: skip
 
@@ -329,8 +351,18 @@ def _list(kind: Kind) -> dict[str, Any]:
             "kind": {"const": f"{kind.name}List"},
             "metadata": {
                 "type": "object",
-                "properties": {"revision": {"type": "integer"}},
-                "required": ["revision"],
+                "properties": {
+                    "revision": {"type": "integer"},
+                    "position": {
+                        "type": "string",
+                        "description": "A watch since here misses nothing, and repeats nothing.",
+                    },
+                    "continue": {
+                        "type": "string",
+                        "description": "Asks for the next page; absent on the last.",
+                    },
+                },
+                "required": ["revision", "position"],
             },
             "items": {"type": "array", "items": _ref(kind.name)},
         },

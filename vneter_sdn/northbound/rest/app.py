@@ -10,15 +10,16 @@ from flask import Flask, Response, g, request
 
 from vneter_sdn.config import Settings
 from vneter_sdn.model import jsontext
+from vneter_sdn.northbound.feed import Feed
+from vneter_sdn.northbound.pages import Shelves
 from vneter_sdn.northbound.rest import requests, translate
+from vneter_sdn.northbound.rest.listing import Lists
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.rest.objects import Objects
 from vneter_sdn.northbound.rest.service import CoreAlive, Inject, Service, nobody
+from vneter_sdn.northbound.rest.watching import Watches
 from vneter_sdn.northbound.routes import ROUTES, Route
 from vneter_sdn.store.port import Store
-
-THREADS = 8
-"""Requests served at once; half of them may wait for conditions."""
 
 Handler = Callable[..., Response]
 
@@ -31,6 +32,8 @@ def create_app(
     store: Store, settings: Settings, *, core_alive: CoreAlive = _unknown, inject: Inject = nobody
 ) -> Flask:
     """The WSGI application that serves one store.
+
+    ``extensions["vneter.stop"]()`` ends the watches under way, for a server that stops.
 
     Args:
         store: where intent is read and written; nothing below it is called.
@@ -45,10 +48,16 @@ def create_app(
     metrics = Metrics()
     translate.install(app)
     _observe(app, metrics)
-    objects = Objects(store, THREADS // 2, settings.cluster_tenant)
+    feed = Feed(store)
+    objects = Objects(store, max(1, settings.api_threads // 4), settings.cluster_tenant)
+    lists = Lists(feed, Shelves())
+    room = max(1, min(settings.api_watchers, settings.api_threads // 2))
+    watches = Watches(feed, room, settings.api_watch_seconds)
+    app.extensions["vneter.stop"] = watches.stop
     service = Service(store, metrics, core_alive, inject)
     handlers: dict[str, Handler] = {
-        "list": objects.list, "listAll": objects.list, "create": objects.create,
+        "list": lists.list, "listAll": lists.list,
+        "watch": watches.watch, "watchTenant": watches.watch, "create": objects.create,
         "get": objects.get, "put": objects.put, "delete": objects.delete, "apply": objects.apply,
         "revisions": service.revisions, "status": service.status, "snapshot": service.snapshot,
         "topology": service.topology, "inject": service.inject,

@@ -12,16 +12,15 @@ from typing import Any, Literal, NamedTuple
 
 from flask import Response
 
-from vneter_sdn.admission.status import found_links, status_of
 from vneter_sdn.errors import IntentError, NotFound, Problem
 from vneter_sdn.model.kinds import API_VERSION, Kind
 from vneter_sdn.model.snapshot import Key, Snapshot
-from vneter_sdn.northbound import foreign, resources
+from vneter_sdn.northbound import foreign, listed, resources
 from vneter_sdn.northbound.conditions import met
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
+from vneter_sdn.northbound.rest.listing import kind_of
 from vneter_sdn.northbound.routes import Route
-from vneter_sdn.northbound.selectors import parse_selector
 from vneter_sdn.store.port import Applied, Edit, Store
 
 LONGEST_WAIT = 20.0
@@ -39,34 +38,10 @@ class Objects:
         self._store, self._cluster = store, cluster
         self._waiters = threading.BoundedSemaphore(waiters)
 
-    def list(self, route: Route, tenant: str = "") -> Response:
-        """Objects of a kind: one tenant's, or all."""
-        kind = _kind(route)
-        selector = parse_selector(requests.query(route).get("labelSelector", ""))
-        snapshot = self._store.snapshot()
-        keys = [
-            key
-            for key, stored in snapshot.objects.items()
-            if key.kind == kind.name
-            and (not tenant or key.tenant == tenant)
-            and selector.selects(stored.labels)
-        ]
-        if kind.name == "Link" and selector.selects({}):
-            keys += found_links(snapshot)
-        items = [_manifest(snapshot, key) for key in sorted(keys)]
-        return json_answer(
-            {
-                "apiVersion": API_VERSION,
-                "kind": f"{kind.name}List",
-                "metadata": {"revision": snapshot.revision},
-                "items": items,
-            }
-        )
-
     def get(self, route: Route, name: str, tenant: str = "") -> Response:
         """One object, at once or when a condition of it is met."""
         query = requests.query(route)
-        key = Key(_kind(route).name, tenant, name)
+        key = Key(kind_of(route).name, tenant, name)
         snapshot = self._store.snapshot()
         if "waitFor" in query:
             timeout = min(query.get("timeout", LONGEST_WAIT), LONGEST_WAIT)
@@ -84,7 +59,7 @@ class Objects:
     def delete(self, route: Route, name: str, tenant: str = "") -> Response:
         """No object any more."""
         requests.query(route)
-        key = Key(_kind(route).name, tenant, name)
+        key = Key(kind_of(route).name, tenant, name)
         applied = self._store.apply([Edit("delete", key)], author=requests.author())
         notes = {"notes": list(applied.notes)} if applied.notes else {}
         return json_answer(resources.applied_values(applied) | notes)
@@ -115,7 +90,7 @@ class Objects:
     ) -> Response:
         requests.query(route)
         manifest = requests.body()
-        edit = _placed(manifest, verb, _kind(route), tenant, name)
+        edit = _placed(manifest, verb, kind_of(route), tenant, name)
         requests.place({str(edit.key): ""})
         applied = self._store.apply([edit], author=requests.author())
         response = json_answer(
@@ -284,18 +259,10 @@ def _placed(
 
 
 def _manifest(snapshot: Snapshot, key: Key) -> dict[str, Any]:
-    stored, status = snapshot.objects.get(key), status_of(snapshot, key)
-    if stored is not None:
-        return resources.manifest_of(stored, status)
-    if status:
-        return resources.found_manifest(key, status)
-    raise NotFound(f"there is no {key}")
-
-
-def _kind(route: Route) -> Kind:
-    if route.kind is None:
-        raise AssertionError(f"{route.identity} is not a route of a kind")
-    return route.kind
+    found = listed.manifest(snapshot, key)
+    if found is None:
+        raise NotFound(f"there is no {key}")
+    return found
 
 
 def _remarked(response: Response, applied: Applied) -> Response:

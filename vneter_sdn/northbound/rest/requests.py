@@ -17,7 +17,8 @@ from vneter_sdn.northbound.routes import Query, Route
 ANONYMOUS = "anonymous@loopback"
 """Author of a change whose request names none."""
 _MAX_AUTHOR = 256
-_DAY = 86400.0
+_MOST = 2**53
+_BOOLEANS = {"true": True, "false": False}
 
 
 class Malformed(BadRequest):
@@ -58,9 +59,9 @@ def query(route: Route) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, given in request.args.lists():
         if name not in known:
-            raise _refused(name, "UnknownParameter", f"no such parameter; known: {_names(known)}")
+            raise refused(name, "UnknownParameter", f"no such parameter; known: {_names(known)}")
         if len(given) > 1:
-            raise _refused(name, "Duplicate", "given more than once")
+            raise refused(name, "Duplicate", "given more than once")
         values[name] = _converted(known[name], given[0])
     return values
 
@@ -108,23 +109,28 @@ def places() -> Mapping[str, str]:
 def _converted(parameter: Query, text: str) -> Any:
     try:
         if parameter.type == "integer":
-            return int(text)
+            return _within(parameter, int(text))
         if parameter.type == "number":
-            return _seconds(text)
-    except ValueError:
+            return _within(parameter, float(text))
+        if parameter.type == "boolean":
+            return _BOOLEANS[text]
+    except (KeyError, ValueError):
         reason, message = "WrongType", f"expected {parameter.type}, got {text[:40]!r}"
-        raise _refused(parameter.name, reason, message) from None
+        raise refused(parameter.name, reason, message) from None
     return text
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= _DAY:
-        raise ValueError(text)
+def _within(parameter: Query, number: float) -> float:
+    least = -_MOST if parameter.least is None else parameter.least
+    most = _MOST if parameter.most is None else parameter.most
+    if not least <= number <= most:
+        message = f"from {least} to {most}"
+        raise refused(parameter.name, "OutOfRange", message)
     return number
 
 
-def _refused(name: str, reason: str, message: str) -> Malformed:
+def refused(name: str, reason: str, message: str) -> Malformed:
+    """The refusal of one query parameter."""
     return Malformed(Problem("query", name, reason, message))
 
 
