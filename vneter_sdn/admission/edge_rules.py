@@ -17,7 +17,7 @@ _EXAMPLES = {4: "192.0.2.53", 6: "2001:db8::53"}
 
 
 def servers_well_formed(stored: Object, _: Draft) -> Iterator[Problem]:
-    """Servers that endpoints or the controller are to ask have addresses that one may have. O(1)."""
+    """Servers that endpoints or the controller are to ask have fit addresses. O(1)."""
     spec: NetworkSpec = stored.spec
     name = str(stored.key)
     if spec.dhcp is not None:
