@@ -15,7 +15,7 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.store.embedded import EmbeddedDatabase
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
-from vneter_sdn.store.port import Edit, Store
+from vneter_sdn.store.port import Edit, Retention, Store
 
 TENANTED = {"Network", "Endpoint"}
 
@@ -88,9 +88,17 @@ def connect(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[.
     """Open stores on the database; all are closed at the end."""
     opened: list[OvsdbStore] = []
 
-    def connect(patience: float = 20.0, wall: Callable[[], float] = clock) -> OvsdbStore:
-        database = request.getfixturevalue("database")
-        store = OvsdbStore(database.remote, concurrency=Concurrency(clock=wall), patience=patience)
+    def connect(
+        patience: float = 20.0,
+        wall: Callable[[], float] = clock,
+        retention: Retention | None = None,
+    ) -> OvsdbStore:
+        store = OvsdbStore(
+            request.getfixturevalue("database").remote,
+            concurrency=Concurrency(clock=wall),
+            patience=patience,
+            retention=retention,
+        )
         opened.append(store)
         return store
 
@@ -100,11 +108,26 @@ def connect(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[.
 
 
 @pytest.fixture(params=["memory", pytest.param("ovsdb", marks=pytest.mark.ovs)])
-def store(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Store]:
-    """Each store in turn, empty."""
+def keeping(
+    request: pytest.FixtureRequest, clock: Clock
+) -> Iterator[Callable[[Retention | None], Store]]:
+    """Opens a store that keeps as much of the past as asked for, each sort of store in turn."""
+    opened: list[Store] = []
+
+    def memory(retention: Retention | None) -> Store:
+        opened.append(MemoryStore(clock, retention))
+        return opened[-1]
+
     if request.param == "memory":
-        store: Store = MemoryStore(clock)
-        yield store
-        store.close()
+        yield memory
     else:
-        yield request.getfixturevalue("connect")()
+        connect = request.getfixturevalue("connect")
+        yield lambda retention: connect(retention=retention)
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(keeping: Callable[[Retention | None], Store]) -> Store:
+    """Each store in turn, empty."""
+    return keeping(None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -78,7 +79,12 @@ class Admission:
 _ORDER = {kind: position for position, kind in enumerate(KINDS)}
 
 
-def admit(snapshot: Snapshot, edits: Sequence[Change], now: float) -> Admission:
+def admit(
+    snapshot: Snapshot,
+    edits: Sequence[Change],
+    now: float,
+    prefer: Mapping[Key, Mapping[str, str]] = MappingProxyType({}),
+) -> Admission:
     """Judge a batch of edits.
 
     Args:
@@ -86,6 +92,7 @@ def admit(snapshot: Snapshot, edits: Sequence[Change], now: float) -> Admission:
             the cost does not depend on its size.
         edits: what is asked for.
         now: POSIX time.
+        prefer: values of pools that objects get where they are free, rather than any.
 
     Raises:
         IntentError: with every problem of every edit.
@@ -93,6 +100,7 @@ def admit(snapshot: Snapshot, edits: Sequence[Change], now: float) -> Admission:
         NotFound: ``delete`` or ``replace`` does not find the object.
     """
     draft = Draft(snapshot, now)
+    draft.prefer = prefer
     problems = list(_repeated(edits))
     touched = _stage(draft, edits, problems)
     touched += _make_room(draft, touched, {edit.key for edit in edits})
@@ -245,7 +253,7 @@ def _settling_order(draft: Draft, keys: Iterable[Key]) -> list[Key]:
     def order(key: Key) -> tuple[int, int]:
         spec = getattr(draft.object(key), "spec", None)
         asks = any(getattr(spec, name, None) for name in ("addresses", "mac", "vni"))
-        return _ORDER.get(key.kind, len(_ORDER)), 0 if asks else 1
+        return _ORDER.get(key.kind, len(_ORDER)), 0 if asks or key in draft.prefer else 1
 
     return sorted(wanted, key=order)
 

@@ -89,6 +89,9 @@ def _find(draft: Draft, stored: Object, need: Need) -> str | None:
     owner = str(stored.key)
     if need.wanted is not None:
         return need.wanted if draft.free(need.pool, need.wanted, owner) else None
+    preferred = draft.prefer.get(stored.key, {}).get(need.pool)
+    if preferred is not None and draft.free(need.pool, preferred, owner):
+        return preferred
     own = [place for place, _ in draft.lookup.members("rests", owner) if place[0] == need.pool]
     if own:
         return str(min(own)[1])

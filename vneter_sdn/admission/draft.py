@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vneter_sdn.admission.facts import allocation_facts, object_facts, owner_key
 from vneter_sdn.admission.index import Lookup, index_of
 from vneter_sdn.model.kinds import NetworkSpec
@@ -17,7 +19,7 @@ COLOUR_DELAY = 120.0
 class Draft:
     """Reads see the changes; the snapshot itself is never touched. For one thread."""
 
-    __slots__ = ("allocations", "broken", "lookup", "now", "objects", "snapshot")
+    __slots__ = ("allocations", "broken", "lookup", "now", "objects", "prefer", "snapshot")
 
     def __init__(self, snapshot: Snapshot, now: float) -> None:
         self.snapshot = snapshot
@@ -29,6 +31,8 @@ class Draft:
         """Changed allocations; None is forgotten."""
         self.broken: set[Key] = set()
         """Objects of the batch that could not be read; references to them are not faulted."""
+        self.prefer: Mapping[Key, Mapping[str, str]] = {}
+        """Values that objects get of pools where they are free, rather than any."""
 
     def object(self, key: Key) -> Object | None:
         """The object as it will be."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vneter_sdn.daemon.workbench import Proven, Proving
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.model.access import Credential
+from vneter_sdn.model.access import AuditEntry, Credential
+from vneter_sdn.model.journal import Recorded, Verification
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
-from vneter_sdn.store.port import Applied, Edit, Store
+from vneter_sdn.store import once
+from vneter_sdn.store.port import Applied, ChainName, Edit, Request, Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,19 +38,66 @@ class VerifiedStore:
         self._proving = threading.Lock()
 
     def apply(
-        self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
+        self,
+        edits: Sequence[Edit],
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
     ) -> Applied:
         """Admit, prove and write all edits at once, or none; see `Store.apply`.
+
+        What is known by its idempotency key is not proven again.
 
         Raises:
             IntentError: as `Store.apply`; and when tenants would not be isolated any more, or an
                 Assertion would not hold, with a packet that shows it; or when that is not known.
         """
+        asked = None if dry_run else once.apply_asked(author, idempotency_key, edits, message)
+        return self._known(asked) or self._prove(
+            lambda: edits,
+            lambda: self._store.apply(
+                edits,
+                author=author,
+                message=message,
+                dry_run=dry_run,
+                idempotency_key=idempotency_key,
+            ),
+        )
+
+    def rollback(
+        self,
+        number: int,
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
+    ) -> Applied:
+        """Prove and go back to a revision; see `Store.rollback` and `apply`."""
+        asked = once.rollback_asked(author, idempotency_key, number, message)
+        return self._known(None if dry_run else asked) or self._prove(
+            lambda: self._store.edits_back_to(number),
+            lambda: self._store.rollback(
+                number,
+                author=author,
+                message=message,
+                dry_run=dry_run,
+                idempotency_key=idempotency_key,
+            ),
+        )
+
+    def _known(self, asked: Request | None) -> Applied | None:
+        return self._store.remembered(asked) if asked else None
+
+    def _prove(self, edits: Callable[[], Sequence[Edit]], write: Callable[[], Applied]) -> Applied:
+        """Prove what some edits come to, then write it."""
         with self._proving:
-            proven = self._proven(edits)
+            proven = self._proven(edits())
             if proven.problems and self._enforce:
                 raise IntentError(*(_timed(one, proven.seconds) for one in proven.problems))
-            applied = self._store.apply(edits, author=author, message=message, dry_run=dry_run)
+            applied = write()
         for problem in proven.problems:
             _LOG.warning("applied, though: %s", problem)
         notes = (*applied.notes, *map(str, proven.problems))
@@ -88,9 +137,35 @@ class VerifiedStore:
         """See `Store.wait`."""
         return self._store.wait(after, timeout)
 
-    def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
+    def edits_back_to(self, number: int) -> tuple[Edit, ...]:
+        """See `Store.edits_back_to`."""
+        return self._store.edits_back_to(number)
+
+    def remembered(self, asked: Request) -> Applied | None:
+        """See `Store.remembered`."""
+        return self._store.remembered(asked)
+
+    def revisions(
+        self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
+    ) -> tuple[Revision, ...]:
         """See `Store.revisions`."""
-        return self._store.revisions(limit, before)
+        return self._store.revisions(limit, before, author=author, about=about)
+
+    def revision(self, number: int) -> Recorded:
+        """See `Store.revision`."""
+        return self._store.revision(number)
+
+    def verify(self, chain: ChainName = "revisions") -> Verification:
+        """See `Store.verify`."""
+        return self._store.verify(chain)
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """See `Store.audit`."""
+        self._store.audit(entries)
+
+    def audited(self, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
+        """See `Store.audited`."""
+        return self._store.audited(limit, before)
 
     def credentials(self) -> tuple[Credential, ...]:
         """See `Store.credentials`."""

@@ -22,3 +22,25 @@ class Credential:
     """RFC 3339, UTC."""
     expires: str | None = None
     """RFC 3339, UTC; None when it never does. Whoever checks it compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something done or refused that is no revision of the intent."""
+
+    author: str
+    """Who did it, or tried."""
+    action: str
+    """``token create``, ``PUT /v1/tenants/red/networks/web``."""
+    object: str = ""
+    """To what: ``Credential ada``."""
+    outcome: str = "done"
+    """``done``, ``refused: needs the role editor``."""
+    source: str = ""
+    """Address it came from."""
+    time: str = ""
+    """RFC 3339, UTC; the store writes it."""
+    position: int = 0
+    """In the chain: 1, 2, 3…; the store writes it."""
+    digest: str = ""
+    """Of the digest before and all of this; the store writes it."""

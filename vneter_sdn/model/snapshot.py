@@ -140,6 +140,9 @@ class Revision:
     message: str = ""
     changes: tuple[str, ...] = ()
     """``created Network red/web``, ``updated …``, ``deleted …``, at most 1,000 lines."""
+    digest: str = ""
+    """Of the revision before, and of all that this one did; empty before release 1.2.0 of the
+    schema."""
 
 
 def _nothing() -> Mapping[Any, Any]:

@@ -120,6 +120,9 @@ class Revision(Struct, frozen=True, kw_only=True):
     time: str
     message: str = ""
     changes: list[str] = []
+    digest: Annotated[
+        str, Meta(description="SHA-256 over the digest before and all of this revision.")
+    ] = ""
 
 
 class RevisionList(Struct, frozen=True, kw_only=True):

@@ -73,6 +73,8 @@ class Attached:
         self._why = "not yet connected"
         self._jitter = SystemRandom()
         self._expected: Admission | None = None
+        self._owing = False
+        """Whether something is left to do that nobody waits for."""
         self._credentials: Mapping[str, Credential] = {}
         self._closed = False
         self._loaded = self._reading = False
@@ -234,9 +236,15 @@ class Attached:
 
     def _serve(self, connection: Connection) -> None:
         while not self._closed:
-            self._drain(connection, None if not self._jobs else 0.0)
+            self._drain(connection, None if not (self._jobs or self._owing) else 0.0)
             while not self._closed and (job := next(iter(self._jobs), None)):
                 self._do(job, connection)
+            owing, self._owing = self._owing and not self._closed, False
+            self._owing = owing and self._tidy(connection)
+
+    def _tidy(self, connection: Connection) -> bool:
+        """Do a little of what nobody waits for; whether there is more."""
+        return False
 
     def _do(self, job: Job, connection: Connection) -> None:
         """Carry out the first job; one that loses the connection stays first."""

@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from vneter_sdn.errors import DecodeError, OvsdbError, SessionClosed, StoreUnavailable
 from vneter_sdn.model.pace import Breathe, on_and_on
-from vneter_sdn.model.snapshot import Revision
 from vneter_sdn.ovsdb.client import Client, Limits
 from vneter_sdn.ovsdb.framing import STORE_CAP
 from vneter_sdn.ovsdb.operations import Operation, commit, insert, select, wait
 from vneter_sdn.ovsdb.protocol import Result
 from vneter_sdn.ovsdb.transport import Network, TlsFiles
 from vneter_sdn.store import rows
+from vneter_sdn.store.chain import Chain
 from vneter_sdn.store.mirror import WATCHED, Mirror
 from vneter_sdn.store.schema import DATABASE, GENERATION, PATH, VERSION
 
@@ -24,6 +25,9 @@ LIMITS = Limits(message=STORE_CAP, deadline=30.0, backlog=1 << 20)
 """A database of our own may take long over a large transaction."""
 _KNOCK = Limits(message=STORE_CAP, deadline=3.0, backlog=1 << 20)
 """But it answers the door quickly."""
+
+_MAKING = 16
+"""Attempts to begin a chain beside other writers."""
 
 News = dict[str, dict[Any, Any]]
 
@@ -53,19 +57,6 @@ class Connection:
         query = select("Revision", [("uid", "==", uid)], ["number"])
         found = self.transact([query])[0].rows or ()
         return int(str(found[0]["number"])) if found else None
-
-    def revisions(self, limit: int, before: int | None) -> tuple[Revision, ...]:
-        """Journal entries, newest first. O(journal)."""
-        where = [] if before is None else [("number", "<", before)]
-        numbers = self.transact([select("Revision", where, ["number"])])[0].rows or ()
-        newest = sorted((int(str(row["number"])) for row in numbers), reverse=True)[:limit]
-        if not newest:
-            return ()
-        where = [("number", ">=", newest[-1]), ("number", "<=", newest[0])]
-        columns = ["number", "author", "time", "message", "changes"]
-        found = self.transact([select("Revision", where, columns)])[0].rows or ()
-        entries = [rows.revision_of(row) for row in found]
-        return tuple(sorted(entries, key=lambda entry: entry.number, reverse=True)[:limit])
 
     def refused(self, error: OvsdbError) -> StoreUnavailable | SessionClosed:
         """What a refusal means to the caller: another member may do, or the write failed."""
@@ -128,6 +119,7 @@ def _open(client: Client, breathe: Breathe) -> tuple[Connection, News]:
     if missing:
         text = f"has an older schema, without {', '.join(missing)}; convert it to {VERSION} with"
         raise StoreUnavailable(f"{client.remote} {text} `ovsdb-client convert {PATH.name}`")
+    _chains(client)
     mirror = Mirror(client.watched(DATABASE), breathe)
     found = mirror.take(first)
     if mirror.generation > GENERATION:
@@ -146,3 +138,19 @@ def _initialise(client: Client) -> None:
     except OvsdbError:
         if not client.transact(DATABASE, [select("Store", [], ["revision"])])[0].rows:
             raise
+
+
+def _chains(client: Client) -> None:
+    """Make the rows of Chain unless somebody did: what was before them is in no chain."""
+    for name in ("revisions", "audit"):
+        mine = [("name", "==", name)]
+        look = [select("Chain", mine, ["name"]), select("Store", [], ["revision"])]
+        for _ in range(_MAKING):
+            found, store = client.transact(DATABASE, look)
+            if found.rows:
+                break
+            revision = int(str((store.rows or ())[0]["revision"]))
+            still = [wait("Store", [], {"revision": revision}), wait("Chain", mine)]
+            row = rows.chain_row(Chain(name, floor=revision))
+            with suppress(OvsdbError):  # somebody else was first, or wrote meanwhile
+                client.transact(DATABASE, [*still, insert("Chain", row), commit()])

@@ -12,23 +12,29 @@ from vneter_sdn.admission.advance import carried_out, with_colours, with_reports
 from vneter_sdn.admission.allocation import indexed
 from vneter_sdn.admission.colours import recoloured
 from vneter_sdn.errors import Conflict, NotFound, StoreUnavailable
-from vneter_sdn.model.access import Credential
-from vneter_sdn.model.instants import rfc3339
+from vneter_sdn.model.access import AuditEntry, Credential
+from vneter_sdn.model.journal import Recorded, Verification
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
+from vneter_sdn.store import once
 from vneter_sdn.store.history import History
-from vneter_sdn.store.port import Applied, Edit
-from vneter_sdn.store.reports import JOURNAL, applied, journal_text, news
+from vneter_sdn.store.journal import would
+from vneter_sdn.store.memory_journal import MemoryJournal
+from vneter_sdn.store.port import Applied, ChainName, Edit, Request, Retention
+from vneter_sdn.store.reports import applied, journal_text, news
+from vneter_sdn.store.rewind import message_of
 
 
 class MemoryStore:
     """A `vneter_sdn.store.port.Store` in this process; safe to share between threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.time, retention: Retention | None = None
+    ) -> None:
         """Start empty; ``clock`` gives POSIX seconds."""
         self._clock = clock
         self._changed = threading.Condition()
         self._history = History(indexed(Snapshot()))
-        self._journal: list[Revision] = []
+        self._journal = MemoryJournal(retention or Retention())
         self._credentials: dict[str, Credential] = {}
         self._closed = False
 
@@ -39,30 +45,78 @@ class MemoryStore:
             return self._history.newest
 
     def apply(
-        self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
+        self,
+        edits: Sequence[Edit],
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
     ) -> Applied:
         """Admit and write all edits at once, or none; see `Store.apply`."""
+        asked = once.apply_asked(author, idempotency_key, edits, message)
+
+        def judge(now: float) -> Admission:
+            return admit(self._history.newest, edits, now)
+
+        return self._carry_out(judge, author, message, None if dry_run else asked, dry_run)
+
+    def rollback(
+        self,
+        number: int,
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
+    ) -> Applied:
+        """Go back to a revision, in a new one; see `Store.rollback`."""
+        asked = once.rollback_asked(author, idempotency_key, number, message)
+
+        def judge(now: float) -> Admission:
+            newest = self._history.newest
+            back = self._journal.rewound(number, newest.revision)
+            return admit(newest, back.edits(newest), now, back.lost)
+
+        told = message_of(number, message)
+        return self._carry_out(judge, author, told, None if dry_run else asked, dry_run)
+
+    def edits_back_to(self, number: int) -> tuple[Edit, ...]:
+        """What a rollback would apply; see `Store.edits_back_to`."""
+        with self._changed:
+            self._check()
+            newest = self._history.newest
+            return self._journal.rewound(number, newest.revision).edits(newest)
+
+    def remembered(self, asked: Request) -> Applied | None:
+        """What a request was answered; see `Store.remembered`."""
+        with self._changed:
+            self._check()
+            return self._journal.answer(asked, self._clock())
+
+    def _carry_out(
+        self,
+        judge: Callable[[float], Admission],
+        author: str,
+        message: str,
+        asked: Request | None,
+        dry_run: bool,
+    ) -> Applied:
         with self._changed:
             self._check()
             now = self._clock()
-            admission = admit(self._history.newest, edits, now)
+            if known := self._journal.answer(asked, now):
+                return known
+            before = self._history.newest
+            admission = judge(now)
             if dry_run:
-                return applied(admission, self._history.newest.revision)
+                return would(before, admission)
             self._write(admission)
-            revision = self._history.newest.revision
             if not admission.empty:
-                changes = admission.changes()
-                self._journal.append(
-                    Revision(
-                        revision,
-                        journal_text(author),
-                        rfc3339(now),
-                        journal_text(message),
-                        changes,
-                    )
-                )
-                del self._journal[:-JOURNAL]
-            return applied(admission, revision)
+                self._journal.write(before, admission, now, author, message)
+            done = applied(admission, self._history.newest.revision)
+            self._journal.remember(asked, done, now)
+            return done
 
     def sweep(self) -> Applied:
         """Forget rested releases and retry exhausted allocations; see `Store.sweep`."""
@@ -104,12 +158,37 @@ class MemoryStore:
                 return None
             return self._history.newest, self._history.since(after)
 
-    def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
+    def revisions(
+        self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
+    ) -> tuple[Revision, ...]:
         """The journal, newest first; see `Store.revisions`."""
         with self._changed:
             self._check()
-            older = [r for r in self._journal if before is None or r.number < before]
-            return tuple(reversed(older[max(0, len(older) - limit) :]))
+            return self._journal.revisions(limit, before, journal_text(author), about)
+
+    def revision(self, number: int) -> Recorded:
+        """One revision with its diff; see `Store.revision`."""
+        with self._changed:
+            self._check()
+            return self._journal.revision(number)
+
+    def verify(self, chain: ChainName = "revisions") -> Verification:
+        """Recompute a chain of digests; see `Store.verify`."""
+        with self._changed:
+            self._check()
+            return self._journal.verify(chain)
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append to the audit chain; see `Store.audit`."""
+        with self._changed:
+            self._check()
+            self._journal.audit(entries, self._clock())
+
+    def audited(self, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
+        """The audit chain, newest first; see `Store.audited`."""
+        with self._changed:
+            self._check()
+            return self._journal.audited(limit, before)
 
     def credentials(self) -> tuple[Credential, ...]:
         """Every credential; see `Store.credentials`."""

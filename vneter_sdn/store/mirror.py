@@ -18,6 +18,7 @@ from vneter_sdn.ovsdb.protocol import Update, Watched
 from vneter_sdn.ovsdb.replica import Replica
 from vneter_sdn.ovsdb.values import NamedUuid, Row
 from vneter_sdn.store import rows
+from vneter_sdn.store.chain import Chain
 
 _TABLES = ("Store", "Object", "Allocation", "Binding", "Status")
 WATCHED: dict[str, None] = dict.fromkeys((*_TABLES, "LinkStatus", "Credential", "Chain"))
@@ -30,7 +31,11 @@ _READ: dict[str, tuple[Callable[[Row], Any], Callable[[Any], Any]]] = {
     "Status": (rows.status_of_row, lambda status: status.key),
     "LinkStatus": (rows.status_of_row, lambda status: status.key),
 }
-_APART: dict[str, Callable[[Row], Any]] = {"Credential": rows.credential_of}
+_APART: dict[str, Callable[[Row], Any]] = {
+    "Credential": rows.credential_of,
+    "Chain": rows.chain_of,
+}
+"""What is followed without being part of snapshots."""
 
 
 class Mirror:
@@ -45,6 +50,8 @@ class Mirror:
         self._apart: dict[tuple[str, UUID], Any] = {}
         self.credentials: Mapping[str, Credential] = {}
         """By name; never changed once here, but replaced."""
+        self.chains: Mapping[str, tuple[UUID, Chain]] = {}
+        """Ends of chains, and their rows, by name."""
         self.store: UUID | None = None
         self.revision = 0
         self.generation = 0
@@ -92,13 +99,18 @@ class Mirror:
             else:
                 self._apart[place] = _APART[place[0]](row)
         if changed:
-            held = [value for place, value in self._apart.items() if place[0] == "Credential"]
-            self.credentials = {credential.name: credential for credential in held}
+            held = [(table, uuid, value) for (table, uuid), value in self._apart.items()]
+            self.credentials = {v.name: v for table, _, v in held if table == "Credential"}
+            self.chains = {v.name: (uuid, v) for table, uuid, v in held if table == "Chain"}
 
     def _note_store(self, uuid: UUID, row: Row | None) -> None:
         if row is not None:
             self.store = uuid
             self.revision, self.generation = _integer(row, "revision"), _integer(row, "generation")
+
+    def chain(self, name: str) -> Chain:
+        """The ends of a chain."""
+        return self.chains[name][1]
 
     def guarded(self, snapshot: IndexedSnapshot, admission: Admission) -> list[Operation]:
         """The operations of an admission, which fail still the store is where it was judged."""

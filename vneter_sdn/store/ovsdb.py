@@ -9,24 +9,46 @@ happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 from uuid import uuid4
 
 from vneter_sdn.admission.admit import Admission, admit, sweep
 from vneter_sdn.admission.colours import recoloured
-from vneter_sdn.errors import Conflict, NotFound, OvsdbError, StoreUnavailable, VneterError
-from vneter_sdn.model.access import Credential
-from vneter_sdn.model.instants import rfc3339
+from vneter_sdn.errors import (
+    Conflict,
+    NotFound,
+    OvsdbError,
+    SessionClosed,
+    StoreUnavailable,
+    VneterError,
+)
+from vneter_sdn.model.access import AuditEntry, Credential
+from vneter_sdn.model.journal import Recorded, Verification
 from vneter_sdn.model.snapshot import Binding, Key, Revision, Status
 from vneter_sdn.ovsdb.operations import Operation, commit, delete, insert, wait
-from vneter_sdn.store import rows
+from vneter_sdn.ovsdb.transport import TlsFiles
+from vneter_sdn.store import ledger, once, rows
 from vneter_sdn.store.attached import ATTEMPTS, Attached, Concurrency
+from vneter_sdn.store.chain import with_audit, with_revision
 from vneter_sdn.store.connection import Connection
-from vneter_sdn.store.port import Applied, Edit
-from vneter_sdn.store.reports import JOURNAL, applied, journal_text, news
+from vneter_sdn.store.journal import entry_of, noted, would
+from vneter_sdn.store.port import Applied, ChainName, Edit, Request, Retention
+from vneter_sdn.store.reports import applied, journal_text, news
+from vneter_sdn.store.rewind import Rewind, begun, message_of
 
 __all__ = ["Concurrency", "OvsdbStore"]
+Judge = Callable[[Connection], Admission]
 News = tuple[dict[Key, Binding | None], dict[Key, Status | None]]
 """Bindings and statuses to write; None removes."""
+
+
+class Note(NamedTuple):
+    """What goes with an admission into the journal."""
+
+    author: str
+    message: str
+    asked: Request | None
+    """Whose answer is kept."""
 
 
 class OvsdbStore(Attached):
@@ -38,46 +60,104 @@ class OvsdbStore(Attached):
         concurrency: threads and sockets.
         tls: key and certificates, for ``ssl:``.
         patience: seconds for which a call waits for a lost database before StoreUnavailable.
+        retention: how much of the past is kept.
 
     Raises:
         StoreUnavailable: the database was not reached within ``patience`` seconds.
     """
 
+    def __init__(
+        self,
+        remotes: str,
+        *,
+        concurrency: Concurrency | None = None,
+        tls: TlsFiles | None = None,
+        patience: float = 5.0,
+        retention: Retention | None = None,
+    ) -> None:
+        self._retention = retention or Retention()
+        super().__init__(remotes, concurrency=concurrency, tls=tls, patience=patience)
+
     def apply(
-        self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
+        self,
+        edits: Sequence[Edit],
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
     ) -> Applied:
         """Admit and write all edits in one durable transaction; see `Store.apply`."""
+        asked = once.apply_asked(author, idempotency_key, edits, message)
 
-        def judge() -> Admission:
+        def judge(_: Connection) -> Admission:
             return admit(self._history.newest, edits, self._use.clock())
 
         if dry_run:
             return self._call(lambda connection: self._dry(connection, judge))
-        uid = str(uuid4())
+        return self._carry_out(Note(author, message, asked), judge)
 
-        def journal(admission: Admission) -> list[Operation]:
-            entry = Revision(
-                self._history.newest.revision + 1,
-                journal_text(author),
-                rfc3339(self._use.clock()),
-                journal_text(message),
-                admission.changes(),
-            )
-            absent = wait("Revision", [("uid", "==", uid)])
-            kept = [("number", "<", entry.number - JOURNAL)]
-            trim = [delete("Revision", kept)] if entry.number % 256 == 0 else []
-            return [absent, insert("Revision", rows.revision_row(entry, uid)), *trim]
+    def rollback(
+        self,
+        number: int,
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
+    ) -> Applied:
+        """Go back to a revision, in a new one; see `Store.rollback`."""
+        asked = once.rollback_asked(author, idempotency_key, number, message)
+        steps: list[Rewind] = []  # read once, however often it is judged
 
-        attempts: dict[int, Admission] = {}
-        return self._call(lambda connection: self._write(connection, judge, journal, uid, attempts))
+        def judge(connection: Connection) -> Admission:
+            newest = self._history.newest
+            back = self._rewound(connection, number, steps)
+            return admit(newest, back.edits(newest), self._use.clock(), back.lost)
+
+        if dry_run:
+            return self._call(lambda connection: self._dry(connection, judge))
+        return self._carry_out(Note(author, message_of(number, message), asked), judge)
+
+    def edits_back_to(self, number: int) -> tuple[Edit, ...]:
+        """What a rollback would apply; see `Store.edits_back_to`."""
+
+        def work(connection: Connection) -> tuple[Edit, ...]:
+            return self._rewound(connection, number, []).edits(self._history.newest)
+
+        return self._call(work)
+
+    def remembered(self, asked: Request) -> Applied | None:
+        """What a request was answered; see `Store.remembered`."""
+        return self._call(lambda connection: ledger.answer(connection, asked, self._oldest()))
+
+    def _rewound(self, connection: Connection, number: int, steps: list[Rewind]) -> Rewind:
+        """What was at a revision; what ``steps`` holds need not be read again."""
+        self._drain(connection)
+        revision = self._history.newest.revision
+        if number > revision:
+            self._catch_up(connection, connection.revision())
+            revision = self._history.newest.revision
+        if not steps:
+            steps.append(begun(number, connection.mirror.chain("revisions"), revision))
+        ledger.rewind(connection, steps[0], revision)
+        return steps[0]
+
+    def _carry_out(self, note: Note, judge: Judge) -> Applied:
+        uid, attempts = str(uuid4()), dict[int, Admission]()
+        return self._call(lambda connection: self._write(connection, judge, note, uid, attempts))
+
+    def _oldest(self) -> float:
+        """Since when answers are kept."""
+        return self._use.clock() - self._retention.requests if self._retention.requests else 0.0
 
     def sweep(self) -> Applied:
         """Forget rested releases and retry exhausted allocations; see `Store.sweep`."""
 
-        def judge() -> Admission:
+        def judge(_: Connection) -> Admission:
             return sweep(self._history.newest, self._use.clock())
 
-        return self._call(lambda connection: self._write(connection, judge, lambda _: [], "", {}))
+        return self._call(lambda connection: self._write(connection, judge, None, "", {}))
 
     def colour(self, assigned: Mapping[str, int], released: Collection[str] = ()) -> None:
         """Write which routes have which colour; see `Store.colour`."""
@@ -103,9 +183,43 @@ class OvsdbStore(Attached):
 
         self._call(lambda connection: self._repeat(connection, operations))
 
-    def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
+    def revisions(
+        self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
+    ) -> tuple[Revision, ...]:
         """The journal, newest first; see `Store.revisions`."""
-        return self._call(lambda connection: connection.revisions(limit, before))
+        who = journal_text(author)
+        return self._call(lambda connection: ledger.page(connection, limit, before, who, about))
+
+    def revision(self, number: int) -> Recorded:
+        """One revision with its diff; see `Store.revision`."""
+        return self._call(lambda connection: ledger.recorded(connection, number))
+
+    def verify(self, chain: ChainName = "revisions") -> Verification:
+        """Recompute a chain of digests; see `Store.verify`."""
+        return self._call(lambda connection: ledger.verify(connection, chain))
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append to the audit chain; see `Store.audit`."""
+        tried: list[str] = []  # whose answer may have been lost
+
+        def operations(connection: Connection) -> list[Operation]:
+            if not entries or ledger.is_audited(connection, tried):
+                return []
+            now, chain = self._use.clock(), connection.mirror.chain("audit")
+            written = []
+            for entry in entries:
+                previous = chain.head
+                chain, sealed = with_audit(chain, noted(entry, now))
+                written.append((sealed, previous))
+            tried.append(chain.head)
+            self._owing = True
+            return [*ledger.audited(connection, written, chain), commit()]
+
+        self._call(lambda connection: self._repeat(connection, operations))
+
+    def audited(self, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
+        """The audit chain, newest first; see `Store.audited`."""
+        return self._call(lambda connection: ledger.audit_page(connection, limit, before))
 
     def issue(self, credential: Credential) -> None:
         """Write a new credential; see `Store.issue`."""
@@ -137,19 +251,24 @@ class OvsdbStore(Attached):
 
         self._call(lambda connection: self._repeat(connection, operations))
 
-    def _dry(self, connection: Connection, judge: Callable[[], Admission]) -> Applied:
-        admission = self._judged(connection, judge)
-        return applied(admission, self._history.newest.revision)
+    def _tidy(self, connection: Connection) -> bool:
+        return ledger.tidy(connection, self._retention, self._use.clock())
 
-    def _judged(self, connection: Connection, judge: Callable[[], Admission]) -> Admission:
+    def _dry(self, connection: Connection, judge: Judge) -> Applied:
+        admission = self._judged(connection, judge)
+        return would(self._history.newest, admission)
+
+    def _judged(self, connection: Connection, judge: Judge) -> Admission:
         """The judgement; what writes nothing is not checked by a commit, so it is checked here."""
         while True:
             self._drain(connection)
             refusal: VneterError | None = None
             try:
-                admission = judge()
+                admission = judge(connection)
                 if not admission.empty:
                     return admission
+            except SessionClosed:
+                raise
             except VneterError as error:
                 refusal = error
             revision = connection.revision()
@@ -163,8 +282,8 @@ class OvsdbStore(Attached):
     def _write(
         self,
         connection: Connection,
-        judge: Callable[[], Admission],
-        journal: Callable[[Admission], list[Operation]],
+        judge: Judge,
+        note: Note | None,
         uid: str,
         attempts: dict[int, Admission],
     ) -> Applied:
@@ -176,22 +295,49 @@ class OvsdbStore(Attached):
                 if revision is not None:
                     self._catch_up(connection, revision)
                     return applied(attempts[revision], revision)
+            known = ledger.answer(connection, note.asked, self._oldest()) if note else None
+            if known is not None:
+                self._catch_up(connection, known.revision)
+                return known
             admission = self._judged(connection, judge)
             newest = self._history.newest
-            if admission.empty:
-                return applied(admission, newest.revision)
-            operations = connection.mirror.guarded(newest, admission) + journal(admission)
+            done = applied(admission, newest.revision + (not admission.empty))
+            operations = self._operations(connection, admission, note, done, uid)
+            if not operations:
+                return done
             attempts[newest.revision + 1] = self._expected = admission
             try:
                 connection.transact([*operations, commit()])
-                self._catch_up(connection, newest.revision + 1)
+                self._catch_up(connection, done.revision)
             except OvsdbError as error:
                 if error.error != "timed out":
                     raise connection.refused(error) from error
-                self._catch_up(connection, newest.revision + 1)
+                self._catch_up(connection, connection.revision())
                 self._stand_back(len(attempts))
             else:
-                return applied(admission, newest.revision + 1)
+                self._owing = self._owing or note is not None
+                return done
             finally:
                 self._expected = None
         raise StoreUnavailable(f"lost {ATTEMPTS} races against other writers; try again")
+
+    def _operations(
+        self,
+        connection: Connection,
+        admission: Admission,
+        note: Note | None,
+        done: Applied,
+        uid: str,
+    ) -> list[Operation]:
+        """What writes an admission, its place in the journal, and the answer to keep."""
+        newest, now = self._history.newest, self._use.clock()
+        operations: list[Operation] = []
+        if not admission.empty:
+            operations += connection.mirror.guarded(newest, admission)
+        if note is not None and not admission.empty:
+            entry = entry_of(newest, admission, now, note.author, note.message)
+            chain, entry = with_revision(connection.mirror.chain("revisions"), entry)
+            operations += ledger.appended(connection, entry, chain, uid)
+        if note is not None:
+            operations += ledger.remember(note.asked, done, now, self._oldest())
+        return operations

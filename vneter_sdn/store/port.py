@@ -10,8 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from vneter_sdn.model.access import Credential
+from vneter_sdn.model.access import AuditEntry, Credential
+from vneter_sdn.model.journal import Change, Recorded, Verification
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
+
+ChainName = Literal["revisions", "audit"]
+"""The chains there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,44 @@ class Applied:
     unchanged: tuple[Key, ...] = ()
     notes: tuple[str, ...] = ()
     """What is wrong with it although it was done, for people."""
+    diff: tuple[Change, ...] = ()
+    """Of a dry run: each object before and after. What was written, `Store.revision` tells."""
+    replayed: bool = False
+    """This was answered before, to a request with the same idempotency key; nothing was done."""
     proven: float | None = None
     """Seconds that it took to prove it before it was written; None where that was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with an idempotency key: `vneter_sdn.store.once` makes them."""
+
+    author: str
+    key: str
+    fingerprint: str
+    """Of what is asked."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Keys of different authors have nothing in common."""
+        return self.author, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What a store keeps of the past. What is over is pruned beside later changes, bit by bit.
+
+    Zero keeps for ever.
+    """
+
+    revisions: int = 10_000
+    """Revisions kept; a few more, until it is worth while."""
+    seconds: float = 0.0
+    """Age at which a revision is pruned."""
+    audit: int = 10_000
+    """Entries of the audit chain."""
+    requests: float = 86_400.0
+    """Seconds for which idempotency keys are known; at least."""
 
 
 class Store(Protocol):
@@ -55,12 +95,28 @@ class Store(Protocol):
         """
 
     def apply(
-        self, edits: Sequence[Edit], *, author: str, message: str = "", dry_run: bool = False
+        self,
+        edits: Sequence[Edit],
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
     ) -> Applied:
         """Admit and write all edits in one durable transaction, or none.
 
+        Args:
+            edits: what is asked for.
+            author: who asks, for the journal.
+            message: why.
+            dry_run: judge, write nothing; the answer has the diff.
+            idempotency_key: 1 to 128 printable characters; the same author's same request with the
+                same key is done once, and gets the same answer for as long as keys are kept. What
+                was refused is not kept. A dry run has no use for it.
+
         Raises:
-            IntentError: an edit is malformed or breaks a rule; names every problem found.
+            IntentError: an edit is malformed or breaks a rule; names every problem found. Reason
+                ``KeyReused`` when the key came with another request before.
             Conflict: a manifest names a revision that is not current, or ``create`` finds the
                 object there already.
             NotFound: ``delete`` or ``replace`` of an object that does not exist.
@@ -104,8 +160,67 @@ class Store(Protocol):
         it may be empty when changes cancelled each other out.
         """
 
-    def revisions(self, limit: int = 100, before: int | None = None) -> tuple[Revision, ...]:
-        """The journal, newest first; only entries numbered below ``before``, when given."""
+    def rollback(
+        self,
+        number: int,
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
+    ) -> Applied:
+        """Make specs, labels and annotations of all objects what they were at a revision.
+
+        One new revision, admitted like any `apply`; its message begins ``rollback to N``. Objects
+        that are made again have a new uid, and the numbers and addresses they had, where those are
+        free. 0 is the state before the first revision.
+
+        Raises:
+            NotFound: there was no such revision yet, or what came after it was pruned.
+            IntentError: what was then breaks a rule that holds now.
+        """
+
+    def edits_back_to(self, number: int) -> tuple[Edit, ...]:
+        """What `rollback` would apply now. Raises NotFound as it does."""
+
+    def remembered(self, asked: Request) -> Applied | None:
+        """What a request was answered; None when its key is not known.
+
+        Raises:
+            IntentError: reason ``KeyReused``, as `apply` does.
+        """
+
+    def revisions(
+        self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
+    ) -> tuple[Revision, ...]:
+        """The journal, newest first.
+
+        Args:
+            limit: how many at most.
+            before: only entries numbered below this one.
+            author: only those of this author.
+            about: only those that changed this object: ``Network red/web``.
+        """
+
+    def revision(self, number: int) -> Recorded:
+        """One revision with its diff.
+
+        Raises:
+            NotFound: there is none, or it was pruned.
+        """
+
+    def verify(self, chain: ChainName = "revisions") -> Verification:
+        """Recompute a chain of digests from its anchor to its head. O(chain)."""
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append to the audit chain, durably. The revision stays; the oldest entries are pruned.
+
+        Time, position and digest of what is given do not count. An answer that was lost may lead
+        to an entry twice, never to none.
+        """
+
+    def audited(self, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
+        """The audit chain, newest first; only positions below ``before``, when given."""
 
     def credentials(self) -> tuple[Credential, ...]:
         """Every credential, sorted by name; as `snapshot`, the last ones known."""

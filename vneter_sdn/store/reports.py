@@ -9,8 +9,6 @@ from vneter_sdn.admission.admit import Admission
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot, Status
 from vneter_sdn.store.port import Applied
 
-JOURNAL = 10_000
-"""Entries of the journal that are kept, at least."""
 _LONGEST = 4096
 
 

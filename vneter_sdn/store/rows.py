@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 import msgspec
 
 from vneter_sdn.errors import DecodeError
-from vneter_sdn.model.access import Credential
+from vneter_sdn.model.access import AuditEntry, Credential
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import (
     Allocation,
@@ -21,6 +22,8 @@ from vneter_sdn.model.snapshot import (
     Status,
 )
 from vneter_sdn.ovsdb.values import Row
+from vneter_sdn.store import changes
+from vneter_sdn.store.chain import Chain, Entry, Sealed, sealed_audit, sealed_revision
 
 Plain = dict[str, Any]
 
@@ -141,15 +144,21 @@ def status_of_row(row: Row | Mapping[str, Any]) -> Status:
         raise DecodeError(f"status of {values['object']}: {error}") from error
 
 
-def revision_row(revision: Revision, uid: str) -> Plain:
+def entry_row(entry: Entry, uid: str) -> Plain:
     """A Revision row."""
+    told = entry.revision
     return {
-        "number": revision.number,
+        "number": told.number,
         "uid": uid,
-        "author": revision.author,
-        "time": revision.time,
-        "message": revision.message,
-        "changes": _text(revision.changes).decode(),
+        "author": told.author,
+        "time": told.time,
+        "message": told.message,
+        "changes": _text(told.changes).decode(),
+        "objects": frozenset(entry.objects),
+        "diff": changes.packed(entry.diff),
+        "position": entry.position,
+        "previous": entry.previous,
+        "digest": told.digest,
     }
 
 
@@ -162,7 +171,62 @@ def revision_of(row: Row | Mapping[str, Any]) -> Revision:
         values["time"],
         values["message"],
         _LINES.decode(values["changes"]),
+        values["digest"],
     )
+
+
+def entry_of(row: Row | Mapping[str, Any]) -> Entry:
+    """The whole of a journal entry.
+
+    Raises:
+        DecodeError: its diff cannot be unpacked.
+    """
+    values: Any = row
+    objects = values["objects"]
+    several = [objects] if isinstance(objects, str) else objects  # a set of one is written as it
+    diff = changes.unpacked(values["diff"])
+    told = revision_of(row)
+    return Entry(told, tuple(sorted(several)), diff, values["position"], values["previous"])
+
+
+def sealed_revision_row(row: Row) -> Sealed:
+    """What there is to verify of a Revision row."""
+    try:
+        return sealed_revision(entry_of(row))
+    except (DecodeError, msgspec.DecodeError) as error:
+        values: Any = row
+        garbled = (f"cannot be read: {error}",)
+        return Sealed(
+            values["number"], values["position"], values["previous"], values["digest"], garbled
+        )
+
+
+def audit_row(entry: AuditEntry, previous: str) -> Plain:
+    """An Audit row."""
+    return {**asdict(entry), "previous": previous}
+
+
+def audit_of(row: Row | Mapping[str, Any]) -> tuple[AuditEntry, str]:
+    """The audit entry of a row, and the digest before it."""
+    values: Any = row
+    names = (field.name for field in fields(AuditEntry))
+    return AuditEntry(**{name: values[name] for name in names}), values["previous"]
+
+
+def sealed_audit_row(row: Row) -> Sealed:
+    """What there is to verify of an Audit row."""
+    return sealed_audit(*audit_of(row))
+
+
+def chain_row(chain: Chain) -> Plain:
+    """A Chain row."""
+    return asdict(chain)
+
+
+def chain_of(row: Row | Mapping[str, Any]) -> Chain:
+    """The ends of a chain."""
+    values: Any = row
+    return Chain(**{field.name: values[field.name] for field in fields(Chain)})
 
 
 def credential_row(credential: Credential) -> Plain:
