@@ -14,7 +14,6 @@ from vneter_sdn.config import Settings
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.northbound.rest.app import create_app
 from vneter_sdn.northbound.rest.watching import COME_AGAIN
-from vneter_sdn.northbound.server import Server
 
 _WEB = Key("Network", "red", "web")
 
