@@ -26,6 +26,7 @@ class Edit:
     key: Key
     manifest: Mapping[str, Any] | None = None
     origin: str = ""
+    revision: int | None = None
 
 
 class World:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,26 @@ def test_dry_run_changes_nothing(store: Store, given: Any) -> None:
     assert would.revision == 0
     assert store.snapshot() is before
     assert store.revisions() == ()
+
+
+def test_an_edit_may_say_at_which_revision(store: Store, given: Any) -> None:
+    edit = given.edit("Tenant", "red")
+    store.apply([replace(edit, revision=0)], author="x")
+    for stale in (replace(edit, revision=0), Edit("delete", edit.key, revision=7)):
+        with pytest.raises(Conflict, match="read it again"):
+            store.apply([stale], author="x")
+    with pytest.raises(NotFound):
+        store.apply([Edit("delete", given.key("Tenant", "blue"), revision=1)], author="x")
+    assert store.apply([Edit("delete", edit.key, revision=1)], author="x").deleted == (edit.key,)
+
+
+def test_a_key_may_stand_for_what_was_asked(store: Store, given: Any) -> None:
+    edit = replace(given.edit("Tenant", "red"), asked={"a": 1})
+    store.apply([edit], author="x", idempotency_key="k")
+    again = replace(given.edit("Tenant", "red", description="y"), asked={"a": 1})
+    assert store.apply([again], author="x", idempotency_key="k").replayed
+    with pytest.raises(IntentError, match="another request"):
+        store.apply([replace(edit, asked={"a": 2})], author="x", idempotency_key="k")
 
 
 def test_stale_revision_conflicts(store: Store, given: Any) -> None:

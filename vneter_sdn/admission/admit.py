@@ -47,6 +47,10 @@ class Change(Protocol):
     def origin(self) -> str:
         """Where it came from."""
 
+    @property
+    def revision(self) -> int | None:
+        """At which the object must be; None is any, 0 that there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -163,9 +167,8 @@ def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> li
             problems += malformed.problems
             draft.broken.add(edit.key)
             continue
-        if revision is not None and revision != (current.revision if current else 0):
-            now_at = f"is at revision {current.revision}" if current else "does not exist"
-            raise Conflict(f"{edit.key} {now_at}, not at revision {revision}; read it again")
+        if revision is not None:
+            _at_revision(edit.key, current, revision)
         if current is None or not _same(given, current):
             draft.put(edit.key, _stamped(draft, given, current))
             touched.append(edit.key)
@@ -194,6 +197,14 @@ def _precondition(edit: Change, current: Object | None) -> None:
         raise Conflict(f"{edit.key} exists already; replace or apply it instead")
     if edit.verb in {"replace", "delete"} and current is None:
         raise NotFound(f"{edit.key} does not exist")
+    if edit.revision is not None:
+        _at_revision(edit.key, current, edit.revision)
+
+
+def _at_revision(key: Key, current: Object | None, revision: int) -> None:
+    if revision != (current.revision if current else 0):
+        now_at = f"is at revision {current.revision}" if current else "does not exist"
+        raise Conflict(f"{key} {now_at}, not at revision {revision}; read it again")
 
 
 def _same(given: Object, current: Object) -> bool:

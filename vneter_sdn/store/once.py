@@ -37,8 +37,12 @@ def apply_asked(author: str, key: str, edits: Sequence[Edit], message: str) -> R
     Raises:
         IntentError: reason ``InvalidKey``.
     """
-    asked = [[edit.verb, *edit.key, edit.manifest] for edit in edits] if key else []
+    asked = [[edit.verb, *edit.key, _body(edit)] for edit in edits] if key else []
     return _request(author, key, "apply", asked, message)
+
+
+def _body(edit: Edit) -> Any:
+    return edit.manifest if edit.asked is None else edit.asked
 
 
 def rollback_asked(author: str, key: str, number: int, message: str) -> Request | None:

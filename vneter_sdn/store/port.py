@@ -30,6 +30,11 @@ class Edit:
     """The manifest as given (plain JSON values); None for ``delete``."""
     origin: str = ""
     """Where it came from, for messages: ``net.yaml document 3``."""
+    revision: int | None = None
+    """At which it must be, whatever its manifest says; 0 is that there is none."""
+    asked: Any = None
+    """What an idempotency key stands for, where that is not the manifest: the patch that made it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
