@@ -92,6 +92,9 @@ def _find(draft: Draft, stored: Object, need: Need) -> str | None:
     preferred = draft.prefer.get(stored.key, {}).get(need.pool)
     if preferred is not None and draft.free(need.pool, preferred, owner):
         return preferred
+    formed = blocks.formed_address(draft, need.pool, held_by(draft, owner))
+    if formed is not None:
+        return formed if draft.free(need.pool, formed, owner) else None
     own = [place for place, _ in draft.lookup.members("rests", owner) if place[0] == need.pool]
     if own:
         return str(min(own)[1])

@@ -15,8 +15,8 @@ from typing import Any
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import Fact
 from vneter_sdn.admission.facts import network as parsed
-from vneter_sdn.admission.needs import gateways_of, usable
-from vneter_sdn.model.addresses import IPAddress, IPNetwork
+from vneter_sdn.admission.needs import autoconfigured, gateways_of, usable
+from vneter_sdn.model.addresses import IPAddress, IPNetwork, formed, mac_number
 from vneter_sdn.model.kinds import NetworkSpec
 from vneter_sdn.model.snapshot import Allocation, Key, Pools
 
@@ -76,6 +76,24 @@ def _around(address: IPAddress, length: int) -> IPNetwork:
     rest = address.max_prefixlen - length
     base = int(address) >> rest << rest
     return IPv4Network((base, length)) if address.version == 4 else IPv6Network((base, length))
+
+
+def formed_address(draft: Draft, pool: str, held: dict[str, str]) -> str | None:
+    """The one address that an endpoint forms of the MAC it holds; None where endpoints form none.
+
+    Args:
+        draft: where to look.
+        pool: any pool.
+        held: what the endpoint holds already, by pool.
+    """
+    if not pool.startswith("address/"):
+        return None
+    _, tenant, name, text = pool.split("/", 3)
+    network, prefix = Key("Network", tenant, name), parsed(text)
+    spec, mac = draft.network(network), held.get(Pools.mac(network))
+    if spec is None or mac is None or not isinstance(prefix, IPv6Network):
+        return None
+    return str(formed(prefix, mac_number(mac))) if autoconfigured(spec, prefix) else None
 
 
 def find_address(draft: Draft, pool: str, host: str, held: dict[str, str]) -> str | None:

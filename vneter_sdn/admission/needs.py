@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from ipaddress import IPv6Network
 from types import MappingProxyType
 from typing import NamedTuple
 
 from vneter_sdn.admission.facts import addresses_of, network_of, prefixes_of
-from vneter_sdn.model.addresses import IPAddress, IPNetwork
+from vneter_sdn.model.addresses import IPAddress, IPNetwork, formed, mac_number
 from vneter_sdn.model.kinds import EndpointSpec, HostSpec, NetworkSpec, TenantSpec
 from vneter_sdn.model.path_kinds import PathPolicySpec, ReservationSpec
 from vneter_sdn.model.snapshot import Key, Object, Pools
@@ -53,13 +54,28 @@ def _endpoint_needs(read: Read, key: Key, spec: EndpointSpec) -> tuple[Need, ...
     asked = addresses_of(spec.addresses)
     mac = spec.mac.lower() if spec.mac else None
     addresses = (
-        Need(Pools.address(at, str(prefix)), _within(prefix, asked)) for prefix in prefixes
+        Need(
+            Pools.address(at, str(prefix)), _within(prefix, asked) or _formed(network, prefix, mac)
+        )
+        for prefix in prefixes
     )
     return (Need(Pools.SLOT), Need(Pools.mac(at), mac), *addresses)
 
 
 def _within(prefix: IPNetwork, addresses: tuple[IPAddress, ...]) -> str | None:
     return next((str(address) for address in addresses if address in prefix), None)
+
+
+def _formed(network: Object | None, prefix: IPNetwork, mac: str | None) -> str | None:
+    """The address that a requested MAC leads to, where endpoints form theirs."""
+    if mac is None or network is None or not autoconfigured(network.spec, prefix):
+        return None
+    return str(formed(prefix, mac_number(mac))) if isinstance(prefix, IPv6Network) else None
+
+
+def autoconfigured(spec: NetworkSpec, prefix: IPNetwork) -> bool:
+    """Whether endpoints form their addresses in a prefix of their MACs."""
+    return prefix.version == 6 and spec.ra is not None and spec.ra.autoconfigured
 
 
 def gateways_of(spec: NetworkSpec) -> Mapping[IPNetwork, IPAddress]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from vneter_sdn.admission import (
+    edge_rules,
     endpoint_rules,
     host_rules,
     link_rules,
@@ -20,6 +21,7 @@ from vneter_sdn.admission import (
     policy_rules,
     reference_rules,
     reservation_rules,
+    router_rules,
 )
 from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import Problem
@@ -43,6 +45,9 @@ def _rule(check: Check, *kinds: str, local: bool = False) -> Rule:
 RULES: tuple[Rule, ...] = (
     _rule(network_rules.prefixes_well_formed, "Network", local=True),
     _rule(network_rules.gateways_well_formed, "Network", local=True),
+    _rule(router_rules.advertisements_possible, "Network", local=True),
+    _rule(edge_rules.servers_well_formed, "Network", local=True),
+    _rule(edge_rules.routes_well_formed, "Network", local=True),
     _rule(endpoint_rules.addresses_well_formed, "Endpoint", local=True),
     _rule(endpoint_rules.mac_unicast, "Endpoint", local=True),
     _rule(host_rules.tunnel_addresses_well_formed, "Host", local=True),
@@ -67,6 +72,8 @@ RULES: tuple[Rule, ...] = (
     _rule(network_rules.gateways_free, "Network"),
     _rule(network_rules.vni_unique, "Network"),
     _rule(network_rules.learning_alone, "Network"),
+    _rule(edge_rules.dhcp_has_addresses, "Network", local=True),
+    _rule(router_rules.forming_unused_when_changed, "Network"),
     _rule(host_rules.network_fits_underlays, "Network"),
     _rule(host_rules.host_fits_networks, "Host"),
     _rule(link_rules.fits_networks, "Link"),
@@ -80,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     _rule(link_rules.addresses_of_hosts, "Link"),
     _rule(link_rules.directions_agree, "Link"),
     _rule(endpoint_rules.addresses_in_network, "Endpoint"),
+    _rule(router_rules.formed_addresses_asked, "Endpoint"),
     _rule(endpoint_rules.addresses_free, "Endpoint"),
     _rule(endpoint_rules.mac_free, "Endpoint"),
     _rule(endpoint_rules.interface_unique, "Endpoint"),

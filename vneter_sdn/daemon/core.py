@@ -38,7 +38,7 @@ from vneter_sdn.daemon.census import Census
 from vneter_sdn.daemon.decisions import Decisions
 from vneter_sdn.daemon.edge import Edge, Responder, telling
 from vneter_sdn.daemon.fabric import Fabric
-from vneter_sdn.daemon.handover import read_settings, tls_files
+from vneter_sdn.daemon.handover import read_settings, retention, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.injecting import Injector
@@ -47,7 +47,7 @@ from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import REPORTING, Watch
-from vneter_sdn.edge import dhcp4
+from vneter_sdn.edge import advertising, dhcp4, dhcp6
 from vneter_sdn.edge.ledger import Ledger
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
@@ -104,7 +104,12 @@ def open_store(settings: Settings) -> OvsdbStore:
     use = Concurrency(threads=eventlet.green.threading, network=GREEN, breathe=breathe)
     while True:
         try:
-            return OvsdbStore(settings.db, concurrency=use, tls=tls_files(settings))
+            return OvsdbStore(
+                settings.db,
+                concurrency=use,
+                tls=tls_files(settings),
+                retention=retention(settings),
+            )
         except StoreUnavailable as away:
             _log.warning("%s; trying again", away)
             eventlet.sleep(RETRY)
@@ -212,7 +217,11 @@ class Core:
         refused.set_function(lambda: float(self._controller.policies.refused))
 
     def _responders(self) -> Mapping[Service, Responder]:
-        return {Service.DHCP: telling(dhcp4.respond)}
+        return {
+            Service.DHCP: telling(dhcp4.respond),
+            Service.DHCPV6: telling(dhcp6.respond),
+            Service.ROUTER: telling(advertising.respond),
+        }
 
     def run(self) -> None:
         """Serve until `stop`."""

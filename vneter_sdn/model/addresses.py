@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
+_LINK_LOCAL = IPv6Network("fe80::/64")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z", re.ASCII)
 
 
@@ -30,9 +31,14 @@ def mac_text(number: int) -> str:
 
 def link_local(mac: int) -> IPv6Address:
     """The address an interface with this MAC forms by modified EUI-64 (RFC 4291 appendix A)."""
+    return formed(_LINK_LOCAL, mac)
+
+
+def formed(prefix: IPv6Network, mac: int) -> IPv6Address:
+    """The address of a /64 that an interface with this MAC forms (RFC 4862 §5.5.3, RFC 2464 §4)."""
     upper, lower = mac >> 24, mac & 0xFFFFFF
     identifier = (upper ^ 0x020000) << 40 | 0xFFFE << 24 | lower
-    return IPv6Address(0xFE80 << 112 | identifier)
+    return IPv6Address(int(prefix.network_address) | identifier)
 
 
 def solicited_node(address: IPv6Address) -> IPv6Address:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from vneter_sdn.model.policy_kinds import NamedPort
+from vneter_sdn.model.router_kinds import RaSpec
 from vneter_sdn.model.scalars import Address, DomainName, MacAddress, Name, Prefix, Spec, Text
 
 
@@ -146,6 +147,17 @@ class NetworkSpec(Spec, frozen=True, kw_only=True):
     dns: Annotated[DnsSpec | None, Meta(description="Names for endpoints; none when absent.")] = (
         None
     )
+    ra: Annotated[
+        RaSpec | None,
+        Meta(description="IPv6 configuration for endpoints; none when absent."),
+    ] = None
+    proxy_neighbours: Annotated[
+        bool,
+        Meta(
+            description="Answers ARP and neighbour solicitations for the tenant's other networks "
+            "with the gateway's MAC, for endpoints that take those to be on their link."
+        ),
+    ] = False
     learning: Annotated[
         bool,
         Meta(

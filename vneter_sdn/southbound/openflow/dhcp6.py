@@ -222,7 +222,8 @@ def _association(value: bytes) -> Association:
     need(len(value) >= _ASSOCIATION.size, "association length")
     inside = _found(value[_ASSOCIATION.size :])
     leases = tuple(_lease(one) for one in inside.get(ADDRESS, ()))
-    return Association(*_ASSOCIATION.unpack_from(value), leases, _status(inside))
+    number, renew, rebind = _ASSOCIATION.unpack_from(value)
+    return Association(number, renew, rebind, leases, _status(inside))
 
 
 def _lease(value: bytes) -> Lease:
