@@ -109,5 +109,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that it may take to find out, after a change, which Assertions it breaks, and of each
     that is new, or did not hold, whether it does: the condition ``Holds``, which nobody waits for.
     It is Unknown when that takes longer; 0 never asks."""
+    history_revisions: int = 10_000
+    """Newest revisions of the intent that are kept with their diffs; 0 keeps all."""
+    history_days: float = 0.0
+    """Days after which a revision is pruned, save the newest; 0 never."""
+    history_audit: int = 10_000
+    """Newest entries about access that are kept in the database; 0 keeps all."""
+    idempotency_hours: float = 24.0
+    """Hours for which a request that comes again with its Idempotency-Key is answered as before,
+    and not done again; 0: for ever."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from vneter_sdn.admission import admit
-from vneter_sdn.errors import Conflict, IntentError, NotFound, Problem
+from vneter_sdn.errors import Conflict, Forbidden, IntentError, NotFound, Problem
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.snapshot import Pools, Snapshot
 from vneter_sdn.store.port import Applied, Edit, Retention, Store
@@ -351,6 +351,21 @@ def test_a_rollback_that_breaks_a_rule_of_now_is_refused(
             store.rollback(1, author="ada", dry_run=dry_run)
     assert store.snapshot() is before
     assert [str(edit.key) for edit in store.edits_back_to(1)] == ["Network red/web"]
+
+
+def test_what_a_rollback_writes_may_be_refused(store: Store, given: Any) -> None:
+    store.apply(given.world(), author="ada")
+    store.apply([network(given, 1300), given.delete("Endpoint", "e1")], author="ada")
+    seen: list[tuple[str, str]] = []
+
+    def refuse(edits: Any) -> None:
+        seen.extend((edit.verb, str(edit.key)) for edit in edits)
+        raise Forbidden("no")
+
+    with pytest.raises(Forbidden):
+        store.rollback(1, author="eve", allow=refuse)
+    assert seen == [("create", "Endpoint red/e1"), ("replace", "Network red/web")]
+    assert store.snapshot().revision == 2
 
 
 # Requests that must not be done twice

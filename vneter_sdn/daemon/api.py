@@ -12,7 +12,7 @@ import time
 
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon import errand
-from vneter_sdn.daemon.handover import read_settings, tls_files
+from vneter_sdn.daemon.handover import read_settings, retention, tls_files
 from vneter_sdn.daemon.heartbeat import alive
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.northbound.server import serve
@@ -27,7 +27,7 @@ RETRY = 0.5
 def _open_store(settings: Settings) -> OvsdbStore:
     while True:
         try:
-            return OvsdbStore(settings.db, tls=tls_files(settings))
+            return OvsdbStore(settings.db, tls=tls_files(settings), retention=retention(settings))
         except StoreUnavailable as away:
             _log.warning("%s; trying again", away)
             time.sleep(RETRY)

@@ -10,6 +10,7 @@ import msgspec
 
 from vneter_sdn.config import Settings
 from vneter_sdn.ovsdb.transport import TlsFiles
+from vneter_sdn.store.port import Retention
 
 
 def settings_file(run_dir: str) -> Path:
@@ -32,6 +33,16 @@ def write_settings(settings: Settings) -> Path:
 def read_settings(path: str) -> Settings:
     """Settings that the supervisor wrote."""
     return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
+
+
+def retention(settings: Settings) -> Retention:
+    """How much of the past stores keep."""
+    return Retention(
+        revisions=settings.history_revisions,
+        seconds=settings.history_days * 86_400,
+        audit=settings.history_audit,
+        requests=settings.idempotency_hours * 3_600,
+    )
 
 
 def tls_files(settings: Settings) -> TlsFiles | None:

@@ -19,7 +19,7 @@ from vneter_sdn.model.access import AuditEntry, Credential
 from vneter_sdn.model.journal import Recorded, Verification
 from vneter_sdn.model.snapshot import Binding, Delta, Key, Revision, Snapshot, Status
 from vneter_sdn.store import once
-from vneter_sdn.store.port import Applied, ChainName, Edit, Request, Store
+from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Store, anything
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ class VerifiedStore:
         message: str = "",
         dry_run: bool = False,
         idempotency_key: str = "",
+        allow: Allow = anything,
     ) -> Applied:
         """Prove and go back to a revision; see `Store.rollback` and `apply`."""
         asked = once.rollback_asked(author, idempotency_key, number, message)
@@ -85,6 +86,7 @@ class VerifiedStore:
                 message=message,
                 dry_run=dry_run,
                 idempotency_key=idempotency_key,
+                allow=allow,
             ),
         )
 

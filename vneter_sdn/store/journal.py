@@ -67,13 +67,13 @@ def absent(number: int, chain: Chain) -> NotFound:
 
 def excess(chain: Chain, kept: int) -> int:
     """How many entries are over by their number; 0 until it is worth while."""
-    over = chain.length - chain.pruned - kept if kept else 0
+    over = chain.length - chain.pruned - kept if kept > 0 else 0
     return over if over >= min(BATCH, max(1, kept // 8)) else 0
 
 
 def too_old(time: str, now: float, retention: Retention) -> bool:
     """Whether a revision of this time is over."""
     try:
-        return bool(retention.seconds) and posix(time) < now - retention.seconds
+        return retention.seconds > 0 and posix(time) < now - retention.seconds
     except ValueError:
         return False

@@ -19,7 +19,7 @@ from vneter_sdn.store import once
 from vneter_sdn.store.history import History
 from vneter_sdn.store.journal import would
 from vneter_sdn.store.memory_journal import MemoryJournal
-from vneter_sdn.store.port import Applied, ChainName, Edit, Request, Retention
+from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Retention, anything
 from vneter_sdn.store.reports import applied, journal_text, news
 from vneter_sdn.store.rewind import message_of
 
@@ -69,6 +69,7 @@ class MemoryStore:
         message: str = "",
         dry_run: bool = False,
         idempotency_key: str = "",
+        allow: Allow = anything,
     ) -> Applied:
         """Go back to a revision, in a new one; see `Store.rollback`."""
         asked = once.rollback_asked(author, idempotency_key, number, message)
@@ -76,7 +77,9 @@ class MemoryStore:
         def judge(now: float) -> Admission:
             newest = self._history.newest
             back = self._journal.rewound(number, newest.revision)
-            return admit(newest, back.edits(newest), now, back.lost)
+            edits = back.edits(newest)
+            allow(edits)
+            return admit(newest, edits, now, back.lost)
 
         told = message_of(number, message)
         return self._carry_out(judge, author, told, None if dry_run else asked, dry_run)

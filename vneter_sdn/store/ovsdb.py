@@ -32,7 +32,7 @@ from vneter_sdn.store.attached import ATTEMPTS, Attached, Concurrency
 from vneter_sdn.store.chain import with_audit, with_revision
 from vneter_sdn.store.connection import Connection
 from vneter_sdn.store.journal import entry_of, noted, would
-from vneter_sdn.store.port import Applied, ChainName, Edit, Request, Retention
+from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Retention, anything
 from vneter_sdn.store.reports import applied, journal_text, news
 from vneter_sdn.store.rewind import Rewind, begun, message_of
 
@@ -105,6 +105,7 @@ class OvsdbStore(Attached):
         message: str = "",
         dry_run: bool = False,
         idempotency_key: str = "",
+        allow: Allow = anything,
     ) -> Applied:
         """Go back to a revision, in a new one; see `Store.rollback`."""
         asked = once.rollback_asked(author, idempotency_key, number, message)
@@ -113,7 +114,9 @@ class OvsdbStore(Attached):
         def judge(connection: Connection) -> Admission:
             newest = self._history.newest
             back = self._rewound(connection, number, steps)
-            return admit(newest, back.edits(newest), self._use.clock(), back.lost)
+            edits = back.edits(newest)
+            allow(edits)
+            return admit(newest, edits, self._use.clock(), back.lost)
 
         if dry_run:
             return self._call(lambda connection: self._dry(connection, judge))

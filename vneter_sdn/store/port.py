@@ -6,7 +6,7 @@ One contract suite holds `memory.MemoryStore` and `ovsdb.OvsdbStore` to it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -35,6 +35,13 @@ class Edit:
     asked: Any = None
     """What an idempotency key stands for, where that is not the manifest: the patch that made it.
     """
+
+
+Allow = Callable[[Sequence[Edit]], None]
+
+
+def anything(_edits: Sequence[Edit]) -> None:
+    """Refuse nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +180,22 @@ class Store(Protocol):
         message: str = "",
         dry_run: bool = False,
         idempotency_key: str = "",
+        allow: Allow = anything,
     ) -> Applied:
         """Make specs, labels and annotations of all objects what they were at a revision.
 
         One new revision, admitted like any `apply`; its message begins ``rollback to N``. Objects
         that are made again have a new uid, and the numbers and addresses they had, where those are
         free. 0 is the state before the first revision.
+
+        Args:
+            number: of the revision.
+            author: who asks, for the journal.
+            message: why.
+            dry_run: judge, write nothing; the answer has the diff.
+            idempotency_key: as in `apply`.
+            allow: called with the edits before they are written, maybe in another thread, maybe
+                more than once; it raises to refuse them.
 
         Raises:
             NotFound: there was no such revision yet, or what came after it was pruned.

@@ -48,8 +48,10 @@ class Rewind:
             if then is None:
                 if now is not None:
                     found.append(Edit("delete", key))
-            elif now is None or not _same(then, now):
-                found.append(Edit("apply", key, _manifest(key, then)))
+            elif now is None:
+                found.append(Edit("create", key, _manifest(key, then)))
+            elif not _same(then, now):
+                found.append(Edit("replace", key, _manifest(key, then)))
         return tuple(found)
 
 
