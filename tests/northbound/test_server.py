@@ -19,7 +19,8 @@ from vneter_sdn.client import Client
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import Conflict, IntentError, NotFound, StoreUnavailable
 from vneter_sdn.model.snapshot import Condition, Key, Status
-from vneter_sdn.northbound.server import Server, listen_options
+from vneter_sdn.northbound.server import Server, check_settings
+from vneter_sdn.northbound.wire.doors import Address, address_of
 
 _KEY = Key("Network", "red", "web")
 
@@ -190,18 +191,26 @@ def test_noise_closes_only_its_own_connection(server, client, noise):
         assert client.ready()
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:8181", "192.0.2.1:80", "[::]:80"])
+def test_off_loopback_it_needs_tls(address):
+    with pytest.raises(IntentError, match="not on loopback: there the REST server needs TLS"):
+        check_settings(Settings(api_listen=address))
+
+
 @pytest.mark.parametrize(
     "address",
-    ["0.0.0.0:8181", "192.0.2.1:80", "[::]:80", "example.org:80", "8181", "127.0.0.1:x", "::1:9x"],
+    ["example.org:80", "8181", "127.0.0.1:x", "::1:9x", "::1:80", "127.0.0.1:70000", "unix:", ""],
 )
-def test_only_loopback_is_listened_on(address):
-    with pytest.raises(IntentError, match="loopback"):
-        listen_options(address)
+def test_no_address_to_listen_at(address):
+    with pytest.raises(IntentError, match="no address to listen at"):
+        check_settings(Settings(api_listen=address))
 
 
-def test_loopback_addresses():
-    assert listen_options("localhost:80") == {"host": "127.0.0.1", "port": 80}
-    assert listen_options("[::1]:80") == {"host": "::1", "port": 80}
+def test_addresses():
+    assert address_of("localhost:80") == Address(host="127.0.0.1", port=80)
+    assert address_of("[::1]:80") == Address(host="::1", port=80)
+    assert address_of("[::]:80").local is False
+    assert address_of("unix:/run/x").local is True
 
 
 def test_a_unix_socket(store, tmp_path, monkeypatch):

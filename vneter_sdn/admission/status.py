@@ -12,6 +12,7 @@ from vneter_sdn.admission.draft import Draft
 from vneter_sdn.admission.facts import interface_id, network_of, prefixes_of
 from vneter_sdn.admission.link_rules import edge_asked
 from vneter_sdn.admission.needs import Need, gateways_of
+from vneter_sdn.admission.views import View
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.links import link_name, ranks
 from vneter_sdn.model.snapshot import Condition, Key, Object, Pools, Snapshot
@@ -26,6 +27,9 @@ def status_of(snapshot: Snapshot, key: Key) -> Fields:
 
     O(size of the answer) for an `IndexedSnapshot`, which is what stores hand out.
     """
+    if isinstance(snapshot, View):
+        visible = key in snapshot.objects or key in snapshot.statuses
+        return status_of(snapshot.whole, key) if visible else {}
     stored = snapshot.objects.get(key)
     if stored is None:
         return _found(snapshot, key)
@@ -75,6 +79,8 @@ def found_links(snapshot: Snapshot) -> list[Key]:
 
     O(statuses + links).
     """
+    if isinstance(snapshot, View):
+        return [key for key in found_links(snapshot.whole) if key in snapshot.statuses]
     draft = Draft(snapshot, 0.0)
     links = [key for key, _ in draft.lookup.members("kind", "Link")]
     declared = {seen_as(draft, snapshot.objects[key]) for key in links} | set(links)

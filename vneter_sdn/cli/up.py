@@ -26,10 +26,10 @@ def up(settings: Settings) -> None:
     """
     from vneter_sdn.daemon.preflight import check
     from vneter_sdn.daemon.supervisor import run
-    from vneter_sdn.northbound.server import listen_options
+    from vneter_sdn.northbound.server import check_settings
     from vneter_sdn.telemetry import logs
 
-    listen_options(settings.api_listen)  # the server's own process would only fail again and again
+    check_settings(settings)  # the server's own process would only fail again and again
     check(settings)
     logs.set_up(settings.log_level)
     try:

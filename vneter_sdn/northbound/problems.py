@@ -10,6 +10,7 @@ from typing import Any
 
 from vneter_sdn.errors import (
     Conflict,
+    Forbidden,
     Gone,
     IntentError,
     NotFound,
@@ -17,6 +18,7 @@ from vneter_sdn.errors import (
     Stale,
     StoreUnavailable,
     Throttled,
+    Unauthenticated,
     VneterError,
 )
 
@@ -43,6 +45,8 @@ _BY_ERROR: tuple[tuple[type[VneterError], Sort], ...] = (
     (Stale, Sort(412, "precondition-failed", "It is not as the precondition says")),
     (Gone, Sort(410, "gone", "That is not kept any more")),
     (Throttled, Sort(429, "throttled", "Too many requests")),
+    (Unauthenticated, Sort(401, "unauthenticated", "The server does not know who asks")),
+    (Forbidden, Sort(403, "forbidden", "Whoever asks may not do that")),
     (Conflict, Sort(409, "conflict", "Somebody else changed it first")),
     (NotFound, Sort(404, "not-found", "There is no such object")),
     (
@@ -54,7 +58,9 @@ _BY_STATUS: dict[int, Sort] = {
     sort.status: sort
     for sort in (
         Sort(400, "malformed", "The request is malformed"),
-        Sort(403, "forbidden", "The request is not allowed"),
+        Sort(401, "unauthenticated", "The server does not know who asks"),
+        Sort(403, "forbidden", "Whoever asks may not do that"),
+        Sort(408, "too-slow", "The request takes too long to arrive"),
         Sort(404, "no-such-path", "There is no such path"),
         Sort(405, "method-not-allowed", "The path has no such method"),
         Sort(413, "too-large", "The request body is too large"),

@@ -1,85 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The REST server: waitress around the application, on loopback or a unix socket only."""
+"""The REST server: the application behind its doors (design 0019).
+
+On loopback or a unix socket whoever comes is this machine's administrator, unless settings want
+a credential there as well. Elsewhere it listens only with TLS and with a credential that somebody
+can show, and then opens the unix socket ``api.sock`` in the run directory besides, so that the
+administrator can always make credentials.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import threading
-import time
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import quote
-
-import msgspec
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.server import create_server
-from waitress.task import ErrorTask
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.model import jsontext
-from vneter_sdn.northbound import problems
-from vneter_sdn.northbound.rest.app import THREADS, create_app
+from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
+from vneter_sdn.northbound.access.gate import gate_of
+from vneter_sdn.northbound.rest.app import create_app
 from vneter_sdn.northbound.rest.service import CoreAlive, Inject, nobody
+from vneter_sdn.northbound.wire.connection import Pace
+from vneter_sdn.northbound.wire.doors import Address, Door, address_of, opened
+from vneter_sdn.northbound.wire.front import Front
+from vneter_sdn.northbound.wire.tls import Context, TlsFiles
 from vneter_sdn.store.port import Store
 
 _LOG = logging.getLogger("vneter.api")
-MAX_HEADER = 16 * 1024
-"""Octets of a request's first line and headers."""
-CONNECTIONS = 200
-IDLE_SECONDS = 30
-DRAIN_SECONDS = 5.0
-"""How long a stopping server lets requests under way finish."""
-_LIMITS = {
-    413: f"request bodies are at most {jsontext.MAX_BYTES} bytes long",
-    431: f"request headers are at most {MAX_HEADER} bytes long",
-}
+LOCAL_SOCKET = "api.sock"
+"""In the run directory: the administrator's door, where the other one is open to the network."""
 
 
-def listen_options(address: str) -> dict[str, Any]:
-    """Waitress's options for an address: ``127.0.0.1:8181``, ``[::1]:8181`` or ``unix:PATH``.
+def local_socket(settings: Settings) -> Address | None:
+    """The administrator's own door; None where `Settings.api_listen` is one already."""
+    if address_of(settings.api_listen).local:
+        return None
+    return Address(path=str(Path(settings.run_dir) / LOCAL_SOCKET))
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse what could not be safe, before anything is started.
 
     Raises:
-        IntentError: it is not such an address, or not on loopback.
+        IntentError: no such address; TLS files that are not whole or cannot be used; an address
+            off loopback without TLS.
     """
-    if address.startswith("unix:"):
-        return {"unix_socket": address.removeprefix("unix:"), "unix_socket_perms": "600"}
-    host, _, port = address.rpartition(":")
-    host = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    try:
-        loopback, number = ip_address(host).is_loopback, int(port)
-    except ValueError:
-        loopback, number = False, -1
-    if not loopback or not 0 <= number <= 65535:
-        message = (
-            f"{address!r} is not an address on loopback; the REST server has no authentication "
-            "yet and listens on 127.0.0.1:PORT, [::1]:PORT or unix:PATH only"
+    address = address_of(settings.api_listen)
+    files = _tls_files(settings)
+    if files is None and not address.local:
+        raise _refused(
+            "api_listen",
+            "NeedsTls",
+            f"{settings.api_listen} is not on loopback: there the REST server needs TLS "
+            "(--api-tls-certificate and --api-tls-key) and credentials (--api-client-ca, "
+            "--api-first-token, or tokens made before: `vneterctl token create`)",
         )
-        raise IntentError(Problem("settings", "api_listen", "NotLoopback", message))
-    return {"host": host, "port": number}
+    if files is not None:
+        _context(files)
 
 
-class _ProblemTask(ErrorTask):  # type: ignore[misc]
-    """Answers what waitress refuses itself (too long, not HTTP) like everything else."""
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    certificate, key = settings.api_tls_certificate, settings.api_tls_key
+    if not certificate and not key:
+        if settings.api_client_ca:
+            message = "--api-client-ca needs --api-tls-certificate and --api-tls-key"
+            raise _refused("api_client_ca", "NeedsTls", message)
+        return None
+    if not certificate or not key:
+        message = "--api-tls-certificate and --api-tls-key go together; give both or none"
+        raise _refused("api_tls_certificate", "Missing", message)
+    if settings.api_require_certificate and not settings.api_client_ca:
+        message = "--api-require-certificate needs --api-client-ca"
+        raise _refused("api_require_certificate", "Missing", message)
+    return TlsFiles(certificate, key, settings.api_client_ca, settings.api_require_certificate)
 
-    def execute(self) -> None:
-        error = self.request.error
-        sort = problems.sort_of_status(error.code)
-        instance = quote(getattr(self.request, "path", "") or "/")
-        detail = _LIMITS.get(error.code) or str(error.body)
-        body = msgspec.json.encode(problems.details(sort, detail, instance))
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", problems.MEDIA_TYPE))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
+
+def _context(files: TlsFiles) -> Context:
+    try:
+        return Context(files)
+    except OSError as error:  # of which ssl.SSLError is one
+        names = ", ".join(filter(None, (files.certificate, files.key, files.client_ca)))
+        message = f"cannot use {names}: {error}"
+        raise _refused("api_tls_certificate", "Unusable", message) from None
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    error_task_class = _ProblemTask
+def _refused(field: str, reason: str, message: str) -> IntentError:
+    return IntentError(Problem("settings", field, reason, message))
+
+
+def check_credentials(store: Store, settings: Settings) -> None:
+    """Refuse to listen where nobody could say who they are.
+
+    Raises:
+        IntentError: credentials are needed, and there are none.
+        StoreUnavailable: nobody can tell.
+    """
+    address = address_of(settings.api_listen)
+    needed = not address.local or not settings.api_local_admin
+    if needed and not settings.api_client_ca and not store.credentials():
+        raise _refused(
+            "api_listen",
+            "NeedsCredentials",
+            f"nobody could use {settings.api_listen}, for there is no credential yet: name a file "
+            "for a first token (--api-first-token FILE), or a certificate authority of clients "
+            "(--api-client-ca FILE), or start on loopback and run `vneterctl token create`",
+        )
 
 
 class Server:
@@ -96,74 +122,61 @@ class Server:
         *,
         core_alive: CoreAlive | None = None,
         inject: Inject = nobody,
+        pace: Pace | None = None,
     ) -> None:
         """Listen at ``settings.api_listen``.
 
         Raises:
-            IntentError: the address is not on loopback.
+            IntentError: the address cannot be listened at safely.
             OSError: it cannot be bound.
+            StoreUnavailable: credentials are needed, and cannot be read.
         """
-        options = listen_options(settings.api_listen)
+        check_settings(settings)
+        check_credentials(store, settings)
+        files = _tls_files(settings)
+        doorkeeper = Doorkeeper(store)
         known = {"core_alive": core_alive} if core_alive else {}
-        app = create_app(store, settings, inject=inject, **known)
-        self._map: dict[int, Any] = {}
-        self._stopping = threading.Event()
-        self._closing = threading.RLock()  # re-entrant: stop may run in a handler above itself
-        self._unix = options.get("unix_socket", "")
-        self._server = create_server(
+        app = create_app(store, settings, inject=inject, doorkeeper=doorkeeper, **known)
+        with ExitStack() as undo:
+            self._doors = []
+            for door in _doors(settings, files is not None):
+                undo.callback(door.close)
+                self._doors.append(door)
+            undo.pop_all()
+        self._front = Front(
             app,
-            map=self._map,
-            threads=THREADS,
-            max_request_body_size=jsontext.MAX_BYTES + 1,
-            max_request_header_size=MAX_HEADER,
-            connection_limit=CONNECTIONS,
-            channel_timeout=IDLE_SECONDS,
-            ident=None,
-            **options,
+            self._doors,
+            threads=settings.api_threads,
+            gate=gate_of(doorkeeper),
+            context=_context(files) if files else None,
+            pace=pace,
         )
-        self._server.channel_class = _Channel
+        self._end_watches = app.extensions["vneter.stop"]
 
     @property
     def address(self) -> str:
         """Where it listens, as a client writes it: ``http://127.0.0.1:8181``."""
-        if self._unix:
-            return f"unix:{self._unix}"
-        host, port = self._server.effective_host, self._server.effective_port
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self._doors[0].url
 
     def run(self) -> None:
         """Serve until stopped."""
-        _LOG.info("serving %s", self.address)
-        while not self._stopping.is_set():
-            self._turn(1.0)
-        self._drain()
+        for door in self._doors:
+            _LOG.info("serving %s", door.url)
+        self._front.run()
 
     def stop(self) -> None:
         """Ask `run` to return."""
-        with self._closing:
-            if not self._stopping.is_set():
-                self._stopping.set()
-                self._server.pull_trigger()
+        self._end_watches()
+        self._front.stop()
 
-    def _drain(self) -> None:
-        self._server.accepting = False
-        self._server.socket.close()
-        self._server.del_channel()
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while self._busy() and time.monotonic() < deadline:
-            self._turn(0.05)
-        self._server.task_dispatcher.shutdown(timeout=0.5)
-        with self._closing:  # the trigger's descriptor may not be another's when it is pulled
-            wasyncore.close_all(self._map)
-        if self._unix:
-            os.unlink(self._unix)
 
-    def _busy(self) -> bool:
-        channels = self._server.active_channels.values()
-        return any(channel.requests or channel.total_outbufs_len for channel in channels)
-
-    def _turn(self, seconds: float) -> None:
-        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+def _doors(settings: Settings, secured: bool) -> Iterator[Door]:
+    address = address_of(settings.api_listen)
+    trusted = address.local and settings.api_local_admin
+    yield opened(address, trusted=trusted, secured=secured and not address.path)
+    beside = local_socket(settings)
+    if beside is not None:
+        yield opened(beside, trusted=settings.api_local_admin, secured=False)
 
 
 def serve(
@@ -176,8 +189,9 @@ def serve(
     """Serve until SIGTERM or SIGINT, then stop gracefully. Call from the main thread.
 
     Raises:
-        IntentError: the address is not on loopback.
+        IntentError: the address cannot be listened at safely.
         OSError: it cannot be bound.
+        StoreUnavailable: credentials are needed, and cannot be read.
     """
     server = Server(store, settings, core_alive=core_alive, inject=inject)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 from flask import Flask, Response, g, request
 
 from vneter_sdn.config import Settings
 from vneter_sdn.model import jsontext
+from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
+from vneter_sdn.northbound.access.gate import IDENTITY, welcome
+from vneter_sdn.northbound.access.guarded import GuardedStore
+from vneter_sdn.northbound.access.identity import LOCAL
 from vneter_sdn.northbound.feed import Feed
 from vneter_sdn.northbound.pages import Shelves
 from vneter_sdn.northbound.rest import requests, translate
@@ -29,7 +34,12 @@ def _unknown() -> bool | None:
 
 
 def create_app(
-    store: Store, settings: Settings, *, core_alive: CoreAlive = _unknown, inject: Inject = nobody
+    store: Store,
+    settings: Settings,
+    *,
+    core_alive: CoreAlive = _unknown,
+    inject: Inject = nobody,
+    doorkeeper: Doorkeeper | None = None,
 ) -> Flask:
     """The WSGI application that serves one store.
 
@@ -40,6 +50,7 @@ def create_app(
         settings: of the process.
         core_alive: tells whether the core process lives, where the caller knows.
         inject: has the core inject a packet.
+        doorkeeper: tells who asks; without one, everybody is this machine's administrator.
     """
     app = Flask("vneter-api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = jsontext.MAX_BYTES
@@ -48,13 +59,15 @@ def create_app(
     metrics = Metrics()
     translate.install(app)
     _observe(app, metrics)
-    feed = Feed(store)
-    objects = Objects(store, max(1, settings.api_threads // 4), settings.cluster_tenant)
+    _admit(app, doorkeeper)
+    guarded = cast("Store", GuardedStore(store, requests.identity))
+    feed = Feed(store)  # what is read of it is filtered where it is selected
+    objects = Objects(guarded, max(1, settings.api_threads // 4), settings.cluster_tenant)
     lists = Lists(feed, Shelves())
     room = max(1, min(settings.api_watchers, settings.api_threads // 2))
     watches = Watches(feed, room, settings.api_watch_seconds)
     app.extensions["vneter.stop"] = watches.stop
-    service = Service(store, metrics, core_alive, inject)
+    service = Service(guarded, metrics, core_alive, inject)
     handlers: dict[str, Handler] = {
         "list": lists.list, "listAll": lists.list,
         "watch": watches.watch, "watchTenant": watches.watch, "create": objects.create,
@@ -71,17 +84,27 @@ def create_app(
 
 def _bind(app: Flask, route: Route, handler: Handler) -> None:
     def view(**parameters: str) -> Response:
+        requests.require_allowed(route, parameters)
         return handler(route, **parameters)
 
     rule = route.path.replace("{", "<").replace("}", ">")
     app.add_url_rule(rule, endpoint=route.identity, view_func=view, methods=[route.method])
 
 
+def _admit(app: Flask, doorkeeper: Doorkeeper | None) -> None:
+    @app.before_request
+    def admit() -> None:
+        found = request.environ.get(IDENTITY)
+        if found is None:  # no server in front, which asks before it reads bodies
+            found = welcome(doorkeeper, request.environ) if doorkeeper else LOCAL
+        g.identity = found
+        requests.require_own_name()
+
+
 def _observe(app: Flask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
-        requests.require_loopback_name()
 
     @app.after_request
     def end(response: Response) -> Response:

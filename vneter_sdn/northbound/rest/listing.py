@@ -72,7 +72,7 @@ def _page(
     items: list[dict[str, Any]] = []
     last: Key | None = None
     for key in keys:
-        if not _may_have(snapshot, key, chosen):
+        if not chosen.sees(key) or not _may_have(snapshot, key, chosen):
             continue
         found = listed.manifest(snapshot, key)
         if found is None or not chosen.has(found):

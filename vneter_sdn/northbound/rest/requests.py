@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
 
 from flask import g, request
-from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.errors import Forbidden, IntentError, Problem, Unauthenticated
 from vneter_sdn.model import jsontext
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.northbound.access.authorise import allowed, may
+from vneter_sdn.northbound.access.gate import foreign_name
+from vneter_sdn.northbound.access.identity import Identity
 from vneter_sdn.northbound.routes import Query, Route
 
-ANONYMOUS = "anonymous@loopback"
-"""Author of a change whose request names none."""
 _MAX_AUTHOR = 256
 _MOST = 2**53
 _BOOLEANS = {"true": True, "false": False}
@@ -66,33 +67,71 @@ def query(route: Route) -> dict[str, Any]:
     return values
 
 
+def identity() -> Identity:
+    """Who asks.
+
+    Raises:
+        RuntimeError: nobody does: this is no request.
+    """
+    found: Identity = g.identity
+    return found
+
+
 def author() -> str:
-    """Who asks for a change, as they say."""
+    """Who asks for a change, for the journal.
+
+    Whoever showed a credential is called by it, and what they say of themselves is added; local
+    users are believed.
+    """
     given = request.headers.get("X-Vneter-Author", "").strip()
-    if not given:
-        return ANONYMOUS
     if len(given) > _MAX_AUTHOR or not given.isprintable():
         message = f"must be printable and at most {_MAX_AUTHOR} characters"
         raise Malformed(Problem("request", "X-Vneter-Author", "InvalidHeader", message))
-    return given
+    asking = identity()
+    if asking.via != "local":
+        return f"{asking.name} ({given})" if given else asking.name
+    if given.startswith(("token:", "certificate:")):
+        message = "is not for who showed no credential"
+        raise Malformed(Problem("request", "X-Vneter-Author", "InvalidHeader", message))
+    return given or asking.name
 
 
-def require_loopback_name() -> None:
-    """Refuse a Host header that does not name loopback.
+def require_allowed(route: Route, parameters: Mapping[str, str]) -> None:
+    """Refuse what whoever asks was not granted.
 
-    A web page whose name was rebound to 127.0.0.1 reaches this server from a browser on this
-    machine, but its requests still carry the page's own name (DNS rebinding).
+    Raises:
+        Forbidden: so; `Unauthenticated` when they did not say who they are.
     """
-    host = request.headers.get("Host", "localhost")
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if name.lower() == "localhost":
+    asking = identity()
+    if allowed(asking, route, parameters):
         return
-    try:
-        loopback = ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise Forbidden("the Host header must name this machine's loopback")
+    if asking.via == "nobody":
+        raise Unauthenticated("say who you are: Authorization: Bearer TOKEN, or a certificate")
+    raise Forbidden(f"{asking.name} may not {request.method} {request.path}")
+
+
+def require(verb: str, key: Key) -> None:
+    """Refuse what whoever asks may not do with an object that the body names.
+
+    Raises:
+        Forbidden: so.
+    """
+    if not may(identity(), verb, key):
+        raise Forbidden(f"{identity().name} may not {verb} {key}")
+
+
+def require_own_name() -> None:
+    """Refuse what a web page elsewhere may have a browser on this machine ask.
+
+    Raises:
+        Forbidden: by the Host or the Origin header; on connections that others may read or that
+            need no credential.
+    """
+    if request.scheme == "https" and identity().via != "local":
+        return
+    why = foreign_name(request.environ)
+    if why:
+        raise Forbidden(why)
 
 
 def place(places: Mapping[str, str]) -> None:

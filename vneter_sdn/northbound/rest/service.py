@@ -13,6 +13,7 @@ from flask import Response
 
 from vneter_sdn import __version__
 from vneter_sdn.errors import IntentError, Problem, StoreUnavailable
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound import openapi, topology
 from vneter_sdn.northbound.exports import export
 from vneter_sdn.northbound.rest import requests
@@ -89,6 +90,8 @@ class Service:
         except msgspec.ValidationError as error:
             problem = Problem("request", "", "Malformed", str(error))
             raise IntentError(problem) from None
+        for tenant in (asked.tenant, asked.target_tenant or asked.tenant):
+            requests.require("inject", Key("Endpoint", tenant, ""))
         return json_answer(self._inject(asked))
 
     def openapi(self, _route: Route) -> Response:

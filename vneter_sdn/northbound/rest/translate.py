@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 
 import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from vneter_sdn.errors import IntentError, Problem, VneterError
+from vneter_sdn.errors import IntentError, Problem, Throttled, Unauthenticated, VneterError
 from vneter_sdn.northbound import problems
+from vneter_sdn.northbound.access.gate import CHALLENGE
 from vneter_sdn.northbound.problems import Sort
 from vneter_sdn.northbound.rest.requests import Malformed, places
 
@@ -37,8 +39,17 @@ def answer(error: Exception) -> Response:
         sort = problems.sort_of(error)
         if sort.status < 500 or sort.name != "internal":
             found = error.problems if isinstance(error, IntentError) else ()
-            return _respond(sort, str(error), found)
+            return _told(error, _respond(sort, str(error), found))
     return _unexpected(error)
+
+
+def _told(error: VneterError, response: Response) -> Response:
+    """With the headers that go with some errors."""
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, Throttled):
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return response
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asks: from what came with a request to an identity. Nothing is decided here."""
+
+from __future__ import annotations
+
+import math
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from vneter_sdn.errors import Throttled, Unauthenticated
+from vneter_sdn.model.access import Credential
+from vneter_sdn.northbound.access import tokens
+from vneter_sdn.northbound.access.identity import LOCAL, NOBODY, Identity, grants_from
+from vneter_sdn.northbound.access.throttle import Throttle
+from vneter_sdn.northbound.wire.gateway import CERTIFICATE, TRUSTED, Environ
+
+RESULTS = ("local", "token", "certificate", "nobody", "refused", "throttled")
+"""How asking who somebody is may end, for metrics."""
+
+
+class Credentials(Protocol):
+    """The part of a store that is needed here."""
+
+    def credential(self, name: str) -> Credential | None:
+        """One credential."""
+
+
+class Doorkeeper:
+    """Tells who asks; safe among threads.
+
+    A credential that is given is judged, wherever it is given: one that is wrong is refused even
+    where none is needed, so that nobody thinks it works.
+    """
+
+    def __init__(
+        self,
+        store: Credentials,
+        *,
+        clock: Callable[[], float] = time.time,
+        throttle: Throttle | None = None,
+    ) -> None:
+        """Look credentials up in a store; ``clock`` gives POSIX seconds."""
+        self._store, self._clock = store, clock
+        self._throttle = throttle or Throttle()
+        self.results: Counter[str] = Counter(dict.fromkeys(RESULTS, 0))
+
+    def identify(self, environ: Environ) -> Identity:
+        """Who asks.
+
+        Raises:
+            Unauthenticated: a credential is given and is not accepted.
+            Throttled: so, and that happened too often.
+            StoreUnavailable: nobody can tell.
+        """
+        try:
+            found = self._identity(environ)
+        except Unauthenticated:
+            self.results["refused"] += 1
+            left = self._throttle.failed(environ.get("REMOTE_ADDR", ""))
+            if left > 0:
+                self.results["throttled"] += 1
+                what = "too many credentials that are not accepted came from this address"
+                raise Throttled(what, math.ceil(left)) from None
+            raise
+        self.results[found.via] += 1
+        return found
+
+    def still(self, identity: Identity, until: float | None = None) -> bool:
+        """Whether somebody who was let in may stay: nothing was revoked, changed or expired."""
+        kept = identity.credential
+        if kept is None:
+            return True
+        ended = until is not None and until < self._clock()
+        return not ended and self._store.credential(kept.name) == kept and not self._expired(kept)
+
+    def _identity(self, environ: Environ) -> Identity:
+        header = environ.get("HTTP_AUTHORIZATION")
+        if header is not None:
+            return self._bearer(header)
+        certificate = environ.get(CERTIFICATE)
+        if certificate:
+            found = self._certified(certificate)
+            if found is not None:
+                return found
+        return LOCAL if environ.get(TRUSTED) is True else NOBODY
+
+    def _bearer(self, header: str) -> Identity:
+        scheme, _, text = header.partition(" ")
+        parts = tokens.split(text.strip()) if scheme.lower() == "bearer" else None
+        if parts is None:
+            raise Unauthenticated("the Authorization header holds no token: Bearer vnt_NAME_SECRET")
+        name, secret = parts
+        kept = self._store.credential(name)
+        if not tokens.matches(name, secret, kept.digest if kept else None) or kept is None:
+            raise Unauthenticated("the token is not accepted")
+        if self._expired(kept):
+            raise Unauthenticated(f"the token has expired at {kept.expires}")
+        return Identity(f"token:{name}", "token", grants_from(kept.grants), kept)
+
+    def _certified(self, certificate: Mapping[str, Any]) -> Identity | None:
+        """Whom a certificate names; None when nothing was granted to it."""
+        if (until_of(certificate) or math.inf) < self._clock():
+            raise Unauthenticated("the certificate has expired")
+        for subject in tokens.subjects(certificate):
+            kept = self._store.credential(subject)
+            if kept is None or kept.digest != tokens.CERTIFICATE:
+                continue
+            if self._expired(kept):
+                raise Unauthenticated(f"what was granted to {subject} has expired")
+            grants = grants_from(kept.grants)
+            return Identity(f"certificate:{subject}", "certificate", grants, kept)
+        return None
+
+    def _expired(self, kept: Credential) -> bool:
+        if kept.expires is None:
+            return False
+        try:
+            return datetime.fromisoformat(kept.expires).timestamp() <= self._clock()
+        except ValueError:
+            return True
+
+
+def until_of(certificate: Mapping[str, Any] | None) -> float | None:
+    """When a certificate ends, in POSIX seconds."""
+    ends = (certificate or {}).get("notAfter")
+    return ssl.cert_time_to_seconds(ends) if ends else None

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A store as one identity may use it: what it hands out is filtered, what it takes is judged.
+
+Handlers have nothing else in their hands, so one that forgets to ask who asks still gives nothing
+away. Whoever may see everything sees the store's own values, at no cost.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vneter_sdn.admission.views import View, view
+from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem
+from vneter_sdn.model.access import AuditEntry
+from vneter_sdn.model.journal import Recorded
+from vneter_sdn.model.kinds import KINDS
+from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
+from vneter_sdn.northbound.access.authorise import everywhere, may, sees
+from vneter_sdn.northbound.access.identity import WRITES, Identity
+from vneter_sdn.store.port import Applied, Edit, Store
+from vneter_sdn.store.rewind import message_of
+
+Who = Callable[[], Identity]
+_KEPT = 32
+"""Views that are kept, of the newest snapshots."""
+_REVISIONS = 100
+"""Revisions that are read at a time, to find those that may be seen."""
+_SEARCHED = 5_000
+"""Revisions that one request looks through, at most."""
+_KEY = re.compile(rf"\b({'|'.join(KINDS)}) ([\w.-]+)(?:/([\w.-]+))?")
+_HIDDEN = "an object of another tenant"
+
+
+class GuardedStore:
+    """The part of a `vneter_sdn.store.port.Store` that requests use.
+
+    Args:
+        store: the whole.
+        who: tells who asks; it raises where nobody does.
+    """
+
+    def __init__(self, store: Store, who: Who) -> None:
+        self._store, self._who = store, who
+        self._lock = threading.Lock()
+        self._views: dict[tuple[int, Identity], View] = {}
+
+    # ---- reading
+
+    def snapshot(self) -> Snapshot:
+        """What they may see of `Store.snapshot`."""
+        return self._view(self._store.snapshot(), self._who())
+
+    def wait(self, after: Snapshot, timeout: float) -> tuple[Snapshot, Delta] | None:
+        """See `Store.wait`; changes that they may not see are told as no changes at all."""
+        identity = self._who()
+        whole = after.whole if isinstance(after, View) else after
+        changed = self._store.wait(whole, timeout)
+        if changed is None:
+            return None
+        snapshot, delta = changed
+        if identity.everywhere:
+            return changed
+        found = self._view(snapshot, identity)
+        return found, Delta(
+            objects=frozenset(key for key in delta.objects if sees(identity, key)),
+            allocations=frozenset(one for one in delta.allocations if one in found.allocations),
+            bindings=frozenset(key for key in delta.bindings if sees(identity, key)),
+            statuses=frozenset(key for key in delta.statuses if sees(identity, key)),
+        )
+
+    def revisions(
+        self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
+    ) -> tuple[Revision, ...]:
+        """Those that changed what they may see, and of each no more than that."""
+        identity = self._who()
+        if identity.everywhere:
+            return self._store.revisions(limit, before, author=author, about=about)
+        found: list[Revision] = []
+        for _ in range(_SEARCHED // _REVISIONS):
+            page = self._store.revisions(_REVISIONS, before, author=author, about=about)
+            found += filter(None, (_partly(identity, one) for one in page))
+            if len(found) >= limit or len(page) < _REVISIONS:
+                break
+            before = page[-1].number
+        return tuple(found[:limit])
+
+    def revision(self, number: int) -> Recorded:
+        """One revision, with what they may see of its diff.
+
+        Raises:
+            NotFound: there is none of which they may see anything.
+        """
+        identity, recorded = self._who(), self._store.revision(number)
+        if identity.everywhere:
+            return recorded
+        revision = _partly(identity, recorded.revision)
+        diff = tuple(one for one in recorded.diff if sees(identity, one.key))
+        if revision is None and not diff:
+            raise NotFound(f"there is no revision {number}")
+        return replace(recorded, revision=revision or recorded.revision, diff=diff)
+
+    def verify(self, chain: Any = "revisions") -> Any:
+        """See `Store.verify`; of the audit log only for those who may read it.
+
+        Raises:
+            Forbidden: they may not.
+        """
+        self._require("audit" if chain == "audit" else "list")
+        return self._store.verify(chain)
+
+    def audited(self, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
+        """See `Store.audited`.
+
+        Raises:
+            Forbidden: they may not read the audit log.
+        """
+        self._require("audit")
+        return self._store.audited(limit, before)
+
+    # ---- writing
+
+    def apply(
+        self,
+        edits: Sequence[Edit],
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
+    ) -> Applied:
+        """See `Store.apply`.
+
+        Raises:
+            Forbidden: they may not do one of these to its object; names each of them.
+        """
+        identity = self._who()
+        judged = self._judged(identity, edits)
+        try:
+            applied = self._store.apply(
+                judged,
+                author=author,
+                message=message,
+                dry_run=dry_run,
+                idempotency_key=idempotency_key,
+            )
+        except IntentError as error:
+            raise _discreet(identity, error) from None
+        return _told(identity, applied)
+
+    def rollback(
+        self,
+        number: int,
+        *,
+        author: str,
+        message: str = "",
+        dry_run: bool = False,
+        idempotency_key: str = "",
+    ) -> Applied:
+        """See `Store.rollback`; whoever may not write everything may go back over own changes only.
+
+        Raises:
+            Forbidden: it would change what they may not.
+        """
+        identity = self._who()
+        if all(everywhere(identity, verb) for verb in WRITES):
+            return self._store.rollback(
+                number, author=author, message=message, dry_run=dry_run,
+                idempotency_key=idempotency_key,
+            )  # fmt: skip
+        # What was judged is what is applied: in between, somebody else may change something. Going
+        # back twice changes nothing the second time, so it needs no key.
+        text = message_of(number, message)
+        return self.apply(self.edits_back_to(number), author=author, message=text, dry_run=dry_run)
+
+    def edits_back_to(self, number: int) -> tuple[Edit, ...]:
+        """See `Store.edits_back_to`.
+
+        Raises:
+            Forbidden: it would change what they may not.
+        """
+        edits = self._store.edits_back_to(number)
+        self._judged(self._who(), edits)
+        return edits
+
+    # ---- judging
+
+    def _require(self, verb: str) -> None:
+        if not everywhere(self._who(), verb):
+            raise Forbidden(f"{self._who().name} may not {verb} all there is")
+
+    def _judged(self, identity: Identity, edits: Sequence[Edit]) -> list[Edit]:
+        judged, refused = [], []
+        for edit in edits:
+            allowed = _allowed(identity, edit)
+            if allowed is None:
+                refused.append(f"{edit.verb} {edit.key}")
+            else:
+                judged.append(allowed)
+        if refused:
+            more = f" and {len(refused) - 10} more" if len(refused) > 10 else ""
+            raise Forbidden(f"{identity.name} may not {', '.join(refused[:10])}{more}")
+        return judged
+
+    def _view(self, snapshot: Snapshot, identity: Identity) -> Snapshot:
+        if identity.everywhere:
+            return snapshot
+        at = (id(snapshot), replace(identity, credential=None))
+        with self._lock:
+            kept = self._views.get(at)
+            if kept is not None and kept.whole is snapshot:  # an id alone may be another's by now
+                return kept
+        found = view(snapshot, lambda key: sees(identity, key))
+        with self._lock:
+            self._views[at] = found
+            while len(self._views) > _KEPT:
+                del self._views[next(iter(self._views))]
+        return found
+
+
+def _allowed(identity: Identity, edit: Edit) -> Edit | None:
+    """The edit that somebody may do; None when it is none.
+
+    Who may only create does not replace by chance, nor the other way round, whatever happens to
+    the object in between.
+    """
+    if edit.verb == "delete":
+        return edit if may(identity, "delete", edit.key) else None
+    create, update = (may(identity, verb, edit.key) for verb in ("create", "update"))
+    if edit.verb == "apply" and create and update:
+        return edit
+    if edit.verb in {"apply", "create"} and create:
+        return replace(edit, verb="create")
+    if edit.verb in {"apply", "replace"} and update:
+        return replace(edit, verb="replace")
+    return None
+
+
+def _partly(identity: Identity, revision: Revision) -> Revision | None:
+    """What somebody may know of a revision; None when that is nothing.
+
+    With only a part of its changes shown its message may be about the others, and its digest cannot
+    be checked.
+    """
+    changes = tuple(line for line in revision.changes if _about(identity, line))
+    if not changes:
+        return None
+    if changes == revision.changes:
+        return revision
+    return replace(revision, changes=changes, message="", digest="")
+
+
+def _about(identity: Identity, line: str) -> bool:
+    """Whether one line of a revision, ``created Network red/web``, is about what they may see."""
+    found = _KEY.search(line)
+    return found is not None and sees(identity, _key(found))
+
+
+def _key(found: re.Match[str]) -> Key:
+    kind, first, second = found.groups()
+    return Key(kind, first, second) if second else Key(kind, "", first)
+
+
+def _told(identity: Identity, applied: Applied) -> Applied:
+    if identity.everywhere:
+        return applied
+    notes = tuple(_hide(identity, note) for note in applied.notes)
+    diff = tuple(one for one in applied.diff if sees(identity, one.key))
+    return replace(applied, notes=notes, diff=diff)
+
+
+def _discreet(identity: Identity, error: IntentError) -> IntentError:
+    """A refusal that does not name objects of others: that an address is taken, not by whom."""
+    if identity.everywhere:
+        return error
+    return IntentError(
+        *(
+            Problem(
+                _hide(identity, one.object), one.field, one.reason, _hide(identity, one.message)
+            )
+            for one in error.problems
+        )
+    )
+
+
+def _hide(identity: Identity, text: str) -> str:
+    def hidden(found: re.Match[str]) -> str:
+        key = _key(found)
+        kind = KINDS[key.kind]
+        others = (kind.tenanted and key.tenant) or key.kind == "Tenant"
+        return _HIDDEN if others and not sees(identity, key) else found[0]
+
+    return _KEY.sub(hidden, text)
