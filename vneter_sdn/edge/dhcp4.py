@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from vneter_sdn.edge.ledger import Asker
+from vneter_sdn.edge.ledger import Asker, is_domain
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.network_kinds import DhcpSpec
 from vneter_sdn.southbound.openflow import datagram, dhcp4
@@ -189,14 +189,15 @@ def configuration(lease: Lease) -> dict[int, bytes]:
 
 def domain_of(asker: Asker, options: DhcpSpec) -> str | None:
     """The domain of an endpoint's own name."""
-    return options.domain or (local_domain(asker) if has_names(asker) else None)
+    local = local_domain(asker)
+    return options.domain or (local if has_names(asker) and is_domain(local) else None)
 
 
 def search_list(asker: Asker, options: DhcpSpec) -> tuple[str, ...]:
     """Domains to look for short names in."""
     if options.search or not has_names(asker):
         return options.search
-    return (local_domain(asker), asker.domain)
+    return tuple(one for one in (local_domain(asker), asker.domain) if is_domain(one))
 
 
 def has_names(asker: Asker) -> bool:

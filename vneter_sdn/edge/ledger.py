@@ -119,7 +119,18 @@ class Ledger:
         """What names of a tenant's endpoints end in."""
         stored = self._snapshot.objects.get(Key("Tenant", "", tenant))
         spec: TenantSpec | None = None if stored is None else stored.spec
-        return (spec.domain if spec else None) or f"{tenant}.internal"
+        found = (spec.domain if spec else None) or f"{tenant}.internal"
+        return found if is_domain(found) else "internal"
+
+    @property
+    def revision(self) -> int:
+        """Of the store."""
+        return self._snapshot.revision
+
+    def prefixes(self, tenant: str) -> Iterable[str]:
+        """All prefixes of a tenant."""
+        for key in self.networks(tenant):
+            yield from self._snapshot.objects[key].spec.prefixes
 
     def networks(self, tenant: str) -> Iterable[Key]:
         """A tenant's networks."""
@@ -146,6 +157,11 @@ class Ledger:
         """The MAC of a network's gateway."""
         held = self._held.get(str(network), ())
         return next((mac_number(v) for pool, v in held if pool.startswith(_MACS)), None)
+
+
+def is_domain(name: str) -> bool:
+    """Whether DNS can hold a name (RFC 1035 §2.3.4); those of objects may have dots anywhere."""
+    return len(name) <= 253 and all(0 < len(label) <= 63 for label in name.split("."))
 
 
 def _owner(snapshot: Snapshot, place: Place) -> str:
