@@ -98,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where they are sent besides, or instead (RFC 5424): ``unix:/dev/log``, ``udp:HOST:PORT``."""
     audit_rate: float = 100.0
     """Lines a second, at most; what is dropped is counted, in the log too."""
+    dns_upstreams: tuple[str, ...] = ()
+    """Servers that the core asks for names that are no endpoint's, on behalf of networks with dns
+    that name none themselves: ``192.0.2.53``, ``[2001:db8::53]:5353``; none: they are refused."""
     verify_applies: Literal["off", "warn", "enforce"] = "off"
     """Whether changes are proven before they are written: that tenants stay isolated and that every
     Assertion holds. ``enforce`` refuses those that break it, with a packet that shows how; ``warn``

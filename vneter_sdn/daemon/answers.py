@@ -15,7 +15,7 @@ What waits here is bounded in number and time; what would be too much goes out a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from vneter_sdn.daemon.directory import Directory
 from vneter_sdn.engine.names import NamesAnswered
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.flow import FlowKey, Output, match
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.policy.domains import matches
@@ -48,8 +49,8 @@ _XID = 0x8000_0000
 _PASSING = FlowKey(table(ANSWERED[0]).id, ANSWERED[1], match(**ANSWERED[2]))
 
 Later = Callable[[float, Callable[[], None]], object]
-_Held = tuple[int, int, bytes]
-"""Datapath id, port, frame."""
+_Held = tuple[Hashable, Callable[[], None]]
+"""To whom an answer goes, and what lets it go."""
 
 
 class Sending(Bridges, Protocol):
@@ -89,8 +90,8 @@ class Answers:
         self._leased: dict[int, float] = {}
         """By datapath id: when the lease was renewed last."""
         self._waiting: dict[int, _Held] = {}
-        self._to: Counter[tuple[int, int]] = Counter()
-        """By datapath id and port: answers that wait."""
+        self._to: Counter[Hashable] = Counter()
+        """By whom they are for: answers that wait."""
         self._last = 0
         self.counts: Counter[str] = Counter()
         """What became of answers, in a word each."""
@@ -127,26 +128,47 @@ class Answers:
 
     def answered(self, dpid: int, reason: punts.Names, frame: bytes, total: int) -> None:
         """An answer of DNS goes to an endpoint. ``total``: length of the frame."""
-        held = dpid, reason.port, frame
         if len(frame) < total:
             self.counts["too long"] += 1
             return
-        said = self._read(dpid, reason, frame)
-        if said is None:
-            self._send(held)
-        elif len(self._waiting) >= MOST or self._to[dpid, reason.port] >= MOST_TO_ONE:
-            self.counts["too many"] += 1
-            self._name(said)
-            self._send(held)
-        else:
-            self._hold(held, said)
-
-    def _read(self, dpid: int, reason: punts.Names, frame: bytes) -> NamesAnswered | None:
-        """What it says of names that rules are about; None for nothing."""
-        tenant = self._directory.tenant(reason.tenant)
-        host = self._hosts.get(dpid)
+        tenant, host = self._directory.tenant(reason.tenant), self._hosts.get(dpid)
+        let_go = partial(self._send, dpid, reason.port, frame)
         try:
             message = dns.message_of(frame)
+        except DecodeError:
+            self.counts["unreadable"] += 1
+            let_go()
+            return
+        self._held((dpid, reason.port), let_go, tenant, host, message)
+
+    def ours(self, endpoint: Key, host: str, message: bytes, let_go: Callable[[], None]) -> None:
+        """An answer that the edge gives itself, to an endpoint on a host; ``let_go`` sends it."""
+        self._held(endpoint, let_go, endpoint.tenant, host, message)
+
+    def _held(
+        self,
+        whose: Hashable,
+        let_go: Callable[[], None],
+        tenant: str | None,
+        host: str | None,
+        message: bytes | None,
+    ) -> None:
+        """Hold an answer back until rules know what it says; otherwise let it go."""
+        said = self._read(tenant, host, message)
+        if said is None:
+            let_go()
+        elif len(self._waiting) >= MOST or self._to[whose] >= MOST_TO_ONE:
+            self.counts["too many"] += 1
+            self._name(said)
+            let_go()
+        else:
+            self._hold((whose, let_go), said)
+
+    def _read(
+        self, tenant: str | None, host: str | None, message: bytes | None
+    ) -> NamesAnswered | None:
+        """What it says of names that rules are about; None for nothing."""
+        try:
             found = dns.resolved(message) if message else {}
         except DecodeError:
             self.counts["unreadable"] += 1
@@ -164,7 +186,7 @@ class Answers:
     def _hold(self, held: _Held, said: NamesAnswered) -> None:
         self._last = ticket = self._last + 1
         self._waiting[ticket] = held
-        self._to[held[:2]] += 1
+        self._to[held[0]] += 1
         self._later(PATIENCE, partial(self._release, ticket, "late"))
         done = partial(self._done, ticket)
         self._name(NamesAnswered(said.tenant, said.names, said.host, done))
@@ -179,13 +201,13 @@ class Answers:
         held = self._waiting.pop(ticket, None)
         if held is None:
             return
-        self._to[held[:2]] -= 1
-        if not self._to[held[:2]]:
-            del self._to[held[:2]]
+        whose, let_go = held
+        self._to[whose] -= 1
+        if not self._to[whose]:
+            del self._to[whose]
         self.counts[why] += 1
-        self._send(held)
+        let_go()
 
-    def _send(self, held: _Held) -> None:
-        dpid, port, frame = held
+    def _send(self, dpid: int, port: int, frame: bytes) -> None:
         if self._holds(dpid) and not self._bridges.packet_out(dpid, frame, (Output(port),)):
             self.counts["lost"] += 1

@@ -32,6 +32,8 @@ class Asker:
     """The endpoint's own, from allocations."""
     gateway_mac: int
     gateways: tuple[IPAddress, ...]
+    host: str = ""
+    """Where it is."""
 
     def own(self, version: int) -> IPAddress | None:
         """Its address of a family."""
@@ -107,6 +109,7 @@ class Ledger:
             addresses=self.addresses(endpoint),
             gateway_mac=gateway_mac,
             gateways=self.addresses(network),
+            host=self._host(endpoint),
         )
 
     def addresses(self, owner: Key) -> tuple[IPAddress, ...]:
@@ -152,6 +155,11 @@ class Ledger:
                     owner = _key(_owner(self._snapshot, place))
                     return None if owner is None else (owner, network)
         return None
+
+    def _host(self, endpoint: Key) -> str:
+        """Where an endpoint is."""
+        bound = self._snapshot.bindings.get(endpoint)
+        return "" if bound is None else bound.host
 
     def _mac(self, network: Key) -> int | None:
         """The MAC of a network's gateway."""

@@ -72,6 +72,16 @@ def read_question(payload: bytes) -> Message | None:
     return None if said.answer else said
 
 
+def complaint(payload: bytes) -> bytes | None:
+    """What is said to a question that cannot be read; None to what may be an answer."""
+    if len(payload) < 12 or payload[2] >> 7:
+        return None
+    number, operation = U16.unpack_from(payload)[0], payload[2] >> 3 & 0xF
+    return dns_message.encode(
+        Message(number, answer=True, operation=operation, result=Result.MALFORMED)
+    )
+
+
 def resolve(ledger: Ledger, asker: Asker, said: Message) -> Message | Elsewhere:
     """The answer to a question, or who is to be asked."""
     asked = said.question
