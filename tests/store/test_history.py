@@ -455,3 +455,10 @@ def test_one_key_from_many_at_once_is_one_revision(store: Store, given: Any) -> 
     assert sorted(answer.replayed for answer in answers) == [False, *[True] * 5]
     assert {answer.revision for answer in answers} == {1}
     assert all(len(answer.created) == 4 for answer in answers)
+
+
+def test_keys_may_be_kept_for_ever(keeping: Any, given: Any, clock: Any) -> None:
+    store = keeping(Retention(requests=0))
+    store.apply(given.world(), author="ada", idempotency_key="k")
+    clock.now += 1e9
+    assert store.apply(given.world(), author="ada", idempotency_key="k").replayed

@@ -71,6 +71,11 @@ def excess(chain: Chain, kept: int) -> int:
     return over if over >= min(BATCH, max(1, kept // 8)) else 0
 
 
+def oldest_answer(retention: Retention, now: float) -> float:
+    """Since when answers are kept."""
+    return now - retention.requests if retention.requests > 0 else 0.0
+
+
 def too_old(time: str, now: float, retention: Retention) -> bool:
     """Whether a revision of this time is over."""
     try:

@@ -245,7 +245,7 @@ def tidy(connection: Connection, retention: Retention, now: float) -> bool:
     One small transaction for each sort. One that is refused, because another client was first, is
     left until something is written again.
     """
-    oldest = now - retention.requests if retention.requests else 0.0
+    oldest = journal.oldest_answer(retention, now)
     batches = (
         _old_revisions(connection, retention, now),
         _old_audit(connection, retention),
@@ -262,7 +262,7 @@ def tidy(connection: Connection, retention: Retention, now: float) -> bool:
 def _old_revisions(connection: Connection, retention: Retention, now: float) -> list[Operation]:
     chain = connection.mirror.chain("revisions")
     over = journal.excess(chain, retention.revisions)
-    if not over and not retention.seconds:
+    if not over and retention.seconds <= 0:
         return []
     legacy = _select(connection, "Revision", [("position", "==", 0)], ["number"]) if over else ()
     if legacy:

@@ -111,14 +111,14 @@ class MemoryJournal:
     def answer(self, asked: Request | None, now: float) -> Applied | None:
         """What a request was answered before."""
         kept = self._answers.get(asked.place) if asked else None
-        if asked is None or kept is None or kept[2] < now - self._retention.requests:
+        if asked is None or kept is None or kept[2] < journal.oldest_answer(self._retention, now):
             return None
         return replayed(asked, kept[0], kept[1])
 
     def remember(self, asked: Request | None, answer: Applied, now: float) -> None:
         """Keep an answer; forget those that are over."""
         if asked is not None:
-            limit = now - self._retention.requests
+            limit = journal.oldest_answer(self._retention, now)
             for place in [place for place, kept in self._answers.items() if kept[2] < limit]:
                 del self._answers[place]
             self._answers[asked.place] = (asked.fingerprint, answer, now)

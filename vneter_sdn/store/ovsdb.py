@@ -31,7 +31,7 @@ from vneter_sdn.store import ledger, once, rows
 from vneter_sdn.store.attached import ATTEMPTS, Attached, Concurrency
 from vneter_sdn.store.chain import with_audit, with_revision
 from vneter_sdn.store.connection import Connection
-from vneter_sdn.store.journal import entry_of, noted, would
+from vneter_sdn.store.journal import entry_of, noted, oldest_answer, would
 from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Retention, anything
 from vneter_sdn.store.reports import applied, journal_text, news
 from vneter_sdn.store.rewind import Rewind, begun, message_of
@@ -151,8 +151,7 @@ class OvsdbStore(Attached):
         return self._call(lambda connection: self._write(connection, judge, note, uid, attempts))
 
     def _oldest(self) -> float:
-        """Since when answers are kept."""
-        return self._use.clock() - self._retention.requests if self._retention.requests else 0.0
+        return oldest_answer(self._retention, self._use.clock())
 
     def sweep(self) -> Applied:
         """Forget rested releases and retry exhausted allocations; see `Store.sweep`."""
