@@ -13,7 +13,6 @@
      ├── StoreUnavailable     the database cannot be reached, or refuses to write
      ├── Unauthenticated      the server does not know who asks
      ├── Forbidden            who asks may not do that
-     ├── RateLimited          too many requests; later ones are answered
      ├── PipelineError        a feature broke the contract of a table (a bug of ours)
      ├── DecodeError          bytes from outside break the protocol
      └── SouthboundError      a bridge or host does not do what it is told
@@ -24,6 +23,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 
@@ -43,6 +43,8 @@ class Problem:
     """CamelCase word for programs: ``PrefixOverlap``."""
     message: str
     """For people: what is wrong, why, and what to do."""
+    pointer: str | None = dataclasses.field(default=None, compare=False)
+    """Where that stands in what was sent (RFC 6901), when the field does not lead there."""
 
     def __str__(self) -> str:
         """One line that names the object, the field and the fault."""
@@ -92,15 +94,6 @@ class Unauthenticated(VneterError):
 
 class Forbidden(VneterError):
     """Who asks is known, and may not do that."""
-
-
-class RateLimited(VneterError):
-    """Too many requests; nothing was done."""
-
-    def __init__(self, message: str, retry_after: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-        """Seconds after which another may be answered."""
 
 
 class PipelineError(VneterError):

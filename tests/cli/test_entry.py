@@ -26,7 +26,7 @@ def _run(*arguments, **named):
 def test_help_tells_commands_and_exit_codes():
     ended = _run("--help")
     assert ended.returncode == 0
-    for word in ("apply", "fleet", "recompute", "Exit codes:", "4  somebody else changed it"):
+    for word in ("apply", "fleet", "recompute", "Exit codes:", "4   somebody else changed it"):
         assert word in ended.stdout
     assert _run().stdout == ended.stdout
 

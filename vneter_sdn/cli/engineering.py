@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vneter_sdn.cli.output import structured
 from vneter_sdn.cli.pathing import absent
 from vneter_sdn.cli.patience import patience
-from vneter_sdn.cli.rendering import structured
 from vneter_sdn.cli.terminal import Usage, columns
 from vneter_sdn.errors import IntentError, NotFound, Problem
 from vneter_sdn.graph.atlas import Atlas, read_atlas, read_demands
@@ -56,7 +56,7 @@ def online(server: str, policy: str = "") -> Ground:
     from vneter_sdn.cli import live_traffic, targets
 
     found = live_traffic.known(targets.connect(server), policy)
-    return Ground(found.atlas, server, found.origin, found.held, found.notes)
+    return Ground(found.atlas, targets.address(server), found.origin, found.held, found.notes)
 
 
 def te(

@@ -18,6 +18,7 @@ import typer
 
 from vneter_sdn.cli import fleet_controller as controllers
 from vneter_sdn.cli.fleet_controller import progress
+from vneter_sdn.cli.options import SERVER, Server
 from vneter_sdn.errors import IntentError, NotFound, VneterError
 
 app = typer.Typer(
@@ -40,13 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-Server = Annotated[
-    str,
-    typer.Option(envvar="VNETER_SERVER", help="REST server of the controller.", metavar="URL"),
-]
 Tenant = Annotated[str, typer.Option("--tenant", "-t", help="Tenant of the workload.")]
 Register = Annotated[bool, typer.Option(help="Tell the controller, if it answers.")]
-_SERVER = "http://127.0.0.1:8181"
 
 
 def _format(value: str) -> str:
@@ -75,7 +71,7 @@ def up(
         bool, typer.Option("--wires", help="Links between two hosts join their bridges.")
     ] = False,
     datapath: Annotated[str, typer.Option(help="netdev, or dummy: no packets.")] = "netdev",
-    server: Server = _SERVER,
+    server: Server = SERVER,
     register: Register = True,
 ) -> None:
     """Make the fleet, or finish and mend it, and register its hosts."""
@@ -98,7 +94,7 @@ def up(
 
 
 @app.command()
-def down(server: Server = _SERVER, register: Register = True) -> None:
+def down(server: Server = SERVER, register: Register = True) -> None:
     """Remove the fleet, whole or half made."""
     from vneter_sdn.fleet.controller import deregister
     from vneter_sdn.fleet.lifecycle import tear_down
@@ -124,7 +120,7 @@ def down(server: Server = _SERVER, register: Register = True) -> None:
 
 
 @app.command()
-def status(output: Output = "table", server: Server = _SERVER) -> None:
+def status(output: Output = "table", server: Server = SERVER) -> None:
     """Show hosts, workloads and odd links; exit code 1 when a daemon lacks."""
     from vneter_sdn.fleet.lifecycle import links
     from vneter_sdn.fleet.lifecycle import status as look
@@ -148,7 +144,7 @@ def status(output: Output = "table", server: Server = _SERVER) -> None:
         if output == "table" and odd:
             _show(output, None, lambda: link_table(odd))
         if output == "table" and not controller:
-            progress(f"no controller is ready at {server}")
+            progress(f"no controller is ready at {controllers.address(server)}")
         broken = any(link.state == "broken" for link in odd)
         if broken or not all(host.ready for host in found):
             progress("`vneterctl fleet up` repairs what is missing")
@@ -218,7 +214,7 @@ def attach(
     mac: Annotated[str, typer.Option(help="Requested Ethernet address.")] = "",
     wait: Annotated[bool, typer.Option(help="Wait until the endpoint is Ready.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
-    server: Server = _SERVER,
+    server: Server = SERVER,
 ) -> None:
     """Add a workload: a namespace with a port in br-int."""
     from vneter_sdn.fleet.workload import Wish
@@ -235,7 +231,7 @@ def detach(
     name: Annotated[str, typer.Argument(help="NAME or TENANT/NAME.")],
     tenant: Tenant = "",
     keep: Annotated[bool, typer.Option(help="Leave the Endpoint object.")] = False,
-    server: Server = _SERVER,
+    server: Server = SERVER,
 ) -> None:
     """Remove a workload, and the Endpoint that attach made."""
     from vneter_sdn.fleet.records import read_workload
@@ -255,7 +251,7 @@ def move(
     tenant: Tenant = "",
     wait: Annotated[bool, typer.Option(help="Wait until the endpoint is Ready there.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
-    server: Server = _SERVER,
+    server: Server = SERVER,
 ) -> None:
     """Move a workload to another host, as live migration does."""
     from vneter_sdn.fleet.records import read_workload

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from vneter_sdn.cli.targets import address, connect
 from vneter_sdn.errors import NotFound
 
 _PATIENCE = 20.0
@@ -20,35 +21,32 @@ def progress(line: str) -> None:
 
 def client(server: str) -> Any:
     """A client of a REST server."""
-    from vneter_sdn.client import Client
-
-    return Client(server, author="fleet")
+    return connect(server, author="fleet")
 
 
 def answering(server: str) -> Any:
     """A client of the controller, or None when nobody answers there."""
-    from vneter_sdn.client import Client
-
-    return client(server) if Client(server, timeout=2.0).ready() else None
+    return client(server) if connect(server, timeout=2.0).ready() else None
 
 
 def enrol(server: str, made: list[Any]) -> None:
     """Register hosts, or say how to when no controller answers."""
     from vneter_sdn.fleet.controller import register
 
-    controller = answering(server) or _awaited(server)
+    at = address(server)
+    controller = answering(server) or _awaited(server, at)
     if controller is None:
-        progress(f"no controller is ready at {server}; `vneterctl up` starts one, and then")
+        progress(f"no controller is ready at {at}; `vneterctl up` starts one, and then")
         progress("  vneterctl fleet manifests | vneterctl apply -f -")
         progress("or a repeated `vneterctl fleet up` registers the hosts")
         return
     register(controller, made)
-    progress(f"registered {len(made)} hosts at {server}")
+    progress(f"registered {len(made)} hosts at {at}")
 
 
-def _awaited(server: str) -> Any:
+def _awaited(server: str, at: str) -> Any:
     """A client of the controller, which may just be starting, or None."""
-    progress(f"waiting {_PATIENCE:.0f} s for a controller at {server} (--no-register does not)")
+    progress(f"waiting {_PATIENCE:.0f} s for a controller at {at} (--no-register does not)")
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         time.sleep(0.1)

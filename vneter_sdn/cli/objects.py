@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands on objects: apply, get, describe, delete, wait."""
+"""The commands on objects: apply, delete, wait."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from vneter_sdn.cli import rendering
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named, kind_named, seconds
 from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage
 from vneter_sdn.client import Client
@@ -32,7 +32,8 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
     """Create or replace the objects of some files, in one transaction."""
     documents = read(files)
     try:
-        done = client.apply([one.value for one in documents], message, dry_run)
+        with patience(f"applying {len(documents)} objects"):
+            done = client.apply([one.value for one in documents], message, dry_run)
     except IntentError as error:
         raise placed(error, documents) from None
     noted(done.notes, documents)
@@ -51,25 +52,48 @@ def noted(notes: Sequence[str], documents: Sequence[Document]) -> None:
             print(f"note: {note}", file=sys.stderr)
 
 
-def delete(
-    client: Client, kind: str, name: str, tenant: str, *, ignore_missing: bool = False
-) -> None:
+class Deleting(NamedTuple):
+    """How to delete."""
+
+    ignore_missing: bool = False
+    dry_run: bool = False
+
+
+def delete(client: Client, key: Key, how: Deleting) -> None:
     """Delete one object."""
-    key = key_named(kind_named(kind), name, tenant)
-    if ignore_missing and not _exists(client, key):
+    with patience(f"deleting {key}"):
+        missing = how.ignore_missing and not _exists(client, key)
+        done = None if missing else client.apply([], dry_run=how.dry_run, delete=[key])
+    if done is None:
         print(f"{_name(key)} is not there")
-        return
-    tell(client.delete(*key))
+    else:
+        tell(done, how.dry_run)
 
 
-def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool = False) -> None:
+def delete_files(client: Client, files: Sequence[str], how: Deleting) -> None:
     """Delete the objects that some files describe, in one transaction.
 
     Of manifests of Kubernetes, whatever was made of those of that kind and name.
     """
+    with patience("deleting"):
+        keys = keys_in(client, read(files), ignore_missing=how.ignore_missing)
+        if how.ignore_missing:
+            keys = [key for key in keys if _exists(client, key)]
+        done = client.apply([], dry_run=how.dry_run, delete=keys)
+    tell(done, how.dry_run)
+
+
+def keys_in(
+    client: Client, documents: Sequence[Document], *, ignore_missing: bool = False
+) -> list[Key]:
+    """The objects that manifests describe.
+
+    Raises:
+        NotFound: nothing was made of one of Kubernetes, unless that is to be ignored.
+        IntentError: one does not say which object it is.
+    """
     from vneter_sdn.northbound import foreign
 
-    documents = read(files)
     problems: list[Problem] = []
     keys: list[Key] = []
     written = _written(client, documents)
@@ -87,9 +111,7 @@ def delete_files(client: Client, files: Sequence[str], *, ignore_missing: bool =
             problems.extend(error.problems)
     if problems:
         raise IntentError(*problems)
-    if ignore_missing:
-        keys = [key for key in keys if _exists(client, key)]
-    tell(client.apply([], delete=keys))
+    return keys
 
 
 def _written(client: Client, documents: Sequence[Document]) -> dict[str, list[Key]]:
@@ -110,27 +132,6 @@ def _exists(client: Client, key: Key) -> bool:
     except NotFound:
         return False
     return True
-
-
-def get(client: Client, kind: str, name: str, tenant: str, selector: str, form: str) -> None:
-    """Print objects."""
-    found = kind_named(kind)
-    if form not in rendering.FORMATS:
-        raise Usage(f"no output format {form!r}", f"it is one of {', '.join(rendering.FORMATS)}")
-    if name and selector:
-        raise Usage("a name and a selector together select nothing more", "give one of them")
-    if tenant and not found.tenanted:
-        raise Usage(f"objects of kind {found.name} belong to no tenant", "leave out --tenant")
-    if name:
-        items = [client.get(*key_named(found, name, tenant))]
-    else:
-        items = list(client.list(found.name, tenant or None, selector or None))
-    print(rendering.render(found, items, form, single=bool(name)))
-
-
-def describe(client: Client, kind: str, name: str, tenant: str) -> None:
-    """Print one object for reading."""
-    print(rendering.prose(client.get(*key_named(kind_named(kind), name, tenant))))
 
 
 def wait(client: Client, keys: Sequence[Key], condition: str, timeout: str) -> None:

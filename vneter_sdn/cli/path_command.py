@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vneter_sdn.cli.options import SERVER, Server
+
 EPILOG = """\b
 Examples:
   vneterctl path h1 h2 --policy gold            what the policy chooses, and why
@@ -82,9 +84,7 @@ def path(
     ] = "",
     rejected: Annotated[int, typer.Option(min=0, max=100, help="Runners-up to show.")] = 5,
     output: Annotated[str, typer.Option("-o", "--output", help="text, json or yaml.")] = "text",
-    server: Annotated[
-        str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")
-    ] = "http://127.0.0.1:8181",
+    server: Server = SERVER,
 ) -> None:
     """Choose paths between two hosts, and say why these."""
     from vneter_sdn.cli import pathing

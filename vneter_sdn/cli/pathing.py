@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from vneter_sdn.cli.output import structured
 from vneter_sdn.cli.path_report import Names, document, told
-from vneter_sdn.cli.rendering import structured
 from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage
 from vneter_sdn.errors import NotFound
 from vneter_sdn.graph.atlas import Atlas, read_atlas

@@ -7,15 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vneter_sdn.cli.verify_command import (
-    SERVER,
-    ClusterTenant,
-    Delete,
-    Offline,
-    Resolve,
-    Server,
-    Verbose,
-)
+from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Server
+from vneter_sdn.cli.verify_command import Delete, Offline, Resolve, Verbose
 
 EPILOG = """\b
 Examples:
@@ -53,7 +46,7 @@ def plan(
         bool, typer.Option("--exit-code", help="Exit with 1 when something would change.")
     ] = False,
     resolve: Resolve = [],  # noqa: B006 -- typer reads it, nobody writes it
-    cluster_tenant: ClusterTenant = "cluster",
+    cluster_tenant: ClusterTenant = CLUSTER,
     verbose: Verbose = False,
     output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
     server: Server = SERVER,

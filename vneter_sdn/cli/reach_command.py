@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vneter_sdn.cli.options import SERVER, Server
 from vneter_sdn.cli.terminal import Usage
 
 _SELECTORS = """\b
@@ -74,9 +75,7 @@ def reachability(
         typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Offline: tenant of Kubernetes'."),
     ] = "cluster",
     output: Annotated[str, typer.Option("-o", "--output", help="table, grid or json.")] = "table",
-    server: Annotated[
-        str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")
-    ] = "http://127.0.0.1:8181",
+    server: Server = SERVER,
 ) -> None:
     """Show who reaches whom, and by which rule."""
     if more and not offline:

@@ -3,60 +3,60 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from vneter_sdn.cli.terminal import columns, paint
+from vneter_sdn.cli.output import Form, ordered, structured
+from vneter_sdn.cli.terminal import columns, paint, plain
 from vneter_sdn.model.kinds import API_VERSION, Kind
 from vneter_sdn.northbound.conditions import condition_of
 
-FORMATS = ("table", "wide", "json", "yaml", "name")
 Manifest = Mapping[str, Any]
 
 
-def render(kind: Kind, items: Sequence[Manifest], form: str, *, single: bool = False) -> str:
-    """Objects of one kind in one of `FORMATS`; ``single`` writes one without a list around it."""
-    if form == "name":
+def render(kind: Kind, items: Sequence[Manifest], how: Form, *, single: bool = False) -> str:
+    """Objects of one kind as `output.Form` says; ``single`` has no list around the one it is."""
+    items = ordered(items, how.sort_by)
+    if how.name == "name":
         return "\n".join(f"{kind.name.lower()}/{path_of(item)}" for item in items)
-    if form in {"json", "yaml"}:
-        listed = {"apiVersion": API_VERSION, "kind": f"{kind.name}List", "items": list(items)}
-        return structured(items[0] if single else listed, form)
-    return "\n".join(table(kind, items, wide=form == "wide"))
+    if not how.for_people:
+        listed = {"apiVersion": API_VERSION, "kind": f"{kind.name}List", "items": items}
+        return structured(items[0] if single else listed, how)
+    return "\n".join(table(kind, items, wide=how.name == "wide", headers=how.headers))
 
 
-def structured(value: Any, form: str) -> str:
-    """A value as JSON or YAML."""
-    if form == "json":
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    from vneter_sdn.northbound.manifests import write
-
-    return write(value).rstrip("\n")
-
-
-def table(kind: Kind, items: Sequence[Manifest], *, wide: bool = False) -> list[str]:
+def table(
+    kind: Kind, items: Sequence[Manifest], *, wide: bool = False, headers: bool = True
+) -> list[str]:
     """Lines of a table with the columns its kind declares."""
     if not items:
-        return [f"there are no {kind.plural}"]
+        return [f"there are no {kind.plural}"] if headers else []
+    rows = [heading(kind, wide=wide), *(row(kind, item, wide=wide) for item in items)]
+    return columns(rows)[0 if headers else 1 :]
+
+
+def heading(kind: Kind, *, wide: bool = False) -> list[str]:
+    """The columns of a kind."""
     chosen = (*kind.columns, *(kind.wide if wide else ()))
     tenant = ["TENANT"] if kind.tenanted else []
-    rows = [[*tenant, "NAME", *(heading for heading, _ in chosen), "READY", "AGE"]]
-    rows[0] += ["REASON"] if wide else []
-    for item in items:
-        metadata = item["metadata"]
-        ready = condition_of(item, "Ready") or {}
-        rows.append(
-            [
-                *([metadata.get("tenant", "")] if kind.tenanted else []),
-                metadata["name"],
-                *(cell(value_at(item, path)) for _, path in chosen),
-                ready.get("status", "-"),
-                age(metadata.get("created", "")),
-                *([ready.get("reason", "-")] if wide else []),
-            ]
-        )
-    return columns(rows)
+    last = ["READY", "AGE", *(["REASON"] if wide else [])]
+    return [*tenant, "NAME", *(heading for heading, _ in chosen), *last]
+
+
+def row(kind: Kind, item: Manifest, *, wide: bool = False) -> list[str]:
+    """What an object has in them."""
+    metadata = item["metadata"]
+    ready = condition_of(item, "Ready") or {}
+    chosen = (*kind.columns, *(kind.wide if wide else ()))
+    return [
+        *([metadata.get("tenant", "")] if kind.tenanted else []),
+        metadata["name"],
+        *(cell(value_at(item, path)) for _, path in chosen),
+        ready.get("status", "-"),
+        age(metadata.get("created", "")),
+        *([ready.get("reason", "-")] if wide else []),
+    ]
 
 
 def value_at(item: Any, path: str) -> Any:
@@ -76,7 +76,7 @@ def cell(value: Any) -> str:
         return ",".join(f"{name}={cell(one)}" for name, one in value.items()) or "-"
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".")
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else plain(str(value))
 
 
 def age(created: str, now: datetime | None = None) -> str:
@@ -130,7 +130,7 @@ def _sentence(condition: Mapping[str, Any]) -> str:
     status = {"True": "yes", "False": "no"}.get(condition["status"], "not known")
     colour = {"yes": "green", "no": "red"}.get(status, "yellow")
     since = f" for {age(condition['changed'])}" if condition.get("changed") else ""
-    message = f": {condition['message']}" if condition.get("message") else ""
+    message = f": {plain(condition['message'])}" if condition.get("message") else ""
     return f"  {condition['type']}: {paint(status, colour)} ({condition['reason']}){since}{message}"
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vneter_sdn.cli.rendering import age, structured
-from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, columns, paint
+from vneter_sdn.cli.output import Form, structured
+from vneter_sdn.cli.patience import patience
+from vneter_sdn.cli.rendering import age
+from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint
 from vneter_sdn.client import Client
 
 _CORE = {True: ("running", "green"), False: ("not heard of", "red"), None: ("not known", "yellow")}
@@ -48,21 +50,16 @@ _NEXT = {
 """What to try, by the reason of a Ready condition."""
 
 
-def status(client: Client, form: str) -> None:
+def status(client: Client, how: Form) -> None:
     """Print the summary.
 
     Raises:
-        Usage: no such format.
         Answer: exit code 1 when something is not ready, an assertion does not hold, or the core is
             not heard of.
     """
-    summary = client.status()
-    if form in {"json", "yaml"}:
-        print(structured(summary, form))
-    elif form == "table":
-        print("\n".join(lines(summary)))
-    else:
-        raise Usage(f"no output format {form!r}", "it is one of table, json, yaml")
+    with patience(f"asking {client.server}"):
+        summary = client.status()
+    print("\n".join(lines(summary)) if how.for_people else structured(summary, how))
     if summary["core"] is False or summary["notReady"] or _broken(summary):
         raise Answer(REFUSED)
 

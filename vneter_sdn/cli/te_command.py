@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vneter_sdn.cli.options import SERVER, Server
+
 EPILOG = """\b
 Examples:
   vneterctl te                                            what is measured now
@@ -65,9 +67,7 @@ def te(
     output: Annotated[
         str, typer.Option("-o", "--output", help="text, json, yaml or csv.")
     ] = "text",
-    server: Annotated[
-        str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")
-    ] = "http://127.0.0.1:8181",
+    server: Server = SERVER,
 ) -> None:
     """Plan traffic: paths and weights, for the live graph or a topology file."""
     from vneter_sdn.cli import engineering

@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
 from vneter_sdn.errors import (
     Conflict,
+    Forbidden,
     IntentError,
     NotFound,
     Problem,
     StoreUnavailable,
+    Throttled,
+    Unauthenticated,
     VneterError,
 )
 
-OK, REFUSED, USAGE, NOT_FOUND, CONFLICT, UNREACHABLE, TIMED_OUT = range(7)
+OK, REFUSED, USAGE, NOT_FOUND, CONFLICT, UNREACHABLE, TIMED_OUT, DENIED = range(8)
+INTERRUPTED = 130
 EXIT_CODES = (
     (OK, "done"),
     (REFUSED, "refused: the intent is not acceptable, or the answer is no"),
@@ -25,9 +30,12 @@ EXIT_CODES = (
     (CONFLICT, "somebody else changed it first"),
     (UNREACHABLE, "the server or its database cannot be reached"),
     (TIMED_OUT, "it did not happen in time"),
+    (DENIED, "no credential, an expired one, or one that may not do that"),
+    (INTERRUPTED, "interrupted by Ctrl-C"),
 )
 """Every exit code and its meaning."""
 
+_WHERE = "is `vneterctl up` running? --server or --context says where to look"
 _COLOURS = {"green": 32, "red": 31, "yellow": 33, "bold": 1}
 
 
@@ -63,7 +71,10 @@ def outcome(error: BaseException) -> tuple[int, list[str], str]:
     for kind, code, hint in (
         (NotFound, NOT_FOUND, "`vneterctl get KIND` lists what there is"),
         (Conflict, CONFLICT, "read the object again, repeat the change on it, and apply that"),
-        (StoreUnavailable, UNREACHABLE, "is `vneterctl up` running? --server says where to look"),
+        (StoreUnavailable, UNREACHABLE, _WHERE),
+        (Unauthenticated, DENIED, "give a token: `vneterctl config set-context`, or VNETER_TOKEN"),
+        (Forbidden, DENIED, "ask who runs the controller for a token that may"),
+        (Throttled, UNREACHABLE, "wait a moment, and ask less often"),
         (TimeoutError, TIMED_OUT, "--timeout waits longer; `vneterctl describe` says what lacks"),
         (VneterError, REFUSED, ""),
     ):
@@ -94,12 +105,79 @@ def paint(text: str, colour: str, stream: object = None) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines with aligned columns; the last column is as long as it likes."""
+GAP = "   "
+_NARROWEST = 8
+
+
+def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """Rows as lines with aligned columns.
+
+    Args:
+        rows: of one length; the first is the heading, which is never cut.
+        width: cells are cut so that lines are no longer; what a terminal's are when None, and
+            never where nobody reads them on one; 0: never.
+    """
     if not rows:
         return []
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    shown = [[plain(cell) for cell in row] for row in rows]
+    widths = widths_of(shown, terminal_width() if width is None else width)
     return [
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        GAP.join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
     ]
+
+
+def widths_of(rows: Sequence[Sequence[str]], limit: int) -> list[int]:
+    """How wide the columns of a table are; ``limit`` as `columns` has it."""
+    widths = [max(_length(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return _fitted(widths, [_length(cell) for cell in rows[0]], limit) if limit else widths
+
+
+def plain(text: str) -> str:
+    """Text without what a terminal obeys; one line."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def terminal_width() -> int:
+    """Of the terminal that standard output is; 0 where it is none."""
+    if not getattr(sys.stdout, "isatty", lambda: False)():
+        return 0
+    return shutil.get_terminal_size((0, 0)).columns
+
+
+def _fitted(widths: Sequence[int], least: Sequence[int], limit: int) -> list[int]:
+    """Widths that fit, as far as headings let them: the widest give way first."""
+    found = list(widths)
+    over = sum(found) + len(GAP) * (len(found) - 1) - limit
+    while over > 0:
+        wide = [n for n in range(len(found)) if found[n] > max(least[n], _NARROWEST)]
+        if not wide:
+            break
+        widest = max(wide, key=lambda n: found[n])
+        found[widest] -= 1
+        over -= 1
+    return found
+
+
+def padded(text: str, width: int, *, cut: bool = True) -> str:
+    """A text in so many columns; a longer one is cut, or sticks out."""
+    missing = width - _length(text)
+    if missing >= 0:
+        return text + " " * missing
+    if not cut:
+        return text
+    text = text[:width]
+    while _length(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…" + " " * (width - 1 - _length(text))
+
+
+def _length(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vneter_sdn.cli.options import SERVER, Server
+
 EPILOG = """\b
 Examples:
   vneterctl trace --from x/a --to y/b --tcp 80
@@ -89,9 +91,7 @@ def trace(
         typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Offline: tenant of Kubernetes'."),
     ] = "cluster",
     output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
-    server: Annotated[
-        str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")
-    ] = "http://127.0.0.1:8181",
+    server: Server = SERVER,
 ) -> None:
     """Follow one packet: who decides, and every table and edge."""
     from vneter_sdn.cli import reaching, tracing

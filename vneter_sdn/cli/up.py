@@ -31,7 +31,7 @@ def up(settings: Settings) -> None:
 
     check_settings(settings)  # the server's own process would only fail again and again
     check(settings)
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "supervisor"))
     try:
         run(settings, greeting(settings))
     except StoreUnavailable as unusable:

@@ -14,9 +14,18 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
+from vneter_sdn.cli.options import epilog
 from vneter_sdn.config import LAB_LISTEN, Settings
 
 _DEFAULTS = Settings()
+EPILOG = epilog(
+    (
+        ("vneterctl up", "until Ctrl-C; REST on 127.0.0.1:8181"),
+        ("vneterctl up --lab", "takes in what Mininet connects"),
+        ("vneterctl up --state-dir ./state --run-dir ./run", "without root's directories"),
+        ("vneterctl up --verify-applies enforce", "refuses what breaks an Assertion"),
+    )
+)
 
 
 class _Told(NamedTuple):
@@ -65,6 +74,7 @@ _TOLD: Mapping[str, _Told] = {
     "audit_file": _Told("Of audit lines.", metavar="FILE"),
     "audit_syslog": _Told("unix:/dev/log or udp:HOST:PORT."),
     "audit_rate": _Told("Audit lines a second.", 1),
+    "dns_upstreams": _Told("Servers for others' names; repeatable.", metavar="ADDRESS"),
     "verify_applies": _Told("Prove changes first: off, warn or enforce."),
     "verify_limit": _Told("Seconds that such a proof may take.", 0.1),
     "assertion_limit": _Told("Seconds to find out what Assertions hold; 0 never.", 0),
@@ -87,6 +97,7 @@ def up(**given: Any) -> None:
     values = given | {name: given[name] and os.path.abspath(given[name]) for name in _PATHS}
     listen = tuple(given["openflow_listen"])
     values["openflow_listen"] = listen or ((LAB_LISTEN,) if given["lab"] else ())
+    values["dns_upstreams"] = tuple(given["dns_upstreams"])
     running.up(Settings(**values, log_level="DEBUG" if verbose else _DEFAULTS.log_level))
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Server
+
 EPILOG = """\b
 Examples:
   vneterctl verify                              what the controller has now
@@ -54,15 +56,10 @@ Change = Annotated[
     list[str], typer.Option("-f", "--file", metavar="FILE", help="The change: manifests.")
 ]
 Delete = Annotated[bool, typer.Option("--delete", help="The change deletes what FILE describes.")]
-ClusterTenant = Annotated[
-    str, typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Tenant of Kubernetes namespaces.")
-]
 Resolve = Annotated[
     list[str], typer.Option(metavar="NAME=ADDRESS", help="What a DNS name is; repeatable.")
 ]
-Server = Annotated[str, typer.Option(envvar="VNETER_SERVER", help="http://HOST:PORT or unix:PATH.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every flow and line.")]
-SERVER = "http://127.0.0.1:8181"
 
 
 def verify(
@@ -75,7 +72,7 @@ def verify(
     ] = [],  # noqa: B006 -- typer reads it, nobody writes it
     full: Annotated[bool, typer.Option("--full", help="All, not only what it touches.")] = False,
     resolve: Resolve = [],  # noqa: B006 -- typer reads it, nobody writes it
-    cluster_tenant: ClusterTenant = "cluster",
+    cluster_tenant: ClusterTenant = CLUSTER,
     verbose: Verbose = False,
     output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
     server: Server = SERVER,

@@ -10,13 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from vneter_sdn.client.paths import path_to
-from vneter_sdn.client.results import Item, Manifest, S, applied_of, item_of, kind_of
+from vneter_sdn.client.results import (
+    Change,
+    Item,
+    Manifest,
+    Page,
+    S,
+    applied_of,
+    item_of,
+    kind_of,
+)
 from vneter_sdn.client.sending import Answer, Request, Sender
 from vneter_sdn.client.transport import DEFAULT_SERVER, Tls, Transport
+from vneter_sdn.client.watch import Asked, Trouble, Watch
 from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
 from vneter_sdn.model.snapshot import Key, Revision
 from vneter_sdn.northbound import resources
@@ -25,6 +36,10 @@ from vneter_sdn.store.port import Applied
 
 _LONG_POLL = 10.0
 _PAUSE = 0.2
+PAGE = 500
+"""Objects that one request for a list answers."""
+_QUIET = 30.0
+"""Seconds of silence after which a watch is taken for dead; the server says something every 10."""
 
 
 class Client:
@@ -38,6 +53,7 @@ class Client:
         timeout: float = 60.0,
         token: str = "",
         tls: Tls | None = None,
+        patience: float = 60.0,
     ) -> None:
         """Talk to a server.
 
@@ -47,6 +63,7 @@ class Client:
             timeout: seconds to wait for one answer.
             token: bearer token; never sent where others could read it.
             tls: whom to trust, and our own certificate.
+            patience: seconds without a server after which a watch ends.
 
         Raises:
             IntentError: ``server`` is no such address, or no place to send a token to.
@@ -60,7 +77,7 @@ class Client:
             headers["X-Vneter-Author"] = author.encode("ascii", "replace").decode()
         if token:
             headers["Authorization"] = f"Bearer {_header(token)}"
-        self.server = server
+        self.server, self._patience = server, patience
         self._sender = Sender(transport, headers)
 
     # -- reading ---------------------------------------------------------------------------------
@@ -70,19 +87,73 @@ class Client:
         return self._ask(Request("GET", path_to(kind, tenant, name))).value
 
     def list(
-        self, kind: str, tenant: str | None = None, selector: str | None = None
+        self, kind: str, tenant: str | None = None, selector: str | None = None, fields: str = ""
     ) -> Sequence[Manifest]:
-        """Objects of a kind: of one tenant or of all, those a label selector selects."""
-        return list(self.iterate(kind, tenant, selector))
+        """Objects of a kind: of one tenant or of all, those that selectors select.
+
+        Args:
+            kind: of which kind.
+            tenant: of one tenant only.
+            selector: of labels, ``app=web``.
+            fields: of fields, ``status.conditions[Ready]=False``.
+        """
+        return list(self.iterate(kind, tenant, selector, fields))
 
     def iterate(
-        self, kind: str, tenant: str | None = None, selector: str | None = None
+        self,
+        kind: str,
+        tenant: str | None = None,
+        selector: str | None = None,
+        fields: str = "",
+        page: int = PAGE,
     ) -> Iterator[Manifest]:
-        """As `list`, page by page."""
-        query = {"labelSelector": selector} if selector else {}
-        yield from self._ask(Request("GET", path_to(kind, tenant or ""), query=query)).value[
-            "items"
-        ]
+        """As `list`, ``page`` objects a request; all are of one instant."""
+        for one in self.pages(kind, tenant, selector, fields, page):
+            yield from one.items
+
+    def pages(
+        self,
+        kind: str,
+        tenant: str | None = None,
+        selector: str | None = None,
+        fields: str = "",
+        page: int = PAGE,
+    ) -> Iterator[Page]:
+        """As `iterate`, page by page: each says where a watch may begin."""
+        query = {**_selected(selector, fields), "limit": str(page)}
+        while True:
+            found = self._ask(Request("GET", path_to(kind, tenant or ""), query=query)).value
+            metadata = found["metadata"]
+            yield Page(found["items"], metadata["revision"], metadata.get("position", ""))
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    def watch(
+        self,
+        kinds: Sequence[str] = (),
+        tenant: str | None = None,
+        selector: str | None = None,
+        fields: str = "",
+        *,
+        since: str = "",
+        trouble: Trouble = lambda _error: None,
+    ) -> Iterator[Change]:
+        """What happens to objects, for ever: over lost connections and restarts of the server.
+
+        Args:
+            kinds: of which; of all, when there are none.
+            tenant: of one tenant only.
+            selector: of labels.
+            fields: of fields.
+            since: `Page.position`; without it, all there is comes first, as added, then ``synced``.
+            trouble: told of each lost connection.
+        """
+        where = f"/v1/tenants/{quote(tenant, safe='')}/watch" if tenant else "/v1/watch"
+        query = _selected(selector, fields) | ({"kinds": ",".join(kinds)} if kinds else {})
+        asked = Asked(where, query, since)
+        sender = self._sender.patient(_QUIET)
+        return iter(Watch(sender, asked, patience=self._patience, trouble=trouble))
 
     def read(self, spec: type[S], name: str, tenant: str = "") -> Item[S]:
         """One object of the kind of a Struct: ``read(NetworkSpec, "web", "red").spec.vni``."""
@@ -207,6 +278,11 @@ class Client:
 
     def _ask(self, request: Request) -> Answer:
         return self._sender.ask(request)
+
+
+def _selected(selector: str | None, fields: str) -> dict[str, str]:
+    query = {"labelSelector": selector or "", "fieldSelector": fields}
+    return {name: value for name, value in query.items() if value}
 
 
 def _match(etag: str) -> dict[str, str]:

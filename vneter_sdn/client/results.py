@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -77,14 +77,20 @@ _BY_SPEC = {kind.spec: kind for kind in KINDS.values()}
 
 def applied_of(document: Mapping[str, Any]) -> Applied:
     """What a transaction did, from the server's answer."""
-    groups = {
-        group: tuple(
-            Key(one["kind"], one.get("tenant", ""), one["name"]) for one in document.get(group, ())
-        )
-        for group in ("created", "updated", "deleted", "unchanged")
-    }
-    notes = tuple(str(note) for note in document.get("notes", ()))
-    return Applied(document["revision"], **groups, notes=notes, proven=document.get("proven"))
+
+    def keys(group: str) -> tuple[Key, ...]:
+        found = document.get(group, ())
+        return tuple(Key(one["kind"], one.get("tenant", ""), one["name"]) for one in found)
+
+    return Applied(
+        document["revision"],
+        created=keys("created"),
+        updated=keys("updated"),
+        deleted=keys("deleted"),
+        unchanged=keys("unchanged"),
+        notes=tuple(str(note) for note in document.get("notes", ())),
+        proven=document.get("proven"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +108,14 @@ class Change:
     def key(self) -> Key:
         """Which object."""
         return key_of(self.manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some objects of a list."""
+
+    items: Sequence[Manifest]
+    revision: int
+    """Of the store, when the list was made."""
+    position: str
+    """Where a watch has to begin to tell what came after it."""

@@ -13,10 +13,9 @@ from urllib.parse import urlencode
 
 from vneter_sdn.client.transport import Dropped, Reply, Silent, Transport
 from vneter_sdn.errors import (
-    Conflict,
     Forbidden,
-    RateLimited,
     StoreUnavailable,
+    Throttled,
     Unauthenticated,
     VneterError,
 )
@@ -78,6 +77,10 @@ class Sender:
         self.transport, self._headers = transport, dict(headers)
         self._attempts, self._sleep = attempts, sleep
 
+    def patient(self, timeout: float) -> Sender:
+        """The same, but for how long it waits for anything to arrive."""
+        return Sender(self.transport.patient(timeout), self._headers, attempts=self._attempts)
+
     def ask(self, request: Request) -> Answer:
         """Ask, and ask again after a broken connection or when the server is too busy.
 
@@ -93,7 +96,7 @@ class Sender:
             try:
                 reply = self.transport.exchange(request.method, request.target, data, headers)
                 return Answer(self._value(reply), reply.headers)
-            except RateLimited as busy:
+            except Throttled as busy:
                 if last or busy.retry_after > _LONGEST:
                     raise
                 self._sleep(busy.retry_after)
@@ -147,10 +150,8 @@ def failure(reply: Reply, document: Mapping[str, Any]) -> VneterError:
         return Unauthenticated(detail)
     if reply.status == 403:
         return Forbidden(detail)
-    if reply.status == 412:
-        return Conflict(detail)
     if reply.status == 429:
-        return RateLimited(detail, _seconds(reply.headers.get("retry-after", "")))
+        return Throttled(detail, _seconds(reply.headers.get("retry-after", "")))
     return error_from(reply.status, document)
 
 

@@ -126,6 +126,10 @@ class Transport:
         self._tls = tls or Tls()
         self._context: ssl.SSLContext | None = None
 
+    def patient(self, timeout: float) -> Transport:
+        """To the same server, with another timeout."""
+        return Transport(self.server, timeout=timeout, tls=self._tls)
+
     def exchange(
         self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]
     ) -> Reply:

@@ -47,7 +47,7 @@ def _verified(store: Store, settings: Settings, file: str) -> Store:
 def main() -> None:
     """Serve until SIGTERM."""
     settings = read_settings(sys.argv[1])
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "api"))
     store = _verified(_open_store(settings), settings, sys.argv[1])
     try:
         serve(

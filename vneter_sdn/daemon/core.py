@@ -44,6 +44,7 @@ from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.injecting import Injector
 from vneter_sdn.daemon.judgements import Judgements
 from vneter_sdn.daemon.lab import Lab
+from vneter_sdn.daemon.resolver import Resolver
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import REPORTING, Watch
@@ -176,6 +177,7 @@ class Core:
             time.monotonic,
         )
         self._ledger = Ledger()
+        self._resolver = Resolver(self._ledger, settings.dns_upstreams, self._answers.ours)
         self._edge = Edge(self._bridges, self._ledger, self._responders(), time.monotonic)
         self._apps = AppHost(self._bridges)
         self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
@@ -195,6 +197,7 @@ class Core:
             ("vneter_audit_lines", "Lines of the audit log, for each sink.", self._audit.counts),
             ("vneter_policy_refusals", "Packets to be answered.", self._decisions.counts),
             ("vneter_dns_answers", "Answers to endpoints under rules.", self._answers.counts),
+            ("vneter_dns_forwarded", "Questions asked elsewhere.", self._resolver.counts),
         ):
             self._registry.register(OutcomesCollector(name, text, counts))
         self._registry.register(AssertionsCollector(self._assertions))
@@ -219,6 +222,7 @@ class Core:
     def _responders(self) -> Mapping[Service, Responder]:
         return {
             Service.DHCP: telling(dhcp4.respond),
+            Service.DNS: self._resolver,
             Service.DHCPV6: telling(dhcp6.respond),
             Service.ROUTER: telling(advertising.respond),
         }
@@ -407,7 +411,7 @@ def main() -> None:
     """Run the core until SIGTERM."""
     gc.set_threshold(*COLLECTION)
     settings = read_settings(sys.argv[1])
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "core"))
     for early in (signal.SIGINT, signal.SIGHUP):
         signal.signal(early, signal.SIG_IGN)
     try:

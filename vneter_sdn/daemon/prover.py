@@ -230,7 +230,7 @@ def main() -> None:
     die_with_parent()
     os.nice(POLITENESS)
     settings, role = read_settings(sys.argv[1]), sys.argv[2]
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "prover"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lines = Lines(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

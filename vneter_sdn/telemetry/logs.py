@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How processes log: one JSON object a line on standard error, or plain text on a terminal."""
+"""How processes log: one JSON object a line on standard error, or plain text on a terminal.
+
+Those of a controller also write JSON lines to files of a bounded size below its state directory,
+which ``vneterctl logs`` reads, after a crash too.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,34 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TextIO
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
 MAX_FIELD = 2000
 """Characters of one value; the rest is cut, so that no peer writes our disk full."""
+
+PROCESSES = ("supervisor", "core", "api", "prover", "database")
+"""What a controller is made of; the database is a program of Open vSwitch, and writes as those do.
+"""
+_MOST = 8 * 1024 * 1024
+"""Octets of one file; one more of them, with what came before, is kept beside it."""
+
+
+def log_file(state_dir: str, process: str) -> Path:
+    """Where a process of a controller writes its log."""
+    if process == "database":
+        return Path(state_dir) / "database.log"
+    return Path(state_dir) / "log" / f"{process}.jsonl"
+
+
+class _Kept(RotatingFileHandler):
+    """Writes to a file as long as it can; a full disk is no reason to stop what is logged."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's name
+        """Nothing: the same line went to standard error."""
 
 
 class JsonLines(logging.Formatter):
@@ -54,12 +80,15 @@ class Readable(logging.Formatter):
         return "\n".join(lines)
 
 
-def set_up(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler:
+def set_up(
+    level: str = "INFO", stream: TextIO | None = None, file: Path | None = None
+) -> logging.Handler:
     """Send the log of the whole process to ``stream`` (standard error), replacing what was set.
 
     Args:
         level: a level name of `logging`.
         stream: a terminal gets text, anything else JSON lines.
+        file: gets JSON lines besides, if it can be written.
 
     Raises:
         ValueError: no such level.
@@ -67,7 +96,21 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)
     handler.setFormatter(Readable() if target.isatty() else JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    handlers: list[logging.Handler] = [handler]
+    if file is not None and (kept := _kept(file)):
+        handlers.append(kept)
+    logging.basicConfig(level=level, handlers=handlers, force=True)
     # os-ken tells of every app it makes; that is ours to say.
     logging.getLogger("os_ken").setLevel(logging.WARNING)
     return handler
+
+
+def _kept(file: Path) -> logging.Handler | None:
+    try:
+        file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640))
+        found = _Kept(file, maxBytes=_MOST, backupCount=1, encoding="utf-8")
+    except OSError:
+        return None
+    found.setFormatter(JsonLines())
+    return found

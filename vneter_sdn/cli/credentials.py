@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``vneterctl token`` and ``vneterctl audit`` do."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vneter_sdn.cli.output import Form, structured
+from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, columns
+from vneter_sdn.client.client import Client
+from vneter_sdn.model.access import AuditEntry
+from vneter_sdn.model.instants import rfc3339
+from vneter_sdn.store.chain import seal, sealed_audit
+
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_PAGE = 1000
+
+
+def instant(text: str) -> str | None:
+    """``30d``, ``12h``, ``1y`` from now as RFC 3339; None for ``never``.
+
+    Raises:
+        Usage: it is neither.
+    """
+    if text == "never":
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhdwy])", text, re.ASCII)
+    if found is None:
+        raise Usage(f"{text!r} is no time to live", "write 30m, 12h, 30d, 4w, 1y or never")
+    return rfc3339(time.time() + int(found[1]) * _UNITS[found[2]])
+
+
+def create(client: Client, asked: Mapping[str, Any]) -> None:
+    """Issue a credential; a token goes to standard output, all else to standard error."""
+    told = client.issue(asked)
+    ends = f"until {told['expires']}" if told["expires"] else "for ever"
+    if told["token"] is None:
+        print(f"whoever has the certificate {told['name']} is {_grants(told)}, {ends}")
+        return
+    print(told["token"], flush=True)
+    if sys.stderr.isatty():
+        note = f"{told['name']}: {_grants(told)}, {ends}; keep it, it is not shown again"
+        print(note, file=sys.stderr)
+
+
+def show(client: Client, how: Form) -> None:
+    """List credentials."""
+    found = client.credentials()
+    if not how.for_people:
+        print(structured({"items": list(found)}, how))
+        return
+    rows = [["NAME", "SORT", "GRANTS", "EXPIRES", "ISSUED BY"]] if how.headers else []
+    for one in found:
+        sort = "certificate" if one["certificate"] else "token"
+        ends = "expired" if one["expired"] else one["expires"] or "never"
+        rows.append([one["name"], sort, _grants(one), ends, one["author"]])
+    print("\n".join(columns(rows)) if found else "there are no credentials")
+
+
+def revoke(client: Client, name: str) -> None:
+    """Revoke a credential."""
+    told = client.revoke(name)
+    print(f"{told['name']} is revoked")
+
+
+def whoami(client: Client, how: Form) -> None:
+    """Say who the server takes us for."""
+    told = client.whoami()
+    if how.for_people:
+        print(f"{told['name']}: {_grants(told) or 'nothing'}")
+    else:
+        print(structured(told, how))
+
+
+def audit(client: Client, how: Form, limit: int, *, verify: bool) -> None:
+    """Print the newest entries of the audit log; or verify all of it, and of the history.
+
+    The digests are recomputed here as well, so that a server that lies has to lie well.
+
+    Raises:
+        Answer: a chain is broken.
+    """
+    if verify:
+        _verify(client)
+        return
+    items: list[Mapping[str, Any]] = []
+    for page in _pages(client, limit):
+        items += page
+    if not how.for_people:
+        print(structured({"items": items}, how))
+        return
+    rows = [["POSITION", "TIME", "WHO", "FROM", "WHAT", "OUTCOME"]] if how.headers else []
+    for one in items:
+        what = f"{one['action']} {one['object']}".strip()
+        rows.append(
+            [str(one["position"]), one["time"], one["author"], one["source"], what, one["outcome"]]
+        )
+    print("\n".join(columns(rows)) if items else "nothing is in the audit log")
+
+
+def _pages(client: Client, limit: int) -> Iterable[Sequence[Mapping[str, Any]]]:
+    before: int | None = None
+    while limit > 0:
+        page = client.audit(min(limit, _PAGE), before)["items"]
+        yield page
+        if len(page) < min(limit, _PAGE):
+            return
+        before, limit = page[-1]["position"], limit - len(page)
+
+
+def _verify(client: Client) -> None:
+    told = client.audit(1, verify=True)["verified"]
+    wrong = _recomputed(client)
+    for one in told:
+        if one["broken"] is not None:
+            wrong.append(f"{one['chain']}: {one['broken']} is not as it was: {one['reason']}")
+        print(f"{one['chain']}: {one['entries']} entries, head {one['head'] or '-'}")
+    if wrong:
+        raise Answer(REFUSED, "; ".join(wrong), "somebody changed the database behind our back")
+
+
+def _recomputed(client: Client) -> list[str]:
+    later: AuditEntry | None = None
+    for page in _pages(client, sys.maxsize):
+        for values in page:
+            entry = AuditEntry(**values)
+            if later is not None and not _follows(entry, later):
+                return [f"audit: {later.position} does not follow from {entry.position}"]
+            later = entry
+    return []
+
+
+def _follows(entry: AuditEntry, later: AuditEntry) -> bool:
+    content = sealed_audit(later, entry.digest).content
+    sealed = seal(entry.digest, later.position, content) == later.digest
+    return sealed and later.position == entry.position + 1
+
+
+def _grants(told: Mapping[str, Any]) -> str:
+    return "; ".join(_grant(grant) for grant in told["grants"])
+
+
+def _grant(grant: Mapping[str, Any]) -> str:
+    where = "everywhere" if "*" in grant["tenants"] else f"in {', '.join(grant['tenants'])}"
+    verbs = f" ({', '.join(grant['verbs'])})" if grant.get("verbs") else ""
+    return f"{grant['role']} {where}{verbs}"
