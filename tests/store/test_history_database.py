@@ -16,7 +16,7 @@ from vneter_sdn.errors import IntentError, NotFound, SessionClosed, StoreUnavail
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.ovsdb.client import Client
 from vneter_sdn.ovsdb.operations import Operation, delete, insert, mutate, select, update
-from vneter_sdn.store import connection, journal, schema
+from vneter_sdn.store import connection, journal, ledger, schema
 from vneter_sdn.store.embedded import EmbeddedDatabase
 from vneter_sdn.store.ovsdb import OvsdbStore
 from vneter_sdn.store.port import Retention
@@ -245,6 +245,27 @@ def test_pruning_beside_other_clients_loses_no_write(connect: Any, given: Any) -
     _await(fresh, lambda: len(fresh.revisions()) == 4)
     for chain in ("revisions", "audit"):
         assert fresh.verify(chain).broken is None
+
+
+def test_what_is_pruned_while_it_is_read_is_not_rolled_back_over(
+    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = connect(), connect(retention=Retention(revisions=1))
+    five(store, given)
+    real, read = ledger._beside, []
+
+    def beside(*asked: Any) -> Any:
+        read.append(asked)
+        if len(read) == 2:
+            other.apply([given.edit("Tenant", "late")], author="ada")
+            _await(other, lambda: len(other.revisions()) == 1)
+        return real(*asked)
+
+    monkeypatch.setattr(ledger, "_PAGE", 1)
+    monkeypatch.setattr(ledger, "_beside", beside)
+    with pytest.raises(NotFound, match="revision 1 was pruned"):
+        store.rollback(1, author="ada")
+    assert len(read) >= 2
 
 
 def _await(store: OvsdbStore, holds: Callable[[], bool]) -> None:
