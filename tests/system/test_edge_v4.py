@@ -2,12 +2,23 @@
 """What workloads expect of their network, asked by the clients they come with: DHCP and DNS."""
 
 import contextlib
-import os
-import shlex
+import re
+import select
+import signal
+import socket
 import subprocess
+import sys
+import threading
+import urllib.request
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+
+from vneter_sdn.fleet.sockets import open_listener, open_tcp
+from vneter_sdn.southbound.openflow import dns_message
+from vneter_sdn.southbound.openflow.dns_message import Kind, Record
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 SCRIPT = """#!/bin/sh
@@ -28,13 +39,79 @@ ASKED = "subnet-mask, broadcast-address, routers, domain-name, domain-name-serve
 ASKED += "interface-mtu, ntp-servers, rfc3442-classless-static-routes, domain-search"
 
 
-def endpoint(fleet, name, tenant="red"):
-    return fleet.manifest("Endpoint", name, tenant, network="net")
+class Upstream(threading.Thread):
+    """A DNS server elsewhere, for ``names``: by name, addresses."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.names, self.asked, self.ending = {}, [], threading.Event()
+        self.socket, self.listener = self._bound()
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.start()
+
+    @staticmethod
+    def _bound():
+        """Sockets for UDP and TCP on one port."""
+        while True:
+            datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            datagrams.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                return datagrams, socket.create_server(datagrams.getsockname())
+            datagrams.close()
+
+    def run(self):
+        while not self.ending.is_set():
+            for ready in select.select([self.socket, self.listener], [], [], 0.2)[0]:
+                if ready is self.socket:
+                    asked, who = self.socket.recvfrom(4096)
+                    for told in self.answers(dns_message.decode(asked), 512):
+                        wrong = bytes((told[0] ^ 1,)) + told[1:]  # as one who guesses sends
+                        self.socket.sendto(wrong, who)
+                        self.socket.sendto(told, who)
+                else:
+                    self.by_tcp(self.listener.accept()[0])
+
+    def by_tcp(self, asking):
+        with asking:
+            size = int.from_bytes(asking.recv(2), "big")
+            asked = dns_message.decode(asking.recv(size))
+            for told in self.answers(asked, 65_535):
+                asking.sendall(len(told).to_bytes(2, "big") + told)
+
+    def answers(self, asked, limit):
+        name = ".".join(label.decode() for label in asked.question.name)
+        self.asked.append(name)
+        if name.startswith("silent"):
+            return
+        kind = asked.question.kind
+        found = [ip_address(one) for one in self.names.get(name, ())]
+        records = tuple(
+            Record(asked.question.name, kind, one.packed, 60)
+            for one in found
+            if (one.version == 6) == (kind == Kind.AAAA)
+        )
+        said = replace(asked, answer=True, result=0 if found else 3, answers=records, others=())
+        if len(dns_message.encode(said)) > limit:
+            said = replace(said, truncated=True, answers=())
+        yield dns_message.encode(said)
+
+    def close(self):
+        self.ending.set()
+        self.join()
+        self.socket.close()
+        self.listener.close()
 
 
 @pytest.fixture(scope="module")
-def fleet(shared_fleet_with):
-    with shared_fleet_with() as made:
+def upstream():
+    made = Upstream()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(shared_fleet_with, upstream):
+    with shared_fleet_with("--dns-upstreams", upstream.address) as made:
         made.up(2)
         described = [
             document
@@ -49,19 +126,38 @@ def fleet(shared_fleet_with):
             )
         ]  # fmt: skip
         made.controller.client.apply(described)
-        made.attach(
-            *(
-                (tenant, name, "net", host)
-                for tenant in ("red", "blue")
-                for name, host in (("a", "h1"), ("b", "h2"))
-            )
+        endpoints = (
+            ("red", "a", "h1"),
+            ("blue", "x", "h1"),
+            ("red", "b", "h2"),
+            ("blue", "y", "h2"),
         )
+        for tenant, name, host in endpoints:
+            one = made.manifest("Endpoint", name, tenant, network="net", host=host)
+            one["metadata"]["labels"] = {"name": name}
+            made.controller.client.apply([one])
+        made.attach(*((tenant, name, "net", host) for tenant, name, host in endpoints))
         yield made
 
 
-def address(fleet, identity):
+def address(fleet, identity, family=4):
     found = (one.partition("/")[0] for one in fleet.records[identity].addresses)
-    return next(one for one in found if ":" not in one)
+    return next(one for one in found if (":" in one) == (family == 6))
+
+
+def became(fleet, service):
+    """How many questions came to what, in a word each."""
+    with urllib.request.urlopen(f"http://{fleet.metrics}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.findall(
+        rf'vneter_edge_questions_total{{outcome="([a-z ]+)",service="{service}"}} (\S+)', text
+    ) or [
+        (outcome, count)
+        for outcome, count in re.findall(
+            rf'vneter_edge_questions_total{{service="{service}",outcome="([a-z ]+)"}} (\S+)', text
+        )
+    ]
+    return {outcome: int(float(count)) for outcome, count in found}
 
 
 class Client:
@@ -144,3 +240,167 @@ def test_udhcpc_is_told_what_it_asks_for(fleet, client):
     assert (told["ip"], told["mask"]) == (address(fleet, "red/b"), "24")
     assert (told["router"], told["mtu"], told["ntpsrv"]) == ("10.0.0.1", "1380", "192.0.2.123")
     assert told["staticroutes"].split()[:2] == ["10.9.0.0/16", "10.0.0.1"]
+
+
+def test_two_tenants_have_the_same_addresses_and_each_its_own(fleet, client):
+    assert address(fleet, "red/a") == address(fleet, "blue/x"), "the test is about that"
+    asking = client("blue/x")
+    with asking.dhclient():
+        told = asking.told("BOUND")
+    assert told["new_ip_address"] == address(fleet, "blue/x")
+    assert told["new_domain_name"] == "net.blue.internal"
+    assert "new_ntp_servers" not in told
+    assert dig(fleet, "red/a", "-x", address(fleet, "red/a")) == ["a.net.red.internal."]
+    assert dig(fleet, "blue/x", "-x", address(fleet, "red/a")) == ["x.net.blue.internal."]
+
+
+def test_a_lease_is_renewed_by_the_gateway_and_outlives_a_controller(fleet, client):
+    asking = client("red/b")
+    with asking.udhcpc() as process:
+        asking.told("bound")
+        process.send_signal(signal.SIGUSR1)
+        assert asking.told("renew")["ip"] == address(fleet, "red/b")
+        before = became(fleet, "dhcp")["acknowledged"]
+        fleet.controller.kill()
+        ping = ("ping", "-c", "1", "-W", "5", address(fleet, "red/b"))
+        fleet.netns("red/a", *ping)
+        fleet.controller.start(*fleet.options)
+        fleet.controller.await_synced(["h1", "h2"])
+        process.send_signal(signal.SIGUSR1)
+        assert asking.told("renew")["ip"] == address(fleet, "red/b")
+        fleet.netns("red/a", *ping)
+    assert before >= 2
+    assert became(fleet, "dhcp")["acknowledged"] >= 1
+
+
+def dig(fleet, identity, *words, server="10.0.0.1", result="NOERROR"):
+    """What ``dig`` has found: the values of records."""
+    told = fleet.netns(identity, "dig", f"@{server}", "+tries=2", "+time=4", *words).stdout
+    assert f"status: {result}" in told, told
+    answers = told.partition(";; ANSWER SECTION:\n")[2].partition("\n\n")[0]
+    return sorted(line.split()[-1] for line in answers.splitlines())
+
+
+def test_names_of_endpoints(fleet):
+    four, six = address(fleet, "red/b"), address(fleet, "red/b", 6)
+    assert dig(fleet, "red/a", "b.net.red.internal") == [four]
+    assert dig(fleet, "red/a", "B.NET.red.Internal", "AAAA") == [six]
+    assert dig(fleet, "red/a", "b.net.red.internal", server="fd00::1") == [four]
+    assert (
+        dig(fleet, "red/a", "-x", four) == dig(fleet, "red/a", "-x", six) == ["b.net.red.internal."]
+    )
+    assert dig(fleet, "red/a", "-x", "10.0.0.1") == ["gateway.net.red.internal."]
+    assert dig(fleet, "red/a", "b.net.red.internal", "MX") == []
+    assert dig(fleet, "red/a", "c.net.red.internal", result="NXDOMAIN") == []
+    assert dig(fleet, "red/a", "b.net.red.internal", "CH", "TXT", result="REFUSED") == []
+
+
+def test_names_of_others_are_asked_elsewhere(fleet, upstream):
+    upstream.names |= {
+        "www.example.org": ["192.0.2.7", "2001:db8::7"],
+        "many.example.org": [f"192.0.2.{n}" for n in range(1, 61)],
+        "huge.example.org": [f"10.1.{n % 2}.{n}" for n in range(200)],
+    }
+    assert dig(fleet, "red/a", "www.example.org") == ["192.0.2.7"]
+    assert dig(fleet, "blue/y", "www.example.org", "AAAA", server="fd00::1") == ["2001:db8::7"]
+    assert dig(fleet, "red/a", "no.example.org", result="NXDOMAIN") == []
+    assert len(dig(fleet, "red/a", "many.example.org")) == 60, "by TCP to the server"
+    told = fleet.netns("red/a", "dig", "@10.0.0.1", "+ignore", "huge.example.org").stdout
+    assert re.search(r"flags:.* tc", told), told
+    assert dig(fleet, "red/a", "silent.example.org", "+time=9", result="SERVFAIL") == []
+
+
+def test_names_of_a_tenant_are_never_told_to_another(fleet, upstream):
+    """They are nobody's here, so somebody elsewhere is asked, who has no idea."""
+    assert dig(fleet, "blue/x", "b.net.red.internal", result="NXDOMAIN") == []
+    assert "b.net.red.internal" in upstream.asked
+    assert dig(fleet, "blue/x", "-x", "10.0.0.200", result="NXDOMAIN") == []
+
+
+@pytest.fixture
+def only(fleet):
+    """``only(*rules)``: what ``red/a`` may begin, and nothing else."""
+
+    def apply(*rules):
+        about = [{"endpoints": {"matchLabels": {"name": "a"}}}]
+        rules = [*rules, {"action": "drop"}]
+        policy = fleet.manifest("Policy", "only", "red", appliesTo=about, egress=rules)
+        fleet.controller.client.apply([policy])
+        fleet.until(lambda: realised(fleet), what="every bridge has the policy")
+        fleet.settle()
+
+    yield apply
+    fleet.controller.client.delete("Policy", "red", "only")
+
+
+def realised(fleet):
+    policy = fleet.controller.client.get("Policy", "red", "only")
+    status = policy.get("status", {})
+    if status.get("observedRevision") != policy["metadata"]["revision"]:
+        return False
+    return any(c["type"] == "Realised" and c["status"] == "True" for c in status["conditions"])
+
+
+def test_who_may_speak_to_nobody_is_configured_but_asks_no_names(fleet, client, only):
+    """DHCP is not about anybody; names are a way to the world."""
+    only()
+    asking = client("red/a")
+    with asking.udhcpc():
+        assert asking.told("bound")["ip"] == address(fleet, "red/a")
+    words = ("dig", "@10.0.0.1", "+tries=1", "+time=1", "b.net.red.internal")
+    assert fleet.netns("red/a", *words, check=False).returncode == 9
+    gateway = {"peers": [{"cidr": "10.0.0.1/32"}], "ports": [{"protocol": "udp", "port": 53}]}
+    only(gateway)
+    assert dig(fleet, "red/a", "b.net.red.internal") == [address(fleet, "red/b")]
+
+
+def test_rules_about_names_know_what_the_gateway_answers(fleet, upstream, only):
+    """The first connection succeeds, though nobody was told of the address before."""
+    target = address(fleet, "red/b")
+    upstream.names |= {f"n{port}.example.net": [target] for port in range(8000, 8010)}
+    gateway = {"peers": [{"cidr": "10.0.0.1/32"}], "ports": [{"protocol": "udp", "port": 53}]}
+    only(
+        gateway,
+        *(
+            {"peers": [{"domain": f"n{port}.example.net"}], "ports": [{"port": port}]}
+            for port in range(8000, 8010)
+        ),
+    )
+    with contextlib.ExitStack() as undo:
+        for port in range(8000, 8010):
+            undo.enter_context(open_listener(fleet.records["red/b"].netns, 4, port))
+        for port in range(8000, 8010):
+            assert not connects(fleet, target, port, 0.1), "nobody knows it yet"
+            assert dig(fleet, "red/a", f"n{port}.example.net") == [target]
+            assert connects(fleet, target, port, 0.9), "a SYN that is lost is sent again after 1 s"
+
+
+def connects(fleet, target, port, wait):
+    with open_tcp(fleet.records["red/a"].netns, 4) as trying:
+        trying.settimeout(wait)
+        with contextlib.suppress(TimeoutError):
+            return trying.connect_ex((target, port)) == 0
+    return False
+
+
+FLOOD = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+s.bind(("", 68))
+for n in range(5000):
+    s.sendto(bytes.fromhex("01010600") + bytes(300), ("255.255.255.255", 67))
+"""
+
+
+def test_a_flood_starves_nobody_else(fleet, client):
+    asking = client("blue/x")
+    netns = fleet.records["red/a"].netns
+    words = ["nsenter", f"--net=/run/netns/{netns}", "--", sys.executable, "-c", FLOOD]
+    before = became(fleet, "dhcp").get("malformed", 0)
+    with subprocess.Popen(words) as flooding:
+        with asking.dhclient():
+            assert asking.told("BOUND")["new_ip_address"] == address(fleet, "blue/x")
+        assert flooding.wait() == 0
+    assert before < became(fleet, "dhcp")["malformed"] < before + 2500
