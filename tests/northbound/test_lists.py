@@ -74,6 +74,7 @@ def test_ten_thousand_objects_in_pages(rest, red):
         ("status.addresses=10.0.0.2", "a"),
         ("status.nothing!=x", "ab"),
         ("kind=Endpoint", "ab"),
+        ("status.interface.gateways=10.0.0.1", "ab"),
         ("spec.addresses=10.0.0.9", ""),
         ("", "ab"),
     ],
@@ -118,9 +119,17 @@ def test_any_text_is_a_field_selector_or_refused(text):
 
 @given(st.text(st.characters(exclude_characters="\\,\0", codec="utf-8")))
 def test_any_value_can_be_written(value):
-    escaped = value.replace("\\", "\\\\").replace(",", "\\,")
+    escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
     selector = parse_fields(f"spec.network={escaped}", KINDS["Endpoint"])
     assert selector.selects({"spec": {"network": value}})
+
+
+def test_of_a_list_any_member_may_be_meant(rest, applied):
+    path = "/v1/networks?fieldSelector=spec.prefixes%3D10.0.0.0/24"
+    assert _names(rest.get(path)) == ["web"]
+    assert _names(rest.get(path.replace("%3D", "!%3D"))) == []
+    assert _names(rest.get(path.replace("prefixes", "prefixes[0]"))) == ["web"]
+    assert _names(rest.get(path.replace("prefixes", "prefixes[1]"))) == []
 
 
 def test_an_escaped_comma_is_one():

@@ -211,3 +211,4 @@ def test_where_a_fault_comes_from():
     assert origin_of(operations, "/metadata/labels/a") == "/2/value"
     assert origin_of(operations, "/metadata") == "/2/path"
     assert origin_of(operations, "/kind") == ""
+    assert origin_of(operations, "/x/y") == "/3/path"

@@ -5,7 +5,8 @@ All terms must hold. A path leads into the manifest: a name goes into an object,
 map, into the list member whose ``type`` or ``name`` is x, or into the member at a place. A
 condition is its status, so ``status.conditions[Ready]`` needs no ``.status``. Of a list, any
 member may be meant: ``spec.prefixes=10.0.0.0/24``. ``!=`` also holds where there is nothing.
-Values are text as JSON writes it, without quotes; ``\`` goes before a comma or a backslash.
+Values are text as JSON writes it, without quotes; ``\`` goes before a comma, a backslash, or an
+equals sign with which a value begins.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from vneter_sdn.northbound.fields import field_rows
 
 _TERM = re.compile(
     r"\s*(?P<path>[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9_/-]+|\[[^\[\]=!,]+\])*)\s*"
-    r"(?P<sign>==|=|!=)(?P<value>(?:[^,\\]|\\[,\\])*)(?P<end>,|\Z)",
+    r"(?P<sign>==|=|!=)(?P<value>(?:[^,\\]|\\[,\\=])*)(?P<end>,|\Z)",
     re.ASCII,
 )
 _STEP = re.compile(r"\.?([A-Za-z0-9_/-]+)|\[([^\]]+)\]")

@@ -11,18 +11,21 @@ from vneter_sdn import __version__
 from vneter_sdn.northbound.routes import ROUTES, Header, Query, Route
 from vneter_sdn.northbound.schemas import components
 
-_EVERYWHERE = (400, 403, 405, 429, 500, 503)
+_EVERYWHERE = (400, 401, 403, 405, 429, 500, 503)
 _MEANINGS = {
     200: "Done.",
     201: "Created.",
+    304: "It is as it was.",
     400: "The request is malformed.",
-    403: "The Host header does not name this machine's loopback.",
+    401: "No credential, or one that is not accepted.",
+    403: "Whoever asks may not do that.",
     404: "There is no such object.",
     405: "The path has no such method.",
     409: "It changed since it was read.",
     410: "What it goes on from is not kept any more; begin anew.",
+    412: "The object is not as If-Match or If-None-Match says.",
     413: "The body is larger than 8 MiB.",
-    415: "The body is not application/json.",
+    415: "The body is of another media type, or compressed.",
     422: "The intent is not acceptable; nothing was changed.",
     429: "Too many requests; Retry-After says when to ask again.",
     500: "A fault of the server's own.",
@@ -71,30 +74,38 @@ def _operation(route: Route) -> dict[str, Any]:
     parameters += [_header_parameter(header) for header in route.headers]
     if parameters:
         operation["parameters"] = parameters
-    if route.body:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _ref(route.body)}},
-        }
+    bodies = route.bodies or ((("application/json", route.body),) if route.body else ())
+    if bodies:
+        content = {media: {"schema": _ref(schema)} for media, schema in bodies}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
 def _answer(route: Route, code: int) -> dict[str, Any]:
-    media = route.media.split(";", maxsplit=1)[0]
-    schema = _ref(route.answer) if route.answer else {}
-    answer: dict[str, Any] = {
-        "description": _MEANINGS[code],
-        "content": {media: {"schema": schema}},
-    }
+    answer: dict[str, Any] = {"description": _MEANINGS[code]}
+    if code != 304:
+        media = route.media.split(";", maxsplit=1)[0]
+        answer["content"] = {media: {"schema": _ref(route.answer) if route.answer else {}}}
+    headers = {}
+    if route.kind and route.answer == route.kind.name:
+        headers["ETag"] = _header("State of the object. Absent of a dry run.")
     if code == 201:
-        location = {"description": "Path of the object.", "schema": {"type": "string"}}
-        answer["headers"] = {"Location": location}
-    return answer
+        headers["Location"] = _header("Path of the object. Absent of a dry run.")
+    if any(header.name == "Idempotency-Key" for header in route.headers):
+        headers["Idempotency-Replayed"] = _header("true: it was done before, and is answered so.")
+    return answer | ({"headers": headers} if headers else {})
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
 def _problem(code: int) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": _ref("ProblemDetails")}}
-    return {"description": _MEANINGS[code], "content": content}
+    problem: dict[str, Any] = {"description": _MEANINGS[code], "content": content}
+    if code in {429, 503}:
+        problem["headers"] = {"Retry-After": _header("Seconds after which to ask again.")}
+    return problem
 
 
 def _path_parameter(name: str) -> dict[str, Any]:

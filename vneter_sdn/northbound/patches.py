@@ -207,10 +207,13 @@ def origin_of(operations: Any, pointer: str) -> str:
     found = ""
     for number, operation in enumerate(operations if isinstance(operations, list) else ()):
         path = operation.get("path") if isinstance(operation, Mapping) else None
-        if not isinstance(path, str) or operation.get("op") not in {"add", "replace"}:
+        if not isinstance(path, str):
             continue
+        if path.endswith("/-") and pointer.startswith(path[:-1]):
+            path = path[:-1] + pointer[len(path) - 1 :].partition("/")[0]
         if pointer == path or pointer.startswith(f"{path}/"):
-            found = f"/{number}/value{pointer[len(path) :]}"
-        elif path.startswith(pointer):
+            gives = operation.get("op") in {"add", "replace"}
+            found = f"/{number}/value{pointer[len(path) :]}" if gives else f"/{number}/path"
+        elif path.startswith(f"{pointer}/"):
             found = found or f"/{number}/path"
     return found

@@ -117,10 +117,16 @@ def field_errors(
             "field": problem.field,
             "reason": problem.reason,
             "message": problem.message,
-            "pointer": places.get(problem.object, "") + pointer(problem.field),
+            "pointer": _place(problem, places),
         }
         for problem in problems
     ]
+
+
+def _place(problem: Problem, places: Mapping[str, str]) -> str:
+    if problem.pointer is not None:
+        return problem.pointer
+    return places.get(problem.object, "") + pointer(problem.field)
 
 
 def pointer(field: str) -> str:

@@ -8,13 +8,14 @@ the Struct of its kind; here only its identity is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.journal import Change, Version
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind
 from vneter_sdn.model.links import found_link
 from vneter_sdn.model.snapshot import Key, Object
@@ -91,10 +92,10 @@ def spec_values(spec: Any) -> dict[str, Any]:
 
 
 def _present(value: Any) -> Any:
-    """A value without fields that are None, at any depth."""
+    """A value without fields that are None, at any depth; every sequence as a list."""
     if isinstance(value, dict):
         return {name: _present(inner) for name, inner in value.items() if inner is not None}
-    return [_present(inner) for inner in value] if isinstance(value, list) else value
+    return [_present(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def object_of(manifest: Mapping[str, Any]) -> Object:
@@ -200,14 +201,51 @@ def reference(key: Key) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
+def changes_values(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """What became of objects, as JSON; before and after are absent where there was none."""
+    return [
+        {"object": reference(change.key), "verb": change.verb}
+        | {
+            name: version_values(version)
+            for name, version in (("before", change.before), ("after", change.after))
+            if version is not None
+        }
+        for change in changes
+    ]
+
+
+def version_values(version: Version) -> dict[str, Any]:
+    """What people wrote of an object: its labels, annotations and spec."""
+    return {
+        "metadata": {"labels": dict(version.labels), "annotations": dict(version.annotations)},
+        "spec": spec_values(version.spec),
+    }
+
+
+def version_manifest(key: Key, version: Version, revision: int) -> dict[str, Any]:
+    """An object as it is stored at a revision, without a status."""
+    stored = Object(
+        key=key,
+        spec=version.spec,
+        labels=version.labels,
+        annotations=version.annotations,
+        uid=version.uid,
+        revision=revision,
+        created=version.created,
+    )
+    return manifest_of(stored)
+
+
 def applied_values(applied: Applied) -> dict[str, Any]:
     """What one transaction did, as JSON."""
     groups = ("created", "updated", "deleted", "unchanged")
+    diff = {"diff": changes_values(applied.diff)} if applied.diff else {}
     proven = {} if applied.proven is None else {"proven": round(applied.proven, 4)}
     return (
         {"revision": applied.revision}
         | proven
         | {group: [reference(key) for key in getattr(applied, group)] for group in groups}
+        | diff
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vneter_sdn.model.kinds import KINDS, Kind
+from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
 
 MOST_LISTED = 1000
 """Objects of one page, at most."""
@@ -48,6 +49,8 @@ class Route:
     headers: tuple[Header, ...] = ()
     body: str = ""
     """Name of the schema of the request body; empty for none."""
+    bodies: tuple[tuple[str, str], ...] = ()
+    """Where the body is not ``application/json``: media types, and names of schemas."""
     answer: str = ""
     """Name of the schema of the answer; empty when it is not JSON of ours."""
     media: str = "application/json"
@@ -106,7 +109,22 @@ _WAIT = (
     Query("waitFor", "string", "Answer only once this condition is True, or after timeout."),
     Query("timeout", "number", "Longest wait in seconds, at most 20.", 0, 86400),
 )
-_WRITE = (409, 413, 415, 422)
+_WRITE = (409, 410, 412, 413, 415, 422)
+_DRY_RUN = (
+    Query("dryRun", "boolean", "Check everything, write nothing, answer what would be stored."),
+)
+_KEY = Header(
+    "Idempotency-Key",
+    "1 to 128 characters that name this request: asked again, it is not done again, and is "
+    "answered as before, with Idempotency-Replayed: true. 422 with another request.",
+)
+_IF_MATCH = Header(
+    "If-Match",
+    "Entity tags, as ETag has them, or *: 412 unless the object has one of them. Writes compare "
+    "the revision in it only, so that a new status is no conflict.",
+)
+_IF_NONE_MATCH = Header("If-None-Match", "*: 412 when there is such an object already.")
+_UNLESS = Header("If-None-Match", "Entity tags: 304 when the object has one of them.")
 
 
 def _of_kind(kind: Kind) -> Iterator[Route]:
@@ -124,20 +142,26 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
             "GET", f"/v1/{plural}", "listAll", summary, kind, _LIST, answer=listed, refusals=(410,)
         )
     yield Route(
-        "POST", many, "create", f"Create a {name}; refused when it exists.", kind,
-        body=name, answer=name, success=(201,), refusals=_WRITE,
+        "POST", many, "create", f"Create a {name}; refused when it exists.", kind, _DRY_RUN,
+        headers=(_KEY,), body=name, answer=name, success=(201,), refusals=_WRITE,
     )  # fmt: skip
     yield Route(
-        "GET", one, "get", f"One {name}, with its status.", kind, _WAIT, answer=name,
-        refusals=(404,),
+        "GET", one, "get", f"One {name}, with its status.", kind, _WAIT,
+        headers=(_IF_MATCH, _UNLESS), answer=name, success=(200, 304), refusals=(404, 412),
     )  # fmt: skip
     yield Route(
-        "PUT", one, "put", f"Create or replace a {name}.", kind,
+        "PUT", one, "put", f"Create or replace a {name}.", kind, _DRY_RUN,
+        headers=(_IF_MATCH, _IF_NONE_MATCH, _KEY),
         body=name, answer=name, success=(200, 201), refusals=_WRITE,
     )  # fmt: skip
     yield Route(
-        "DELETE", one, "delete", f"Delete a {name}.", kind, answer="Applied",
-        refusals=(404, 409, 422),
+        "PATCH", one, "patch", f"Change a {name} in places.", kind, _DRY_RUN,
+        headers=(_IF_MATCH, _KEY), answer=name, refusals=(404, *_WRITE),
+        bodies=((JSON_PATCH, "JsonPatch"), (MERGE_PATCH, "MergePatch")),
+    )  # fmt: skip
+    yield Route(
+        "DELETE", one, "delete", f"Delete a {name}.", kind, _DRY_RUN,
+        headers=(_IF_MATCH, _KEY), answer="Applied", refusals=(404, 409, 412, 422),
     )  # fmt: skip
 
 
@@ -154,15 +178,32 @@ _FIXED = (
     ),
     Route(
         "POST", "/v1/apply", "apply", "Write and delete many objects in one transaction, or none.",
-        body="Apply", answer="Applied", refusals=(404, *_WRITE),
+        query=_DRY_RUN, headers=(_KEY,), body="Apply", answer="Applied", refusals=(404, *_WRITE),
     ),
     Route(
         "GET", "/v1/revisions", "revisions", "The journal of transactions, newest first.",
         query=(
-            Query("limit", "integer", "At most this many, 1 to 1000; 100 by default."),
+            Query("limit", "integer", "At most this many; 100 by default.", 1, 1000),
             Query("before", "integer", "Only revisions below this one."),
+            Query("author", "string", "Only those of this author."),
+            Query("object", "string", "Only those that changed this object: Network red/web."),
         ),
         answer="RevisionList",
+    ),
+    Route(
+        "GET", "/v1/revisions/{number}", "revision", "One revision, with its diff.",
+        answer="RevisionDetail", refusals=(404,),
+    ),
+    Route(
+        "POST", "/v1/revisions/{number}/rollback", "rollback",
+        "Make all objects what they were at a revision, in a new one.",
+        query=_DRY_RUN, headers=(_KEY,), body="Rollback", answer="Applied",
+        refusals=(404, *_WRITE),
+    ),
+    Route(
+        "GET", "/v1/chains/{chain}", "chain",
+        "Recompute the digests of all revisions, or of the audit log: name what is not as it was.",
+        answer="Verification", refusals=(404,),
     ),
     Route("GET", "/v1/status", "status", "Counts per kind, hosts, and what is not ready.",
           answer="Summary"),
@@ -173,6 +214,24 @@ _FIXED = (
     Route("POST", "/v1/inject", "inject",
           "Inject a marked packet where an endpoint sends, and say which bridges saw it.",
           body="Injection", answer="Injected", refusals=(404, 409, 413, 415, 422)),
+    Route("GET", "/v1/whoami", "whoami", "Who asks, and what they were granted.",
+          answer="Asking"),
+    Route("GET", "/v1/tokens", "listTokens", "Credentials, without their secrets.",
+          answer="CredentialList"),
+    Route("POST", "/v1/tokens", "createToken",
+          "Issue a token, shown this once, or say what the holder of a certificate may do.",
+          body="CredentialAsked", answer="CredentialIssued", success=(201,),
+          refusals=(409, 413, 415, 422)),
+    Route("DELETE", "/v1/tokens", "revokeToken", "Revoke a credential, at once.",
+          query=(Query("name", "string", "Which one."),), answer="CredentialTold",
+          refusals=(404,)),
+    Route("GET", "/v1/audit", "audit", "What was refused and who was let in, newest first.",
+          query=(
+              Query("limit", "integer", "At most this many; 100 by default.", 1, 1000),
+              Query("before", "integer", "Only positions below this one.", 1),
+              Query("verify", "boolean", "Recompute the chains of digests."),
+          ),
+          answer="AuditLog"),
     Route("GET", "/openapi.json", "openapi", "This description."),
     Route("GET", "/healthz", "healthz", "The server answers.", answer="Health"),
     Route("GET", "/readyz", "readyz", "The database answers, and the core, where that is known.",

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
+from vneter_sdn.northbound import patches
+from vneter_sdn.northbound.access.documents import DOCUMENTS
 
 _REF = "#/components/schemas/"
 
@@ -39,6 +41,33 @@ class Apply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     dry_run: Annotated[bool, Meta(description="Check everything, write nothing.")] = False
 
 
+class Version(Struct, frozen=True, kw_only=True):
+    """What people wrote of an object."""
+
+    metadata: Annotated[dict[str, dict[str, str]], Meta(description="Its labels and annotations.")]
+    spec: Annotated[dict[str, Any], Meta(description="With defaults filled in.")]
+
+
+class Difference(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one object."""
+
+    object: Reference
+    verb: Annotated[str, Meta(description="created, updated or deleted.")]
+    before: Annotated[Version | None, Meta(description="Absent when it was created.")] = None
+    after: Annotated[Version | None, Meta(description="Absent when it was deleted.")] = None
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One operation of a JSON Patch (RFC 6902)."""
+
+    op: Literal["add", "remove", "replace", "move", "copy", "test"]
+    path: Annotated[str, Meta(description="JSON pointer into the manifest: /spec/prefixes/0.")]
+    from_: Annotated[str | None, Meta(description="Of move and copy.")] = msgspec.field(
+        name="from", default=None
+    )
+    value: Annotated[Any, Meta(description="Of add, replace and test.")] = None
+
+
 class Applied(Struct, frozen=True, kw_only=True):
     """What one transaction did."""
 
@@ -47,6 +76,9 @@ class Applied(Struct, frozen=True, kw_only=True):
     updated: list[Reference] = []
     deleted: list[Reference] = []
     unchanged: list[Reference] = []
+    diff: Annotated[
+        list[Difference], Meta(description="Of a dry run: what would become of each object.")
+    ] = []
     notes: Annotated[
         list[str],
         Meta(
@@ -123,6 +155,34 @@ class Revision(Struct, frozen=True, kw_only=True):
     digest: Annotated[
         str, Meta(description="SHA-256 over the digest before and all of this revision.")
     ] = ""
+
+
+class RevisionDetail(Revision, frozen=True, kw_only=True):
+    """One transaction with all that it changed."""
+
+    position: Annotated[int, Meta(description="In the chain of digests: 1, 2, 3…")]
+    previous: Annotated[str, Meta(description="Digest of the revision before.")]
+    diff: list[Difference]
+
+
+class Rollback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """How to go back to a revision."""
+
+    message: Annotated[str, Meta(max_length=1024, description="Why, for the journal.")] = ""
+    dry_run: Annotated[bool, Meta(description="Check everything, write nothing.")] = False
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """Whether a chain of digests is whole."""
+
+    chain: Annotated[str, Meta(description="revisions or audit.")]
+    entries: Annotated[int, Meta(description="That were looked at.")]
+    pruned: Annotated[int, Meta(description="Entries before the oldest that is kept.")]
+    head: Annotated[str, Meta(description="Digest of the newest entry.")]
+    broken: Annotated[
+        int | None, Meta(description="The first entry that is not as it was; null when none is.")
+    ] = None
+    reason: Annotated[str, Meta(description="What is wrong there.")] = ""
 
 
 class RevisionList(Struct, frozen=True, kw_only=True):
@@ -290,9 +350,12 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 _ENVELOPES = (
-    Metadata, Reference, Apply, Applied, Condition, FieldProblem, ProblemDetails,
-    WatchEvent, Revision, RevisionList, Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
+    Metadata, Reference, Apply, Version, Difference, Operation, Applied, Condition, FieldProblem,
+    ProblemDetails,
+    WatchEvent, Revision, RevisionDetail, RevisionList, Rollback, Verification,
+    Tally, NotReady, TunnelTally, HostSummary, Summary, Health,
     TopologyVertex, TopologyEdge, Topology, Injection, Sighted, Injected,
+    *DOCUMENTS,
 )  # fmt: skip
 
 
@@ -309,6 +372,18 @@ def components() -> dict[str, Any]:
         schemas[kind.name] = _manifest(kind)
         schemas[f"{kind.name}List"] = _list(kind)
     schemas["Status"] = _status()
+    schemas["JsonPatch"] = {
+        "title": "JsonPatch",
+        "description": "Operations, done in order, all or none (RFC 6902).",
+        "type": "array",
+        "maxItems": patches.MOST_OPERATIONS,
+        "items": _ref("Operation"),
+    }
+    schemas["MergePatch"] = {
+        "title": "MergePatch",
+        "description": "Members replace those of the manifest; null takes out (RFC 7396).",
+        "type": "object",
+    }
     schemas["Snapshot"] = _snapshot()
     return dict(sorted(schemas.items()))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.northbound.access.auditing import Auditor
 from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
 from vneter_sdn.northbound.access.gate import gate_of
 from vneter_sdn.northbound.rest.app import create_app
@@ -34,7 +35,8 @@ LOCAL_SOCKET = "api.sock"
 
 def local_socket(settings: Settings) -> Address | None:
     """The administrator's own door; None where `Settings.api_listen` is one already."""
-    if address_of(settings.api_listen).local:
+    address = address_of(settings.api_listen)
+    if address.path or (address.local and not settings.api_tls_certificate):
         return None
     return Address(path=str(Path(settings.run_dir) / LOCAL_SOCKET))
 
@@ -97,7 +99,7 @@ def check_credentials(store: Store, settings: Settings) -> None:
         StoreUnavailable: nobody can tell.
     """
     address = address_of(settings.api_listen)
-    needed = not address.local or not settings.api_local_admin
+    needed = not address.local or settings.api_require_credential
     if needed and not settings.api_client_ca and not store.credentials():
         raise _refused(
             "api_listen",
@@ -134,7 +136,8 @@ class Server:
         check_settings(settings)
         check_credentials(store, settings)
         files = _tls_files(settings)
-        doorkeeper = Doorkeeper(store)
+        self._auditor = Auditor(store)
+        doorkeeper = Doorkeeper(store, auditor=self._auditor)
         known = {"core_alive": core_alive} if core_alive else {}
         app = create_app(store, settings, inject=inject, doorkeeper=doorkeeper, **known)
         with ExitStack() as undo:
@@ -150,6 +153,7 @@ class Server:
             gate=gate_of(doorkeeper),
             context=_context(files) if files else None,
             pace=pace,
+            failed=doorkeeper.handshake_failed,
         )
         self._end_watches = app.extensions["vneter.stop"]
 
@@ -162,7 +166,10 @@ class Server:
         """Serve until stopped."""
         for door in self._doors:
             _LOG.info("serving %s", door.url)
-        self._front.run()
+        try:
+            self._front.run()
+        finally:
+            self._auditor.close()
 
     def stop(self) -> None:
         """Ask `run` to return."""
@@ -172,11 +179,11 @@ class Server:
 
 def _doors(settings: Settings, secured: bool) -> Iterator[Door]:
     address = address_of(settings.api_listen)
-    trusted = address.local and settings.api_local_admin
+    trusted = address.local and not settings.api_require_credential
     yield opened(address, trusted=trusted, secured=secured and not address.path)
     beside = local_socket(settings)
     if beside is not None:
-        yield opened(beside, trusted=settings.api_local_admin, secured=False)
+        yield opened(beside, trusted=not settings.api_require_credential, secured=False)
 
 
 def serve(

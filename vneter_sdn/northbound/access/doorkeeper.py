@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from vneter_sdn.errors import Throttled, Unauthenticated
 from vneter_sdn.model.access import Credential
 from vneter_sdn.northbound.access import tokens
+from vneter_sdn.northbound.access.auditing import Auditor
 from vneter_sdn.northbound.access.identity import LOCAL, NOBODY, Identity, grants_from
 from vneter_sdn.northbound.access.throttle import Throttle
 from vneter_sdn.northbound.wire.gateway import CERTIFICATE, TRUSTED, Environ
 
-RESULTS = ("local", "token", "certificate", "nobody", "refused", "throttled")
-"""How asking who somebody is may end, for metrics."""
+RESULTS = ("local", "token", "certificate", "nobody", "refused", "throttled", "handshake")
+"""How asking who somebody is may end, for metrics; ``handshake`` is one of TLS that failed."""
 
 
 class Credentials(Protocol):
@@ -40,11 +41,12 @@ class Doorkeeper:
         self,
         store: Credentials,
         *,
+        auditor: Auditor | None = None,
         clock: Callable[[], float] = time.time,
         throttle: Throttle | None = None,
     ) -> None:
         """Look credentials up in a store; ``clock`` gives POSIX seconds."""
-        self._store, self._clock = store, clock
+        self._store, self._clock, self._auditor = store, clock, auditor
         self._throttle = throttle or Throttle()
         self.results: Counter[str] = Counter(dict.fromkeys(RESULTS, 0))
 
@@ -68,6 +70,20 @@ class Doorkeeper:
             raise
         self.results[found.via] += 1
         return found
+
+    def handshake_failed(self) -> None:
+        """Count somebody whose TLS did not come to anything."""
+        self.results["handshake"] += 1
+
+    def turned_away(self, environ: Environ, why: str, identity: Identity = NOBODY) -> None:
+        """Note in the audit log that somebody was refused."""
+        if self._auditor is None:
+            return
+        author = identity.name
+        if identity is NOBODY and (claimed := _claimed(environ)):
+            author = f"nobody (as token:{claimed})"
+        action = f"{environ.get('REQUEST_METHOD', '')} {environ.get('PATH_INFO', '')}"
+        self._auditor.refused(author, action, why, environ.get("REMOTE_ADDR") or "local")
 
     def still(self, identity: Identity, until: float | None = None) -> bool:
         """Whether somebody who was let in may stay: nothing was revoked, changed or expired."""
@@ -122,6 +138,12 @@ class Doorkeeper:
             return datetime.fromisoformat(kept.expires).timestamp() <= self._clock()
         except ValueError:
             return True
+
+
+def _claimed(environ: Environ) -> str:
+    """Which token somebody says to have; never any part of its secret."""
+    found = tokens.split(environ.get("HTTP_AUTHORIZATION", "").partition(" ")[2].strip())
+    return found[0] if found else ""
 
 
 def until_of(certificate: Mapping[str, Any] | None) -> float | None:

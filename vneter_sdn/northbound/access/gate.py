@@ -32,9 +32,11 @@ def gate_of(doorkeeper: Doorkeeper) -> Gate:
         try:
             identity = welcome(doorkeeper, environ)
         except Throttled as error:
+            doorkeeper.turned_away(environ, str(error))
             wait = [("Retry-After", str(round(error.retry_after)))]
             raise Refusal(429, str(error), wait) from None
         except Unauthenticated as error:
+            doorkeeper.turned_away(environ, str(error))
             raise Refusal(401, str(error), [("WWW-Authenticate", CHALLENGE)]) from None
         except StoreUnavailable as error:
             raise Refusal(503, str(error), [("Retry-After", "1")]) from None

@@ -21,7 +21,7 @@ from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
 from vneter_sdn.northbound.access.authorise import everywhere, may, sees
 from vneter_sdn.northbound.access.identity import WRITES, Identity
-from vneter_sdn.store.port import Applied, Edit, Store
+from vneter_sdn.store.port import Applied, Edit, Request, Store
 from vneter_sdn.store.rewind import message_of
 
 Who = Callable[[], Identity]
@@ -150,6 +150,11 @@ class GuardedStore:
         except IntentError as error:
             raise _discreet(identity, error) from None
         return _told(identity, applied)
+
+    def remembered(self, asked: Request) -> Applied | None:
+        """See `Store.remembered`; who asks is part of what is asked."""
+        found = self._store.remembered(asked)
+        return None if found is None else _told(self._who(), found)
 
     def rollback(
         self,

@@ -32,6 +32,7 @@ NEEDS: Mapping[str, Needs] = {
     # history
     "revisions": Needs("list", "objects"),
     "revision": Needs("get", "objects"),
+    "chain": Needs("list", "objects"),
     "rollback": Needs("write", "objects"),
     "audit": Needs("audit", "cluster"),
     # the whole

@@ -11,13 +11,17 @@ from flask import Flask, Response, g, request
 
 from vneter_sdn.config import Settings
 from vneter_sdn.model import jsontext
+from vneter_sdn.northbound import problems
 from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
 from vneter_sdn.northbound.access.gate import IDENTITY, welcome
 from vneter_sdn.northbound.access.guarded import GuardedStore
-from vneter_sdn.northbound.access.identity import LOCAL
+from vneter_sdn.northbound.access.identity import LOCAL, NOBODY
 from vneter_sdn.northbound.feed import Feed
 from vneter_sdn.northbound.pages import Shelves
 from vneter_sdn.northbound.rest import requests, translate
+from vneter_sdn.northbound.rest.batches import Batches
+from vneter_sdn.northbound.rest.credentials import Credentials
+from vneter_sdn.northbound.rest.history import History
 from vneter_sdn.northbound.rest.listing import Lists
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.rest.objects import Objects
@@ -60,20 +64,31 @@ def create_app(
     translate.install(app)
     _observe(app, metrics)
     _admit(app, doorkeeper)
+    if doorkeeper is not None:
+        metrics.follow(doorkeeper.results)
     guarded = cast("Store", GuardedStore(store, requests.identity))
     feed = Feed(store)  # what is read of it is filtered where it is selected
-    objects = Objects(guarded, max(1, settings.api_threads // 4), settings.cluster_tenant)
+    objects = Objects(guarded, max(1, settings.api_threads // 4))
+    batches = Batches(guarded, settings.cluster_tenant)
     lists = Lists(feed, Shelves())
     room = max(1, min(settings.api_watchers, settings.api_threads // 2))
     watches = Watches(feed, room, settings.api_watch_seconds)
     app.extensions["vneter.stop"] = watches.stop
+    history = History(guarded)
     service = Service(guarded, metrics, core_alive, inject)
+    credentials = Credentials(store)
     handlers: dict[str, Handler] = {
         "list": lists.list, "listAll": lists.list,
         "watch": watches.watch, "watchTenant": watches.watch, "create": objects.create,
-        "get": objects.get, "put": objects.put, "delete": objects.delete, "apply": objects.apply,
-        "revisions": service.revisions, "status": service.status, "snapshot": service.snapshot,
+        "get": objects.get, "put": objects.put, "patch": objects.patch,
+        "delete": objects.delete, "apply": batches.apply,
+        "revisions": history.revisions, "revision": history.revision,
+        "rollback": history.rollback, "chain": history.chain,
+        "status": service.status, "snapshot": service.snapshot,
         "topology": service.topology, "inject": service.inject,
+        "whoami": credentials.whoami, "listTokens": credentials.list,
+        "createToken": credentials.create, "revokeToken": credentials.revoke,
+        "audit": credentials.audit,
         "openapi": service.openapi, "healthz": service.healthz, "readyz": service.readyz,
         "metrics": service.metrics,
     }  # fmt: skip
@@ -92,6 +107,13 @@ def _bind(app: Flask, route: Route, handler: Handler) -> None:
 
 
 def _admit(app: Flask, doorkeeper: Doorkeeper | None) -> None:
+    @app.after_request
+    def note(response: Response) -> Response:
+        if doorkeeper is not None and response.status_code in {401, 403}:
+            why = problems.sort_of_status(response.status_code).name
+            doorkeeper.turned_away(request.environ, why, g.get("identity", NOBODY))
+        return response
+
     @app.before_request
     def admit() -> None:
         found = request.environ.get(IDENTITY)

@@ -18,6 +18,7 @@ from vneter_sdn.northbound.access.identity import Identity
 from vneter_sdn.northbound.routes import Query, Route
 
 _MAX_AUTHOR = 256
+_MAX_KEY = 128
 _MOST = 2**53
 _BOOLEANS = {"true": True, "false": False}
 
@@ -30,19 +31,36 @@ class Malformed(BadRequest):
         self.problems = problems
 
 
-def body() -> Any:
+class NotAccepted(UnsupportedMediaType):
+    """The body is called, or packed, as this path does not take it."""
+
+    def __init__(self, *media: str) -> None:
+        super().__init__(f"send the body as {' or '.join(media)}, in UTF-8, uncompressed")
+        self._accepted = ", ".join(media)
+
+    def get_headers(self, *given: Any, **named: Any) -> list[tuple[str, str]]:
+        """With what would be taken (RFC 9110 §12.5.1, RFC 5789 §3.1)."""
+        name = "Accept-Patch" if request.method == "PATCH" else "Accept-Post"
+        told = [] if request.method == "PUT" else [(name, self._accepted)]
+        return [*super().get_headers(*given, **named), *told]
+
+
+def body(*media: str) -> Any:
     """The JSON value of the request body.
+
+    Args:
+        media: what it may be called; ``application/json`` where nothing is given.
 
     Raises:
         Malformed: it is not strict JSON.
-        UnsupportedMediaType: it is not called ``application/json``, or it is compressed.
+        NotAccepted: it is called otherwise, or it is compressed.
         RequestEntityTooLarge: it is longer than the server reads; none of it was read.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
-        raise UnsupportedMediaType("send the body as application/json, in UTF-8")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("send the body uncompressed")
+    media = media or ("application/json",)
+    packed = request.headers.get("Content-Encoding", "identity").lower() != "identity"
+    if packed or request.mimetype not in media or charset not in {"utf-8", "utf8"}:
+        raise NotAccepted(*media)
     try:
         return jsontext.parse(request.get_data(cache=False))
     except IntentError as error:
@@ -75,6 +93,22 @@ def identity() -> Identity:
     """
     found: Identity = g.identity
     return found
+
+
+def idempotency_key() -> str:
+    """The key by which a repeated request is known; empty when there is none.
+
+    Raises:
+        Malformed: the header holds none. Quotes, as of a structured field, are no part of it.
+    """
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return ""
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not 1 <= len(key) <= _MAX_KEY or not (key.isascii() and key.isprintable()):
+        message = f"must be 1 to {_MAX_KEY} printable characters of ASCII"
+        raise Malformed(Problem("request", "Idempotency-Key", "InvalidHeader", message))
+    return key
 
 
 def author() -> str:

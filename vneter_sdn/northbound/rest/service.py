@@ -28,7 +28,6 @@ CoreAlive = Callable[[], bool | None]
 """Whether the core process lives; None where that is not known."""
 Inject = Callable[[Injection], dict[str, Any]]
 """Has the core inject a packet, and answers where it was seen."""
-_MAX_REVISIONS = 1000
 
 
 def nobody(_asked: Injection) -> dict[str, Any]:
@@ -45,16 +44,6 @@ class Service:
         self._store, self._metrics, self._core_alive = store, metrics, core_alive
         self._inject = inject
         self._topology = topology.View()
-
-    def revisions(self, route: Route) -> Response:
-        """The journal, newest first."""
-        query = requests.query(route)
-        limit = query.get("limit", 100)
-        if not 1 <= limit <= _MAX_REVISIONS:
-            message = f"from 1 to {_MAX_REVISIONS}"
-            raise requests.Malformed(Problem("query", "limit", "OutOfRange", message))
-        found = self._store.revisions(limit, query.get("before"))
-        return json_answer({"items": [asdict(revision) for revision in found]})
 
     def status(self, route: Route) -> Response:
         """Counts per kind, hosts, and what is not ready."""

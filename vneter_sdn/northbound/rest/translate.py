@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from vneter_sdn.errors import IntentError, Problem, Throttled, Unauthenticated, VneterError
 from vneter_sdn.northbound import problems
 from vneter_sdn.northbound.access.gate import CHALLENGE
+from vneter_sdn.northbound.patches import TestFailed
 from vneter_sdn.northbound.problems import Sort
 from vneter_sdn.northbound.rest.requests import Malformed, places
 
@@ -38,7 +39,7 @@ def answer(error: Exception) -> Response:
     if isinstance(error, VneterError):
         sort = problems.sort_of(error)
         if sort.status < 500 or sort.name != "internal":
-            found = error.problems if isinstance(error, IntentError) else ()
+            found = error.problems if isinstance(error, IntentError | TestFailed) else ()
             return _told(error, _respond(sort, str(error), found))
     return _unexpected(error)
 

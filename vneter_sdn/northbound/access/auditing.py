@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was refused, into the store's audit chain, without anybody waiting for it.
+
+Anybody on the network may be refused as often as they like, so how much of it is written is
+bounded; what is not written is counted, and that is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from vneter_sdn.errors import VneterError
+from vneter_sdn.model.access import AuditEntry
+from vneter_sdn.telemetry.audit import Limit
+
+_LOG = logging.getLogger("vneter.api")
+RATE = 10.0
+"""Refusals a second that are written, in the long run; at most as many at once."""
+_WAITING = 1000
+_TOGETHER = 100
+_LONGEST = 200
+
+
+class Log(Protocol):
+    """The part of a store that is needed here."""
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append to the audit chain."""
+
+
+class Auditor:
+    """Writes refusals on a thread of its own."""
+
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to a store's chain; ``clock`` gives seconds that never go back."""
+        self._log, self._clock, self._lock = log, clock, threading.Lock()
+        self._limit = Limit(RATE)
+        self._waiting: queue.Queue[AuditEntry | None] = queue.Queue(_WAITING)
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def refused(self, author: str, action: str, why: str, source: str) -> None:
+        """Note what somebody may not do. Waits for nothing."""
+        with self._lock:
+            if self._closed or not self._limit.may(self._clock()):
+                return
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="api-audit", daemon=True)
+                self._thread.start()
+        outcome = f"refused: {why}"
+        entry = AuditEntry(*map(plain, (author, action, "", outcome, source)))
+        try:
+            self._waiting.put_nowait(entry)
+        except queue.Full:
+            with self._lock:
+                self._limit.dropped += 1
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join(timeout=2.0)
+
+    def _write(self) -> None:
+        while (entry := self._waiting.get()) is not None:
+            entries: list[AuditEntry | None] = [entry]
+            while entries[-1] is not None and len(entries) < _TOGETHER:
+                try:
+                    entries.append(self._waiting.get_nowait())
+                except queue.Empty:
+                    break
+            self._append([one for one in entries if one is not None])
+            if entries[-1] is None:
+                return
+
+    def _append(self, entries: list[AuditEntry]) -> None:
+        with self._lock:
+            dropped = self._limit.settled()
+        if dropped:
+            outcome = f"refused: {dropped} more requests, too many to be written"
+            entries.append(AuditEntry("several", "several", outcome=outcome))
+        try:
+            self._log.audit(entries)
+        except VneterError as error:
+            _LOG.error("%d refusals are not in the audit log: %s", len(entries), error)
+
+
+def plain(text: str) -> str:
+    """Text that others chose, as it may stand in a log."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST])
