@@ -38,9 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_first_token: str = ""
     """File that a first token, an administrator's, is written to when there is no credential at
     all; only its owner may read it."""
-    api_local_admin: bool = True
-    """Whoever comes by loopback or by a unix socket of ours without a credential is administrator.
-    """
+    api_require_credential: bool = False
+    """Also of whoever comes by loopback or by a unix socket, who else is administrator."""
     api_threads: int = 24
     """Requests that the REST server serves at once, a thread each."""
     api_watchers: int = 12

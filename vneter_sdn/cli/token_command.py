@@ -70,9 +70,7 @@ def create(
 
 
 @app.command(name="list", epilog=epilog((("vneterctl token list -o json", ""),)))
-def list_(
-    output: Values = "table", no_headers: NoHeaders = False, server: Server = SERVER
-) -> None:
+def list_(output: Values = "table", no_headers: NoHeaders = False, server: Server = SERVER) -> None:
     """List credentials, without secrets."""
     from vneter_sdn.cli import credentials, targets
     from vneter_sdn.cli.output import VALUES, form

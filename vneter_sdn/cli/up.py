@@ -20,7 +20,7 @@ def up(settings: Settings) -> None:
     """Run until interrupted.
 
     Raises:
-        IntentError: the REST server may not listen where it should.
+        IntentError: the REST server may not listen where it should, for want of TLS.
         VneterError: the controller cannot start.
         Answer: its database cannot.
     """
@@ -41,15 +41,24 @@ def up(settings: Settings) -> None:
 
 def server_of(settings: Settings) -> str:
     """What ``--server`` has to be to reach this controller."""
-    unix = settings.api_listen.startswith("unix:")
-    return settings.api_listen if unix else f"http://{settings.api_listen}"
+    if settings.api_listen.startswith("unix:"):
+        return settings.api_listen
+    return f"http{'s' if settings.api_tls_certificate else ''}://{settings.api_listen}"
+
+
+def _own_door(settings: Settings) -> str:
+    """The administrator's, where there is one besides."""
+    from vneter_sdn.northbound.server import local_socket
+
+    beside = local_socket(settings)
+    return beside.url(secured=False) if beside else ""
 
 
 def greeting(settings: Settings) -> Callable[[], bool]:
     """A function that says once that the controller is ready: as a banner, or as a log record."""
     from vneter_sdn.client import Client
 
-    client = Client(server_of(settings), timeout=1.0)
+    client = Client(_own_door(settings) or server_of(settings), timeout=1.0)
 
     def greet() -> bool:
         if not client.ready():
@@ -66,15 +75,18 @@ def greeting(settings: Settings) -> Callable[[], bool]:
 def banner(settings: Settings) -> list[str]:
     """Where everything is, and what to do next."""
     server = server_of(settings)
+    door = "" if settings.api_require_credential else _own_door(settings)
     stored = f"kept in {settings.state_dir}"
     curl = f"curl -s {server}" if server.startswith("http") else "openapi.json healthz metrics"
     where = [
         ["REST", server, f"{curl}/openapi.json" if curl.startswith("curl") else curl],
+        *([["administrator", door, "no credential needed"]] if door else []),
         ["core metrics", f"http://{settings.metrics_listen}/metrics", "for Prometheus"],
         ["database", settings.db or f"unix:{settings.run_dir}/db.sock", settings.db or stored],
         *(["OpenFlow", target, "for remote hosts"] for target in settings.openflow_listen),
     ]
-    elsewhere = [] if server == _DEFAULT_SERVER else [f"  export VNETER_SERVER={server}"]
+    reach = door or server
+    elsewhere = [] if reach == _DEFAULT_SERVER else [f"  export VNETER_SERVER={reach}"]
     lab = "mn --controller remote,port=6653 --switch ovs,datapath=user --topo linear,4"
     steps = [
         *([[lab, "a lab; its hosts are learned"]] if settings.lab else []),

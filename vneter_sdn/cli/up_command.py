@@ -23,6 +23,9 @@ EPILOG = epilog(
         ("vneterctl up", "until Ctrl-C; REST on 127.0.0.1:8181"),
         ("vneterctl up --lab", "takes in what Mininet connects"),
         ("vneterctl up --state-dir ./state --run-dir ./run", "without root's directories"),
+        ("vneterctl up --api-listen 0.0.0.0:8181 \\", "open to the network:"),
+        ("  --api-tls-certificate c.pem --api-tls-key k.pem \\", ""),
+        ("  --api-first-token admin.token", "an administrator's"),
         ("vneterctl up --verify-applies enforce", "refuses what breaks an Assertion"),
     )
 )
@@ -58,6 +61,12 @@ _TOLD: Mapping[str, _Told] = {
     "run_dir": _Told("Sockets and pid files."),
     "db": _Told("OVSDB remotes; embedded when empty."),
     "api_listen": _Told("REST server: ADDRESS:PORT, unix:PATH."),
+    "api_tls_certificate": _Told("Of the REST server, PEM.", metavar="FILE"),
+    "api_tls_key": _Told("Its private key, PEM.", metavar="FILE"),
+    "api_client_ca": _Told("Authorities of clients, PEM.", metavar="FILE"),
+    "api_require_certificate": _Told("Speak with no client without one."),
+    "api_first_token": _Told("Write one there if there is none.", metavar="FILE"),
+    "api_require_credential": _Told("Also on loopback."),
     "cluster_tenant": _Told("Tenant of Kubernetes namespaces."),
     "metrics_listen": _Told("Metrics of the core."),
     "openflow_listen": _Told("pssl:6653:0.0.0.0; repeatable.", metavar="TARGET"),
@@ -84,7 +93,10 @@ _TOLD: Mapping[str, _Told] = {
     "ca_certificate": _Told(_PEM, metavar="FILE"),
     "accept_older_intent": _Told("Delete what a restored database lacks.", variable=False),
 }
-_PATHS = ("state_dir", "run_dir", "audit_file")
+_PATHS = (
+    "state_dir", "run_dir", "audit_file", "api_tls_certificate", "api_tls_key", "api_client_ca",
+    "api_first_token",
+)  # fmt: skip
 """Settings that children, which may be elsewhere, have to find."""
 _VERBOSE = typer.Option("-v", "--verbose", help="Log details.")
 

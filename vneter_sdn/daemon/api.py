@@ -12,9 +12,11 @@ import time
 
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon import errand
-from vneter_sdn.daemon.handover import read_settings, retention, tls_files
+from vneter_sdn.daemon.children import REFUSED
+from vneter_sdn.daemon.handover import read_settings, refuse, retention, tls_files
 from vneter_sdn.daemon.heartbeat import alive
-from vneter_sdn.errors import StoreUnavailable, VneterError
+from vneter_sdn.errors import IntentError, StoreUnavailable, VneterError
+from vneter_sdn.northbound.access.first import first_token
 from vneter_sdn.northbound.server import serve
 from vneter_sdn.store.ovsdb import OvsdbStore
 from vneter_sdn.store.port import Store
@@ -50,12 +52,17 @@ def main() -> None:
     logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "api"))
     store = _verified(_open_store(settings), settings, sys.argv[1])
     try:
+        first_token(store, settings.api_first_token)
         serve(
             store,
             settings,
             core_alive=lambda: alive(settings.run_dir),
             inject=lambda asked: errand.ask(settings.run_dir, asked),
         )
+    except IntentError as refused:
+        _log.error("the REST server does not listen at %s: %s", settings.api_listen, refused)
+        refuse(settings.run_dir, refused.problems[0].message)
+        sys.exit(REFUSED)
     except (VneterError, OSError) as refused:
         _log.error("the REST server cannot listen at %s: %s", settings.api_listen, refused)
         sys.exit(1)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from vneter_sdn.errors import VneterError
+
 _log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -20,8 +22,14 @@ BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 PATIENCE = 30.0
 """Seconds that a child has to end when it is asked to: it writes and closes, and the machine may
 have much else to do."""
+REFUSED = 78
+"""Exit code (EX_CONFIG, sysexits.h) of a child that cannot work with the settings it was given."""
 STEADY = 10.0
 """A child that lived this long starts its back-off afresh."""
+
+
+class Refused(VneterError):
+    """A child ended at its first start, and would at every other one."""
 
 
 def die_with_parent() -> None:
@@ -70,10 +78,16 @@ class Child:
         self._started = time.monotonic()
 
     def tend(self, now: float) -> None:
-        """Start it again when it is dead and its back-off is over."""
+        """Start it again when it is dead and its back-off is over.
+
+        Raises:
+            Refused: there is no point in that.
+        """
         process = self._process
         if process is None or process.poll() is None:
             return
+        if process.returncode == REFUSED and not self.restarts:
+            raise Refused(self.name)
         if not self._due:
             if now - self._started > STEADY:
                 self._attempts = 0

@@ -49,3 +49,19 @@ def tls_files(settings: Settings) -> TlsFiles | None:
     """The process's key and certificates; None unless all three are set."""
     files = (settings.private_key, settings.certificate, settings.ca_certificate)
     return TlsFiles(*files) if all(files) else None
+
+
+def refuse(run_dir: str, why: str) -> None:
+    """Tell the supervisor why a child cannot do its work with these settings, whatever it tries."""
+    (Path(run_dir) / "refused").write_text(why, encoding="utf-8")
+
+
+def refusal(run_dir: str) -> str:
+    """What a child told so; it is forgotten with that."""
+    path = Path(run_dir) / "refused"
+    try:
+        why = path.read_text(encoding="utf-8")
+    except OSError:
+        return "its log says why"
+    path.unlink(missing_ok=True)
+    return why

@@ -17,8 +17,8 @@ import msgspec
 
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon import highwater
-from vneter_sdn.daemon.children import Child, supervise
-from vneter_sdn.daemon.handover import write_settings
+from vneter_sdn.daemon.children import Child, Refused, supervise
+from vneter_sdn.daemon.handover import refusal, write_settings
 from vneter_sdn.daemon.heartbeat import errand_socket, heartbeat_file
 from vneter_sdn.errors import VneterError
 from vneter_sdn.store.embedded import EmbeddedDatabase
@@ -163,7 +163,10 @@ def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> No
             time.sleep(seconds)
 
         children = _started(settings)
-        supervise(children, lambda: bool(stop), wait)
+        try:
+            supervise(children, lambda: bool(stop), wait)
+        except Refused:
+            raise CannotRun(refusal(settings.run_dir)) from None
 
 
 def _started(settings: Settings) -> list[Child]:
