@@ -18,6 +18,7 @@ from vneter_sdn.cli import (
     check_commands,
     completion_command,
     declare_commands,
+    history_command,
     line,
     look_commands,
     path_command,
@@ -33,8 +34,8 @@ from vneter_sdn.cli.options import epilog
 from vneter_sdn.cli.terminal import EXIT_CODES, INTERRUPTED, USAGE, outcome, report
 
 _PARTS = {
-    "Declare": ("apply", "diff", "delete", "edit", "label", "annotate", "wait", "drain"),
-    "Look": ("status", "topology", "get", "describe", "events", "logs", "kinds", "explain"),
+    "Declare": ("apply", "diff", "delete", "edit", "label", "annotate", "wait", "drain", "rollback"),
+    "Look": ("status", "topology", "get", "describe", "history", "events", "logs", "kinds", "explain"),
     "Prove": ("verify", "plan", "reachability", "trace", "recompute", "compile"),
     "Plan": ("path", "te"),
     "Run": ("up", "fleet", "run"),
@@ -112,6 +113,7 @@ for _one in (
     *declare_commands.COMMANDS,
     *look_commands.COMMANDS,
     *check_commands.COMMANDS,
+    *history_command.COMMANDS,
     *completion_command.COMMANDS,
 ):
     app.command(name=_one.name, epilog=_one.epilog)(_one.run)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from vneter_sdn.client.journal import recorded_of
 from vneter_sdn.client.paths import path_to
 from vneter_sdn.client.results import (
     Change,
@@ -29,10 +30,11 @@ from vneter_sdn.client.sending import Answer, Request, Sender
 from vneter_sdn.client.transport import DEFAULT_SERVER, Tls, Transport
 from vneter_sdn.client.watch import Asked, Trouble, Watch
 from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
+from vneter_sdn.model.journal import Recorded, Verification
 from vneter_sdn.model.snapshot import Key, Revision
 from vneter_sdn.northbound import resources
 from vneter_sdn.northbound.conditions import met
-from vneter_sdn.store.port import Applied
+from vneter_sdn.store.port import Applied, ChainName
 
 _LONG_POLL = 10.0
 _PAUSE = 0.2
@@ -244,17 +246,66 @@ class Client:
         path = path_to(kind, tenant, name)
         return applied_of(self._ask(Request("DELETE", path, headers=_match(if_match))).value)
 
+    # -- who may do what, and who tried -----------------------------------------------------------
+
+    def whoami(self) -> dict[str, Any]:
+        """Whom the server takes us for, and what we were granted."""
+        return self._ask(Request("GET", "/v1/whoami")).value
+
+    def credentials(self) -> Sequence[dict[str, Any]]:
+        """Credentials, without their secrets."""
+        items: Sequence[dict[str, Any]] = self._ask(Request("GET", "/v1/tokens")).value["items"]
+        return items
+
+    def issue(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Issue a credential (`CredentialAsked`); the answer's ``token`` is shown this once."""
+        return self._ask(Request("POST", "/v1/tokens", dict(asked))).value
+
+    def revoke(self, name: str) -> dict[str, Any]:
+        """Revoke a credential, at once."""
+        return self._ask(Request("DELETE", "/v1/tokens", query={"name": name})).value
+
+    def audit(
+        self, limit: int = 100, before: int | None = None, *, verify: bool = False
+    ) -> dict[str, Any]:
+        """The audit log, newest first; with ``verify`` whether it and the history are whole."""
+        query: dict[str, Any] = {"limit": limit} | ({} if before is None else {"before": before})
+        query |= {"verify": "true"} if verify else {}
+        return self._ask(Request("GET", "/v1/audit", query=query)).value
+
     # -- the server as a whole -------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         """The summary: revision, counts per kind, and what is not ready."""
         return self._ask(Request("GET", "/v1/status")).value
 
-    def revisions(self, limit: int = 100, before: int | None = None) -> Sequence[Revision]:
-        """The journal, newest first."""
-        query = {"limit": limit} | ({} if before is None else {"before": before})
+    # -- history ---------------------------------------------------------------------------------
+
+    def revisions(
+        self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
+    ) -> Sequence[Revision]:
+        """The journal, newest first: of one author, or about one object (``Network red/web``)."""
+        query: dict[str, Any] = {"limit": limit} | ({} if before is None else {"before": before})
+        query |= ({"author": author} if author else {}) | ({"object": about} if about else {})
         found = self._ask(Request("GET", "/v1/revisions", query=query)).value["items"]
         return msgspec.convert(found, tuple[Revision, ...])
+
+    def revision(self, number: int) -> Recorded:
+        """One revision, with each object before and after."""
+        return recorded_of(self._ask(Request("GET", f"/v1/revisions/{number}")).value)
+
+    def rollback(self, number: int, message: str = "", *, dry_run: bool = False) -> Applied:
+        """Make all objects what they were at a revision, in a new one."""
+        asked = {"message": message, "dryRun": dry_run}
+        path = f"/v1/revisions/{number}/rollback"
+        return applied_of(self._ask(Request("POST", path, asked)).value)
+
+    def verify(self, chain: ChainName = "revisions") -> Verification:
+        """Have a chain of digests recomputed."""
+        found = self._ask(Request("GET", f"/v1/chains/{chain}")).value
+        return msgspec.convert(found, Verification)
+
+    # -- the server now --------------------------------------------------------------------------
 
     def topology(self) -> dict[str, Any]:
         """The graph as it is; `graph.atlas.exchange.topology_of` reads it."""

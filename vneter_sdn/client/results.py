@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from vneter_sdn.client.journal import differences_of
 from vneter_sdn.model.kinds import KINDS, Kind
 from vneter_sdn.model.scalars import Spec
 from vneter_sdn.model.snapshot import Condition, Key, Object, Status
@@ -89,6 +90,7 @@ def applied_of(document: Mapping[str, Any]) -> Applied:
         deleted=keys("deleted"),
         unchanged=keys("unchanged"),
         notes=tuple(str(note) for note in document.get("notes", ())),
+        diff=differences_of(document.get("diff", ())),
         proven=document.get("proven"),
     )
 
