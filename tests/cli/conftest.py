@@ -5,6 +5,7 @@ import io
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -40,6 +41,16 @@ class Outcome(NamedTuple):
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def contexts(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of contexts that is nobody's; whoever runs the tests may have one."""
+    path = tmp_path_factory.mktemp("home") / "vneter" / "contexts.toml"
+    monkeypatch.setenv("VNETER_CONFIG", str(path))
+    for name in ("VNETER_SERVER", "VNETER_CONTEXT", "VNETER_TOKEN", "VNETER_SERVER_CA"):
+        monkeypatch.delenv(name, raising=False)
+    return path
 
 
 @pytest.fixture

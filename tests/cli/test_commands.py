@@ -261,11 +261,11 @@ def test_colour_is_for_terminals_that_want_it(vneterctl, applied, monkeypatch):
     assert "\x1b" not in vneterctl("describe", "net", "red/web").out
 
 
-def test_up_listens_on_loopback_only(vneterctl, tmp_path):
+def test_up_off_loopback_needs_tls(vneterctl, tmp_path):
     ended = vneterctl(
         "up", "--api-listen", "0.0.0.0:8181", "--state-dir", tmp_path, "--run-dir", tmp_path
     )
-    assert (ended.code, "(NotLoopback)" in ended.err) == (1, True)
+    assert (ended.code, "(NeedsTls)" in ended.err) == (1, True)
 
 
 def test_delete_may_ignore_what_is_not_there(vneterctl, server, red):

@@ -161,6 +161,9 @@ def _secret(given: str | None) -> str | None:
     import sys
 
     text = sys.stdin.readline(8193).strip()
-    if not text.isascii() or not text.isprintable() or not text or len(text) > 8192:
-        raise Usage("standard input holds no token", "one line of printable characters")
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not plain or not text or len(text) > 8192:
+        raise Usage(
+            "standard input holds no token", "one line of printable characters, without spaces"
+        )
     return text

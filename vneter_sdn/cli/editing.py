@@ -93,7 +93,7 @@ class _Session:
         body = self._body(self._stored)
         first, remarks, repeat = body, self._greeting(), False
         while True:
-            path.write_text(_above(remarks) + body, encoding="utf-8")
+            path.write_text(_above(remarks) + body, encoding="utf-8", errors="surrogateescape")
             open_in(path)
             before, body = body, _below(path)
             if not body.strip():

@@ -18,7 +18,8 @@ import typer
 
 from vneter_sdn.cli import fleet_controller as controllers
 from vneter_sdn.cli.fleet_controller import progress
-from vneter_sdn.cli.options import SERVER, Server
+from vneter_sdn.cli.fleet_examples import EXAMPLES
+from vneter_sdn.cli.options import SERVER, Server, epilog
 from vneter_sdn.errors import IntentError, NotFound, VneterError
 
 app = typer.Typer(
@@ -407,3 +408,7 @@ def _told() -> Iterator[None]:
             hint = "`vneterctl fleet status` lists hosts and workloads, `vneterctl get` the rest"
         report(lines, hint)
         raise typer.Exit(code) from error
+
+
+for _one in app.registered_commands:
+    _one.epilog = epilog(EXAMPLES[_one.name or getattr(_one.callback, "__name__", "")])

@@ -64,7 +64,7 @@ def epilog(examples: Sequence[tuple[str, str]], more: str = "", width: int = 46)
         more: paragraphs that follow, each beginning with a backspace where its lines are to stay.
         width: of command lines, to have what they do in a column.
     """
-    lines = [f"  {line:<{width}}{told}".rstrip() for line, told in examples]
+    lines = [f"  {line:<{width - 2}}  {told}".rstrip() for line, told in examples]
     return "\n".join(["\b", "Examples:", *lines]) + (f"\n\n{more}" if more else "")
 
 
