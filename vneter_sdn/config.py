@@ -44,6 +44,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Requests that the REST server serves at once, a thread each."""
     api_watchers: int = 12
     """Watches among them, at most, and at most half of them; more are told to come again."""
+    api_read_rate: float = 100.0
+    """Reads a second of one client, by its credential or else its address; five times as many at
+    once; 0 is no limit. More are answered 429, with Retry-After."""
+    api_write_rate: float = 20.0
+    """Writes a second of one client, likewise."""
+    api_limit_local: bool = False
+    """Whether local users without a credential are limited, too, all together."""
     api_watch_seconds: float = 1800.0
     """How long one answer to a watch may be; clients go on where it ended."""
     metrics_listen: str = "127.0.0.1:8182"

@@ -84,8 +84,9 @@ def _operation(route: Route) -> dict[str, Any]:
 def _answer(route: Route, code: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _MEANINGS[code]}
     if code != 304:
-        media = route.media.split(";", maxsplit=1)[0]
-        answer["content"] = {media: {"schema": _ref(route.answer) if route.answer else {}}}
+        schema = _ref(route.answer) if route.answer else {}
+        names = [one.split(";")[0].strip() for one in route.media.split(",")]
+        answer["content"] = {name: {"schema": schema} for name in names}
     headers = {}
     if route.kind and route.answer == route.kind.name:
         headers["ETag"] = _header("State of the object. Absent of a dry run.")

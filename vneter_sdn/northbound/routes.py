@@ -54,6 +54,7 @@ class Route:
     answer: str = ""
     """Name of the schema of the answer; empty when it is not JSON of ours."""
     media: str = "application/json"
+    """Of the answer; more than one, joined by commas."""
     success: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
     """Statuses of problems it answers with, beside 400, 403, 405, 429, 500 and 503."""
@@ -232,6 +233,10 @@ _FIXED = (
               Query("verify", "boolean", "Recompute the chains of digests."),
           ),
           answer="AuditLog"),
+    Route("GET", "/docs", "docs", "This description, for people with a browser.",
+          media="text/html; charset=utf-8"),
+    Route("GET", "/docs/{file}", "docsAsset", "What that page consists of: page.js, page.css.",
+          media="text/javascript, text/css", refusals=(404,)),
     Route("GET", "/openapi.json", "openapi", "This description."),
     Route("GET", "/healthz", "healthz", "The server answers.", answer="Health"),
     Route("GET", "/readyz", "readyz", "The database answers, and the core, where that is known.",

@@ -21,7 +21,9 @@ from vneter_sdn.northbound.pages import Shelves
 from vneter_sdn.northbound.rest import requests, translate
 from vneter_sdn.northbound.rest.batches import Batches
 from vneter_sdn.northbound.rest.credentials import Credentials
+from vneter_sdn.northbound.rest.docs import Docs
 from vneter_sdn.northbound.rest.history import History
+from vneter_sdn.northbound.rest.limits import Limits
 from vneter_sdn.northbound.rest.listing import Lists
 from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.rest.objects import Objects
@@ -67,6 +69,7 @@ def create_app(
     if doorkeeper is not None:
         metrics.follow(doorkeeper.results)
     guarded = cast("Store", GuardedStore(store, requests.identity))
+    Limits(settings).install(app)
     feed = Feed(store)  # what is read of it is filtered where it is selected
     objects = Objects(guarded, max(1, settings.api_threads // 4))
     batches = Batches(guarded, settings.cluster_tenant)
@@ -77,6 +80,7 @@ def create_app(
     history = History(guarded)
     service = Service(guarded, metrics, core_alive, inject)
     credentials = Credentials(store)
+    docs = Docs()
     handlers: dict[str, Handler] = {
         "list": lists.list, "listAll": lists.list,
         "watch": watches.watch, "watchTenant": watches.watch, "create": objects.create,
@@ -90,7 +94,7 @@ def create_app(
         "createToken": credentials.create, "revokeToken": credentials.revoke,
         "audit": credentials.audit,
         "openapi": service.openapi, "healthz": service.healthz, "readyz": service.readyz,
-        "metrics": service.metrics,
+        "metrics": service.metrics, "docs": docs.page, "docsAsset": docs.asset,
     }  # fmt: skip
     for route in ROUTES:
         _bind(app, route, handlers[route.operation])
