@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 import vneter_sdn
 from vneter_sdn.cli import (
+    audit_command,
     check_commands,
     completion_command,
     declare_commands,
@@ -31,15 +32,16 @@ from vneter_sdn.cli import (
     verify_command,
 )
 from vneter_sdn.cli.options import epilog
-from vneter_sdn.cli.terminal import EXIT_CODES, INTERRUPTED, USAGE, outcome, report
+from vneter_sdn.cli.terminal import EXIT_CODES, INTERRUPTED, REFUSED, USAGE, outcome, report
 
 _PARTS = {
-    "Declare": ("apply", "diff", "delete", "edit", "label", "annotate", "wait", "drain", "rollback"),
-    "Look": ("status", "topology", "get", "describe", "history", "events", "logs", "kinds", "explain"),
+    "Declare": ("apply", "diff", "delete", "edit", "label", "annotate", "wait", "drain"),
+    "Look": ("status", "topology", "get", "describe", "events", "logs", "kinds", "explain"),
+    "Look back": ("history", "rollback"),
     "Prove": ("verify", "plan", "reachability", "trace", "recompute", "compile"),
     "Plan": ("path", "te"),
     "Run": ("up", "fleet", "run"),
-    "Set up": ("config", "completion"),
+    "Set up": ("config", "token", "audit", "completion"),
 }
 """Commands as `--help` groups them; a test says when one is missing."""
 _EXAMPLES = (
@@ -117,6 +119,7 @@ for _one in (
     *completion_command.COMMANDS,
 ):
     app.command(name=_one.name, epilog=_one.epilog)(_one.run)
+app.command(epilog=audit_command.EPILOG)(audit_command.audit)
 app.command(epilog=verify_command.EPILOG)(verify_command.verify)
 app.command(epilog=plan_command.EPILOG)(plan_command.plan)
 app.command(epilog=reach_command.EPILOG)(reach_command.reachability)
@@ -134,6 +137,8 @@ def _inner(name: str) -> typer.Typer:
     """The program that a command with commands of its own is; imported when it runs."""
     if name == "fleet":
         from vneter_sdn.cli.fleet import app as found
+    elif name == "token":
+        from vneter_sdn.cli.token_command import app as found
     else:
         from vneter_sdn.cli.config_command import app as found
     return found
@@ -160,14 +165,20 @@ def config(context: typer.Context) -> None:
     _pass_on(context)
 
 
-NESTED = ("fleet", "config")
+@app.command(add_help_option=False, context_settings=_WITHIN)
+def token(context: typer.Context) -> None:
+    """Say who may use the controller, and for what."""
+    _pass_on(context)
+
+
+NESTED = ("fleet", "config", "token")
 """Commands with commands of their own; `_inner` has them."""
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 """Typer's root of errors in command lines; it has no public name."""
 
 
 def program(*path: str) -> Any:
-    """What typer makes of the whole program, or of ``fleet`` or ``config``."""
+    """What typer makes of the whole program, or of one of `NESTED`."""
     return typer.main.get_command(_inner(path[0]) if path else app)
 
 
@@ -190,15 +201,22 @@ def run(arguments: list[str]) -> int:
         return _wrong(error)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as over:  # typer's own answer to a closed pipe
+        return _unread() if isinstance(over.__context__, BrokenPipeError) else REFUSED
     except Exception as error:  # noqa: BLE001 -- outcome() raises what is not for users
         code, lines, hint = outcome(error)
         report(lines, hint)
     finally:
         line.chosen.reset(before)
     return code if isinstance(code, int) else 0
+
+
+def _unread() -> int:
+    """Of a command whose reader, `head` say, has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _wrong(error: Exception) -> int:
