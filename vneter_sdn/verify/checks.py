@@ -11,10 +11,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6
+from vneter_sdn.model.fields import (
+    ETH_ARP,
+    ETH_IP,
+    ETH_IPV6,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_UDP,
+)
 from vneter_sdn.model.flow import Flow
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline.complaints import Complaint, Fault
 from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import PortOf
@@ -181,9 +191,23 @@ def black_holes(
 
 
 def by_policy(end: Dropped | Punted) -> bool:
-    """Whether a drop is what a path policy says: no path is one that it may take."""
-    flow = end.flow if isinstance(end, Dropped) else None
-    return flow is not None and is_refusal(flow)
+    """Whether a drop is what was asked for: by a path policy, or by the target's network.
+
+    No path is one that the policy takes, or the network takes no packets of that length, which the
+    sender is told.
+    """
+    if isinstance(end, Punted):
+        return is_too_long(end)
+    return end.flow is not None and is_refusal(end.flow)
+
+
+def is_too_long(end: Punted) -> bool:
+    """Whether the controller is told that a packet is too long for where it is going."""
+    try:
+        said = punts.decode(end.action.userdata)
+    except DecodeError:
+        return False
+    return isinstance(said, Complaint) and said.fault is Fault.TOO_LONG
 
 
 def is_refusal(flow: Flow) -> bool:
@@ -311,13 +335,24 @@ def sent_by(station: Station, addresses: Iterable[IPAddress], version: int) -> C
     }
 
 
+_ASIDE: dict[int, tuple[Cube, ...]] = {
+    ETH_IP: ({"ip_proto": one(PROTO_UDP), "udp_src": one(67), "udp_dst": one(68)},),
+    ETH_IPV6: (
+        {"ip_proto": one(PROTO_ICMPV6), "icmpv6_type": frozenset(range(133, 138))},
+        {"ip_proto": one(PROTO_UDP), "udp_src": one(547), "udp_dst": one(546)},
+    ),
+}
+"""What has rules of its own: neighbour discovery, and what only servers of DHCP say."""
+
+
 def _expected(what: str, sender: Cube, more: Cube, field: str) -> Expected:
-    """Neighbour discovery and the like are set aside: they have rules of their own."""
-    cube = {**sender, **more}
-    if sender["eth_type"] == one(ETH_IP) or "ip_proto" in more:
-        return Expected(what, Packets((cube,)), field)
-    discovery = {"ip_proto": one(PROTO_ICMPV6), "icmpv6_type": frozenset(range(133, 138))}
-    return Expected(what, Packets(tuple(without([cube], discovery))), field)
+    """Packets for somebody, but for those with rules of their own."""
+    cubes: list[Cube] = [{**sender, **more}]
+    if "ip_proto" not in more:
+        for ethertype, asides in _ASIDE.items():
+            for aside in asides if sender["eth_type"] == one(ethertype) else ():
+                cubes = without(cubes, aside)
+    return Expected(what, Packets(tuple(cubes)), field)
 
 
 def _routed(
