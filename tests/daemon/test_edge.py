@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions find who answers them, and answers only the port that asked."""
+
+from dataclasses import replace
+
+import pytest
+
+from vneter_sdn.daemon import edge
+from vneter_sdn.daemon.edge import Edge, answering, telling
+from vneter_sdn.errors import DecodeError
+from vneter_sdn.model.flow import Output
+from vneter_sdn.pipeline.punts import Asked, Service
+
+ASKED = Asked(Service.DHCP, 5, 100, 9)
+
+
+class Bridges:
+    def __init__(self):
+        self.sent, self.away = [], False
+
+    def packet_out(self, dpid, frame, actions):
+        self.sent.append((dpid, frame, actions))
+        return not self.away
+
+
+class Ledger:
+    def asker(self, vni, mac):
+        return (vni, mac) if mac == 9 else None
+
+
+class World:
+    def __init__(self, responders):
+        self.bridges, self.clock = Bridges(), 0.0
+        self.edge = Edge(self.bridges, Ledger(), responders, lambda: self.clock)
+
+    def ask(self, reason=ASKED, frame=b"asked", total=5):
+        before = dict(self.edge.counts)
+        self.edge.asked(1, reason, frame, total)
+        grown = {key: n for key, n in self.edge.counts.items() if n != before.get(key)}
+        ((service, became),) = grown
+        assert service == reason.service.name.lower()
+        return became
+
+
+def test_an_answer_goes_to_the_port_that_asked():
+    world = World({Service.DHCP: answering(lambda asker, frame: b"%d %s" % (asker[0], frame))})
+    assert world.ask() == "answered"
+    assert world.bridges.sent == [(1, b"100 asked", (Output(5),))]
+
+
+@pytest.mark.parametrize(
+    ("reason", "frame", "became"),
+    [
+        (ASKED, b"cut", "ignored"),
+        (replace(ASKED, service=Service.DNS), b"asked", "ignored"),
+        (replace(ASKED, mac=8), b"asked", "unknown"),
+    ],
+)
+def test_what_nobody_answers(reason, frame, became):
+    world = World({Service.DHCP: answering(lambda asker, frame: b"")})
+    assert world.ask(reason, frame) == became
+    assert world.bridges.sent == []
+
+
+def test_what_is_no_question():
+    def refuse(asker, frame):
+        raise DecodeError("no")
+
+    world = World({Service.DHCP: answering(refuse)})
+    assert world.ask() == "malformed"
+    assert World({Service.DHCP: answering(lambda asker, frame: None)}).ask() == "ignored"
+
+
+def test_a_responder_may_say_itself_what_became_of_it():
+    said = iter([("refused", b"no"), ("released", None)])
+    world = World({Service.DHCP: telling(lambda asker, frame: next(said))})
+    assert [world.ask(), world.ask()] == ["refused", "released"]
+    assert [frame for _, frame, _ in world.bridges.sent] == [b"no"]
+
+
+def test_an_answer_that_a_bridge_does_not_take_is_lost():
+    later = []
+
+    def respond(asker, frame, send):
+        later.append(send)
+        return "forwarded"
+
+    world = World({Service.DHCP: respond})
+    world.bridges.away = True
+    assert world.ask() == "forwarded"
+    later[0](b"answer")
+    assert world.edge.counts["dhcp", "lost"] == 1
+
+
+def test_all_together_are_limited_and_recover():
+    world = World({Service.DHCP: answering(lambda asker, frame: None)})
+    most = int(edge.BURST)
+    became = [world.ask() for _ in range(most + 5)]
+    assert became == ["ignored"] * most + ["too many"] * 5
+    world.clock = 10 / edge.RATE
+    assert [world.ask() for _ in range(11)] == ["ignored"] * 10 + ["too many"]
