@@ -25,8 +25,9 @@ _PROMPTS = re.compile(r"^(?:[A-Z_]+=\S+ )*(vneterctl .*)$")
 def examples(text):
     """Command lines of an epilog: of each line what stands before two spaces, or all of it."""
     section = text.partition("Examples:\n")[2].partition("\n\n")[0]
-    found = [re.split(r"\s{2,}", row.strip())[0] for row in section.splitlines() if row.strip()]
-    return [row for row in found if row]
+    rows = [re.split(r"\s{2,}", row.strip())[0] for row in section.splitlines() if row.strip()]
+    whole = "\n".join(row for row in rows if row).replace("\\\n", "")
+    return whole.splitlines()
 
 
 def plainly(text):

@@ -63,15 +63,15 @@ def current_context() -> None:
 
 
 @app.command(name="use-context", epilog=epilog((("vneterctl config use-context production", ""),)))
-def use_context(name: ContextName) -> None:
+def use_context(context: ContextName) -> None:
     """Choose the one that commands are about from now on."""
 
     def change(found: contexts.Contexts) -> contexts.Contexts:
-        found.named(name)
-        return replace(found, current=name)
+        found.named(context)
+        return replace(found, current=context)
 
     contexts.change_contexts(change)
-    print(f"commands are about {name} now")
+    print(f"commands are about {context} now")
 
 
 @app.command(
@@ -86,7 +86,7 @@ def use_context(name: ContextName) -> None:
     ),
 )
 def set_context(
-    name: ContextName,
+    context: ContextName,
     *,
     server: Annotated[
         str | None, typer.Option(help="https://HOST:PORT, http://HOST:PORT or unix:PATH.")
@@ -114,15 +114,15 @@ def set_context(
     given = {"server": server, "token": _secret(token)}
     given |= {field: _absolute(path) for field, path in files.items()}
     values = {field: value for field, value in given.items() if value is not None}
-    contexts.change_contexts(lambda found: contexts.with_context(found, name, values))
-    print(f"context {name} is set")
+    contexts.change_contexts(lambda found: contexts.with_context(found, context, values))
+    print(f"context {context} is set")
 
 
 @app.command(name="delete-context", epilog=epilog((("vneterctl config delete-context lab", ""),)))
-def delete_context(name: ContextName) -> None:
+def delete_context(context: ContextName) -> None:
     """Forget a context and what it holds."""
-    contexts.change_contexts(lambda found: contexts.without(found, name))
-    print(f"context {name} is deleted")
+    contexts.change_contexts(lambda found: contexts.without(found, context))
+    print(f"context {context} is deleted")
 
 
 @app.command(epilog=epilog((("vneterctl config view", "tokens are not shown"),)))

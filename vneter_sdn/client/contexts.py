@@ -21,7 +21,6 @@ import fcntl
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -217,6 +216,8 @@ def _quoted(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    import tempfile
+
     made, name = tempfile.mkstemp(prefix=".contexts", dir=path.parent)  # of mode 0600
     try:
         with os.fdopen(made, "w", encoding="utf-8") as file:

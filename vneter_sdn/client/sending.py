@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -118,7 +118,7 @@ class Sender:
         if written:
             headers["Content-Type"] = request.media
         if request.method not in _SAFE:
-            headers["Idempotency-Key"] = request.key or secrets.token_hex(16)
+            headers["Idempotency-Key"] = request.key or os.urandom(16).hex()
         return headers | dict(request.headers)
 
     def _value(self, reply: Reply) -> dict[str, Any]:
