@@ -40,9 +40,11 @@ def test_options_and_the_environment_say_the_same(given):
 
 def test_paths_are_absolute_and_listeners_repeat(given):
     said = given("--state-dir", "a", "--audit-file", "b", "--openflow-listen", "ptcp:1:127.0.0.1",
-                 "--openflow-listen", "pssl:2", "--lab", "-v")  # fmt: skip
+                 "--openflow-listen", "pssl:2", "--lab", "-v", "--dns-upstreams", "192.0.2.53",
+                 "--dns-upstreams", "192.0.2.54:5353")  # fmt: skip
     assert (said.state_dir, said.audit_file) == (os.path.abspath("a"), os.path.abspath("b"))
     assert said.openflow_listen == ("ptcp:1:127.0.0.1", "pssl:2")
+    assert said.dns_upstreams == ("192.0.2.53", "192.0.2.54:5353")
     assert said.log_level == "DEBUG"
 
 

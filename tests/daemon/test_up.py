@@ -154,6 +154,7 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(start):
         ({"api_listen": "unix:here"}, "the full path"),
         ({"metrics_listen": "192.0.2.1:80"}, "on loopback"),
         ({"metrics_listen": "127.0.0.1:http"}, "ADDRESS:PORT"),
+        ({"dns_upstreams": ("192.0.2.53", "dns.example")}, "--dns-upstreams dns.example: write an"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, said):

@@ -27,7 +27,9 @@ def servers_well_formed(stored: Object, _: Draft) -> Iterator[Problem]:
         ):
             yield from _servers(name, f"spec.dhcp.{field}", listed, family=4)
     if spec.dns is not None:
-        yield from _servers(name, "spec.dns.upstreams", spec.dns.upstreams)
+        upstreams = spec.dns.upstreams
+        yield from _servers(name, "spec.dns.upstreams", upstreams)
+        yield from _own_machine(name, upstreams)
 
 
 def _servers(
@@ -50,6 +52,19 @@ def _servers(
         elif address in taken:
             yield Problem(name, at, "Repeated", f"{address} is there twice; once suffices")
         taken.add(address)
+
+
+def _own_machine(name: str, upstreams: tuple[str, ...]) -> Iterator[Problem]:
+    """The controller asks these: nobody is to have it ask itself on behalf of a tenant."""
+    for position, text in enumerate(upstreams):
+        try:
+            address = ip_address(text)
+        except ValueError:
+            continue
+        if address.is_loopback or address.is_link_local:
+            advice = f"{address} would be the controller's own machine, or one beside it; only "
+            advice += "its setting dns_upstreams may name such"
+            yield Problem(name, f"spec.dns.upstreams[{position}]", "UnfitAddress", advice)
 
 
 def dhcp_has_addresses(stored: Object, _: Draft) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from vneter_sdn.config import Settings
+from vneter_sdn.edge.servers import server_of
 from vneter_sdn.errors import SouthboundError
 from vneter_sdn.ovsdb.transport import Remote
 from vneter_sdn.southbound.openflow.target import Target, loopback
@@ -22,8 +23,8 @@ def check(settings: Settings) -> None:
 
     Raises:
         SouthboundError: an address in use, a path too long, a listener or target that is not
-            permitted, key and certificates that are not whole or cannot be used; says which, and
-            what to do.
+            permitted, a server for names that is no address, key and certificates that are not
+            whole or cannot be used; says which, and what to do.
     """
     _check_free("--api-listen", settings.api_listen)
     _check_metrics(settings.metrics_listen)
@@ -35,10 +36,23 @@ def check(settings: Settings) -> None:
         raise SouthboundError(
             "a pssl listener needs --private-key, --certificate and --ca-certificate"
         )
+    for upstream in settings.dns_upstreams:
+        _check_upstream(upstream)
     if settings.openflow_advertise:
         _check_advertised(settings)
     for remote in filter(None, settings.db.split(",")):
         _check_database(remote.strip(), secured)
+
+
+def _check_upstream(text: str) -> None:
+    """Refuse a server for names that is no address."""
+    try:
+        server_of(text)
+    except ValueError:
+        raise SouthboundError(
+            f"--dns-upstreams {text}: write an address, with a port if it is not 53: "
+            "192.0.2.53, [2001:db8::53]:5353"
+        ) from None
 
 
 def _check_free(option: str, address: str) -> None:

@@ -15,14 +15,12 @@ All of it is in green threads of the core, which wait and do little else.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import eventlet
 from eventlet.green import socket
@@ -30,6 +28,7 @@ from eventlet.green import socket
 from vneter_sdn.daemon.edge import Send
 from vneter_sdn.edge import names
 from vneter_sdn.edge.ledger import Asker, Ledger
+from vneter_sdn.edge.servers import Server, server_of
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.southbound.openflow import datagram
@@ -50,28 +49,6 @@ _TRUNCATED = 0x02
 _PASSES = (Result.FINE, Result.NO_SUCH_NAME)
 
 Hold = Callable[[Key, str, bytes, Callable[[], None]], None]
-
-
-class Server(NamedTuple):
-    """Who is asked."""
-
-    address: str
-    port: int = 53
-
-
-def server_of(text: str) -> Server:
-    """``192.0.2.53``, ``192.0.2.53:5353``, ``2001:db8::53`` or ``[2001:db8::53]:5353``.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    with suppress(ValueError):
-        return Server(str(ipaddress.ip_address(text)))
-    host, _, port = text.rpartition(":")
-    address, number = ipaddress.ip_address(host.strip("[]")), int(port)
-    if not 0 < number < 1 << 16:
-        raise ValueError(f"no port: {number}")
-    return Server(str(address), number)
 
 
 class Resolver:
