@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -78,9 +78,9 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     return TlsFiles(certificate, key, settings.api_client_ca, settings.api_require_certificate)
 
 
-def _context(files: TlsFiles) -> Context:
+def _context(files: TlsFiles, failed: Callable[[], None] = lambda: None) -> Context:
     try:
-        return Context(files)
+        return Context(files, failed=failed)
     except OSError as error:  # of which ssl.SSLError is one
         names = ", ".join(filter(None, (files.certificate, files.key, files.client_ca)))
         message = f"cannot use {names}: {error}"
@@ -151,9 +151,8 @@ class Server:
             self._doors,
             threads=settings.api_threads,
             gate=gate_of(doorkeeper),
-            context=_context(files) if files else None,
+            context=_context(files, doorkeeper.handshake_failed) if files else None,
             pace=pace,
-            failed=doorkeeper.handshake_failed,
         )
         self._end_watches = app.extensions["vneter.stop"]
 

@@ -52,8 +52,8 @@ class Auditor:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write, name="api-audit", daemon=True)
                 self._thread.start()
-        outcome = f"refused: {why}"
-        entry = AuditEntry(*map(plain, (author, action, "", outcome, source)))
+        outcome = plain(f"refused: {why}")
+        entry = AuditEntry(plain(author), plain(action), "", outcome, plain(source))
         try:
             self._waiting.put_nowait(entry)
         except queue.Full:

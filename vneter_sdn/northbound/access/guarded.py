@@ -79,6 +79,8 @@ class GuardedStore:
         identity = self._who()
         if identity.everywhere:
             return self._store.revisions(limit, before, author=author, about=about)
+        if about and not _about(identity, about):
+            return ()
         found: list[Revision] = []
         for _ in range(_SEARCHED // _REVISIONS):
             page = self._store.revisions(_REVISIONS, before, author=author, about=about)

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -42,7 +42,6 @@ class Front:
         gate: Gate = lambda _environ: None,
         context: Context | None = None,
         pace: Pace | None = None,
-        failed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take over doors.
 
@@ -53,11 +52,9 @@ class Front:
             gate: judges requests before their bodies are read.
             context: for doors that speak TLS.
             pace: of clients.
-            failed: told of each TLS handshake that fails.
         """
         self.app, self.gate, self.pace = app, gate, pace or Pace()
         self.workers, self.draining = Workers(threads), False
-        self._failed = failed
         self._doors, self._context = doors, context
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_quietly)
@@ -172,8 +169,8 @@ class Front:
                 lambda: protocol, wire, **secured
             )
         except OSError as error:  # of which ssl.SSLError is one
-            if secured and not self.draining:
-                self._failed()
+            if self._context is not None and door.secured and not self.draining:
+                self._context.failed()
             _LOG.debug("no connection at %s: %s", door.url, error)
             wire.close()
             return None

@@ -61,13 +61,18 @@ class Context:
     them goes on, and whether the new ones do is looked at again.
     """
 
-    def __init__(self, files: TlsFiles, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the files.
+    def __init__(
+        self,
+        files: TlsFiles,
+        clock: Callable[[], float] = time.monotonic,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read the files; ``failed`` is told of each handshake that comes to nothing.
 
         Raises:
             OSError: see `server_context`.
         """
-        self._files, self._clock = files, clock
+        self._files, self._clock, self.failed = files, clock, failed
         self._stamp = self._look()
         self._refused: _Stamp | None = None
         self._context, self._looked = server_context(files), clock()
