@@ -404,3 +404,14 @@ def test_a_flood_starves_nobody_else(fleet, client):
             assert asking.told("BOUND")["new_ip_address"] == address(fleet, "blue/x")
         assert flooding.wait() == 0
     assert before < became(fleet, "dhcp")["malformed"] < before + 2500
+
+
+def test_a_workload_of_the_fleet_may_ask_itself(fleet):
+    fleet.attach(("red", "asking", "net", "h1", (), "", True))
+    given = fleet.netns("red/asking", "ip", "-4", "-o", "address", "show", "eth0").stdout
+    assert f"inet {address(fleet, 'red/asking')}/24" in given
+    routes = fleet.netns("red/asking", "ip", "-4", "route").stdout
+    assert "10.9.0.0/16 via 10.0.0.1" in routes
+    assert "default via 10.0.0.1" in routes
+    assert "mtu 1380" in fleet.netns("red/asking", "ip", "link", "show", "eth0").stdout
+    fleet.netns("red/asking", "ping", "-c", "1", "-W", "5", address(fleet, "red/b"))

@@ -213,6 +213,7 @@ def attach(
         list[str] | None, typer.Option(help="Requested address; may be repeated.")
     ] = None,
     mac: Annotated[str, typer.Option(help="Requested Ethernet address.")] = "",
+    dhcp: Annotated[bool, typer.Option(help="Let it ask for its IPv4 configuration.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until the endpoint is Ready.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 30,
     server: Server = SERVER,
@@ -221,7 +222,7 @@ def attach(
     from vneter_sdn.fleet.workload import Wish
     from vneter_sdn.fleet.workload import attach as join
 
-    wish = Wish(tenant, name, network, host, tuple(address or ()), mac)
+    wish = Wish(tenant, name, network, host, tuple(address or ()), mac, dhcp)
     with _told():
         made = join(_layout(), controllers.client(server), wish, timeout if wait else None)
         progress(f"{made.identity} on {made.host}: {', '.join(made.addresses)} ({made.mac})")

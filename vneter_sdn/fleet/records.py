@@ -61,6 +61,8 @@ class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int = 1400
     declared: bool = False
     """Whether `fleet attach` made the Endpoint object, so that detach deletes it."""
+    dhcp: bool = False
+    """Whether it asks for its IPv4 configuration; else it is given it."""
 
     @property
     def identity(self) -> str:

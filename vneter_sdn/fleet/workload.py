@@ -20,6 +20,7 @@ from vneter_sdn.fleet.controller import (
     await_attachment,
     await_ready,
 )
+from vneter_sdn.fleet.dhcp_client import start_client
 from vneter_sdn.fleet.host import BRIDGE, vsctl
 from vneter_sdn.fleet.layout import Layout, port_name
 from vneter_sdn.fleet.records import (
@@ -61,6 +62,8 @@ class Wish:
     host: str
     addresses: tuple[str, ...] = ()
     mac: str = ""
+    dhcp: bool = False
+    """Whether it is to ask for its IPv4 configuration, as workloads elsewhere do."""
 
 
 def attach(
@@ -100,6 +103,7 @@ def attach(
         gateways=tuple(given.get("gateways") or ()),
         mtu=int(given.get("mtu") or 1400),
         declared=declared,
+        dhcp=wish.dhcp,
     )
     for former in formers:
         if former.host != host.name:
@@ -107,6 +111,8 @@ def attach(
     plug(layout, host, record)
     if wait is not None:
         await_ready(controller, "Endpoint", wish.tenant, wish.name, wait)
+    if record.dhcp:
+        start_client(layout, record)
     return record
 
 
@@ -194,11 +200,13 @@ def await_bridge(host: HostRecord, bridge: str, seconds: int) -> None:
 def address_lines(record: WorkloadRecord) -> list[str]:
     """``ip`` commands that configure a workload's interface."""
     lines = ["link set lo up", f"link set eth0 address {record.mac} mtu {record.mtu} up"]
+    given = [one for one in record.addresses if ":" in one or not record.dhcp]
     lines += [
         f"address replace {address} dev eth0{' nodad' if ':' in address else ''}"
-        for address in record.addresses
+        for address in given
     ]
-    return lines + [f"route replace default via {gateway} dev eth0" for gateway in record.gateways]
+    gateways = [one for one in record.gateways if ":" in one or not record.dhcp]
+    return lines + [f"route replace default via {gateway} dev eth0" for gateway in gateways]
 
 
 def port_words(record: WorkloadRecord, bridge: str) -> list[str]:
