@@ -273,7 +273,7 @@ def test_a_retry_of_a_conditional_write_is_answered_as_before(rest):
     _refused(rest.put(_WEB, json=body, headers=headers), 412)
 
 
-@pytest.mark.parametrize("key", ["", '""', "x" * 129, "ÿ", "a\tb"])
+@pytest.mark.parametrize("key", ["", "x" * 129, "ÿ", "a\tb"])
 def test_what_is_no_key(rest, key):
     for answer in (
         rest.put(_WEB, json={"spec": _SPEC}, headers={"Idempotency-Key": key}),

@@ -129,7 +129,7 @@ def _header_parameter(header: Header) -> dict[str, Any]:
         "name": header.name,
         "in": "header",
         "description": header.description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string"} | ({"pattern": header.pattern} if header.pattern else {}),
     }
 
 

@@ -32,6 +32,8 @@ class Header:
 
     name: str
     description: str
+    pattern: str = ""
+    """What its value looks like, as a regular expression that JSON Schema takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +120,17 @@ _KEY = Header(
     "Idempotency-Key",
     "1 to 128 characters that name this request: asked again, it is not done again, and is "
     "answered as before, with Idempotency-Replayed: true. 422 with another request.",
+    r"^[!-~]{1,128}$",
 )
+_TAGS = r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*"){0,31})$'
 _IF_MATCH = Header(
     "If-Match",
     "Entity tags, as ETag has them, or *: 412 unless the object has one of them. Writes compare "
     "the revision in it only, so that a new status is no conflict.",
+    _TAGS,
 )
-_IF_NONE_MATCH = Header("If-None-Match", "*: 412 when there is such an object already.")
-_UNLESS = Header("If-None-Match", "Entity tags: 304 when the object has one of them.")
+_IF_NONE_MATCH = Header("If-None-Match", "*: 412 when there is such an object already.", r"^\*$")
+_UNLESS = Header("If-None-Match", "Entity tags: 304 when the object has one of them.", _TAGS)
 
 
 def _of_kind(kind: Kind) -> Iterator[Route]:
@@ -170,12 +175,14 @@ _FIXED = (
     Route(
         "GET", "/v1/watch", "watch",
         "Server-sent events: what happens to objects of any kind and tenant, as it happens.",
-        query=_WATCH, headers=(_RESUME,), answer="WatchEvent", media=EVENT_STREAM, refusals=(410,),
+        query=_WATCH, headers=(_RESUME,), answer="ServerSentEvent", media=EVENT_STREAM,
+        refusals=(410,),
     ),
     Route(
         "GET", "/v1/tenants/{tenant}/watch", "watchTenant",
         "Server-sent events: what happens to one tenant's objects, as it happens.",
-        query=_WATCH, headers=(_RESUME,), answer="WatchEvent", media=EVENT_STREAM, refusals=(410,),
+        query=_WATCH, headers=(_RESUME,), answer="ServerSentEvent", media=EVENT_STREAM,
+        refusals=(410,),
     ),
     Route(
         "POST", "/v1/apply", "apply", "Write and delete many objects in one transaction, or none.",

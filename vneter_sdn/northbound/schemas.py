@@ -372,6 +372,7 @@ def components() -> dict[str, Any]:
         schemas[kind.name] = _manifest(kind)
         schemas[f"{kind.name}List"] = _list(kind)
     schemas["Status"] = _status()
+    schemas["ServerSentEvent"] = _server_sent()
     schemas["JsonPatch"] = {
         "title": "JsonPatch",
         "description": "Operations, done in order, all or none (RFC 6902).",
@@ -457,6 +458,18 @@ def _status() -> dict[str, Any]:
             "observedRevision": {"type": "integer"},
             "conditions": {"type": "array", "items": _ref("Condition")},
         },
+    }
+
+
+def _server_sent() -> dict[str, Any]:
+    text = {"type": "string"}
+    data = {**text, "contentMediaType": "application/json", "contentSchema": _ref("WatchEvent")}
+    return {
+        "title": "ServerSentEvent",
+        "description": "One event of the stream, by the names of its lines.",
+        "type": "object",
+        "properties": {"id": text, "event": text, "data": data},
+        "required": ["event", "data"],
     }
 
 

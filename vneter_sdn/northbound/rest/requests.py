@@ -104,7 +104,7 @@ def idempotency_key() -> str:
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return ""
-    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    key = given[1:-1] if len(given) > 2 and given[0] == given[-1] == '"' else given
     if not 1 <= len(key) <= _MAX_KEY or not (key.isascii() and key.isprintable()):
         message = f"must be 1 to {_MAX_KEY} printable characters of ASCII"
         raise Malformed(Problem("request", "Idempotency-Key", "InvalidHeader", message))
