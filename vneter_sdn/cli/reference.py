@@ -8,8 +8,6 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import typer
-
 from vneter_sdn import config
 from vneter_sdn.cli.terminal import EXIT_CODES
 from vneter_sdn.config import Settings
@@ -43,16 +41,13 @@ def rest() -> str:
 
 def cli() -> str:
     """Every command with its arguments, and the exit codes."""
-    from vneter_sdn.cli.fleet import app as fleet
-    from vneter_sdn.cli.main import app
+    from vneter_sdn.cli.main import NESTED, program
 
     text: list[str] = []
-    for name, program in (("vneterctl", app), ("vneterctl fleet", fleet)):
-        group: Any = typer.main.get_command(program)
-        for command in group.commands.values():
-            if name == "vneterctl" and command.name == "fleet":
-                continue
-            text += _command(name, command)
+    for path in ((), *((name,) for name in NESTED)):
+        for command in program(*path).commands.values():
+            if command.name not in NESTED:
+                text += _command(" ".join(("vneterctl", *path)), command)
     codes = _table(("Exit code", "Meaning"), [(str(code), told) for code, told in EXIT_CODES])
     return "\n".join([*text, "### Exit codes", "", codes])
 
