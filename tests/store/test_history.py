@@ -114,6 +114,7 @@ def test_the_journal_by_author_and_object(store: Store, given: Any) -> None:
     assert numbers(2, 22, author="ada") == [12, 2]
     assert numbers(about="Network red/web") == [42, 1]
     assert numbers(about="Network red/web", author="ada") == [1]
+    assert numbers(about="Network red/\0", author="\ud800") == []
     assert numbers(about="Network red/we") == numbers(author="ad") == []
     assert numbers(3) == [42, 41, 40]
     assert numbers(100) == list(range(42, 0, -1))
@@ -457,3 +458,18 @@ def test_keys_may_be_kept_for_ever(keeping: Any, given: Any, clock: Any) -> None
     store.apply(given.world(), author="ada", idempotency_key="k")
     clock.now += 1e9
     assert store.apply(given.world(), author="ada", idempotency_key="k").replayed
+
+
+def test_a_rollback_is_answered_again_although_its_history_is_gone(
+    keeping: Any, given: Any
+) -> None:
+    store = keeping(Retention(revisions=2))
+    store.apply(given.world(), author="ada")
+    store.apply([given.endpoint("e2")], author="ada")
+    done = store.rollback(1, author="ada", idempotency_key="k")
+    for number in range(4):
+        store.apply([given.edit("Tenant", f"t{number}")], author="ada")
+    until(lambda: len(store.revisions()) == 2, store)
+    assert store.rollback(1, author="ada", idempotency_key="k") == replace(done, replayed=True)
+    with pytest.raises(NotFound):
+        store.rollback(1, author="ada")

@@ -341,3 +341,23 @@ def test_what_an_older_release_wrote_beside_is_not_rolled_back_over(
     _await(store, lambda: store.snapshot().revision == 6)
     with pytest.raises(NotFound, match="revision 6 was written by an older release"):
         store.rollback(5, author="ada")
+
+
+def test_a_long_history_is_read_in_steps_and_others_are_served_in_between(
+    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    five(store, given)
+    monkeypatch.setattr(ledger, "_PAGE", 1)
+    real, calls = OvsdbStore._call, []
+
+    def call(self: OvsdbStore, work: Any) -> Any:
+        calls.append(work)
+        return real(self, work)
+
+    monkeypatch.setattr(OvsdbStore, "_call", call)
+    assert store.verify().entries == 5
+    assert len(calls) > 5
+    calls.clear()
+    assert len(store.rollback(1, author="ada", idempotency_key="k").deleted) == 4
+    assert len(calls) > 4

@@ -35,7 +35,7 @@ from vneter_sdn.store.once import answer_of, answer_text, replayed
 from vneter_sdn.store.port import Applied, ChainName, Request, Retention
 from vneter_sdn.store.rewind import Rewind, foreign_row, require_kept
 
-_PAGE = 256
+_PAGE = 64
 """Rows read at once where all are read."""
 _LIGHT = ["number", "author", "time", "message", "changes", "digest"]
 _WHOLE = [*_LIGHT, "objects", "diff", "position", "previous"]
@@ -48,11 +48,13 @@ def page(
     """Journal entries, newest first. Looks at windows of numbers, each twice as long."""
     newest = connection.mirror.revision
     high = newest + 1 if before is None else min(before, newest + 1)
+    below: list[Condition] = [] if before is None else [("number", "<", before)]
     also: list[Condition] = [("author", "==", author)] if author else []
     also += [("objects", "includes", frozenset([about]))] if about else []
     found: list[Revision] = []
-    for low, top in _windows(high, 2 * limit):
-        where = [("number", ">=", low), ("number", "<", top), *also]
+    for low in _windows(high, 2 * limit):
+        where = [("number", ">=", low), *below, *also]
+        below = [("number", "<", low)]
         part = [rows.revision_of(row) for row in _select(connection, "Revision", where, _LIGHT)]
         found += sorted(part, key=lambda entry: entry.number, reverse=True)
         if len(found) >= limit:
@@ -60,12 +62,11 @@ def page(
     return tuple(found[:limit])
 
 
-def _windows(high: int, size: int) -> Iterator[tuple[int, int]]:
-    """Ranges (from, below) downwards to 0."""
+def _windows(high: int, size: int) -> Iterator[int]:
+    """Where ranges begin, downwards to 0; the first one is open at its end."""
     while high > 0:
-        low = max(0, high - size)
-        yield low, high
-        high, size = low, size * 2
+        high, size = max(0, high - size), size * 2
+        yield high
 
 
 def recorded(connection: Connection, number: int) -> Recorded:
@@ -92,23 +93,22 @@ def _readable(number: int) -> Iterator[None]:
 
 
 def rewind(connection: Connection, back: Rewind, revision: int) -> None:
-    """Take the diffs of everything after ``back.seen`` up to a revision.
+    """Take the next diffs after ``back.seen``, `_PAGE` at most, up to a revision.
 
     Raises:
         NotFound: some of it was pruned meanwhile, or written without a diff.
     """
-    while back.seen < revision:
-        top = min(revision, back.seen + _PAGE)
-        where = [("number", ">", back.seen), ("number", "<=", top)]
-        chain, found = _beside(connection, "revisions", where, ["number", "position", "diff"])
-        require_kept(back.number, chain)
-        for row in sorted(found, key=lambda row: _integer(row, "number")):
-            if not _integer(row, "position"):
-                raise foreign_row(_integer(row, "number"))
-            with _readable(_integer(row, "number")):
-                diff = changes.read(changes.unpacked(str(row["diff"])))
-            back.take(_integer(row, "number"), diff)
-        back.seen = top
+    top = min(revision, back.seen + _PAGE)
+    where = [("number", ">", back.seen), ("number", "<=", top)]
+    chain, found = _beside(connection, "revisions", where, ["number", "position", "diff"])
+    require_kept(back.number, chain)
+    for row in sorted(found, key=lambda row: _integer(row, "number")):
+        if not _integer(row, "position"):
+            raise foreign_row(_integer(row, "number"))
+        with _readable(_integer(row, "number")):
+            diff = changes.read(changes.unpacked(str(row["diff"])))
+        back.take(_integer(row, "number"), diff)
+    back.seen = max(back.seen, top)
 
 
 def appended(connection: Connection, entry: Entry, chained: Chain, uid: str) -> list[Operation]:
@@ -152,22 +152,32 @@ def _moved(connection: Connection, chain: Chain) -> list[Operation]:
     return [wait("Chain", where, seen), update("Chain", where, rows.chain_row(chain))]
 
 
-def verify(connection: Connection, name: ChainName) -> Verification:
-    """Recompute a chain, `_PAGE` rows at a time."""
-    sealed = _SEALED[name]
-    last, _ = _beside(connection, name, [("position", "<", 0)], ["position"])
-    walk = Walk(last)
-    while walk.position < last.length and not walk.broken:
-        top = walk.position + _PAGE
-        where = [("position", ">", walk.position), ("position", "<=", min(top, last.length))]
-        chain, found = _beside(connection, name, where, None)
+class Verifying:
+    """Recomputes a chain, `_PAGE` rows a step, so that others are served in between."""
+
+    def __init__(self, name: ChainName) -> None:
+        self._name: ChainName = name
+        self._last: Chain | None = None
+        self._walk = Walk(Chain(name))
+
+    def step(self, connection: Connection) -> Verification | None:
+        """Look at some more; what came of it, once that was all."""
+        if self._last is None:
+            self._last, _ = _beside(connection, self._name, [("position", "<", 0)], ["position"])
+            self._walk = Walk(self._last)
+        last, walk = self._last, self._walk
+        if walk.broken or walk.position >= last.length:
+            for number in _strays(connection, self._name):
+                walk.stray(number)
+            return walk.end(last)
+        top = min(walk.position + _PAGE, last.length)
+        where = [("position", ">", walk.position), ("position", "<=", top)]
+        chain, found = _beside(connection, self._name, where, None)
         walk.skip(chain)
         for row in sorted(found, key=lambda row: _integer(row, "position")):
-            walk.take(sealed(row))
-        walk.go_on(min(top, last.length))
-    for number in _strays(connection, name):
-        walk.stray(number)
-    return walk.end(last)
+            walk.take(_SEALED[self._name](row))
+        walk.go_on(top)
+        return None
 
 
 def _strays(connection: Connection, name: ChainName) -> list[int]:

@@ -109,7 +109,8 @@ class OvsdbStore(Attached):
     ) -> Applied:
         """Go back to a revision, in a new one; see `Store.rollback`."""
         asked = once.rollback_asked(author, idempotency_key, number, message)
-        steps: list[Rewind] = []  # read once, however often it is judged
+        known = asked is not None and not dry_run and self.remembered(asked) is not None
+        steps = [] if known else self._read_back(number)
 
         def judge(connection: Connection) -> Admission:
             newest = self._history.newest
@@ -124,9 +125,10 @@ class OvsdbStore(Attached):
 
     def edits_back_to(self, number: int) -> tuple[Edit, ...]:
         """What a rollback would apply; see `Store.edits_back_to`."""
+        steps = self._read_back(number)
 
         def work(connection: Connection) -> tuple[Edit, ...]:
-            return self._rewound(connection, number, []).edits(self._history.newest)
+            return self._rewound(connection, number, steps).edits(self._history.newest)
 
         return self._call(work)
 
@@ -134,17 +136,29 @@ class OvsdbStore(Attached):
         """What a request was answered; see `Store.remembered`."""
         return self._call(lambda connection: ledger.answer(connection, asked, self._oldest()))
 
+    def _read_back(self, number: int) -> list[Rewind]:
+        """Read what was at a revision, a page at a time: others are served in between."""
+        steps: list[Rewind] = []
+        while not self._call(lambda connection: self._rewind(connection, number, steps)):
+            pass
+        return steps
+
     def _rewound(self, connection: Connection, number: int, steps: list[Rewind]) -> Rewind:
-        """What was at a revision; what ``steps`` holds need not be read again."""
+        """What was at a revision; what ``steps`` holds is not read again."""
+        while not self._rewind(connection, number, steps):
+            pass
+        return steps[0]
+
+    def _rewind(self, connection: Connection, number: int, steps: list[Rewind]) -> bool:
+        """Read some of it; whether that is all there is."""
         self._drain(connection)
-        revision = self._history.newest.revision
-        if number > revision:
+        if number > self._history.newest.revision:
             self._catch_up(connection, connection.revision())
-            revision = self._history.newest.revision
+        revision = self._history.newest.revision
         if not steps:
             steps.append(begun(number, connection.mirror.chain("revisions"), revision))
         ledger.rewind(connection, steps[0], revision)
-        return steps[0]
+        return steps[0].seen >= revision
 
     def _carry_out(self, note: Note, judge: Judge) -> Applied:
         uid, attempts = str(uuid4()), dict[int, Admission]()
@@ -189,8 +203,8 @@ class OvsdbStore(Attached):
         self, limit: int = 100, before: int | None = None, *, author: str = "", about: str = ""
     ) -> tuple[Revision, ...]:
         """The journal, newest first; see `Store.revisions`."""
-        who = journal_text(author)
-        return self._call(lambda connection: ledger.page(connection, limit, before, who, about))
+        which = (journal_text(author), journal_text(about))
+        return self._call(lambda connection: ledger.page(connection, limit, before, *which))
 
     def revision(self, number: int) -> Recorded:
         """One revision with its diff; see `Store.revision`."""
@@ -198,7 +212,10 @@ class OvsdbStore(Attached):
 
     def verify(self, chain: ChainName = "revisions") -> Verification:
         """Recompute a chain of digests; see `Store.verify`."""
-        return self._call(lambda connection: ledger.verify(connection, chain))
+        verifying, found = ledger.Verifying(chain), None
+        while found is None:
+            found = self._call(verifying.step)
+        return found
 
     def audit(self, entries: Sequence[AuditEntry]) -> None:
         """Append to the audit chain; see `Store.audit`."""
