@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers packets whose TTL ended at a gateway with an ICMP error, out of the port they came by.
+"""Tells senders why the distributed router cannot forward their packets.
 
-The flow that punts says in its user data who the answer is from (`pipeline.punts`). Frames are
-tenants' bytes: they are read by `southbound.openflow.punt` alone.
+The flow that punts says in its user data what is wrong, and in whose name to say so
+(`pipeline.complaints`). Who sent the packet is behind the port that it came by, and is answered
+there; unless it failed where it was to be delivered: then it may have come from another bridge, and
+the answer goes into the pipeline as what that network's gateway sent, to find its way like any
+other. Frames are tenants' bytes: they are read by `southbound.openflow.complaint` alone.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from os_ken.base.app_manager import OSKenApp
@@ -15,9 +19,12 @@ from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls
 from os_ken.ofproto import ofproto_v1_4, ofproto_v1_5
 
 from vneter_sdn.errors import DecodeError
-from vneter_sdn.model.flow import Output
+from vneter_sdn.model.flow import Action, Output, Resubmit
 from vneter_sdn.pipeline import punts
-from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.pipeline.complaints import Complaint, Fault
+from vneter_sdn.pipeline.registers import NETWORK, ORIGIN, SOURCE, TENANT, Source
+from vneter_sdn.pipeline.tables import table
+from vneter_sdn.southbound.openflow.complaint import answer
 
 
 class IcmpErrors(OSKenApp):
@@ -25,24 +32,42 @@ class IcmpErrors(OSKenApp):
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, counts: Counter[tuple[str, str]] | None = None, **kwargs: Any
+    ) -> None:
+        """``counts``: packets by what was wrong and what became of that, in a word each."""
         super().__init__(*args, **kwargs)
-        self.answered = self.ignored = 0
+        self.counts: Counter[tuple[str, str]] = Counter() if counts is None else counts
+        self.seen = 0
+        """Packets that came, whatever for."""
 
     @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
     def packet_in(self, event: Any) -> None:
         """Answer, when the packet says why it was punted and may be answered (RFC 1122 §3.2.2)."""
         msg = event.msg
+        self.seen += 1
         try:
-            reason = punts.decode(msg.userdata)
+            reason = punts.decode(bytes(msg.userdata))
         except DecodeError:
-            reason = None
-        answer = None
-        if isinstance(reason, punts.TtlExpired):
-            answer = punt.time_exceeded(msg.data, reason.gateway, reason.gateway_mac)
-        port = msg.match.get("in_port")
-        if answer is None or not port:
-            self.ignored += 1
             return
-        self.answered += 1
-        msg.datapath.packet_out(answer, (Output(port),))
+        if not isinstance(reason, Complaint):
+            return
+        told = answer(bytes(msg.data), reason)
+        onward = _onward(reason, msg.match.get("in_port") or 0)
+        sent = told is not None and bool(onward)
+        if sent:
+            msg.datapath.packet_out(told, onward)
+        self.counts[reason.fault.name.lower(), "answered" if sent else "ignored"] += 1
+
+
+def _onward(reason: Complaint, port: int) -> tuple[Action, ...]:
+    """Where an answer goes; nothing when nobody knows."""
+    if reason.fault is not Fault.NOBODY:
+        return (Output(port),) if port else ()
+    return (
+        SOURCE.load(Source.ENDPOINT),
+        NETWORK.load(reason.vni),
+        ORIGIN.load(reason.vni),
+        TENANT.load(reason.tenant),
+        Resubmit(table("route").id),
+    )

@@ -9,8 +9,10 @@ from ipaddress import ip_address
 import eventlet
 import pytest
 
-from vneter_sdn.model.flow import Output
-from vneter_sdn.pipeline.punts import TtlExpired
+from vneter_sdn.model.flow import Output, Resubmit
+from vneter_sdn.pipeline.complaints import Complaint, Fault
+from vneter_sdn.pipeline.registers import NETWORK, TENANT
+from vneter_sdn.pipeline.tables import table
 from vneter_sdn.southbound.openflow import apphost
 from vneter_sdn.southbound.openflow.bridges import (
     BridgeConnected,
@@ -122,9 +124,10 @@ def frame() -> bytes:
 def test_an_expired_packet_is_answered_out_of_its_port(bridges, host) -> None:
     app = host.start(IcmpErrors)
     bridges.deliver(BridgeConnected(7, V15, "here", ()))
-    why = TtlExpired(ip_address("10.0.0.254"), 0x020000000001).encode()
+    why = Complaint(Fault.EXPIRED, ip_address("10.0.0.254"), 0x020000000001, 1, 2).encode()
     bridges.deliver(packet(why, frame()))
-    settle(lambda: app.answered + app.ignored == 1)
+    settle(lambda: app.counts.total() == 1)
+    assert app.counts == {("expired", "answered"): 1}
     [(dpid, answer, actions, _)] = bridges.out
     assert (dpid, actions) == (7, (Output(3),))
     assert answer[:6] == b"\2\0\0\0\0\2"
@@ -132,16 +135,30 @@ def test_an_expired_packet_is_answered_out_of_its_port(bridges, host) -> None:
     assert answer[34:36] == bytes([11, 0])
 
 
-@pytest.mark.parametrize(
-    ("userdata", "data"),
-    [(b"", b""), (b"\1", b"x"), (b"\xff" * 11, b""), (b"\1" + bytes(10), b"short")],
-)
-def test_what_cannot_be_answered_is_ignored(bridges, host, userdata, data) -> None:
+def test_what_was_for_nobody_finds_its_way_back_like_any_other(bridges, host) -> None:
+    """It may have come from another bridge."""
     app = host.start(IcmpErrors)
     bridges.deliver(BridgeConnected(7, V15, "here", ()))
-    bridges.deliver(packet(userdata, data))
-    settle(lambda: app.ignored == 1)
-    assert not bridges.out
+    why = Complaint(Fault.NOBODY, ip_address("10.0.1.254"), 0x020000000001, 5, 9)
+    bridges.deliver(packet(why.encode(), frame()))
+    settle(lambda: app.counts.total() == 1)
+    [(_, answer, actions, _)] = bridges.out
+    assert answer[26:36] == bytes([10, 0, 1, 254, 10, 0, 0, 1, 3, 1])
+    assert {NETWORK.load(9), TENANT.load(5)} <= set(actions)
+    assert actions[-1] == Resubmit(table("route").id)
+
+
+def test_what_cannot_be_answered_is_ignored(bridges, host) -> None:
+    app = host.start(IcmpErrors)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    why = Complaint(Fault.EXPIRED, ip_address("10.0.0.254"), 0x020000000001, 1, 2).encode()
+    bridges.deliver(packet(why, b"short"))
+    settle(lambda: app.counts == {("expired", "ignored"): 1})
+    for userdata in (b"", b"\1", b"\xff" * 11, why[:-1]):
+        bridges.deliver(packet(userdata, frame()))
+    bridges.deliver(packet(why, frame()))
+    settle(lambda: app.counts.total() == 2)
+    assert len(bridges.out) == 1
     assert not bridges.tally.of("exceptions")
 
 
@@ -212,7 +229,7 @@ def test_a_discovery_frame_is_one_call_and_nothing_else_is(bridges, host) -> Non
     for userdata in (b"", b"\1", b"\2\0", b"\3"):
         bridges.deliver(packet(userdata, b"another"))
     bridges.deliver(packet(b"\2", b"without a port", port=0))
-    settle(lambda: errors.answered + errors.ignored == 6)
+    settle(lambda: errors.seen == 6)
     settle(lambda: session.calls)
     assert session.calls == [(7, 3, b"a frame", True)]
     assert bridges.tally.of("exceptions") == 0
@@ -240,7 +257,7 @@ def test_a_frame_to_learn_from_is_one_call_and_nothing_else_is(bridges, host) ->
         bridges.deliver(packet(userdata, arp))
     bridges.deliver(packet(b"\3", b"no frame at all"))
     bridges.deliver(packet(b"\3", arp, port=0))
-    settle(lambda: errors.answered + errors.ignored == 7)
+    settle(lambda: errors.seen == 7)
     settle(lambda: session.calls)
     assert session.calls == [(7, 3, "10.0.0.1", arp)]
     assert bridges.tally.of("exceptions") == 0

@@ -57,7 +57,7 @@ def replace_revision(stored, revision):
 
 
 def metered(compiler, host):
-    flows = compiler.bridge(host).flows.values()
+    flows = [f for f in compiler.bridge(host).flows.values() if f.table == table("steer").id]
     return {f for f in flows if any(isinstance(a, MeterAction) for a in f.actions)}
 
 

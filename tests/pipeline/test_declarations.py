@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vneter_sdn.errors import DecodeError, PipelineError
 from vneter_sdn.model.flow import Conntrack, Copy, DecTtl, Output, Resubmit, SetField
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.complaints import EVERY_BRIDGE, Complaint, Fault, of_endpoint
 from vneter_sdn.pipeline.cookies import Cookie, is_ours, object_bits
 from vneter_sdn.pipeline.locator import (
     ANY_COLOUR_MASK,
@@ -21,7 +22,7 @@ from vneter_sdn.pipeline.locator import (
     Locator,
 )
 from vneter_sdn.pipeline.priorities import EXPIRED, UNROUTABLE, route
-from vneter_sdn.pipeline.punts import PUNT_METER, Asked, Names, Service, TtlExpired, decode
+from vneter_sdn.pipeline.punts import Asked, Names, Service, decode
 from vneter_sdn.pipeline.reference import dot, render
 from vneter_sdn.pipeline.registers import REGISTERS, TENANT
 from vneter_sdn.pipeline.reserved import METERS
@@ -53,9 +54,14 @@ def test_objects_have_bits_of_their_own():
     assert object_bits(None) == 0
 
 
-@given(st.ip_addresses(), st.integers(0, (1 << 48) - 1))
-def test_punts_say_who_answers(gateway, mac):
-    punt = TtlExpired(gateway, mac)
+@given(
+    st.sampled_from(Fault),
+    st.ip_addresses(),
+    st.integers(0, (1 << 48) - 1),
+    *(st.integers(0, (1 << 20) - 1), st.integers(0, 0xFFFFFF), st.integers(0, 0xFFFF)),
+)
+def test_punts_say_who_answers(fault, gateway, mac, tenant, vni, mtu):
+    punt = Complaint(fault, gateway, mac, tenant, vni, mtu)
     assert decode(punt.encode()) == punt
 
 
@@ -75,13 +81,14 @@ def test_endpoints_have_meters_of_their_own():
     """Nobody's flood is anybody else's, and one of names costs no lease."""
     meters = [
         meter
-        for port in (1, 2, 16_383)
+        for port in (1, 2, 12_287)
         for meter in (
             Names(1, port).meter,
+            of_endpoint(port),
             *{Asked(service, port, 1, 1).meter for service in Service},
         )
     ]
-    assert len({meter.meter for meter in meters}) == len(meters) == 9
+    assert len({meter.meter for meter in meters}) == len(meters) == 12
 
 
 @given(st.binary(max_size=40))
@@ -90,9 +97,11 @@ def test_any_other_user_data_is_refused(userdata):
         assert decode(userdata).encode() == userdata
 
 
-def test_the_meter_is_ours():
-    assert PUNT_METER in METERS
-    assert len(TtlExpired(ip_address("::"), 0).encode()) == 23
+def test_the_meters_are_ours():
+    assert all(meter.meter in METERS for meter in (*EVERY_BRIDGE, of_endpoint(1)))
+    assert {Complaint(fault, ip_address("::"), 1, 1, 1).meter for fault in Fault} == {
+        meter.meter for meter in EVERY_BRIDGE
+    }
 
 
 @pytest.mark.parametrize(

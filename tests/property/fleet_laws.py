@@ -6,6 +6,8 @@ from itertools import chain
 
 from vneter_sdn.model.addresses import link_local
 from vneter_sdn.model.snapshot import Pools
+from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline.complaints import Complaint, Fault
 from vneter_sdn.pipeline.locator import Locator
 from vneter_sdn.simulate.fleet import Arrival, deliver
 from vneter_sdn.simulate.packet import (
@@ -50,6 +52,12 @@ def reaches_nobody(world, station, packet):
     assert delivery.reached == (), packet
     assert delivery.replies == (), packet
     assert packet.get("ip_ttl", 0) <= 1 or delivery.punts == (), packet
+
+
+def complaints(delivery):
+    """What the controller is told that cannot be forwarded."""
+    reasons = [punts.decode(punted.action.userdata) for _, punted in delivery.punts]
+    return [reason for reason in reasons if isinstance(reason, Complaint)]
 
 
 def switching(world):
@@ -211,14 +219,58 @@ def spoofing(world):
 def nobody(world):
     """Unknown MACs, unowned addresses, broadcast and multicast reach nobody."""
     for a in world.stations:
-        gateway = world.meaning.gateways[a.network]
         for source in a.addresses:
             for target in _unowned(world, a, source.version):
-                for mac in (gateway.mac, STRANGER, BROADCAST):
+                for mac in (STRANGER, BROADCAST):
                     for packet in conversations(Ends(a.mac, mac, source, target)):
                         reaches_nobody(world, a, packet)
         reaches_nobody(world, a, raw(a.mac, BROADCAST, 0x88CC))
         reaches_nobody(world, a, raw(a.mac, STRANGER, 0x88CC))
+
+
+def unreachable(world):
+    """Whoever sends to an address that nobody has is told so, once, by a gateway of its tenant."""
+    tenants = {a.owner: int(a.value) for a in _held(world, Pools.TENANT)}
+    vnis = {int(a.value): a.owner for a in _held(world, Pools.VNI)}
+    for a in world.stations:
+        gateway = world.meaning.gateways[a.network]
+        for source in a.addresses:
+            for target in _unowned(world, a, source.version):
+                for packet in conversations(Ends(a.mac, gateway.mac, source, target)):
+                    delivery = world.send(a, packet)
+                    assert (delivery.reached, delivery.replies) == ((), ()), packet
+                    (said,) = complaints(delivery)
+                    there = vnis[said.vni]
+                    names = {str(key): one for key, one in world.meaning.gateways.items()}
+                    assert said.fault == _fault(world, a, target), packet
+                    assert said.fault == Fault.NOBODY or there == str(a.network), packet
+                    assert said.tenant == tenants[f"Tenant {a.tenant}"], packet
+                    assert said.gateway in names[there].addresses, packet
+                    assert said.gateway_mac == names[there].mac, packet
+
+
+def _fault(world, a, target):
+    """What is wrong with an address that nobody of the tenant has."""
+    networks = [
+        held.spec
+        for key, held in world.snapshot.objects.items()
+        if key.kind == "Network" and key.tenant == a.tenant
+    ]
+    known = any(target in ip_network(text) for spec in networks for text in spec.prefixes)
+    return Fault.NOBODY if known else Fault.NO_ROUTE
+
+
+def silence(world):
+    """What is for the gateway itself, and flows do not answer, is told to be in vain."""
+    for a in world.stations:
+        gateway = world.meaning.gateways[a.network]
+        for source, target in address_pairs(a, gateway):
+            ends = Ends(a.mac, gateway.mac, source, target)
+            for packet in (tcp(ends, 40000, 80), udp(ends, 5353, 5353)):
+                delivery = world.send(a, packet)
+                assert (delivery.reached, delivery.replies) == ((), ()), packet
+                (said,) = complaints(delivery)
+                assert (said.fault, said.gateway) == (Fault.GATEWAY, target), packet
 
 
 def _unowned(world, a, version):
@@ -240,7 +292,7 @@ def resolution(world):
     """ARP and ND answer with the MAC of whoever has the address, and not for anybody else."""
     known = set(NOWHERE)
     known.update(*(station.in_network for station in world.stations))
-    known.update(*(gateway.addresses for gateway in world.meaning.gateways.values()))
+    known.update(*(gateway.in_network for gateway in world.meaning.gateways.values()))
     for a in world.stations:
         for target in sorted(known - a.in_network, key=str):
             mac = world.meaning.answer(a, target)
@@ -306,11 +358,35 @@ def duplicate_detection(world):
                     reaches_nobody(world, a, probe)
 
 
+def taken_addresses(world):
+    """Who probes for an address that somebody has is told, as everybody is (RFC 4861 §7.2.4)."""
+    unspecified = ip_address("::")
+    for a in world.stations:
+        for target in of_family(chain(*(b.in_network for b in world.stations)), 6):
+            mac = world.meaning.answer(a, target)
+            if not of_family(a.addresses, 6) or target in a.in_network:
+                continue
+            probe = neighbour_solicitation(a.mac, unspecified, target, link_address=0)
+            delivery = world.send(a, probe)
+            assert (delivery.reached, delivery.punts) == ((), ()), probe
+            if mac is None:
+                assert delivery.replies == (), probe
+                continue
+            (reply,) = delivery.replies
+            assert (reply["eth_src"], reply["eth_dst"]) == (mac, 0x3333_0000_0001)
+            assert (reply["ipv6_src"], reply["ipv6_dst"]) == (int(target), int(ALL_NODES))
+            assert (reply["icmpv6_type"], reply["nd_target"]) == (136, int(target))
+            assert reply["nd_reserved"] >> 29 & 0b11 == 0b01, "overrides, and is not solicited"
+
+
 def gateways(world):
     """The gateway of the sender's own network answers echo requests to its addresses."""
     for a in world.stations:
         gateway = world.meaning.gateways[a.network]
-        for source, target in address_pairs(a, gateway):
+        own = list(address_pairs(a, gateway))
+        if of_family(a.addresses, 6):
+            own.append((link_local(a.mac), link_local(gateway.mac)))
+        for source, target in own:
             ends = Ends(a.mac, gateway.mac, source, target)
             for ttl in (1, 64):
                 packet = echo(ends, ttl=ttl)
@@ -320,6 +396,9 @@ def gateways(world):
 
 
 LAWS = (
+    unreachable,
+    silence,
+    taken_addresses,
     switching,
     routing,
     confinement,

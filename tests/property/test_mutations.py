@@ -14,15 +14,18 @@ from fleet_laws import (
     nobody,
     resolution,
     routing,
+    silence,
     spoofing,
     switching,
+    taken_addresses,
     time_to_live,
     tunnels,
+    unreachable,
 )
 
 from vneter_sdn.model.flow import BridgeState, Copy, DecTtl, Output, SetField
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.priorities import EXCEPTION, EXPIRED, FINAL, HIGH, NORMAL
+from vneter_sdn.pipeline.priorities import EXCEPTION, EXPIRED, FINAL, HIGH, LOW, NORMAL, OWN
 from vneter_sdn.pipeline.tables import table
 
 NETWORKS = {Key("Network", t, f"n{n}"): (FOURS[n], SIXES[n]) for t in TENANTS for n in (0, 1)}
@@ -67,7 +70,7 @@ def inactive(kind, field=None):
 
 
 def unguarded(flow):
-    return replace(flow, actions=(), goto=table("neighbour").id)
+    return replace(flow, actions=(), goto=table("edge").id)
 
 
 def dropped_at(*priorities):
@@ -120,6 +123,11 @@ MUTATIONS = {
     ),
     "advertise says nothing": (each("advertise", inactive(Copy)), resolution),
     "gateway silent": (each("gateway", dropped_at(HIGH, NORMAL)), gateways),
+    "deliver complains of nobody": (each("deliver", dropped_at(LOW)), unreachable),
+    "route complains of nothing": (each("route", dropped_at(LOW)), unreachable),
+    "the gateway takes everything": (each("switch", dropped_at(OWN)), silence),
+    "complain without the fault": (each("complain", without("reg0")), unreachable),
+    "probes are answered to nobody": (each("advertise", dropped_at(HIGH)), taken_addresses),
     "transit without VNI": (
         each("transit", lambda f: replace(f, actions=f.actions[1:])),
         switching,

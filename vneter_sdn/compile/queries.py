@@ -37,6 +37,13 @@ class Segment:
     gateways: tuple[IPAddress, ...]
     prefixes: tuple[IPNetwork, ...]
 
+    @property
+    def faces(self) -> tuple[IPAddress, ...]:
+        """Addresses of the gateway, with the link-local one that routers have (RFC 4861 §6.1.2)."""
+        if all(address.version == 4 for address in self.gateways):
+            return self.gateways
+        return (*self.gateways, link_local(self.gateway_mac))
+
 
 @dataclass(frozen=True, slots=True)
 class Station:

@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 import time
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -65,6 +66,7 @@ from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
+from vneter_sdn.telemetry.edge_metrics import ComplaintsCollector
 from vneter_sdn.telemetry.metrics import (
     AssertionsCollector,
     DiscoveryCollector,
@@ -182,7 +184,8 @@ class Core:
         self._apps = AppHost(self._bridges)
         self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
         self._apps.start(EdgeApp, session=self._edge)
-        self._apps.start(IcmpErrors)
+        self._complaints: Counts[tuple[str, str]] = Counts()
+        self._apps.start(IcmpErrors, counts=self._complaints)
         self._apps.start(Discovery, session=self._watch)
         self._lab = Lab(self._bridges, store, settings, self._watch.workload)
         self._apps.start(Learning, session=self._lab)
@@ -191,6 +194,7 @@ class Core:
         self._registry.register(DiscoveryCollector(self._watch.refusals))
         self._registry.register(LearningCollector(self._lab.counts))
         self._registry.register(EdgeCollector(self._edge.counts))
+        self._registry.register(ComplaintsCollector(self._complaints))
         self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
         self._registry.register(RulesCollector(self._rules_met))
         for name, text, counts in (

@@ -107,3 +107,8 @@ _ALL = (
 
 FIELDS: dict[str, Field] = {one.name: one for one in _ALL}
 """By name."""
+
+LENGTH = Field("length", 16, NXM_1, 0)
+"""Octets of a frame. No flow can match it; an action asks about it (`model.flow.CheckLength`)."""
+KNOWN = {**FIELDS, LENGTH.name: LENGTH}
+"""All that is known of a packet, by name."""

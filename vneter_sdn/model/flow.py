@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vneter_sdn.errors import PipelineError
-from vneter_sdn.model.fields import FIELDS
+from vneter_sdn.model.fields import FIELDS, LENGTH
 
 
 class Term(NamedTuple):
@@ -111,6 +111,30 @@ class Copy:
 @dataclass(frozen=True, slots=True)
 class DecTtl:
     """Decrement TTL or hop limit; a packet that would reach zero stops here (dropped or punted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLength:
+    """One bit: whether the frame is longer (NXAST_CHECK_PKT_LARGER, ``check_pkt_larger``).
+
+    Open vSwitch does all that follows in the flow, and behind it, for both answers.
+
+    Raises:
+        PipelineError: no frame is so long, or there is no such bit.
+    """
+
+    octets: int
+    """That are not longer: with the Ethernet header, without a checksum."""
+    field: str
+    offset: int = 0
+    """Of the bit."""
+
+    def __post_init__(self) -> None:
+        known = FIELDS.get(self.field)
+        if not 0 <= self.octets < 1 << LENGTH.bits:
+            raise PipelineError(f"no frame is of {self.octets} octets")
+        if known is None or not 0 <= self.offset < known.bits:
+            raise PipelineError(f"no bit at {self.field}[{self.offset}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +240,7 @@ Action = (
     | SetField
     | Copy
     | DecTtl
+    | CheckLength
     | Resubmit
     | MeterAction
     | Punt

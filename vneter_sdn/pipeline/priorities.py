@@ -8,15 +8,23 @@ MISS = 1
 LEARN = 50
 """What nobody claims, for the controller to learn from."""
 LOW = 100
+PROXY = 120
+"""What is answered for others, where nobody nearer has it; one more without options."""
 NORMAL = 200
 UNFAMILIAR = 250
 """Senders by another's port than their own, in a network that learns."""
+NAMELESS = 210
+"""What has no address of its own yet, below what learns from it."""
+OWN = 260
+"""What is for the gateway itself, below what it answers."""
 HIGH = 300
 EXCEPTION = 400
 OVERRIDE = 500
 FINAL = 600
 ROUTE_BASE = 1000
 """Routes: the base plus the prefix length, so that the longest prefix wins."""
+OVERSIZE = 1500
+"""Packets too long for where they are going; above every route."""
 EXPIRED = 2000
 """Packets that have no hop left; above every route."""
 UNROUTABLE = 2100

@@ -1,13 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the user data of a punted packet says: all that its answer needs besides the packet.
 
-::
-
-    octet   0         1 .. 6         7 ..
-          +--------+--------------+------------------+
-          | reason | gateway MAC  | gateway address  |   4 octets (IPv4) or 16 (IPv6)
-          +--------+--------------+------------------+
-
+The first octet is the reason. What the router cannot forward: see `complaints`.
 A discovery frame (LLDP), and one to learn endpoints from, says all there is in itself: its user
 data is the reason alone. An answer of DNS has the tenant's number (4 octets) and the port that it
 is to leave by (2 octets) after it. What a policy decided::
@@ -29,19 +23,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import ip_address
 from struct import Struct
 
 from vneter_sdn.errors import DecodeError
-from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.flow import Meter
 from vneter_sdn.model.policy_kinds import Direction, Verdict
+from vneter_sdn.pipeline import complaints
+from vneter_sdn.pipeline.complaints import Complaint
 from vneter_sdn.pipeline.reserved import METERS, answer_meter, naming_meter, serving_meter
 
-PUNT_METER = METERS.start
-"""Limits what a bridge may punt, discovery frames apart."""
-PUNT_RATE, PUNT_BURST = 100, 100
-"""Packets per second, and packets at once."""
 LLDP_METER = METERS.start + 1
 """Limits the discovery frames a bridge may punt, so that a flood of them silences nothing else."""
 LLDP_RATE, LLDP_BURST = 400, 400
@@ -77,24 +67,10 @@ NAMING_RATE, NAMING_BURST = 100, 200
 """The same of questions about names: by a meter of their own, so that they cost no lease."""
 ASKED_LENGTH = 2048
 """Octets of a question that are punted: all of it, in frames of the usual size."""
-TTL_EXPIRED, LLDP, LEARN, DECIDED, NAMES, ASKED = 1, 2, 3, 4, 5, 6
+LLDP, LEARN, DECIDED, NAMES, ASKED = 2, 3, 4, 5, 6
 _DECIDED, _NAMES, _ASKED = Struct("!BBBBII"), Struct("!BIH"), Struct("!BBHI6s")
 _WAYS: tuple[Direction, ...] = ("egress", "ingress")
 _VERDICTS: tuple[Verdict, ...] = ("allow", "drop", "reject")
-_LENGTHS = (1 + 6 + 4, 1 + 6 + 16)
-
-
-@dataclass(frozen=True, slots=True)
-class TtlExpired:
-    """A packet to be routed had no hop left: send time exceeded (RFC 792, RFC 4443 §3.3)."""
-
-    gateway: IPAddress
-    """Of the network the packet came from, in the packet's family: who the answer is from."""
-    gateway_mac: int
-
-    def encode(self) -> bytes:
-        """The user data."""
-        return bytes([TTL_EXPIRED]) + self.gateway_mac.to_bytes(6, "big") + self.gateway.packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +171,7 @@ class Asked:
         return Meter(serving_meter(self.port), SERVING_RATE, SERVING_BURST)
 
 
-Reason = TtlExpired | Discovery | Learning | Decided | Names | Asked
+Reason = Complaint | Discovery | Learning | Decided | Names | Asked
 _SERVICES = frozenset(Service)
 
 
@@ -215,11 +191,9 @@ def decode(userdata: bytes) -> Reason:
         return _decided(userdata)
     if userdata[:1] == bytes([ASKED]):
         return _asked(userdata)
-    if not userdata or userdata[0] != TTL_EXPIRED:
-        raise DecodeError("unknown reason of a punt")
-    if len(userdata) not in _LENGTHS:
-        raise DecodeError("punt of a wrong length", len(userdata))
-    return TtlExpired(ip_address(userdata[7:]), int.from_bytes(userdata[1:7], "big"))
+    if userdata[:1] == bytes([complaints.REASON]):
+        return complaints.decode(userdata)
+    raise DecodeError("unknown reason of a punt")
 
 
 def _decided(userdata: bytes) -> Decided:

@@ -71,6 +71,13 @@ class Source(IntEnum):
 
 SOURCE = RegisterField("source", 0, 0, 3, "where the packet came in: 1 endpoint, 2 tunnel, 3 wire")
 ROUTED = RegisterField("routed", 0, 4, 4, "1 once the packet crossed from one network to another")
+TOO_LONG = RegisterField("too_long", 0, 5, 5, "1 when the packet is too long where it is going")
+REFUSED = RegisterField(
+    "refused", 0, 8, 10, "what an endpoint tried that it may not: see `pipeline.refusals`"
+)
+COMPLAINT = RegisterField(
+    "complaint", 0, 12, 14, "why the router cannot forward the packet: see `pipeline.complaints`"
+)
 NETWORK = RegisterField(
     "network",
     1,
@@ -100,6 +107,18 @@ ALLOWED, ISOLATED, DENIED = 1, 2, 3
 """What is not decided by a rule: allowed for want of one, isolated, denied by the tenant."""
 
 REGISTERS = (
-    *(SOURCE, ROUTED, NETWORK, TENANT, OUT_PORT, ORIGIN, POLICY, COLOUR),
+    *(
+        SOURCE,
+        ROUTED,
+        TOO_LONG,
+        REFUSED,
+        COMPLAINT,
+        NETWORK,
+        TENANT,
+        OUT_PORT,
+        ORIGIN,
+        POLICY,
+        COLOUR,
+    ),
     *(LOCAL, PEER, RULE, ERA),
 )

@@ -21,6 +21,8 @@ METERS = range(0x3_0000, 0x4_0000)
 """Meter numbers this package allocates, and the only ones it ever changes or deletes."""
 ANSWERS = METERS.start + 0x2000
 """First of the meters of answers to endpoints; the OpenFlow port is added."""
+ERRED = METERS.start + 0x5000
+"""First of the meters of what endpoints send that cannot be forwarded; the port is added."""
 SERVED = METERS.start + 0x8000
 """First of the meters of endpoints' questions about their configuration; the port is added."""
 NAMED = METERS.start + 0xC000
@@ -62,8 +64,13 @@ def rate_meter(reservation: int) -> int:
 
 
 def answer_meter(port: int) -> int:
-    """The meter of answers to the endpoint at a port; ports beyond 24,575 share those of others."""
-    return ANSWERS + port % (SERVED - ANSWERS)
+    """The meter of answers to the endpoint at a port; there are 12,288 of them."""
+    return ANSWERS + port % (ERRED - ANSWERS)
+
+
+def complaint_meter(port: int) -> int:
+    """The meter of what the endpoint at a port is told that it sent in vain; 12,288 of them."""
+    return ERRED + port % (SERVED - ERRED)
 
 
 def serving_meter(port: int) -> int:

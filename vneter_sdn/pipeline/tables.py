@@ -36,6 +36,7 @@ from vneter_sdn.errors import PipelineError
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, TRACKED
 from vneter_sdn.model.flow import (
     Action,
+    CheckLength,
     Conjunction,
     Conntrack,
     Copy,
@@ -125,7 +126,7 @@ class Table:
     def _check(self, action: Action) -> None:
         contract = self.contract
         match action:
-            case SetField(field=written) | Copy(target=written):
+            case SetField(field=written) | Copy(target=written) | CheckLength(field=written):
                 if written not in contract.sets:
                     self._refuse("set", {written})
             case DecTtl():
@@ -272,7 +273,14 @@ _CONTRACTS = (
         "An endpoint speaks only with its own MAC and addresses, in Ethernet, ARP and ND.",
         matches="in_port eth_src eth_dst eth_type ip_src ip_dst ipv6_src arp_spa arp_sha arp_tpa "
         "ip_proto icmpv6_type icmpv6_code nd_target nd_sll nd_tll udp_src udp_dst vlan_vid",
+        sets="reg0",
         goes_to="edge",
+        miss="refused",
+    ),
+    _contract(
+        "refused",
+        "Counts what endpoints try that they may not, by endpoint and kind; all of it ends here.",
+        matches="in_port reg0",
     ),
     _contract(
         "edge",
@@ -284,18 +292,20 @@ _CONTRACTS = (
     _contract(
         "neighbour",
         "Answers ARP and neighbour solicitations for everything the network has, on the spot.",
-        matches="reg1 eth_type arp_op arp_tpa ip_proto icmpv6_type icmpv6_code nd_target nd_sll",
+        matches="reg1 eth_type arp_op arp_tpa ip_proto ipv6_src icmpv6_type icmpv6_code nd_target "
+        "nd_sll",
         sets="eth_src eth_dst arp_op arp_spa arp_sha arp_tpa arp_tha icmpv6_type "
-        "ipv6_src ipv6_dst nd_options_type nd_reserved ip_ttl",
+        "ipv6_src ipv6_dst nd_options_type nd_reserved ip_ttl reg8",
         goes_to="advertise",
         outputs=True,
         miss="gateway",
     ),
     _contract(
         "advertise",
-        "Finishes a neighbour advertisement: its link-layer address is the sender's.",
-        matches="eth_type ip_proto icmpv6_type icmpv6_code",
-        sets="nd_tll",
+        "Finishes a neighbour advertisement: its link-layer address is the sender's; one about an "
+        "address that somebody looks for before taking it goes to everybody.",
+        matches="eth_type ip_proto icmpv6_type icmpv6_code ipv6_dst nd_options_type",
+        sets="eth_dst ipv6_dst nd_options_type nd_reserved nd_tll",
         outputs=True,
     ),
     _contract(
@@ -313,15 +323,22 @@ _CONTRACTS = (
         "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint. Names "
         "are asked of the controller.",
         matches="in_port reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto udp_dst",
-        sets="reg3 eth_dst",
-        goes_to="route ingress steer",
+        sets="reg0 reg3 eth_dst",
+        goes_to="size route ingress steer complaints",
+    ),
+    _contract(
+        "size",
+        "Whether a packet is too long for where it is going: asked where that may be, only.",
+        matches="reg1 reg2 eth_type ip_dst ipv6_dst",
+        sets="reg0",
+        miss="route",
     ),
     _contract(
         "route",
         "L3 between a tenant's networks: longest prefix first, within the tenant only.",
-        matches="reg1 reg2 eth_type ip_dst ipv6_src ipv6_dst ip_ttl",
+        matches="reg0 reg1 reg2 eth_type ip_dst ipv6_src ipv6_dst ip_ttl",
         sets="reg0 reg1 eth_src eth_dst ip_ttl",
-        goes_to="steer deliver",
+        goes_to="steer deliver complaints",
     ),
     _contract(
         "steer",
@@ -366,8 +383,8 @@ _CONTRACTS = (
         "deliver",
         "The last step of a routed packet: the endpoint's MAC and port, by address.",
         matches="reg1 eth_type ip_dst ipv6_dst",
-        sets="eth_dst reg3",
-        goes_to="remember",
+        sets="eth_dst reg0 reg3",
+        goes_to="remember complaints",
     ),
     _contract(
         "remember",
@@ -397,6 +414,17 @@ _CONTRACTS = (
         matches="reg3 eth_type ip_proto udp_src tcp_src tcp_flags ct_state",
         goes_to="answers",
         outputs=True,
+    ),
+    _contract(
+        "complaints",
+        "What cannot be forwarded: as much of it as is answered to one endpoint.",
+        matches="in_port",
+        miss="complain",
+    ),
+    _contract(
+        "complain",
+        "What cannot be forwarded goes to the controller, which tells the sender why (ICMP).",
+        matches="reg0 reg1 eth_type ip_dst ipv6_dst",
     ),
     _contract(
         "answers",

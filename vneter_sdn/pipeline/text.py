@@ -24,6 +24,7 @@ from vneter_sdn.model.flow import (
     ZONE_BITS,
     Action,
     Bucket,
+    CheckLength,
     Conjunction,
     Conntrack,
     Copy,
@@ -176,7 +177,7 @@ def _action(action: Action, *, named: bool) -> str:
             return f"meter:{meter}"
         case Punt():
             return _punt(action)
-        case Resubmit() | Conntrack() | Conjunction():
+        case Resubmit() | Conntrack() | Conjunction() | CheckLength():
             return _call(action, named=named)
 
 
@@ -187,8 +188,10 @@ def _set_field(action: SetField) -> str:
     return f"set_field:{value}{mask}->{_SPELT.get(action.field, action.field)}"
 
 
-def _call(action: Resubmit | Conntrack | Conjunction, *, named: bool) -> str:
+def _call(action: Resubmit | Conntrack | Conjunction | CheckLength, *, named: bool) -> str:
     """What is written with parentheses; some name another table."""
+    if isinstance(action, CheckLength):
+        return f"check_pkt_larger({action.octets})->{_subfield(action.field, action.offset, 1)}"
     if isinstance(action, Conjunction):
         return f"conjunction({action.id},{action.clause}/{action.of})"
     if isinstance(action, Resubmit):
@@ -341,6 +344,10 @@ def _read_action(word: str) -> Action:
     verb, _, rest = word.partition(":")
     if word in _PORT_NUMBERS:
         return Output(_PORT_NUMBERS[word])
+    if word.startswith("check_pkt_larger("):
+        octets, _, bit = word.removeprefix("check_pkt_larger(").partition(")->")
+        field, offset, _ = _read_subfield(bit)
+        return CheckLength(int(octets), field, offset)
     if word == "ct" or word.endswith(")"):
         return _read_call(*word.removesuffix(")").partition("(")[::2])
     match verb:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, FIELDS
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, FIELDS, LENGTH
 from vneter_sdn.model.flow import (
     ANY,
     IN_PORT,
     Action,
     BridgeState,
     Bucket,
+    CheckLength,
     Conntrack,
     Copy,
     DecTtl,
@@ -228,6 +229,9 @@ class _Walk:
                 self.group(number, depth)
             case Conntrack():
                 self.conntrack(action)
+            case CheckLength(octets=octets, field=name, offset=offset):
+                longer = self.fields.get(LENGTH.name, 0) > octets
+                self.write(name, longer << offset, 1 << offset)
             case DecTtl():
                 return self.decrement()
             case MeterAction(meter=number):

@@ -46,6 +46,12 @@ class Gateway:
     mac: int
     addresses: frozenset[IPAddress]
 
+    @property
+    def in_network(self) -> frozenset[IPAddress]:
+        """Addresses it has inside that network: routers have link-local ones (RFC 4861 §6.1.2)."""
+        six = any(address.version == 6 for address in self.addresses)
+        return self.addresses | {link_local(self.mac)} if six else self.addresses
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -75,7 +81,7 @@ class Meaning:
     def answer(self, sender: Station, address: IPAddress) -> int | None:
         """ARP and ND: the MAC that the sender's network knows for an address of that network."""
         gateway = self.gateways[sender.network]
-        if address in gateway.addresses:
+        if address in gateway.in_network:
             return gateway.mac
         members = (s for s in self.stations.values() if s.network == sender.network)
         return next((s.mac for s in members if address in s.in_network), None)

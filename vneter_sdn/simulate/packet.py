@@ -16,7 +16,7 @@ from vneter_sdn.model.fields import (
     ETH_ARP,
     ETH_IP,
     ETH_IPV6,
-    FIELDS,
+    KNOWN,
     PROTO_ICMP,
     PROTO_ICMPV6,
     PROTO_TCP,
@@ -40,7 +40,7 @@ class Packet(Mapping[str, int]):
 
     def __init__(self, **fields: int) -> None:
         for name, value in fields.items():
-            known = FIELDS.get(name)
+            known = KNOWN.get(name)
             if known is None:
                 raise PipelineError(f"no such packet field: {name}")
             if not 0 <= value <= known.full:

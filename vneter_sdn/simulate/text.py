@@ -63,10 +63,12 @@ _FIRST = ("in_port", "tun_id", "vlan_vid", "eth_type", "ip_proto", "icmpv6_type"
 def packet_text(packet: Packet) -> str:
     """The packet as ``ofproto/trace`` takes it: ``in_port=1,eth_type=0x800,ip_ttl=64,…``.
 
-    Fields that are zero are left out, which means the same.
+    Fields that are zero are left out, which means the same; so is the length, which it has no word
+    for.
     """
     order = {name: number for number, name in enumerate((*_FIRST, *FIELDS))}
-    return ",".join(_term(name, packet[name]) for name in sorted(packet, key=order.__getitem__))
+    known = (name for name in packet if name in order)
+    return ",".join(_term(name, packet[name]) for name in sorted(known, key=order.__getitem__))
 
 
 def _term(name: str, value: int) -> str:

@@ -27,7 +27,7 @@ from vneter_sdn.verify.asserted import (
     ways,
     within,
 )
-from vneter_sdn.verify.checks import Directory, Expected, meant_for, one, unmet
+from vneter_sdn.verify.checks import Directory, Expected, is_too_long, meant_for, one, unmet
 from vneter_sdn.verify.findings import Finding, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace
 from vneter_sdn.verify.packets import Cube, Packets, overlap
@@ -136,7 +136,7 @@ class Court:
         self, case: Asserted, source: Station, packets: Packets, name: str
     ) -> Iterator[Finding]:
         wanted = Expected("what begins a connection", packets, name)
-        for found in unmet(self.fabric, source, wanted, self.known.whose, _never):
+        for found in unmet(self.fabric, source, wanted, self.known.whose, _unless_too_long):
             target = self._meant(source, found)
             about = f"{source.key} cannot open {_what(case)} to {target}: {found.about}"
             yield replace(found, kind=ASSERTION, about=f"{case.key}: {about}")
@@ -278,8 +278,9 @@ def _what(case: Asserted) -> str:
     return ", ".join(words) if words else "a connection"
 
 
-def _never(_end: Dropped | Punted) -> bool:
-    return False
+def _unless_too_long(end: Dropped | Punted) -> bool:
+    """Nothing else excuses that a packet does not arrive which somebody asserts to."""
+    return isinstance(end, Punted) and is_too_long(end)
 
 
 def _against(case: Asserted, about: str, host: str, trace: Trace) -> Finding:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import (
     ETH_ARP,
@@ -22,6 +23,8 @@ from vneter_sdn.model.fields import (
 )
 from vneter_sdn.model.flow import Flow
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline.complaints import Complaint, Fault
 from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import PortOf
@@ -188,9 +191,23 @@ def black_holes(
 
 
 def by_policy(end: Dropped | Punted) -> bool:
-    """Whether a drop is what a path policy says: no path is one that it may take."""
-    flow = end.flow if isinstance(end, Dropped) else None
-    return flow is not None and is_refusal(flow)
+    """Whether a drop is what was asked for: by a path policy, or by the target's network.
+
+    No path is one that the policy takes, or the network takes no packets of that length, which the
+    sender is told.
+    """
+    if isinstance(end, Punted):
+        return is_too_long(end)
+    return end.flow is not None and is_refusal(end.flow)
+
+
+def is_too_long(end: Punted) -> bool:
+    """Whether the controller is told that a packet is too long for where it is going."""
+    try:
+        said = punts.decode(end.action.userdata)
+    except DecodeError:
+        return False
+    return isinstance(said, Complaint) and said.fault is Fault.TOO_LONG
 
 
 def is_refusal(flow: Flow) -> bool:

@@ -19,7 +19,7 @@ from vneter_sdn.model.fields import (
     ETH_ARP,
     ETH_IP,
     ETH_IPV6,
-    FIELDS,
+    KNOWN,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
@@ -47,7 +47,7 @@ _PREFERRED: dict[str, tuple[int, ...]] = {
 @lru_cache(maxsize=1024)
 def width(name: str) -> int:
     """Bits of a field; ``ct_state@1`` is as wide as ``ct_state``."""
-    return FIELDS[name.partition("@")[0]].bits
+    return KNOWN[name.partition("@")[0]].bits
 
 
 def cube_of(match: Match) -> dict[str, Values]:
@@ -143,7 +143,7 @@ def real(cube: Cube) -> Cube | None:
 
 @lru_cache(maxsize=256)
 def _prerequisites(name: str) -> Cube:
-    needs: dict[str, Values] = {need: frozenset((n,)) for need, n in FIELDS[name].needs}
+    needs: dict[str, Values] = {need: frozenset((n,)) for need, n in KNOWN[name].needs}
     if name in _NEED_IP or "ip_proto" in needs:
         needs.setdefault("eth_type", _IP)
     return needs

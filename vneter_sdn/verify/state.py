@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, FIELDS
-from vneter_sdn.model.flow import Copy, Flow, Punt, SetField
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, FIELDS, LENGTH
+from vneter_sdn.model.flow import CheckLength, Copy, Flow, Punt, SetField
 from vneter_sdn.verify.expressions import (
     INSIDE,
     Expression,
@@ -23,7 +23,7 @@ from vneter_sdn.verify.expressions import (
     written,
 )
 from vneter_sdn.verify.packets import Cube, merged, overlap, without
-from vneter_sdn.verify.values import Values, masked
+from vneter_sdn.verify.values import Values, above, masked
 
 NEED_IP = frozenset({"ip_ttl", "ip_proto", "ip_dscp"})
 MANY = 12
@@ -218,8 +218,11 @@ class State:
                 no += rest.cubes if rest is not None else ()
         return yes, self.fork(no) if no else None
 
-    def rewritten(self, action: SetField | Copy) -> Iterator[State]:
+    def rewritten(self, action: SetField | Copy | CheckLength) -> Iterator[State]:
         """After a write; those without such a field are as they were."""
+        if isinstance(action, CheckLength):
+            yield from self.measured(action)
+            return
         target = action.field if isinstance(action, SetField) else action.target
         yes, no = self.having(target)
         if no is not None:
@@ -244,6 +247,15 @@ class State:
                 for state in one.in_pieces(move.target):
                     state.hold(move.target, copied(move, state.held))
                     yield state
+
+    def measured(self, check: CheckLength) -> Iterator[State]:
+        """Those whose frames are longer, and the others: no write changes a frame's length."""
+        longer: Cube = {LENGTH.name: above(LENGTH.bits, check.octets)}
+        yes = [cube for c in self.cubes if (cube := overlap(c, longer)) is not None]
+        for cubes, bit in ((yes, 1), (without(self.cubes, longer), 0)):
+            if cubes:
+                write = SetField(check.field, bit << check.offset, 1 << check.offset)
+                yield from self.fork(cubes).rewritten(write)
 
     def in_pieces(self, name: str) -> list[State]:
         """The same packets, none of whom has a difference there."""

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import Conntrack, Copy, DecTtl, Flow, SetField
+from vneter_sdn.model.flow import CheckLength, Conntrack, Copy, DecTtl, Flow, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.registers import NETWORK, TENANT
 from vneter_sdn.pipeline.tables import BY_ID, table
@@ -70,7 +70,7 @@ class Origins:
         written: set[str] = set()
         for action in flow.actions:
             match action:
-                case SetField(field=name) | Copy(target=name):
+                case SetField(field=name) | Copy(target=name) | CheckLength(field=name):
                     written.add(name)
                 case DecTtl():
                     written.add("ip_ttl")

@@ -93,6 +93,15 @@ def masked(bits: int, value: int, mask: int) -> Values:
 
 
 @lru_cache(maxsize=256)
+def above(bits: int, value: int) -> Values:
+    """Values of a field of so many bits that are greater than one."""
+    branch: Branch = False
+    for bit in range(bits):
+        branch = _node(bit, False, branch) if value >> bit & 1 else _node(bit, branch, True)
+    return _written(bits, branch)
+
+
+@lru_cache(maxsize=256)
 def everything(bits: int) -> Rest:
     """Every value of a field."""
     return Rest(bits)

@@ -21,6 +21,7 @@ from vneter_sdn.model.flow import (
     Action,
     BridgeState,
     Bucket,
+    CheckLength,
     Conntrack,
     Copy,
     DecTtl,
@@ -206,7 +207,7 @@ class Walker:
     ) -> Iterable[tuple[State, bool]]:
         """Apply one."""
         match action:
-            case SetField() | Copy():
+            case SetField() | Copy() | CheckLength():
                 return ((one, True) for one in state.rewritten(action))
             case Output(port=port):
                 return ((one, True) for one in self.output(state, port, at))

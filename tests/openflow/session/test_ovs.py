@@ -449,7 +449,7 @@ def test_a_punted_packet_is_answered_out_of_the_port_it_came_by(
     from vneter_sdn_apps.icmp_errors import IcmpErrors
 
     from vneter_sdn.model.flow import Punt
-    from vneter_sdn.pipeline.punts import TtlExpired
+    from vneter_sdn.pipeline.complaints import Complaint, Fault
     from vneter_sdn.southbound.openflow.apphost import AppHost
 
     switch("br0", ONE, versions)
@@ -459,14 +459,14 @@ def test_a_punted_packet_is_answered_out_of_the_port_it_came_by(
     host = AppHost(bridges)
     app = host.start(IcmpErrors)
     bridges.listen(f"unix:{ovs.directory}/c")
-    why = TtlExpired(ip_address("10.0.0.254"), 0x020000000001).encode()
+    why = Complaint(Fault.EXPIRED, ip_address("10.0.0.254"), 0x020000000001, 1, 2).encode()
     punting = Flow(0, 10, match(in_port=1), (Punt(why),), None, Cookie(1, 1, 1).number)
     bridges.desire(ONE, DesiredBridge(BridgeState.of([punting]), 1))
     ovs.controller("br0", f"unix:{ovs.directory}/c")
     eventually(lambda: of(bridges, InSync))
     ovs.run("ovs-appctl", "-t", "ovs-vswitchd", "netdev-dummy/receive", "br0p1", udp(1).hex())
-    eventually(lambda: app.answered + app.ignored)
-    assert app.answered == 1
+    eventually(lambda: app.counts.total())
+    assert app.counts == {("expired", "answered"): 1}
     answer = bytes.fromhex("020000000002 020000000001 0800")
     eventually(lambda: answer in capture.read_bytes())
     host.close()

@@ -33,7 +33,7 @@ def gateway(view: View, key: Key, write: Writer) -> Iterator[Part]:
     """Echo replies of one network's gateway."""
     network = view.ask(segment, key)
     if network:
-        for address in network.gateways:
+        for address in network.faces:
             yield on(view.ask(presence, key), *_replies(network, address, write))
 
 

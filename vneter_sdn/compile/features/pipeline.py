@@ -10,13 +10,11 @@ from vneter_sdn.compile.queries import bridge_of
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.flow import Meter
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline import complaints
 from vneter_sdn.pipeline.punts import (
     LLDP_BURST,
     LLDP_METER,
     LLDP_RATE,
-    PUNT_BURST,
-    PUNT_METER,
-    PUNT_RATE,
 )
 from vneter_sdn.pipeline.tables import TABLES
 from vneter_sdn.pipeline.traced import TRACE_METER
@@ -27,7 +25,7 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     if view.ask(bridge_of, host.name) is not None:
         misses = tuple(table.miss(write.cookie) for table in TABLES)
         meters = (
-            Meter(PUNT_METER, PUNT_RATE, PUNT_BURST),
+            *complaints.EVERY_BRIDGE,
             Meter(LLDP_METER, LLDP_RATE, LLDP_BURST),
             TRACE_METER,
         )

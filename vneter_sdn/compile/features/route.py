@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """L3 between a tenant's networks, on the bridge where a packet starts.
 
-A destination network is one flow for its prefix (delivered here), one for each address block of
+A destination network is one flow for its prefix (delivered here; where the network is not, what no
+other flow takes is for nobody), one for each address block of
 another host (sent there, to the network's slot), and one for each endpoint that is not where
 its block is. The longest prefix wins; an endpoint's own route goes before a block of equal length.
 Every match has the tenant in it: overlapping prefixes of two tenants never meet.
@@ -27,12 +28,12 @@ from vneter_sdn.compile.queries import (
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPNetwork
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
-from vneter_sdn.model.flow import Action, DecTtl, Flow, Punt
+from vneter_sdn.model.flow import Action, DecTtl, Flow
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.pipeline.complaints import Fault
 from vneter_sdn.pipeline.locator import DEFAULT, Locator
 from vneter_sdn.pipeline.priorities import EXPIRED, UNROUTABLE, route
-from vneter_sdn.pipeline.punts import PUNT_METER, TtlExpired
-from vneter_sdn.pipeline.registers import NETWORK, ROUTED, TENANT
+from vneter_sdn.pipeline.registers import COMPLAINT, NETWORK, ROUTED, TENANT
 
 LINK_LOCAL = (0xFE80 << 112, 0xFFC0 << 112)
 
@@ -45,6 +46,7 @@ def network(view: View, key: Key, write: Writer) -> Iterator[Part]:
     here, tenant = view.ask(presence, key), view.ask(tenant_presence, key.tenant)
     for prefix in to.prefixes:
         yield on(here, _local(to, prefix, write, endpoint=False))
+        yield on(tenant - here, _unknown(to, prefix, write))
     for block in view.ask(blocks, key):
         if block.host in here:
             flow = _remote(view, to, block.prefix, block.host, write, endpoint=False)
@@ -87,6 +89,13 @@ def _remote(
     return write("route", priority, _to(to, prefix), *_crossing(to), there, goto="steer")
 
 
+def _unknown(to: Segment, prefix: IPNetwork, write: Writer) -> Flow:
+    """Addresses of a network that is nowhere here, and that no other host draws from either."""
+    wrong = COMPLAINT.load(Fault.NOBODY)
+    priority = route(prefix.prefixlen) - 1
+    return write("route", priority, _to(to, prefix), wrong, goto="complaints")
+
+
 def _to(to: Segment, prefix: IPNetwork) -> Matched:
     field, ethertype = ("ip_dst", ETH_IP) if prefix.version == 4 else ("ipv6_dst", ETH_IPV6)
     return {
@@ -107,15 +116,16 @@ def _crossing(to: Segment) -> tuple[Action, ...]:
 
 def _refusals(source: Segment, write: Writer) -> Iterator[Flow]:
     """Packets that may not leave their network: link-local ones (RFC 4291 §2.5.6), expired ones."""
-    here = {"reg1": NETWORK.match(source.vni)}
+    here: Matched = {"reg1": NETWORK.match(source.vni)}
     if any(prefix.version == 6 for prefix in source.prefixes):
-        matched: Matched = {**here, "eth_type": ETH_IPV6, "ipv6_src": LINK_LOCAL}
-        yield write("route", UNROUTABLE, matched)
+        for end in ("ipv6_src", "ipv6_dst"):
+            matched = {**here, "eth_type": ETH_IPV6, end: LINK_LOCAL}
+            yield write("route", UNROUTABLE, matched)
     for gateway in source.gateways:
         ethertype = ETH_IP if gateway.version == 4 else ETH_IPV6
-        punt = Punt(TtlExpired(gateway, source.gateway_mac).encode(), PUNT_METER)
         for ttl in (0, 1):
-            yield write("route", EXPIRED, {**here, "eth_type": ethertype, "ip_ttl": ttl}, punt)
+            matched = {**here, "eth_type": ethertype, "ip_ttl": ttl}
+            yield write("route", EXPIRED, matched, COMPLAINT.load(Fault.EXPIRED), goto="complaints")
 
 
 FEATURE = Feature(

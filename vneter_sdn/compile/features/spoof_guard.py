@@ -7,11 +7,16 @@ share the table; priorities put them in this order::
     FINAL      tagged frames, LLDP and 802.1 control frames; questions about one's own address,
                which nobody may answer (gratuitous ARP, duplicate address detection)
     OVERRIDE   neighbour solicitations and advertisements that claim only what is one's own; an
-               advertisement has to come from the address that it is about
-    EXCEPTION  all others, router advertisements and redirects
+               advertisement has to come from the address that it is about; solicitations that
+               claim nothing, of who looks for an address before taking it (RFC 4862 §5.4)
+    EXCEPTION  all others, router advertisements and redirects; what only DHCP servers say
     HIGH       ARP, IPv4 and IPv6 from one's own addresses
+    NAMELESS   what is from no address at all, as hosts send before they have one
     NORMAL     all other ARP, IPv4 and IPv6
     LOW        other ethertypes from one's own MAC
+
+What would deceive somebody goes to ``refused``, where it is counted by endpoint and kind
+(`pipeline.refusals`); what does no harm is dropped here.
 """
 
 from __future__ import annotations
@@ -22,10 +27,20 @@ from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer, on
 from vneter_sdn.compile.queries import Station, bridge_of, place, segment, station
 from vneter_sdn.compile.query import View
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, ETH_LLDP, PROTO_ICMPV6
+from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6, ETH_LLDP, PROTO_ICMPV6, PROTO_UDP
 from vneter_sdn.model.flow import Flow
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.priorities import EXCEPTION, FINAL, HIGH, LOW, NORMAL, OVERRIDE
+from vneter_sdn.pipeline.priorities import (
+    EXCEPTION,
+    FINAL,
+    HIGH,
+    LOW,
+    NAMELESS,
+    NORMAL,
+    OVERRIDE,
+)
+from vneter_sdn.pipeline.refusals import Refusal
+from vneter_sdn.pipeline.registers import REFUSED
 
 VLAN_PRESENT = 0x1000
 CONTROL_FRAMES = (0x0180C2_000000, 0xFFFFFF_000000)
@@ -42,17 +57,30 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
     """What no endpoint may send."""
     if view.ask(bridge_of, host.name) is None:
         return
-    final: list[Matched] = [
-        {"vlan_vid": (VLAN_PRESENT, VLAN_PRESENT)},
-        {"eth_type": ETH_LLDP},
-        {"eth_dst": CONTROL_FRAMES},
+    harmless: list[tuple[int, Matched]] = [
+        (FINAL, {"eth_type": ETH_LLDP}),
+        (FINAL, {"eth_dst": CONTROL_FRAMES}),
+        (NAMELESS, {"eth_type": ETH_IP, "ip_src": 0}),
+        (NAMELESS, {"eth_type": ETH_IPV6, "ipv6_src": 0}),
     ]
-    types = (ROUTER_ADVERTISEMENT, 135, 136, REDIRECT)
-    refused = [write("spoof_guard", FINAL, matched) for matched in final]
-    refused += [write("spoof_guard", EXCEPTION, {**ICMPV6, "icmpv6_type": t}) for t in types]
-    ethertypes = (ETH_ARP, ETH_IP, ETH_IPV6)
-    refused += [write("spoof_guard", NORMAL, {"eth_type": t}) for t in ethertypes]
-    yield on(host.name, *refused)
+    flows = [write("spoof_guard", priority, matched) for priority, matched in harmless]
+    for priority, kind, matched in _refusals():
+        flows.append(write("spoof_guard", priority, matched, REFUSED.load(kind), goto="refused"))
+    yield on(host.name, *flows)
+
+
+def _refusals() -> Iterator[tuple[int, Refusal, Matched]]:
+    yield FINAL, Refusal.FRAME, {"vlan_vid": (VLAN_PRESENT, VLAN_PRESENT)}
+    for kind in (ROUTER_ADVERTISEMENT, REDIRECT):
+        yield EXCEPTION, Refusal.ROUTER, {**ICMPV6, "icmpv6_type": kind}
+    for kind in (135, 136):
+        yield EXCEPTION, Refusal.NEIGHBOUR, {**ICMPV6, "icmpv6_type": kind}
+    for ethertype, server, client in ((ETH_IP, 67, 68), (ETH_IPV6, 547, 546)):
+        udp: Matched = {"eth_type": ethertype, "ip_proto": PROTO_UDP}
+        yield EXCEPTION, Refusal.DHCP, {**udp, "udp_src": server, "udp_dst": client}
+    yield NORMAL, Refusal.NEIGHBOUR, {"eth_type": ETH_ARP}
+    for ethertype in (ETH_IP, ETH_IPV6):
+        yield NORMAL, Refusal.ADDRESS, {"eth_type": ethertype}
 
 
 def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
@@ -70,6 +98,9 @@ def endpoint(view: View, key: Key, write: Writer) -> Iterator[Part]:
             flows += _ipv6(address, here, sender, write)
     if any(address.version == 4 for address in here.addresses):
         flows.append(_arp(0, here, sender, write))
+    if any(address.version == 6 for address in here.addresses):
+        nameless: Matched = {**sender, **SOLICIT, "ipv6_src": 0, "nd_sll": NO_OPTION}
+        flows.append(write("spoof_guard", OVERRIDE, nameless, goto="edge"))
     yield on(at.host, *flows)
 
 

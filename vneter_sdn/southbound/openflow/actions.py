@@ -17,6 +17,7 @@ from vneter_sdn.model.flow import (
     NO_TABLE,
     ZONE_BITS,
     Action,
+    CheckLength,
     Conjunction,
     Conntrack,
     Copy,
@@ -37,8 +38,8 @@ OUTPUT, GROUP, DEC_TTL, SET_FIELD, COPY_FIELD, METER, EXPERIMENTER = 0, 22, 24, 
 """Action types (OpenFlow 1.5.1 §7.2.6)."""
 GOTO, APPLY, METER_INSTRUCTION = 1, 4, 6
 """Instruction types; the meter's is 1.4's only."""
-REG_MOVE, RESUBMIT_TABLE, OUTPUT_REG, REG_LOAD2, CONJUNCTION, CT, CONTROLLER2 = (
-    6, 14, 15, 33, 34, 35, 37
+REG_MOVE, RESUBMIT_TABLE, OUTPUT_REG, REG_LOAD2, CONJUNCTION, CT, CONTROLLER2, CHECK_LENGTH = (
+    6, 14, 15, 33, 34, 35, 37, 49
 )  # fmt: skip
 """Subtypes of Nicira's actions."""
 _IN_PORT_16 = 0xFFF8
@@ -54,6 +55,7 @@ _RESUBMIT = Struct("!HHIHHB3x")
 _DEC_TTL = Struct("!HH4x").pack(DEC_TTL, 8)
 _CT = Struct("!HHIHHIHB3xH")
 _CT_COMMIT = 1
+_CHECK_LENGTH = Struct("!HHIHHH4s6x")
 _CONJUNCTION = Struct("!HHIHBBI")
 _IN_PORT_NXM = b"\0\0\0\2"
 """Open vSwitch lets the port a packet came in by be set under the older name only, 16 bits wide."""
@@ -166,6 +168,11 @@ def _conjunction(action: Conjunction, _version: int) -> bytes:
     )
 
 
+def _check_length(action: CheckLength, _version: int) -> bytes:
+    bit = (action.offset, oxm.header(action.field, nxm=True))
+    return _CHECK_LENGTH.pack(EXPERIMENTER, 24, NICIRA, CHECK_LENGTH, action.octets, *bit)
+
+
 _ENCODERS: dict[type, Callable[..., bytes]] = {
     Output: _output,
     OutputField: _output_field,
@@ -173,6 +180,7 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
     SetField: _set_field,
     Copy: _copy,
     DecTtl: _dec_ttl,
+    CheckLength: _check_length,
     Resubmit: _resubmit,
     MeterAction: _meter,
     Punt: _punt,
@@ -316,6 +324,15 @@ def _read_conjunction(data: bytes) -> Action:
         raise oxm.Unknown(str(other)) from None
 
 
+def _read_check_length(data: bytes) -> Action:
+    need(len(data) == 24, "check-length action length")
+    octets, offset = U16.unpack_from(data, 10)[0], U16.unpack_from(data, 12)[0]
+    try:
+        return CheckLength(octets, _read_name(data, 14), offset)
+    except PipelineError as other:
+        raise oxm.Unknown(str(other)) from None
+
+
 def _read_written(data: bytes) -> tuple[SetField | Copy, ...]:
     """What a conntrack action writes; actions of no other kind, so none that nest."""
     found: list[SetField | Copy] = []
@@ -347,6 +364,7 @@ _NX_READERS: dict[int, Callable[[bytes], Action]] = {
     CONJUNCTION: _read_conjunction,
     CT: _read_conntrack,
     CONTROLLER2: _read_punt,
+    CHECK_LENGTH: _read_check_length,
 }
 
 

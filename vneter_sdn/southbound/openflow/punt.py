@@ -8,6 +8,7 @@ only walk is over IPv6 extension headers, at most `MAX_EXTENSIONS`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
@@ -316,6 +317,26 @@ def prohibited(frame: bytes) -> bytes | None:
     return _answer(frame, target, mac, (3, 10), (1, 1), 0)
 
 
+def unreachable(
+    frame: bytes, source_ip: IPv4Address | IPv6Address, source_mac: int, why: Unreachable
+) -> bytes | None:
+    """Destination Unreachable (RFC 792, RFC 1122 §3.2.2.1, RFC 4443 §3.1, §3.4).
+
+    Arguments and result are those of `time_exceeded`.
+    """
+    four, six, pointer = why.value
+    return _answer(frame, source_ip, source_mac, four, six, pointer)
+
+
+class Unreachable(Enum):
+    """Why: type and code of ICMP, of ICMPv6, and what the latter points at in a packet."""
+
+    NETWORK = (3, 0), (1, 0), 0
+    HOST = (3, 1), (1, 3), 0
+    PROTOCOL = (3, 2), (4, 1), 6
+    PORT = (3, 3), (1, 4), 0
+
+
 def answerable(frame: bytes) -> bool:
     """Whether anything may be answered to a frame (RFC 1812 §4.3.2.7, RFC 4443 §2.4)."""
     try:
@@ -376,7 +397,7 @@ def _icmp_v4(
 ) -> bytes:
     """Header, and the offending packet as far as 576 bytes allow (RFC 1812 §4.3.2.3)."""
     quoted = frame[packet.header : packet.end][: 576 - 28]
-    rest = _PORTS.pack(0, min(mtu, 0xFFFF)) + quoted
+    rest = _PORTS.pack(0, min(mtu, 0xFFFF) if kind == (3, 4) else 0) + quoted
     body = _TYPED.pack(*kind, checksum(_TYPED.pack(*kind, 0) + rest)) + rest
     ends = (source.packed, packet.source.packed)
     fields = (0x45, 0xC0, 20 + len(body), 0, 0, 64, PROTO_ICMP)
