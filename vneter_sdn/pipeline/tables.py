@@ -434,7 +434,7 @@ _CONTRACTS = (
     ),
 )
 
-STEP = 6
+STEP = 5
 TABLES: tuple[Table, ...] = tuple(
     Table(number * STEP, contract) for number, contract in enumerate(_CONTRACTS)
 )
