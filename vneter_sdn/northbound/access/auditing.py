@@ -16,11 +16,11 @@ from typing import Protocol
 
 from vneter_sdn.errors import VneterError
 from vneter_sdn.model.access import AuditEntry
-from vneter_sdn.telemetry.audit import Limit
+from vneter_sdn.northbound.access.throttle import Throttle
 
 _LOG = logging.getLogger("vneter.api")
-RATE = 10.0
-"""Refusals a second that are written, in the long run; at most as many at once."""
+BURST, EVERY = 50, 0.1
+"""Refusals that are written at once, and seconds until one more is."""
 _WAITING = 1000
 _TOGETHER = 100
 _LONGEST = 200
@@ -38,8 +38,8 @@ class Auditor:
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to a store's chain; ``clock`` gives seconds that never go back."""
-        self._log, self._clock, self._lock = log, clock, threading.Lock()
-        self._limit = Limit(RATE)
+        self._log, self._lock = log, threading.Lock()
+        self._limit, self._dropped = Throttle(clock, BURST, EVERY), 0
         self._waiting: queue.Queue[AuditEntry | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -47,7 +47,10 @@ class Auditor:
     def refused(self, author: str, action: str, why: str, source: str) -> None:
         """Note what somebody may not do. Waits for nothing."""
         with self._lock:
-            if self._closed or not self._limit.may(self._clock()):
+            if self._closed:
+                return
+            if self._limit.failed("") > 0:
+                self._dropped += 1
                 return
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write, name="api-audit", daemon=True)
@@ -58,7 +61,7 @@ class Auditor:
             self._waiting.put_nowait(entry)
         except queue.Full:
             with self._lock:
-                self._limit.dropped += 1
+                self._dropped += 1
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -83,7 +86,7 @@ class Auditor:
 
     def _append(self, entries: list[AuditEntry]) -> None:
         with self._lock:
-            dropped = self._limit.settled()
+            dropped, self._dropped = self._dropped, 0
         if dropped:
             outcome = f"refused: {dropped} more requests, too many to be written"
             entries.append(AuditEntry("several", "several", outcome=outcome))

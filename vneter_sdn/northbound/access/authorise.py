@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access.identity import SHARED, WRITES, Identity
 from vneter_sdn.northbound.access.needs import NEEDS
@@ -20,8 +21,14 @@ _FILTERED = SHARED | {"Tenant"}
 
 
 def owner_of(key: Key) -> str:
-    """The tenant whose an object is; empty for what belongs to none. A Tenant is its own."""
-    return key.name if key.kind == "Tenant" else key.tenant
+    """The tenant whose an object is; empty for what belongs to none. A Tenant is its own.
+
+    A tenant that somebody wrote where none belongs does not count.
+    """
+    if key.kind == "Tenant":
+        return key.name
+    kind = KINDS.get(key.kind)
+    return key.tenant if kind is not None and kind.tenanted else ""
 
 
 def may(identity: Identity, verb: str, key: Key) -> bool:

@@ -84,9 +84,16 @@ def foreign_name(environ: Mapping[str, str]) -> str:
     if not _is_loopback(name):
         return "the Host header must name this machine's loopback"
     origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and not _is_loopback(urlsplit(origin).netloc.rpartition("@")[2]):
+    if origin is not None and not _is_loopback(_host_of(origin)):
         return "web pages of other origins may not ask for anything"
     return ""
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(name: str) -> bool:

@@ -22,7 +22,6 @@ from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
 from vneter_sdn.northbound.access.authorise import everywhere, may, sees
 from vneter_sdn.northbound.access.identity import WRITES, Identity
 from vneter_sdn.store.port import Applied, Edit, Request, Store
-from vneter_sdn.store.rewind import message_of
 
 Who = Callable[[], Identity]
 _KEPT = 32
@@ -173,15 +172,15 @@ class GuardedStore:
             Forbidden: it would change what they may not.
         """
         identity = self._who()
-        if all(everywhere(identity, verb) for verb in WRITES):
-            return self._store.rollback(
+        try:
+            applied = self._store.rollback(
                 number, author=author, message=message, dry_run=dry_run,
                 idempotency_key=idempotency_key,
+                allow=lambda edits: self._allow(identity, edits),
             )  # fmt: skip
-        # What was judged is what is applied: in between, somebody else may change something. Going
-        # back twice changes nothing the second time, so it needs no key.
-        text = message_of(number, message)
-        return self.apply(self.edits_back_to(number), author=author, message=text, dry_run=dry_run)
+        except IntentError as error:
+            raise _discreet(identity, error) from None
+        return _told(identity, applied)
 
     def edits_back_to(self, number: int) -> tuple[Edit, ...]:
         """See `Store.edits_back_to`.
@@ -198,6 +197,10 @@ class GuardedStore:
     def _require(self, verb: str) -> None:
         if not everywhere(self._who(), verb):
             raise Forbidden(f"{self._who().name} may not {verb} all there is")
+
+    def _allow(self, identity: Identity, edits: Sequence[Edit]) -> None:
+        if not all(everywhere(identity, verb) for verb in WRITES):
+            self._judged(identity, edits)
 
     def _judged(self, identity: Identity, edits: Sequence[Edit]) -> list[Edit]:
         judged, refused = [], []

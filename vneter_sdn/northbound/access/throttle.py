@@ -19,9 +19,15 @@ _ADDRESSES = 4096
 class Throttle:
     """A token bucket for each address; safe among threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nobody failed yet."""
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        burst: int = BURST,
+        every: float = EVERY,
+    ) -> None:
+        """Nobody failed yet; ``clock`` gives seconds."""
         self._clock, self._lock = clock, threading.Lock()
+        self._burst, self._every = burst, every
         self._full: OrderedDict[str, float] = OrderedDict()
         """When each address will have all its failures again."""
 
@@ -30,9 +36,9 @@ class Throttle:
         now = self._clock()
         with self._lock:
             full = max(now, self._full.pop(address, now))
-            left = full + EVERY - (now + BURST * EVERY)
+            left = full + self._every - (now + self._burst * self._every)
             if left <= 0:
-                full += EVERY
+                full += self._every
             self._full[address] = full
             if len(self._full) > _ADDRESSES:
                 self._full.popitem(last=False)

@@ -349,6 +349,8 @@ def _head_of(event: h11.Request) -> Head:
         event.http_version.decode("latin-1"),
         headers,
     )
+    if head.version not in {"1.0", "1.1"}:
+        raise Refusal(505, "this server speaks HTTP/1.1")
     if head.count("transfer-encoding") and (head.count("content-length") or head.version < "1.1"):
         raise Refusal(400, "the request's length is given in two ways")
     return head
