@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import threading
 
 import pytest
+from werkzeug.exceptions import ServiceUnavailable
 
+from vneter_sdn.client import Client
 from vneter_sdn.config import Settings
+from vneter_sdn.errors import Throttled
 from vneter_sdn.model.snapshot import Condition, Key, Status
+from vneter_sdn.northbound.access.identity import LOCAL, Identity
 from vneter_sdn.northbound.rest.app import create_app
-from vneter_sdn.northbound.rest.watching import COME_AGAIN
+from vneter_sdn.northbound.rest.watching import COME_AGAIN, Room
+from vneter_sdn.northbound.server import Server
+from vneter_sdn.northbound.wire.connection import Pace
 
 _WEB = Key("Network", "red", "web")
 
@@ -148,6 +155,20 @@ def test_there_is_room_for_so_many(store):
     assert b"bookmark" in b"".join(open_ones.pop().response)
 
 
+def test_one_credential_leaves_room_for_others():
+    room, ada, bob = Room(4), Identity("token:ada", "token"), Identity("token:bob", "token")
+    leave = [room.enter(ada) for _ in range(2)]
+    with pytest.raises(Throttled) as refused:
+        room.enter(ada)
+    assert refused.value.retry_after == COME_AGAIN
+    leave[0]()
+    room.enter(ada)
+    room.enter(bob)
+    room.enter(LOCAL)
+    with pytest.raises(ServiceUnavailable):
+        room.enter(LOCAL)
+
+
 def test_who_fell_behind_is_told_so(store, monkeypatch):
     monkeypatch.setattr("vneter_sdn.northbound.feed.Feed.__init__.__defaults__", (4,))
     rest = create_app(store, Settings()).test_client()
@@ -209,6 +230,11 @@ def test_over_a_socket_it_is_told_at_once(server, client, red):
     again.connection.close()
 
 
+def _heavy(number):
+    """Annotations of half a megabyte: 25 changes of them are more than any socket holds."""
+    return {f"n{index}": f"{number:02}" * 30_000 for index in range(8)}
+
+
 def test_a_stalled_consumer_harms_nobody(server, store, client, red):
     client.apply(red)
     host, port = server.address.removeprefix("http://").split(":")
@@ -219,13 +245,59 @@ def test_a_stalled_consumer_harms_nobody(server, store, client, red):
         stalled.recv(1)
         live = _Live(server, "?kinds=networks")
         live.until(b"event: bookmark")
-        for number in range(60):  # far more than sockets hold
-            red[1]["metadata"]["annotations"] = {"note": f"{number}" * 20_000}
+        for number in range(25):
+            red[1]["metadata"]["annotations"] = _heavy(number)
             client.apply(red[1:2])
             told = live.until(b"event: modified")
-            assert told["object"]["metadata"]["annotations"]["note"].startswith(f"{number}")
-        assert client.status()["revision"] == 61
+            assert told["object"]["metadata"]["annotations"]["n0"].startswith(f"{number:02}")
+        assert client.status()["revision"] == 26
         live.connection.close()
+
+
+@pytest.fixture
+def narrow(store):
+    """A server with room for two watches, that waits half a second for stalled clients."""
+    running = Server(store, Settings(api_listen="127.0.0.1:0", api_watchers=2),
+                     pace=Pace(stall=0.5))  # fmt: skip
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    yield running
+    running.stop()
+    thread.join()
+
+
+def _entered(server):
+    """A watch, as soon as there is room."""
+    while True:
+        with contextlib.suppress(AssertionError):
+            return _Live(server)
+
+
+def test_a_stalled_consumer_is_cut_off(narrow, store, red):
+    keeping = _Live(narrow, "?kinds=hosts")
+    host, port = narrow.address.removeprefix("http://").split(":")
+    client = Client(narrow.address)
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect((host, int(port)))
+        stalled.sendall(b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stalled.recv(1)
+        with pytest.raises(AssertionError):
+            _Live(narrow)
+        for number in range(25):
+            red[0]["metadata"]["annotations"] = _heavy(number)
+            client.apply(red[:1])
+        other = _entered(narrow)
+        other.connection.close()
+    keeping.connection.close()
+
+
+def test_a_client_that_leaves_makes_room(narrow):
+    lives = [_Live(narrow, "?kinds=hosts") for _ in range(2)]
+    lives[0].connection.close()
+    lives[0].answer.close()
+    _entered(narrow).connection.close()
+    lives[1].connection.close()
 
 
 def test_many_watch_at_once_and_see_the_same_in_the_end(server, client, red):

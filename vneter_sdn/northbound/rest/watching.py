@@ -11,21 +11,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 from flask import Response, request
 from werkzeug.exceptions import ServiceUnavailable
 
-from vneter_sdn.errors import Gone, IntentError, Problem, StoreUnavailable
+from vneter_sdn.errors import Gone, IntentError, Problem, StoreUnavailable, Throttled
 from vneter_sdn.model.kinds import KINDS, Kind
 from vneter_sdn.model.snapshot import Snapshot
 from vneter_sdn.northbound import listed, resources
+from vneter_sdn.northbound.access.identity import Identity
 from vneter_sdn.northbound.feed import Event, Feed, Position
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.selecting import Selection, selection
 from vneter_sdn.northbound.routes import EVENT_STREAM, Route
+from vneter_sdn.northbound.wire.gateway import OVER
 
 HEARTBEAT = 10.0
 """Seconds of silence after which a watch says that it is alive, and how far it came."""
@@ -33,7 +38,50 @@ COME_AGAIN = 5
 """Seconds after which a client that found no room may ask again."""
 _RECONNECT = 1000
 _SLICE = 0.5
-_BATCH = 64
+_PIECE = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one watch is of."""
+
+    chosen: Selection
+    until: float
+    gone: Callable[[], bool]
+    """Whether nobody reads it any more."""
+
+
+class Room:
+    """Who watches. One credential has at most half of the room, and always room for one."""
+
+    def __init__(self, most: int) -> None:
+        """Room for so many."""
+        self._most, self._share, self._lock = most, max(1, most // 2), threading.Lock()
+        self._inside: Counter[str] = Counter()
+
+    def enter(self, identity: Identity) -> Callable[[], None]:
+        """Begin to watch; what is answered ends it.
+
+        Raises:
+            Throttled: this credential watches as often as it may.
+            ServiceUnavailable: as many watch as may.
+        """
+        name = "" if identity.via == "local" else identity.name
+        with self._lock:
+            if name and self._inside[name] >= self._share:
+                what = f"{identity.name} watches {self._share} times, as often as one may"
+                raise Throttled(what, COME_AGAIN)
+            if self._inside.total() >= self._most:
+                what = "as many clients watch as may; ask again in a moment"
+                raise ServiceUnavailable(what, retry_after=COME_AGAIN)
+            self._inside[name] += 1
+        return partial(self._leave, name)
+
+    def _leave(self, name: str) -> None:
+        with self._lock:
+            self._inside[name] -= 1
+            if not self._inside[name]:
+                del self._inside[name]
 
 
 class Watches:
@@ -48,7 +96,7 @@ class Watches:
     ) -> None:
         """Serve at most so many at once, for at most ``longest`` seconds each."""
         self._feed, self._longest, self._clock = feed, longest, clock
-        self._room = threading.BoundedSemaphore(most)
+        self._room = Room(most)
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -63,15 +111,11 @@ class Watches:
         until = self._clock() + min(query.get("timeout", self._longest), self._longest)
         if request.method == "HEAD":
             return Response(mimetype=EVENT_STREAM)
-        if not self._room.acquire(blocking=False):
-            detail = "as many clients watch as may; ask again in a moment"
-            raise ServiceUnavailable(detail, retry_after=COME_AGAIN)
-        try:
-            response = Response(self._stream(chosen, position, until), mimetype=EVENT_STREAM)
-            response.call_on_close(self._room.release)
-        except BaseException:
-            self._room.release()
-            raise
+        over: Callable[[], bool] = request.environ.get(OVER, bool)
+        leave = self._room.enter(requests.identity())
+        stream = self._stream(_Asked(chosen, until, over), position)
+        response = Response(stream, mimetype=EVENT_STREAM)
+        response.call_on_close(leave)
         response.headers["X-Accel-Buffering"] = "no"
         return response
 
@@ -86,32 +130,27 @@ class Watches:
         self._feed.after(position)
         return position
 
-    def _stream(
-        self, chosen: Selection, position: Position | None, until: float
-    ) -> Iterator[bytes]:
+    def _stream(self, asked: _Asked, position: Position | None) -> Iterator[bytes]:
         yield b"retry: %d\n\n" % _RECONNECT
         try:
             if position is None:
                 position, snapshot = self._feed.now()
-                yield from _present(snapshot, chosen)
+                yield from _gathered(_present(snapshot, asked.chosen))
                 yield self._bookmark(position, snapshot.revision)
-            yield from self._follow(chosen, position, until)
+            yield from self._follow(asked, position)
         except Gone as error:
             yield _written("gone", 0, "", detail=str(error))
         except StoreUnavailable:
             return
 
-    def _follow(self, chosen: Selection, position: Position, until: float) -> Iterator[bytes]:
-        told, quiet, revision = position, self._clock() + HEARTBEAT, 0
-        while True:
+    def _follow(self, asked: _Asked, position: Position) -> Iterator[bytes]:
+        told, quiet = position, self._clock() + HEARTBEAT
+        while not asked.gone():
             events, then = self._feed.after(position)
-            lines = [text for event in events if (text := self._line(event, chosen))]
-            for start in range(0, len(lines), _BATCH):
-                yield b"".join(lines[start : start + _BATCH])
-            revision = events[-1].revision if events else revision
-            if lines:
+            for lines in _gathered(self._line(event, asked.chosen) for event in events):
+                yield lines
                 told, quiet = then, self._clock() + HEARTBEAT
-            late = self._clock() - until
+            late = self._clock() - asked.until
             over = self._stopping.is_set() or late >= (0 if then == position else HEARTBEAT)
             if over or self._clock() >= quiet:
                 yield self._alive(then, told)
@@ -119,7 +158,7 @@ class Watches:
             if over:
                 return
             if then == position:
-                left = min(until, quiet) - self._clock()
+                left = min(asked.until, quiet) - self._clock()
                 self._feed.wait(position, max(0.0, min(left, _SLICE)))
             position = then
 
@@ -139,6 +178,20 @@ class Watches:
         sort = "modified" if was and is_now else "added" if is_now else "deleted"
         manifest = event.after if is_now else event.before
         return _written(sort, event.revision, self._feed.written(event.then), manifest)
+
+
+def _gathered(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in pieces worth sending, for each costs a turn of the server's."""
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= _PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    if size:
+        yield b"".join(held)
 
 
 def _present(snapshot: Snapshot, chosen: Selection) -> Iterator[bytes]:
