@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vneterctl token`` and ``vneterctl audit``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from vneter_sdn.cli import credentials
+from vneter_sdn.cli.terminal import Usage
+from vneter_sdn.northbound.access import tokens
+
+
+def test_a_token_is_printed_alone_and_once(server, vneterctl, store):
+    made = vneterctl("token", "create", "ci", "--role", "editor", "-t", "red", "-t", "blue")
+    assert (made.code, made.err) == (0, "")
+    name, secret = tokens.split(made.out.strip())
+    kept = store.credential("ci")
+    assert tokens.matches(name, secret, kept.digest)
+    listed = vneterctl("token", "list")
+    assert "editor in blue, red" in listed.out
+    assert secret not in listed.out + repr(kept)
+    assert vneterctl("token", "create", "ci").code == 4
+    assert vneterctl("token", "revoke", "ci").out == "ci is revoked\n"
+    assert vneterctl("token", "revoke", "ci").code == 3
+    assert vneterctl("token", "list").out == "there are no credentials\n"
+
+
+def test_a_token_of_few_verbs_and_one_that_never_ends(server, vneterctl):
+    assert vneterctl("token", "create", "r", "--verbs", "get, list", "--expires", "never").code == 0
+    (found,) = json.loads(vneterctl("token", "list", "-o", "json").out)["items"]
+    assert found["expires"] is None
+    assert found["grants"] == [{"role": "viewer", "tenants": ["*"], "verbs": ["get", "list"]}]
+    refused = vneterctl("token", "create", "w", "--verbs", "delete")
+    assert (refused.code, "viewer does not have delete" in refused.err) == (1, True)
+
+
+def test_what_a_certificate_may_do(server, vneterctl, store):
+    made = vneterctl("token", "create", "CN=ada", "--certificate", "--expires", "1y")
+    assert made.out.startswith("whoever has the certificate CN=ada is viewer everywhere, until 20")
+    assert store.credential("CN=ada").digest == tokens.CERTIFICATE
+
+
+def test_who_am_i(server, vneterctl):
+    assert vneterctl("token", "whoami").out == "anonymous@loopback: admin everywhere\n"
+    assert json.loads(vneterctl("token", "whoami", "-o", "json").out)["via"] == "local"
+
+
+@pytest.mark.parametrize("text", ["", "0d", "30", "d", "-1d", "1.5d", "30 d", "123456d"])
+def test_no_time_to_live(text):
+    with pytest.raises(Usage, match="no time to live"):
+        credentials.instant(text)
+
+
+def test_the_audit_log_is_shown_and_verified(server, vneterctl, store):
+    assert vneterctl("audit").out == "nothing is in the audit log\n"
+    for name in ("a", "b"):
+        vneterctl("token", "create", name)
+    shown = vneterctl("audit", "--limit", "2", "--no-headers").out.splitlines()
+    assert [line.split()[0] for line in shown] == ["4", "3"]
+    assert len(json.loads(vneterctl("audit", "-o", "json").out)["items"]) == 4
+    good = vneterctl("audit", "--verify")
+    assert (good.code, good.out.splitlines()[0].startswith("audit: 4 entries, head ")) == (0, True)
+
+
+def test_an_audit_log_that_was_changed_is_found_out(server, vneterctl, store, monkeypatch):
+    for name in ("a", "b"):
+        vneterctl("token", "create", name)
+    audited = store.audited
+
+    def forged(limit=100, before=None):
+        entries = audited(limit, before)
+        return tuple(replace(one, author="me") if one.position == 2 else one for one in entries)
+
+    monkeypatch.setattr(store, "audited", forged)  # a server that says its chain is whole
+    found = vneterctl("audit", "--verify")
+    assert found.code == 1
+    assert "audit: 2 does not follow from 1" in found.err
