@@ -50,7 +50,7 @@ def test_diff_of_nothing_and_of_something(vneterctl, applied, store):
     ended = vneterctl("diff", "-f", applied)
     assert ended.code == 1
     lines = ended.out.splitlines()
-    assert lines[:2] == ["--- stored/network/red/web", "+++ given/network/red/web"]
+    assert lines[:2] == ["--- network/red/web (stored)", "+++ network/red/web (given)"]
     assert [line for line in lines if line[:1] in "+-" and line[:3] not in ("---", "+++")] == [
         "-  mtu: 1400",
         "+  mtu: 1300",
@@ -63,7 +63,7 @@ def test_diff_of_what_is_new_and_of_what_is_refused(vneterctl, applied, tmp_path
     new.write_text("{apiVersion: vneter.io/v1, kind: Tenant, metadata: {name: blue}}")
     ended = vneterctl("diff", "-f", new)
     assert ended.code == 1
-    assert ended.out.splitlines()[:2] == ["--- /dev/null", "+++ given/tenant/blue"]
+    assert ended.out.splitlines()[:2] == ["--- /dev/null", "+++ tenant/blue (given)"]
     new.write_text("{apiVersion: vneter.io/v1, kind: Network, metadata: {name: n, tenant: no}}")
     ended = vneterctl("diff", "-f", new)
     assert (ended.code, ended.out) == (1, "")

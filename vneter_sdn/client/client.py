@@ -34,6 +34,7 @@ from vneter_sdn.model.journal import Recorded, Verification
 from vneter_sdn.model.snapshot import Key, Revision
 from vneter_sdn.northbound import resources
 from vneter_sdn.northbound.conditions import met
+from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
 from vneter_sdn.store.port import Applied, ChainName
 
 _LONG_POLL = 10.0
@@ -159,7 +160,8 @@ class Client:
 
     def read(self, spec: type[S], name: str, tenant: str = "") -> Item[S]:
         """One object of the kind of a Struct: ``read(NetworkSpec, "web", "red").spec.vni``."""
-        return item_of(self.get(kind_of(spec).name, tenant, name))
+        answer = self._ask(Request("GET", path_to(kind_of(spec).name, tenant, name)))
+        return item_of(answer.value, answer.etag)
 
     def read_all(
         self, spec: type[S], tenant: str | None = None, selector: str | None = None
@@ -228,23 +230,68 @@ class Client:
         }
         return applied_of(self._ask(Request("POST", "/v1/apply", asked)).value)
 
-    def put(self, manifest: Mapping[str, Any], *, if_match: str = "") -> Manifest:
+    def put(
+        self, manifest: Mapping[str, Any], *, if_match: str = "", dry_run: bool = False
+    ) -> Manifest:
         """Write one object.
 
         Args:
             manifest: whole; it replaces what is there.
-            if_match: the ``etag`` of the state that it replaces; any, where it is empty.
+            if_match: `Item.etag` of the state that it replaces; any, where it is empty.
+            dry_run: check everything, write nothing.
+
+        Returns:
+            The object as it is stored, or would be.
 
         Raises:
-            Conflict: somebody else changed it first.
+            Stale: somebody else changed it first.
         """
         path = path_to(*resources.key_of(manifest))
-        return self._ask(Request("PUT", path, dict(manifest), headers=_match(if_match))).value
+        headers = _match(if_match)
+        asked = Request("PUT", path, dict(manifest), _dry(dry_run), headers)
+        return self._ask(asked).value
 
-    def delete(self, kind: str, tenant: str, name: str, *, if_match: str = "") -> Applied:
-        """Delete one object."""
+    def patch(
+        self,
+        key: Key,
+        patch: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        if_match: str = "",
+        dry_run: bool = False,
+    ) -> Manifest:
+        """Change one object in places.
+
+        Args:
+            key: which.
+            patch: a merge patch (RFC 7396) if it is a mapping, else a JSON Patch (RFC 6902).
+            if_match: as `put` has it.
+            dry_run: as `put` has it.
+
+        Returns:
+            The object as it is stored, or would be.
+
+        Raises:
+            Stale: somebody else changed it first.
+        """
+        merge = isinstance(patch, Mapping)
+        body = dict(patch) if isinstance(patch, Mapping) else list(patch)
+        asked = Request(
+            "PATCH",
+            path_to(*key),
+            body,
+            _dry(dry_run),
+            _match(if_match),
+            media=MERGE_PATCH if merge else JSON_PATCH,
+        )
+        return self._ask(asked).value
+
+    def delete(
+        self, kind: str, tenant: str, name: str, *, if_match: str = "", dry_run: bool = False
+    ) -> Applied:
+        """Delete one object; arguments as `put` has them."""
         path = path_to(kind, tenant, name)
-        return applied_of(self._ask(Request("DELETE", path, headers=_match(if_match))).value)
+        asked = Request("DELETE", path, query=_dry(dry_run), headers=_match(if_match))
+        return applied_of(self._ask(asked).value)
 
     # -- who may do what, and who tried -----------------------------------------------------------
 
@@ -334,6 +381,10 @@ class Client:
 def _selected(selector: str | None, fields: str) -> dict[str, str]:
     query = {"labelSelector": selector or "", "fieldSelector": fields}
     return {name: value for name, value in query.items() if value}
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "true"} if dry_run else {}
 
 
 def _match(etag: str) -> dict[str, str]:

@@ -29,6 +29,8 @@ class Item(Generic[S]):
     status: Status
     manifest: Manifest
     """As it was read."""
+    etag: str = ""
+    """Of this state of it, for ``if_match``; objects of lists have none."""
 
     @property
     def key(self) -> Key:
@@ -43,7 +45,7 @@ class Item(Generic[S]):
 
     @property
     def revision(self) -> int:
-        """Of the store, that last changed it; what `Client.put` takes as ``if_match``."""
+        """Of the store, that last changed it."""
         return self.stored.revision
 
     def condition(self, kind: str) -> Condition | None:
@@ -51,7 +53,7 @@ class Item(Generic[S]):
         return next((one for one in self.status.conditions if one.type == kind), None)
 
 
-def item_of(manifest: Manifest) -> Item[Any]:
+def item_of(manifest: Manifest, etag: str = "") -> Item[Any]:
     """A manifest, read.
 
     Raises:
@@ -61,7 +63,7 @@ def item_of(manifest: Manifest) -> Item[Any]:
     conditions = msgspec.convert(told.pop("conditions", ()), tuple[Condition, ...])
     observed = int(told.pop("observedRevision", 0) or 0)
     stored = object_of(manifest)
-    return Item(stored, Status(stored.key, observed, conditions, told), manifest)
+    return Item(stored, Status(stored.key, observed, conditions, told), manifest, etag)
 
 
 def kind_of(spec: type[Spec]) -> Kind:
