@@ -21,6 +21,8 @@ HIGH = 300
 EXCEPTION = 400
 OVERRIDE = 500
 FINAL = 600
+TAGGED = 700
+"""Tagged frames, whatever is in them."""
 ROUTE_BASE = 1000
 """Routes: the base plus the prefix length, so that the longest prefix wins."""
 OVERSIZE = 1500

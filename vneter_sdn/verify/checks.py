@@ -347,12 +347,16 @@ _ASIDE: dict[int, tuple[Cube, ...]] = {
 
 def _expected(what: str, sender: Cube, more: Cube, field: str) -> Expected:
     """Packets for somebody, but for those with rules of their own."""
-    cubes: list[Cube] = [{**sender, **more}]
-    if "ip_proto" not in more:
-        for ethertype, asides in _ASIDE.items():
-            for aside in asides if sender["eth_type"] == one(ethertype) else ():
-                cubes = without(cubes, aside)
-    return Expected(what, Packets(tuple(cubes)), field)
+    cubes: Iterable[Cube] = [{**sender, **more}]
+    return Expected(what, Packets(tuple(cubes if "ip_proto" in more else ordinary(cubes))), field)
+
+
+def ordinary(cubes: Iterable[Cube]) -> Iterable[Cube]:
+    """Packets of endpoints, but for those with rules of their own."""
+    for ethertype, asides in _ASIDE.items():
+        for aside in asides:
+            cubes = without(cubes, {"eth_type": one(ethertype), **aside})
+    return cubes
 
 
 def _routed(

@@ -16,7 +16,7 @@ from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, 
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, expectations, meant_for, one
+from vneter_sdn.verify.checks import Directory, expectations, meant_for, one, ordinary
 from vneter_sdn.verify.expressions import Expression
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace
@@ -146,7 +146,7 @@ def _answered(
         return
     to = gateway.mac if routed and gateway is not None else source.mac
     answers = (_answer(cube, source, target, to) for cube in trace.packets.cubes)
-    packets = Packets(tuple(cube for cube in answers if cube is not None))
+    packets = Packets(tuple(ordinary(cube for cube in answers if cube is not None)))
     for back in fabric.traces(target.host, packets):
         end = back.end
         if isinstance(end, Reached) and end.at == PortOf(source.host, source.port):

@@ -4,8 +4,9 @@
 Rules of one bridge (refusals that hold for every endpoint) and of one endpoint (what it may say)
 share the table; priorities put them in this order::
 
-    FINAL      tagged frames, LLDP and 802.1 control frames; questions about one's own address,
-               which nobody may answer (gratuitous ARP, duplicate address detection)
+    TAGGED     tagged frames
+    FINAL      LLDP and 802.1 control frames; questions about one's own address, which nobody may
+               answer (gratuitous ARP, duplicate address detection)
     OVERRIDE   neighbour solicitations and advertisements that claim only what is one's own; an
                advertisement has to come from the address that it is about; solicitations that
                claim nothing, of who looks for an address before taking it (RFC 4862 §5.4)
@@ -38,6 +39,7 @@ from vneter_sdn.pipeline.priorities import (
     NAMELESS,
     NORMAL,
     OVERRIDE,
+    TAGGED,
 )
 from vneter_sdn.pipeline.refusals import Refusal
 from vneter_sdn.pipeline.registers import REFUSED
@@ -70,7 +72,7 @@ def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
 
 
 def _refusals() -> Iterator[tuple[int, Refusal, Matched]]:
-    yield FINAL, Refusal.FRAME, {"vlan_vid": (VLAN_PRESENT, VLAN_PRESENT)}
+    yield TAGGED, Refusal.FRAME, {"vlan_vid": (VLAN_PRESENT, VLAN_PRESENT)}
     for kind in (ROUTER_ADVERTISEMENT, REDIRECT):
         yield EXCEPTION, Refusal.ROUTER, {**ICMPV6, "icmpv6_type": kind}
     for kind in (135, 136):
