@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from vneter_sdn.fleet.sockets import open_listener, open_tcp
+from vneter_sdn.fleet.sockets import open_listener, open_tcp, open_udp
+from vneter_sdn.pipeline.refusals import Refusal
+from vneter_sdn.pipeline.registers import REFUSED
 from vneter_sdn.southbound.openflow import dns_message
 from vneter_sdn.southbound.openflow.dns_message import Kind, Record
 
@@ -415,3 +417,36 @@ def test_a_workload_of_the_fleet_may_ask_itself(fleet):
     assert "default via 10.0.0.1" in routes
     assert "mtu 1380" in fleet.netns("red/asking", "ip", "link", "show", "eth0").stdout
     fleet.netns("red/asking", "ping", "-c", "1", "-W", "5", address(fleet, "red/b"))
+
+
+ROGUE = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+s.bind(("", int(sys.argv[1])))
+for n in range(10):
+    s.sendto(bytes(300), (sys.argv[2], 68))
+"""
+
+
+def refused(fleet, host):
+    """Packets that endpoints' ports were refused on a host, as the rogue servers' that they are."""
+    told = fleet.ofctl(host, "dump-flows", "--names", "table=refused")
+    kind = "reg0={:#x}/{:#x}".format(*REFUSED.match(Refusal.DHCP))
+    kinds = (line for line in told.splitlines() if kind in line)
+    return sum(int(re.search(r"n_packets=(\d+)", line)[1]) for line in kinds)
+
+
+def test_a_rogue_server_is_dropped_and_counted(fleet):
+    """What the same endpoint sends to the same port from another one arrives."""
+    heard = open_udp(fleet.records["red/a"].netns, 4, 68)
+    target, netns = address(fleet, "red/a"), fleet.records["red/b"].netns
+    before = refused(fleet, "h2")
+    with heard:
+        for port, arrives in ((67, False), (4711, True)):
+            words = ("nsenter", f"--net=/run/netns/{netns}", "--", sys.executable, "-c", ROGUE)
+            subprocess.run([*words, str(port), target], check=True, timeout=60)
+            fleet.until(lambda: refused(fleet, "h2") >= before + 10, what="ten are counted")
+            assert bool(select.select([heard], [], [], 5 if arrives else 0)[0]) == arrives
+    assert refused(fleet, "h2") == before + 10
