@@ -91,7 +91,7 @@ def _untravelled(plan):
     """Tables that no packet of a plan can get to; without policies, none is steered."""
     four_only = all(":" not in prefix for held in plan.networks.values() for prefix in held)
     single = len(plan.hosts) == 1
-    names = ["count", "path", "pin", "follow", "answers", *["advertise"] * four_only]
+    names = ["size", "count", "path", "pin", "follow", "answers", *["advertise"] * four_only]
     names += ["arrival", "remember", "steer", "transit"] * single
     names += ["deliver"] * (len(plan.networks) == 1)
     asked = ("state", "peer", "tiers", "isolation", "baseline", "verdict")
