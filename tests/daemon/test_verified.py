@@ -18,6 +18,7 @@ from vneter_sdn.daemon.workbench import Workbench
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model.snapshot import Binding, Key
 from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
 
 
 @pytest.fixture
@@ -72,6 +73,32 @@ def test_what_is_written_beside_it_is_followed(store):
     store.apply(edits(DENY.replace("PORT", "80")), author="somebody else")
     wider = edits("- {kind: Tenant, metadata: {name: blue}, spec: {}}")
     assert proven.apply(wider, author="test").created == (Key("Tenant", "", "blue"),)
+
+
+def test_going_back_is_proven_too(store):
+    store.apply(edits(DENY.replace("PORT", "80")), author="somebody")
+    store.apply([Edit("delete", Key("Policy", "red", "deny"))], author="somebody")
+    proven = verified(store, enforce=True)
+    before = store.snapshot()
+    for dry_run in (True, False):
+        with pytest.raises(IntentError) as refused:
+            proven.rollback(2, author="test", dry_run=dry_run)
+        assert refused.value.problems[0].reason == "BreaksAssertion"
+    assert store.snapshot() is before
+    assert proven.rollback(1, author="test").revision == before.revision
+    remarked = verified(store, enforce=False).rollback(2, author="test")
+    assert (remarked.created, len(remarked.notes)) == ((Key("Policy", "red", "deny"),), 1)
+    assert proven.rollback(1, author="test").proven > 0
+
+
+def test_what_was_done_before_is_not_proven_again(store):
+    proven = verified(store, enforce=True)
+    done = proven.apply(edits(DENY.replace("PORT", "81")), author="test", idempotency_key="k")
+    back = proven.rollback(1, author="test", idempotency_key="b")
+    again = proven.apply(edits(DENY.replace("PORT", "81")), author="test", idempotency_key="k")
+    assert (again.revision, again.replayed, again.proven) == (done.revision, True, None)
+    again = proven.rollback(1, author="test", idempotency_key="b")
+    assert (again.revision, again.replayed, again.proven) == (back.revision, True, None)
 
 
 def test_what_is_not_acceptable_is_the_stores_to_refuse(store):

@@ -7,9 +7,11 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from vneter_sdn.errors import IntentError, NotFound, SessionClosed, StoreUnavailable
@@ -361,3 +363,55 @@ def test_a_long_history_is_read_in_steps_and_others_are_served_in_between(
     calls.clear()
     assert len(store.rollback(1, author="ada", idempotency_key="k").deleted) == 4
     assert len(calls) > 4
+
+
+def test_going_back_beside_other_writers(connect: Any, given: Any) -> None:
+    """Whoever wins each race, every rollback is exactly the state it names."""
+    stores = [connect() for _ in range(2)]
+    stores[0].apply(given.world(), author="ada")
+    done: list[tuple[int, int]] = []
+    failures: list[BaseException] = []
+
+    def work(store: OvsdbStore, who: int) -> None:
+        try:
+            for number in range(12):
+                if number % 4 == 3:
+                    back = number * 2 // 3
+                    done.append((back, store.rollback(back, author=str(who)).revision))
+                else:
+                    with suppress(NotFound, IntentError):
+                        store.apply([given.endpoint(f"w{who}-{number}")], author=str(who))
+                        store.apply([given.delete("Endpoint", f"w{who}-{number}")], author="x")
+        except BaseException as error:  # noqa: BLE001 -- shown below
+            failures.append(error)
+
+    workers = [threading.Thread(target=work, args=(s, n)) for n, s in enumerate(stores)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert failures == []
+    states = replayed(connect())
+    assert len(done) == 6
+    for back, revision in done:
+        assert states[revision] == states[back]
+
+
+def replayed(store: OvsdbStore) -> dict[int, dict[Any, Any]]:
+    """The state after each revision, by its diffs from the first on."""
+    states: dict[int, dict[Any, Any]] = {0: {}}
+    for told in reversed(store.revisions(1000)):
+        newest = dict(states[max(states)])
+        for change in store.revision(told.number).diff:
+            assert newest.pop(change.key, None) == _asked(change.before)
+            if change.after is not None:
+                newest[change.key] = _asked(change.after)
+        states[told.number] = newest
+    now = store.snapshot().objects
+    specs = {key: msgspec.json.decode(msgspec.json.encode(one.spec)) for key, one in now.items()}
+    assert {key: one[0] for key, one in states[max(states)].items()} == specs
+    return states
+
+
+def _asked(version: Any) -> Any:
+    return version and (version.spec, version.labels, version.annotations)
