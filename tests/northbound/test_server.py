@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import json
+import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -19,7 +23,9 @@ from vneter_sdn.config import Settings
 from vneter_sdn.errors import Conflict, IntentError, NotFound, StoreUnavailable
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.northbound.client import Client
+from vneter_sdn.northbound.rest.app import THREADS
 from vneter_sdn.northbound.server import Server, listen_options
+from vneter_sdn.telemetry import logs
 
 _KEY = Key("Network", "red", "web")
 
@@ -131,6 +137,52 @@ def test_more_waiters_than_threads_leave_others_served(client, server, store, re
     store.report([Status(_KEY, observed_revision=1, conditions=(condition,))])
     for waiter in waiters:
         waiter.join()
+
+
+@pytest.fixture
+def log():
+    before = logging.root.handlers[:], logging.root.level
+    stream = io.StringIO()
+    logs.set_up(stream=stream)
+    yield stream
+    logging.root.handlers, logging.root.level = before
+
+
+def test_how_long_requests_wait_for_a_thread_is_a_metric_and_no_warning(
+    server, client, store, monkeypatch, log
+):
+    held, proceed, revisions = threading.Semaphore(0), threading.Event(), store.revisions
+
+    def slow(*args, **named):
+        held.release()
+        assert proceed.wait(60)
+        return revisions(*args, **named)
+
+    def waiting():
+        while not server._server.task_dispatcher.queue:
+            time.sleep(0.001)
+
+    monkeypatch.setattr(store, "revisions", slow)
+    asking = [threading.Thread(target=client.revisions) for _ in range(THREADS + 1)]
+    for one in asking:
+        one.start()
+    for _ in range(THREADS):
+        assert held.acquire(timeout=60)
+    waiting()
+    since = time.monotonic()
+    time.sleep(0.01)
+    waited = time.monotonic() - since
+    proceed.set()
+    for one in asking:
+        one.join()
+    connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/metrics")
+    found = re.findall(r"wait_seconds_(count|sum) (\S+)", connection.getresponse().read().decode())
+    connection.close()
+    told = {name: float(value) for name, value in found}
+    assert told["count"] == THREADS + 2
+    assert told["sum"] >= waited
+    assert "warning" not in log.getvalue()
 
 
 def test_waiting_for_deletion(client, red):

@@ -8,6 +8,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +25,7 @@ from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model import jsontext
 from vneter_sdn.northbound import problems
 from vneter_sdn.northbound.rest.app import THREADS, create_app
+from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.rest.service import CoreAlive, Inject, nobody
 from vneter_sdn.store.port import Store
 
@@ -79,7 +82,21 @@ class _ProblemTask(ErrorTask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection; nothing more is read from it while a request of it waits or is served."""
+
     error_task_class = _ProblemTask
+
+    def __init__(self, waited: Callable[[float], None], *args: Any, **named: Any) -> None:
+        self._waited, self._came = waited, 0.0
+        super().__init__(*args, **named)
+
+    def received(self, data: bytes) -> bool:
+        self._came = time.monotonic()
+        return bool(super().received(data))
+
+    def service(self) -> None:
+        self._waited(time.monotonic() - self._came)
+        super().service()
 
 
 class Server:
@@ -105,7 +122,8 @@ class Server:
         """
         options = listen_options(settings.api_listen)
         known = {"core_alive": core_alive} if core_alive else {}
-        app = create_app(store, settings, inject=inject, **known)
+        metrics = Metrics()
+        app = create_app(store, settings, inject=inject, metrics=metrics, **known)
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
         self._closing = threading.RLock()  # re-entrant: stop may run in a handler above itself
@@ -121,7 +139,7 @@ class Server:
             ident=None,
             **options,
         )
-        self._server.channel_class = _Channel
+        self._server.channel_class = partial(_Channel, metrics.waited)
 
     @property
     def address(self) -> str:

@@ -70,4 +70,7 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # os-ken tells of every app it makes; that is ours to say.
     logging.getLogger("os_ken").setLevel(logging.WARNING)
+    # waitress warns of every request that waits for a thread, be it for a moment and threads that
+    # have only just begun; how long requests wait is a metric.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     return handler

@@ -28,7 +28,12 @@ def _unknown() -> bool | None:
 
 
 def create_app(
-    store: Store, settings: Settings, *, core_alive: CoreAlive = _unknown, inject: Inject = nobody
+    store: Store,
+    settings: Settings,
+    *,
+    core_alive: CoreAlive = _unknown,
+    inject: Inject = nobody,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """The WSGI application that serves one store.
 
@@ -37,12 +42,13 @@ def create_app(
         settings: of the process.
         core_alive: tells whether the core process lives, where the caller knows.
         inject: has the core inject a packet.
+        metrics: where to count, if somebody else counts there too.
     """
     app = Flask("vneter-api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = jsontext.MAX_BYTES
     app.config["VNETER_SETTINGS"] = settings
     app.url_map.merge_slashes = False
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     translate.install(app)
     _observe(app, metrics)
     objects = Objects(store, THREADS // 2, settings.cluster_tenant)
