@@ -47,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
     echo_interval: float = 2.0
     """Seconds between echo requests to a silent bridge; three missed ones close the session."""
+    readback_interval: float = 60.0
+    """Seconds between two readings of all that a bridge holds, which find what others changed
+    there, and try again what it refused."""
     discovery: bool = True
     """Look for wires between bridges by LLDP, and measure links with the same probes."""
     probe_interval: float = 1.0

@@ -76,8 +76,6 @@ COLLECTION = (50_000, 20, 20)
 and form no cycles; with Python's own thresholds looking for some takes longer than making them."""
 BATCH = 1000
 """Events taken in at once, at most."""
-AUDIT = 60.0
-"""Seconds between read-backs that look for changes behind our back."""
 CLOSING = 2.0
 """Seconds that closing sessions may take."""
 METRICS_RETRY = 60.0
@@ -110,7 +108,7 @@ def _bridges(settings: Settings) -> OpenFlowBridges:
     bridges = OpenFlowBridges(
         Upkeeping(
             terms=Terms(echo_interval=settings.echo_interval),
-            audit=AUDIT,
+            audit=settings.readback_interval,
             insecure_lab=settings.insecure_lab,
             credentials=credentials,
         )
