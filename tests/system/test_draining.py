@@ -13,7 +13,7 @@ from vneter_sdn.fleet.topology import Link, Topology
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(400)]
 RATE = 200
 """Packets a second: as many as switches without a processor for a second have room for."""
-PATIENT = ("--bfd-interval-ms", "2000")
+PATIENT = ("--bfd-interval-ms", "2000", "--count-interval", "2")
 """Nothing fails here: nor shall it seem so, when switches get no processor for a while."""
 RING = Topology(
     hosts=("r1", "r2", "r3", "r4"),

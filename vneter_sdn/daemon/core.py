@@ -44,7 +44,7 @@ from vneter_sdn.daemon.judgements import Judgements
 from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
-from vneter_sdn.daemon.watch import REPORTING, Watch
+from vneter_sdn.daemon.watch import Watch
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
 from vneter_sdn.engine.port import Event, Stored, Tick
@@ -242,7 +242,8 @@ class Core:
         compiler = self._new_compiler()
         controller = Controller(self._store, self._fabric, compiler, _now, self._breathe)
         controller.policies.assertions.asked = bool(self._settings.assertion_limit)
-        settings, rest = self._settings, round(self._settings.te_interval / REPORTING)
+        settings = self._settings
+        rest = round(settings.te_interval / settings.count_interval)
         controller.planner.terms = Planning(
             self._beside, settings.te_max_moves, settings.te_change_share, max(1, rest)
         )
