@@ -76,10 +76,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
     echo_interval: float = 2.0
     """Seconds between echo requests to a silent bridge; three missed ones close the session."""
+    readback_interval: float = 60.0
+    """Seconds between two readings of all that a bridge holds, which find what others changed
+    there, and try again what it refused."""
     discovery: bool = True
     """Look for wires between bridges by LLDP, and measure links with the same probes."""
     probe_interval: float = 1.0
     """Seconds between two probes of a port; three lost ones in a row take a wire down."""
+    count_interval: float = 5.0
+    """Seconds between two readings of the counters of bridges' ports, and between two reports of
+    what is measured of links. That something is drained takes three."""
     bfd_interval_ms: int = 100
     """Milliseconds between BFD packets on links, each way; three missed take one down. 20 finds
     what fails silently in 60 ms, at 50 packets/s for each link, where machines are never too busy

@@ -13,7 +13,7 @@ from vneter_sdn.fleet.topology import Link, Topology
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(400)]
 RATE = 200
 """Packets a second: as many as switches without a processor for a second have room for."""
-PATIENT = ("--bfd-interval-ms", "2000")
+PATIENT = ("--bfd-interval-ms", "2000", "--count-interval", "2")
 """Nothing fails here: nor shall it seem so, when switches get no processor for a while."""
 RING = Topology(
     hosts=("r1", "r2", "r3", "r4"),
@@ -66,6 +66,11 @@ def link_of(fleet, one, other):
     return None
 
 
+def reaches(fleet):
+    address = fleet.records["red/b"].addresses[0].partition("/")[0]
+    return fleet.netns("red/a", "ping", "-c1", "-W1", address, check=False).returncode == 0
+
+
 def link_states(fleet):
     return [item["status"].get("state") for item in fleet.controller.client.list("Link")]
 
@@ -116,5 +121,7 @@ def test_a_link_and_a_bridge_are_drained_under_traffic(patient_fleet):
     fleet.up(RING)
     fleet.tenant("red", {"a": "r1", "b": "r3"})
     fleet.until(lambda: link_states(fleet) == ["up"] * 4, what="four wires")
+    # Wires are up when they are seen; bridges are told of the ways over them after that.
+    fleet.until(lambda: reaches(fleet), what="a way from a to b")
     drained(fleet, "link", lambda used: link_of(fleet, "r1", used))
     drained(fleet, "bridge", lambda used: used)

@@ -73,6 +73,8 @@ _TOLD: Mapping[str, _Told] = {
     "openflow_advertise": _Told("Target for remote hosts: ssl:192.0.2.1:6653."),
     "lab": _Told("For Mininet: take in what connects here."),
     "lab_prefix": _Told("Where a lab's hosts have addresses."),
+    "readback_interval": _Told("Seconds between audits of bridges.", 1),
+    "count_interval": _Told("Seconds between readings of ports.", 0.5),
     "bfd_interval_ms": _Told("Between BFD packets on links.", 5, 10_000),
     "te_interval": _Told("Seconds between plans of traffic.", 5),
     "te_measure_interval": _Told("Seconds; 0 measures no traffic.", 0),

@@ -48,7 +48,7 @@ from vneter_sdn.daemon.lab import Lab
 from vneter_sdn.daemon.resolver import Resolver
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
-from vneter_sdn.daemon.watch import REPORTING, Watch
+from vneter_sdn.daemon.watch import Watch
 from vneter_sdn.edge import advertising, dhcp4, dhcp6
 from vneter_sdn.edge.ledger import Ledger
 from vneter_sdn.engine.controller import Controller
@@ -85,8 +85,6 @@ COLLECTION = (50_000, 20, 20)
 and form no cycles; with Python's own thresholds looking for some takes longer than making them."""
 BATCH = 1000
 """Events taken in at once, at most."""
-AUDIT = 60.0
-"""Seconds between read-backs that look for changes behind our back."""
 CLOSING = 2.0
 """Seconds that closing sessions may take."""
 METRICS_RETRY = 60.0
@@ -124,7 +122,7 @@ def _bridges(settings: Settings) -> OpenFlowBridges:
     bridges = OpenFlowBridges(
         Upkeeping(
             terms=Terms(echo_interval=settings.echo_interval),
-            audit=AUDIT,
+            audit=settings.readback_interval,
             insecure_lab=settings.insecure_lab,
             credentials=credentials,
         )
@@ -274,7 +272,8 @@ class Core:
         compiler = self._new_compiler()
         controller = Controller(self._store, self._fabric, compiler, _now, self._breathe)
         controller.policies.assertions.asked = bool(self._settings.assertion_limit)
-        settings, rest = self._settings, round(self._settings.te_interval / REPORTING)
+        settings = self._settings
+        rest = round(settings.te_interval / settings.count_interval)
         controller.planner.terms = Planning(
             self._beside, settings.te_max_moves, settings.te_change_share, max(1, rest)
         )

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import eventlet
 import eventlet.green.select
 import eventlet.green.socket
+from eventlet.hubs import notify_opened
 
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.handover import tls_files
@@ -31,7 +34,25 @@ class Interfaces:
 
 
 Deliver = Callable[[Event | Interfaces], None]
-GREEN = Network(eventlet.green.socket, eventlet.green.select.select)
+
+
+def _socketpair() -> tuple[Any, Any]:
+    """Two connected sockets, of whose numbers the hub hears; eventlet's own does not tell it.
+
+    Whoever still waits on a socket with such a number, closed before, would be in the way.
+    """
+    pair: tuple[Any, Any] = eventlet.green.socket.socketpair()
+    for one in pair:
+        notify_opened(one.fileno())
+    return pair
+
+
+_SOCKETS = SimpleNamespace(
+    socket=eventlet.green.socket.socket,
+    socketpair=_socketpair,
+    getaddrinfo=eventlet.green.socket.getaddrinfo,
+)
+GREEN = Network(_SOCKETS, eventlet.green.select.select)
 """Sockets and select that give way to other greenthreads."""
 
 

@@ -46,8 +46,6 @@ _log = logging.getLogger(__name__)
 SECRET_OCTETS = 40
 PINGS = 2
 """Ticks between two echo requests to each bridge."""
-COUNTING, REPORTING = 5.0, 5.0
-"""Seconds between two readings of port counters, and between two reports of links."""
 MOST_ADDRESSES = 16
 """Of one host (`HostSpec.tunnel_addresses`)."""
 _QUIET = frozenset({Refusal.FOREIGN, Refusal.UNKNOWN, Refusal.ENDPOINT})
@@ -68,7 +66,7 @@ class Watch:
     ) -> None:
         self._bridges, self._deliver = bridges, deliver
         self._pace = Pace(interval=settings.probe_interval)
-        self._probing = settings.discovery
+        self._probing, self._count_interval = settings.discovery, settings.count_interval
         secret = secrets.token_bytes(SECRET_OCTETS)
         probes = probe_rate(settings.bfd_interval_ms)
         self._survey = Survey(Discovery(self._pace, secret, random.random), self._sighted, probes)
@@ -181,11 +179,11 @@ class Watch:
             for dpid in self._survey.bridges():
                 self._bridges.ping(dpid)
         if now >= self._next_count:
-            self._next_count = now + COUNTING
+            self._next_count = now + self._count_interval
             for dpid in self._survey.bridges():
                 self._bridges.count_ports(dpid)
         if now >= self._next_report:
-            self._next_report = now + REPORTING
+            self._next_report = now + self._count_interval
             self._deliver(LinksDue())
 
     def _send(self, place: Place, frame: bytes) -> bool:

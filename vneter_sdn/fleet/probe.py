@@ -16,8 +16,8 @@ import socket
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -45,6 +45,8 @@ _PAUSES = (0.1, 0.2, 0.4, 0.8)
 """Seconds between repeats of a question by ICMP or UDP; the last one goes on."""
 
 
+_STEP = 0.05
+"""Seconds between two looks at who asked for too long."""
 _TcpServer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -57,7 +59,7 @@ class Method:
     udp: tuple[int, ...] = ()
     families: tuple[int, ...] = (4, 6)
     seconds: float = 3.0
-    """How long an answer may take."""
+    """How long an answer may take, not counting what keeps the asking process itself busy."""
     concurrency: int = 512
     """How many questions may be open at once."""
 
@@ -124,6 +126,39 @@ def _allow_descriptors(count: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
+class _Patience:
+    """Time limits that let nobody pay for a loop that is late.
+
+    Questions are asked and answered by one process. While that is busy, or the machine is, answers
+    wait in its sockets: a silent network is something else. So of each round of the loop no more
+    than two steps are counted, however long it took.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._passed = seconds, 0.0
+        self._limits: dict[asyncio.Timeout, float] = {}
+
+    async def run(self) -> None:
+        """Let time pass, until cancelled."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(_STEP)
+            self._passed += min(time.monotonic() - before, 2 * _STEP)
+            for limit in [one for one, end in self._limits.items() if self._passed >= end]:
+                del self._limits[limit]
+                limit.reschedule(before)
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """Raise TimeoutError of what takes longer than that."""
+        async with asyncio.timeout(None) as limit:
+            self._limits[limit] = self._passed + self._seconds
+            try:
+                yield
+            finally:
+                self._limits.pop(limit, None)
+
+
 @dataclass(slots=True)
 class _Station:
     """The sockets of one workload."""
@@ -174,13 +209,15 @@ class _Exchange:
                 await asyncio.start_server(serve, sock=opened) for opened in station.listeners
             ]
             self._listen(loop, station)
-        turn = asyncio.Semaphore(method.concurrency)
+        turn, patience = asyncio.Semaphore(method.concurrency), _Patience(method.seconds)
+        passing = asyncio.create_task(patience.run())
 
         async def one(index: int) -> Seen:
             async with turn:
-                return await self._ask(index, method.seconds)
+                return await self._ask(index, patience)
 
         seen = await asyncio.gather(*(one(index) for index in range(len(self.asked))))
+        passing.cancel()
         for server in servers:
             server.close()
         return {
@@ -204,11 +241,11 @@ class _Exchange:
         for _, opened in station.servers:
             loop.add_reader(opened, self._on_request, station, opened)
 
-    async def _ask(self, index: int, seconds: float) -> Seen:
+    async def _ask(self, index: int, patience: _Patience) -> Seen:
         question, started = self.asked[index], time.monotonic()
         ask = self._ask_by_tcp if question.protocol == "tcp" else self._ask_repeatedly
         try:
-            async with asyncio.timeout(seconds):
+            async with patience.limit():
                 answered = await ask(index, question)
         except TimeoutError:
             return Seen(None, error="no answer")

@@ -24,6 +24,8 @@ from vneter_sdn.verify.walk import Around, Walker
 
 CUTS = frozenset(table(name).id for name in ("neighbour", "arrival"))
 """Behind these, much is the same for many: see `walk.Around`."""
+ONWARD = frozenset(table(name).id for name in ("steer", "arrival"))
+"""Behind these, much is the same for all who are on one bridge, wherever packets come from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Directory, meant_for, one
 from vneter_sdn.verify.expressions import INSIDE
-from vneter_sdn.verify.fleet import Fabric, Reached
+from vneter_sdn.verify.fleet import ONWARD, Fabric, Reached
 from vneter_sdn.verify.index import BridgeIndex, TableIndex
 from vneter_sdn.verify.packets import Cube, Packets, overlap, real
 from vneter_sdn.verify.reach import BEGINNING, addressed
 from vneter_sdn.verify.state import Punted, State
+from vneter_sdn.verify.tracking import NEW
 from vneter_sdn.verify.values import Rest, holds
-from vneter_sdn.verify.walk import Walker
+from vneter_sdn.verify.walk import Around, Walker, all_up
 
 _INSIDE_OF = table("neighbour").id
 """Where packets come to whose sender is beyond doubt."""
@@ -68,7 +69,9 @@ class Forwarding:
     """
 
     def __init__(self, fabric: Fabric, known: Directory) -> None:
-        self._fabric, self._known = fabric, known
+        around = Around(NEW, all_up, ONWARD)
+        walkers = {host: Walker(w.index, around, host) for host, w in fabric.walkers.items()}
+        self._fabric, self._known = Fabric(walkers, fabric.wiring), known
         self._entrances: dict[str, dict[int, tuple[_Entrance, ...]]] = {}
         self._ports: dict[tuple[str, Constants], frozenset[int]] = {}
         self._ways: dict[tuple[str, Constants, Key, Key], _Way] = {}
@@ -98,7 +101,7 @@ class Forwarding:
                 good = list(Packets(tuple(good)).less(Packets(way.bad)).cubes)
             cubes += good
         found: dict[Ends, Packets] = {}
-        for ends in _ends(source, target):
+        for ends in ends_of(source, target):
             there = self._at(ends, cubes)
             if there.cubes:
                 found[ends] = there
@@ -240,7 +243,8 @@ def _met(some: Iterable[Cube], others: Iterable[Cube]) -> list[Cube]:
     return [cube for cube in both if cube is not None and real(cube) is not None]
 
 
-def _ends(source: Station, target: Station) -> Iterator[Ends]:
+def ends_of(source: Station, target: Station) -> Iterator[Ends]:
+    """Addresses that two endpoints may talk by."""
     for ours in source.in_network:
         for theirs in target.in_network:
             if ours.version == theirs.version:

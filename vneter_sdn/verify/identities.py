@@ -9,214 +9,43 @@ be met. A flow is found here by what it matches, never by who wrote it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from vneter_sdn.model.fields import TRACKED
-from vneter_sdn.model.flow import Conjunction, Conntrack, Flow, SetField, Term
+from vneter_sdn.model.flow import Conntrack, Flow, SetField
 from vneter_sdn.model.policy_kinds import Direction
-from vneter_sdn.pipeline.registers import LOCAL, OUT_PORT, PEER, RULE, TENANT
-from vneter_sdn.pipeline.tables import table
+from vneter_sdn.pipeline.registers import LOCAL
+from vneter_sdn.verify.facts import (
+    FIRST,
+    PEER_OF,
+    PEERS,
+    RULED,
+    SORTED,
+    STAGES_OF,
+    STATE,
+    VERDICT,
+    Address,
+    Known,
+    exactly,
+)
 from vneter_sdn.verify.index import BridgeIndex
-from vneter_sdn.verify.policed import is_tame
+from vneter_sdn.verify.stage import About, Stage
 from vneter_sdn.verify.written import STAGES, WAYS, loaded
 
-FIRST: dict[Direction, int] = {way: table(way).id for way in WAYS}
-STATE: dict[Direction, int] = {way: table(f"{way}_state").id for way in WAYS}
-PEERS: dict[Direction, int] = {way: table(f"{way}_peer").id for way in WAYS}
-TIERS: dict[Direction, int] = {way: table(f"{way}_tiers").id for way in WAYS}
-VERDICT: dict[Direction, int] = {way: table(f"{way}_verdict").id for way in WAYS}
-STAGES_OF: dict[Direction, tuple[int, ...]] = {
-    way: tuple(number for number, of in STAGES.items() if of == way) for way in WAYS
-}
-_SORTED: dict[int, str] = {
-    FIRST["egress"]: "in_port",
-    FIRST["ingress"]: OUT_PORT.field,
-    **dict.fromkeys(VERDICT.values(), RULE.field),
-}
-"""Tables whose flows are found by the one value that they match of a field."""
-_PEER_OF: dict[int, Direction] = {number: way for way, number in PEERS.items()}
-_END: dict[Direction, str] = {"egress": "dst", "ingress": "src"}
-_ADDRESSES: dict[Direction, frozenset[str]] = {
-    way: frozenset((f"ip_{end}", f"ipv6_{end}")) for way, end in _END.items()
-}
-RULED = frozenset((*FIRST.values(), *STATE.values(), *PEERS.values(), *STAGES, *VERDICT.values()))
-"""Tables of policies."""
-_SPOKEN = frozenset(
-    (
-        *("eth_type", "ip_proto", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "tcp_flags"),
-        *("icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code"),
-        *(f"{name}_{end}" for name in ("tcp", "udp", "sctp") for end in ("src", "dst")),
-        *("ct_state", "ct_label", "ct_mark", "conj_id"),
-        *(register.field for register in (TENANT, LOCAL, PEER, RULE)),
-    )
-)
-"""What policies go by."""
-_MOST = 1 << 20
-"""Flows whose facts are remembered."""
 _Homes = defaultdict[int | None, dict[int, Flow]]
+_WAY_OF: dict[int, Direction] = {
+    **{number: way for way in WAYS for number in (FIRST[way], STATE[way], VERDICT[way])},
+    **STAGES,
+}
 
 
-class Address(NamedTuple):
-    """An address at the other end, of a tenant."""
+class Question(NamedTuple):
+    """What was asked of a bridge's policy tables."""
 
-    tenant: int
-    field: str
-    value: int
-
-
-class Facts(NamedTuple):
-    """What is asked of a flow, again and again."""
-
-    flow: Flow
-    wild: bool
-    """Whether it does more than say if packets go on."""
-    here: int | None
-    """The identity of the endpoint here that it matches."""
-    there: int | None
-    """And of the one at the other end."""
-    numbers: frozenset[int]
-    """Conjunctions that it is a clause of, or decides."""
-    address: Address | None
-    """The address that it gives an identity."""
-    whom: int
-    """That identity."""
-    rule: int | None
-    """The number of the rule that decides by it."""
-
-
-class Known:
-    """Facts of flows; bridges have most flows in common."""
-
-    def __init__(self) -> None:
-        self._facts: dict[int, Facts] = {}
-
-    def __call__(self, flow: Flow) -> Facts:
-        """Facts of one flow, remembered by its identity."""
-        found = self._facts.get(id(flow))
-        if found is None:
-            if len(self._facts) > _MOST:
-                self._facts.clear()  # those of flows that are gone as well
-            found = self._facts[id(flow)] = _facts(flow)
-        return found
-
-
-class About(NamedTuple):
-    """What packets of an endpoint may meet in a table of rules; equal where it is the same."""
-
-    own: frozenset[tuple[object, ...]]
-    """Flows that match its identity, without that."""
-    shared: frozenset[frozenset[int]]
-    """Other clauses of their conjunctions, by the identities of these flows."""
-    plain: frozenset[int]
-
-
-class _Stage:
-    """The flows of one table of rules."""
-
-    def __init__(self, known: Known) -> None:
-        self._known = known
-        self.local: defaultdict[int, dict[int, Flow]] = defaultdict(dict)
-        """By the identity of the endpoint here that they match; by identity of the flow."""
-        self.shared: defaultdict[int, dict[int, Flow]] = defaultdict(dict)
-        """By conjunction, those that match no such identity."""
-        self.plain: dict[int, Flow] = {}
-        """Those of no conjunction that match none."""
-        self.named: defaultdict[int, dict[int, Flow]] = defaultdict(dict)
-        """By the identity at the other end that they match."""
-        self.deciding: defaultdict[int, dict[int, Flow]] = defaultdict(dict)
-        """By the number of the rule that they decide by."""
-        self.members: defaultdict[int, dict[int, Flow]] = defaultdict(dict)
-        """By conjunction, those that match an identity here."""
-        self._clauses: dict[int, bool] = {}
-        self._tokens: dict[int, frozenset[int]] = {}
-        self._open: frozenset[int] | None = None
-        self._found: dict[int, About] = {}
-
-    def note(self, flow: Flow, count: int) -> None:
-        """One flow more, or less."""
-        _, _, here, there, numbers, _, _, rule = self._known(flow)
-        self._found.clear()
-        self._open = None
-        for number in numbers:
-            self._clauses.pop(number, None)
-            self._tokens.pop(number, None)
-        homes = [self.plain] if here is None and not numbers else []
-        if here is not None:
-            homes += [self.local[here], *(self.members[number] for number in numbers)]
-        else:
-            homes += [self.shared[number] for number in numbers]
-        if there is not None:
-            homes.append(self.named[there])
-        if rule is not None:
-            homes.append(self.deciding[rule])
-        for home in homes:
-            if count > 0:
-                home[id(flow)] = flow
-            else:
-                home.pop(id(flow), None)
-
-    def about(self, identity: int) -> About:
-        """What packets of an endpoint here may meet, whatever its identity is called."""
-        found = self._found.get(identity)
-        if found is None:
-            mine = self.local.get(identity, {})
-            numbers = self._numbers(mine)
-            found = self._found[identity] = About(
-                frozenset(_unnamed(flow) for flow in mine.values()),
-                frozenset(self._token(number) for number in numbers),
-                frozenset(self.plain),
-            )
-        return found
-
-    def flows(self, identity: int) -> tuple[Flow, ...]:
-        """The flows of that."""
-        mine = self.local.get(identity, {})
-        held = {**mine, **self.plain}
-        for number in self._numbers(mine):
-            held |= self.shared.get(number, {})
-        return tuple(held.values())
-
-    def _numbers(self, mine: Mapping[int, Flow]) -> set[int]:
-        numbers = {number for flow in mine.values() for number in self._known(flow).numbers}
-        if self._open is None:
-            self._open = frozenset(number for number in self.shared if self._is_open(number))
-        return numbers | self._open
-
-    def _token(self, number: int) -> frozenset[int]:
-        """What a conjunction is made of besides identities here."""
-        found = self._tokens.get(number)
-        if found is None:
-            found = self._tokens[number] = frozenset(self.shared.get(number, ()))
-        return found
-
-    def _is_open(self, number: int) -> bool:
-        """Whether a conjunction can be met without a flow that matches an identity here."""
-        found = self._clauses.get(number)
-        if found is None:
-            needed: set[int] = set()
-            met: set[int] = set()
-            for flow in self.shared[number].values():
-                for action in flow.actions:
-                    if isinstance(action, Conjunction) and action.id == number:
-                        met.add(action.clause)
-                        needed |= set(range(1, action.of + 1))
-            found = self._clauses[number] = needed <= met
-        return found
-
-    def whom(self, flow: Flow) -> frozenset[int] | None:
-        """Identities here of whose packets some may meet a flow; None for anybody's."""
-        _, _, here, _, numbers, *_ = self._known(flow)
-        if here is not None:
-            return frozenset((here,))
-        if not numbers or any(self._is_open(number) for number in numbers):
-            return None
-        return frozenset(
-            local
-            for number in numbers
-            for one in self.members.get(number, {}).values()
-            if (local := self._known(one).here) is not None
-        )
+    table: int
+    whom: int | None
+    """The port, the identity or the rule that it was about; None: all."""
 
 
 class PolicyTables:
@@ -225,14 +54,20 @@ class PolicyTables:
     Args:
         index: the bridge.
         known: facts of flows.
+        stirred: told of each question whose answer may be another one now.
     """
 
-    def __init__(self, index: BridgeIndex, known: Known) -> None:
-        self._index, self._known = index, known
+    def __init__(
+        self,
+        index: BridgeIndex,
+        known: Known,
+        stirred: Callable[[Direction, Question], None] = lambda _way, _question: None,
+    ) -> None:
+        self._index, self._known, self._stirred = index, known, stirred
         self.wild = sum(known(flow).wild for number in RULED for flow in index.flows(number))
         """Flows that do more than say whether packets go on."""
         self._mixes: bool | None = None
-        self._stages: dict[int, _Stage] = {}
+        self._stages: dict[int, Stage] = {}
         self._peers: dict[Direction, dict[Address, dict[int, Flow]]] = {}
         self._whose: dict[Direction, defaultdict[int, set[Address]]] = {}
         self._homes: dict[int, _Homes] = {}
@@ -250,11 +85,17 @@ class PolicyTables:
     def _note(self, flow: Flow, count: int) -> None:
         number = flow.table
         if number in self._stages:
-            self._stages[number].note(flow, count)
-        elif number in _PEER_OF and _PEER_OF[number] in self._peers:
-            self._note_peer(_PEER_OF[number], flow, count)
+            whom = self._stages[number].note(flow, count)
+            for identity in (None,) if whom is None else whom:
+                self._stirred(STAGES[number], Question(number, identity))
+        elif number not in PEER_OF:
+            name = SORTED.get(number)
+            value = None if name is None else exactly(flow, name)
+            self._stirred(_WAY_OF[number], Question(number, value))
+        if number in PEER_OF and PEER_OF[number] in self._peers:
+            self._note_peer(PEER_OF[number], flow, count)
         elif number in self._homes:
-            _kept(self._homes[number][exactly(flow, _SORTED[number])], flow, count)
+            _kept(self._homes[number][exactly(flow, SORTED[number])], flow, count)
 
     def _note_peer(self, way: Direction, flow: Flow, count: int) -> None:
         address = self._known(flow).address
@@ -265,12 +106,12 @@ class PolicyTables:
         _kept(held, flow, count)
         whose[_first(held, self._known)].add(address)
 
-    def _stage(self, number: int) -> _Stage:
+    def _stage(self, number: int) -> Stage:
         found = self._stages.get(number)
         if found is None:
-            found = self._stages[number] = _Stage(self._known)
+            found = self._stages[number] = Stage(self._known)
             for flow in self._index.flows(number):
-                found.note(flow, 1)
+                found.fill(flow)
         return found
 
     def _addresses(self, way: Direction) -> dict[Address, dict[int, Flow]]:
@@ -287,7 +128,7 @@ class PolicyTables:
         if home is None:
             home = self._homes[number] = defaultdict(dict)
             for flow in self._index.flows(number):
-                home[exactly(flow, _SORTED[number])][id(flow)] = flow
+                home[exactly(flow, SORTED[number])][id(flow)] = flow
         return home.get(value, {})
 
     # ---- what is asked
@@ -304,7 +145,7 @@ class PolicyTables:
     def single(self, flow: Flow) -> bool:
         """Whether a flow gives an address an identity, and is the only one that does."""
         address = self._known(flow).address
-        way = _PEER_OF.get(flow.table)
+        way = PEER_OF.get(flow.table)
         if address is None or way is None:
             return False
         return len(self._addresses(way).get(address, ())) == 1
@@ -385,8 +226,8 @@ class PolicyTables:
         found: set[int] = set()
         for number in STAGES_OF[way]:
             stage = self._stage(number)
-            ours = {_renamed(f): f for f in stage.named.get(one, {}).values()}
-            theirs = {_renamed(f): f for f in stage.named.get(other, {}).values()}
+            ours = {self._known(f).unheard: f for f in stage.named.get(one, {}).values()}
+            theirs = {self._known(f).unheard: f for f in stage.named.get(other, {}).values()}
             for shape in ours.keys() ^ theirs.keys():
                 whom = stage.whom(ours.get(shape) or theirs[shape])
                 if whom is None:
@@ -402,12 +243,6 @@ def _first(held: Mapping[int, Flow] | None, known: Known) -> int:
     return known(max(held.values(), key=lambda flow: flow.priority)).whom
 
 
-def _unnamed(flow: Flow) -> tuple[object, ...]:
-    """A flow, whoever is here."""
-    rest = tuple(term for term in flow.match if term.field != LOCAL.field)
-    return flow.priority, rest, flow.actions, flow.goto
-
-
 _REPLY = TRACKED["rpl"]
 
 
@@ -421,96 +256,3 @@ def _kept(home: dict[int, Flow], flow: Flow, count: int) -> None:
         home[id(flow)] = flow
     else:
         home.pop(id(flow), None)
-
-
-def _renamed(flow: Flow) -> tuple[object, ...]:
-    """A flow, whoever is at the other end."""
-    rest = tuple(term for term in flow.match if term.field != PEER.field)
-    return flow.priority, rest, flow.actions, flow.goto
-
-
-def exactly(flow: Flow, name: str) -> int | None:
-    """The one value that a flow takes of a field; None when it takes several."""
-    for term in flow.match:
-        if term.field == name:
-            return term.value if _is_whole(name, term.mask) else None
-    return None
-
-
-FLAGS = 0b10010
-"""SYN and ACK, which alone of TCP's flags policies tell apart."""
-_NOT_IN_RULES = frozenset((RULE.field, "ct_state", "ct_mark", "ct_label"))
-_IDENTITIES = frozenset((LOCAL.field, PEER.field))
-_MASKS = {register.field: register.mask for register in (LOCAL, PEER, RULE, OUT_PORT, TENANT)}
-
-
-def _is_whole(name: str, mask: int) -> bool:
-    return name not in _MASKS or mask == _MASKS[name]
-
-
-def _facts(flow: Flow) -> Facts:
-    numbers = {action.id for action in flow.actions if isinstance(action, Conjunction)}
-    numbers |= {term.value for term in flow.match if term.field == "conj_id"}
-    way = _PEER_OF.get(flow.table)
-    address = None if way is None else address_of(flow, way)
-    astray = way is not None and address is None and _differs(flow, way)
-    return Facts(
-        flow,
-        astray or not (is_tame(flow) and _is_whole_written(flow) and _is_spoken(flow)),
-        exactly(flow, LOCAL.field),
-        exactly(flow, PEER.field),
-        frozenset(numbers),
-        address,
-        (loaded(flow, PEER.field) or 0) if address is not None else 0,
-        loaded(flow, RULE.field),
-    )
-
-
-def _differs(flow: Flow, way: Direction) -> bool:
-    """Whether a flow of the other end's identities does more than lead on who has none."""
-    return bool(flow.match or flow.actions or flow.goto != TIERS[way])
-
-
-def address_of(flow: Flow, way: Direction) -> Address | None:
-    """The address that a flow gives an identity; None when it does something else."""
-    held = {term.field: term for term in flow.match}
-    names = held.keys() & _ADDRESSES[way]
-    if len(names) != 1 or flow.goto != TIERS[way]:
-        return None
-    name = next(iter(names))
-    tenant = exactly(flow, TENANT.field)
-    only = held.keys() <= {"eth_type", TENANT.field, name}
-    sets = len(flow.actions) == 1 and isinstance(flow.actions[0], SetField)
-    whole = held[name].mask == (1 << (32 if name.startswith("ip_") else 128)) - 1
-    if not (only and sets and whole) or tenant is None:
-        return None
-    return Address(tenant, name, held[name].value)
-
-
-def _is_whole_written(flow: Flow) -> bool:
-    """Whether registers are written whole, so that what they held before is of no account."""
-    return all(
-        action.mask == _MASKS.get(action.field, action.mask)
-        for action in flow.actions
-        if isinstance(action, SetField)
-    )
-
-
-def _is_spoken(flow: Flow) -> bool:
-    """Whether a flow goes by nothing but what policies of its table go by, identities whole."""
-    own = _SORTED.get(flow.table, "")
-    beside = _NOT_IN_RULES if flow.table in STAGES else _IDENTITIES
-    if flow.table in VERDICT.values():
-        beside = frozenset((LOCAL.field,))
-    return all(
-        (term.field == own)
-        or (term.field in _SPOKEN and term.field not in beside and _is_told(term))
-        for term in flow.match
-    )
-
-
-def _is_told(term: Term) -> bool:
-    """Whether a flow tells apart no more than what stands for all packets does."""
-    if term.field in _IDENTITIES:
-        return term.mask == _MASKS[term.field]
-    return term.field != "tcp_flags" or not term.mask & ~FLAGS

@@ -32,6 +32,8 @@ from vneter_sdn.verify.written import POLICY_TABLES, PolicyView, is_clause
 KNOWN, ASIS, PIECES = "k", "i", "m"
 """What is known of a field: its value; that it is as at the beginning; neither."""
 Pattern = tuple[str, ...]
+How = tuple[str, int, int]
+"""How a field is known; its value; and, of pieces, which bits of it are known all the same."""
 
 
 class Constraint(NamedTuple):
@@ -277,7 +279,7 @@ class TableIndex:
         """Fields that some flow matches."""
         return frozenset(name for s in (*self.shapes, *self.soft) for name, _ in s.terms)
 
-    def conjunctions(self, known: Mapping[str, tuple[str, int]]) -> tuple[Conjoined, ...]:
+    def conjunctions(self, known: Mapping[str, How]) -> tuple[Conjoined, ...]:
         """Conjunctions that can be met, by falling priority.
 
         Args:
@@ -289,7 +291,7 @@ class TableIndex:
             found = self.conjoined[key] = tuple(self._conjunctions(known))
         return found
 
-    def _conjunctions(self, known: Mapping[str, tuple[str, int]]) -> Iterator[Conjoined]:
+    def _conjunctions(self, known: Mapping[str, How]) -> Iterator[Conjoined]:
         met: defaultdict[tuple[int, int, int], defaultdict[int, list[Constraint]]]
         met = defaultdict(lambda: defaultdict(list))
         for shape in self.soft:
@@ -306,11 +308,18 @@ class TableIndex:
                 yield Conjoined(-falling, number, tuple(ways))
 
 
-def narrowed(shape: Shape, known: Mapping[str, tuple[str, int]]) -> tuple[Pattern, tuple[int, ...]]:
+def narrowed(shape: Shape, known: Mapping[str, How]) -> tuple[Pattern, tuple[int, ...]]:
     """How a shape's fields are known, and the values of those that are."""
-    pattern = tuple([known[name][0] for name, _ in shape.terms])
-    values = [known[name][1] & mask for name, mask in shape.terms if known[name][0] == KNOWN]
-    return pattern, tuple(values)
+    pattern: list[str] = []
+    values: list[int] = []
+    for name, mask in shape.terms:
+        how, value, fixed = known[name]
+        if how == KNOWN or (how == PIECES and not mask & ~fixed):
+            pattern.append(KNOWN)
+            values.append(value & mask)
+        else:
+            pattern.append(how)
+    return tuple(pattern), tuple(values)
 
 
 def together(constraints: Iterable[Constraint]) -> Iterator[Constraint]:

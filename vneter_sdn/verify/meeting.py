@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from vneter_sdn.model.flow import Flow
+from vneter_sdn.verify.expressions import Expression, Mix
 from vneter_sdn.verify.index import (
     ASIS,
     KNOWN,
@@ -14,6 +15,7 @@ from vneter_sdn.verify.index import (
     Block,
     Conjoined,
     Constraint,
+    How,
     TableIndex,
     narrowed,
 )
@@ -21,7 +23,7 @@ from vneter_sdn.verify.packets import Cube, merged, overlap, without
 from vneter_sdn.verify.state import MANY, State
 from vneter_sdn.verify.values import meet
 
-Known = Mapping[str, tuple[str, int]]
+Known = Mapping[str, How]
 
 
 class Found(NamedTuple):
@@ -36,15 +38,27 @@ def lookup(table: TableIndex, state: State) -> tuple[list[Found], Sequence[Cube]
 
     O(flows that what is known of the packets leaves, times the cubes they fall into).
     """
-    known: dict[str, tuple[str, int]] = {}
+    known: dict[str, How] = {}
     for name in table.fields:
         value = state.known(name)
         if value is not None:
-            known[name] = (KNOWN, value)
+            known[name] = (KNOWN, value, 0)
         else:
-            known[name] = (ASIS if state.value(name) is None else PIECES, 0)
+            known[name] = _half_known(state.value(name))
     soft = table.conjunctions(known) if table.soft else ()
     return _Meeting(table, state).among(known, state.cubes, soft)
+
+
+def _half_known(expression: Expression | None) -> How:
+    """How a field is known that not all packets hold the same in."""
+    if expression is None:
+        return ASIS, 0, 0
+    if not isinstance(expression, Mix):
+        return PIECES, 0, 0
+    fixed = -1
+    for piece in expression.pieces:
+        fixed &= ~piece.mask
+    return PIECES, expression.constant, fixed
 
 
 class _Meeting:
@@ -102,7 +116,7 @@ class _Meeting:
             held = met
             if not held:
                 return []
-        found, _ = self.among({**known, "conj_id": (KNOWN, rule.id)}, held)
+        found, _ = self.among({**known, "conj_id": (KNOWN, rule.id, 0)}, held)
         return found
 
 

@@ -34,9 +34,9 @@ from vneter_sdn.verify.checks import (
     unclaimed,
     unmet,
 )
+from vneter_sdn.verify.facts import RULED
 from vneter_sdn.verify.findings import Finding
 from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
-from vneter_sdn.verify.identities import RULED
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.policed import Unpoliced

@@ -20,10 +20,7 @@ from vneter_sdn.pipeline.registers import PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Directory, Excuse
-from vneter_sdn.verify.fleet import Fabric
-from vneter_sdn.verify.forwarding import Ends, Forwarding, Irregular
-from vneter_sdn.verify.gates import NO_LABEL, PORT, Gate, Gates, Label
-from vneter_sdn.verify.identities import (
+from vneter_sdn.verify.facts import (
     FIRST,
     PEERS,
     STATE,
@@ -32,9 +29,13 @@ from vneter_sdn.verify.identities import (
     address_of,
     exactly,
 )
+from vneter_sdn.verify.fleet import Fabric
+from vneter_sdn.verify.forwarding import Forwarding, Irregular
+from vneter_sdn.verify.gate import Gate
+from vneter_sdn.verify.gates import Gates
 from vneter_sdn.verify.index import BridgeIndex
-from vneter_sdn.verify.packets import NONE, Cube, Packets, without
-from vneter_sdn.verify.reach import SHOWN, Pair
+from vneter_sdn.verify.packets import Cube, without
+from vneter_sdn.verify.parts import NO_LABEL, PORT, Label
 from vneter_sdn.verify.values import Values, holds
 from vneter_sdn.verify.written import STAGES, WAYS
 
@@ -44,7 +45,7 @@ _WAY: dict[int, Direction] = {
     **{number: way for way, number in PEERS.items()},
     **STAGES,
 }
-_HEADER: dict[Direction, str] = {"egress": "dst", "ingress": "src"}
+HEADER: dict[Direction, str] = {"egress": "dst", "ingress": "src"}
 _BOTH: tuple[tuple[Direction, Direction], ...] = (("egress", "ingress"), ("ingress", "egress"))
 _ZONES = (1 << ZONE_BITS) - 1
 Flows = Iterable[tuple[str, Flow]]
@@ -94,13 +95,7 @@ class Rulings:
     def __init__(self, indexes: Mapping[str, BridgeIndex], free: Fabric, known: Directory) -> None:
         self.indexes = indexes
         self.gates = Gates(indexes)
-        self._shown: dict[tuple[int, ...], tuple[list[Packets], Packets]] = {}
-        """By what is delivered, let out and let in: those, so that they stay what they are."""
         self.settle(free, known)
-
-    def begin(self) -> None:
-        """Another change."""
-        self._shown.clear()
 
     def settle(self, free: Fabric, known: Directory) -> None:
         """Forwarding, or who is where, is not as it was."""
@@ -271,7 +266,7 @@ class Rulings:
         for other in self.known.tenants.get(station.tenant, ()):
             for one in other.in_network:
                 version = "ip" if one.version == 4 else "ipv6"
-                address = Address(number, f"{version}_{_HEADER[way]}", int(one))
+                address = Address(number, f"{version}_{HEADER[way]}", int(one))
                 if not tables.peer(way, address) and _any_holds(wanted, address):
                     yield other
                     break
@@ -289,47 +284,6 @@ class Rulings:
         found.discard(place.station)
         return found
 
-    def reach(self, pairs: Iterable[Pair]) -> dict[Pair, Packets]:
-        """What of some pairs may be opened, in this state; equal sets are mostly one object.
-
-        Raises:
-            Irregular: it cannot be said.
-        """
-        stations = self.known.meaning.stations
-        found: dict[Pair, Packets] = {}
-        for pair in pairs:
-            parts = list(self._parts(stations[pair.source], stations[pair.target]))
-            place = tuple([id(part) for part in parts])
-            held = self._shown.get(place)
-            if held is None:
-                held = self._shown[place] = parts, _shown(parts)
-            if held[1].cubes:
-                found[pair] = held[1]
-        return found
-
-    def _parts(self, source: Station, target: Station) -> Iterator[Packets]:
-        """What is delivered, let out and let in: three by three."""
-        ways = self.forwarding.between(source, target)
-        if not ways:
-            return
-        out = self.gate(Place(source, "egress"))
-        labels: Iterable[Label | None] = (None,)
-        if source.host == target.host and self.gates.tables(source.host).mixes:
-            labels = out.labels
-        for label in labels:
-            into = self.gate(Place(target, "ingress"), label or NO_LABEL)
-            for ends, delivered in ways.items():
-                yield delivered
-                yield out.between(self._who(source, "egress", ends), ends, label)
-                yield into.between(self._who(target, "ingress", ends), ends)
-
-    def _who(self, station: Station, way: Direction, ends: Ends) -> int:
-        """The identity that the other end has where an endpoint is."""
-        version, source, target = ends
-        value = target if way == "egress" else source
-        address = Address(self.number(station), f"{version}_{_HEADER[way]}", value)
-        return self.gates.tables(station.host).peer(way, address)
-
 
 def astray(gate: Gate, excused: Excuse) -> list[Cube]:
     """Packets of a gate that neither go on nor are dropped as a rule says."""
@@ -337,7 +291,7 @@ def astray(gate: Gate, excused: Excuse) -> list[Cube]:
 
 
 def _asked(cube: Cube, way: Direction) -> tuple[Values | None, Cube]:
-    names = f"ip_{_HEADER[way]}", f"ipv6_{_HEADER[way]}"
+    names = f"ip_{HEADER[way]}", f"ipv6_{HEADER[way]}"
     return cube.get(PEER.field), {name: cube[name] for name in names if name in cube}
 
 
@@ -355,11 +309,3 @@ def _less(ours: Collection[Cube], theirs: Collection[Cube]) -> list[Cube]:
         if not left:
             break
     return left
-
-
-def _shown(parts: list[Packets]) -> Packets:
-    found: tuple[Cube, ...] = ()
-    for n in range(0, len(parts), 3):
-        delivered, out, into = parts[n : n + 3]
-        found += delivered.meet(out).meet(into).cubes
-    return Packets(found).only(SHOWN) if found else NONE

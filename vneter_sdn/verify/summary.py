@@ -8,62 +8,100 @@ alone; which part of it happens to them, on those fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from vneter_sdn.errors import PipelineError
+from vneter_sdn.model.fields import FIELDS
 from vneter_sdn.model.flow import (
     Action,
     Conntrack,
     Copy,
+    DecTtl,
     Flow,
     GroupAction,
     OutputField,
     Resubmit,
 )
-from vneter_sdn.verify.expressions import INSIDE, Expression, Held, substituted
+from vneter_sdn.verify.expressions import INSIDE, Expression, Held, substituted, written
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import Cube, overlap
 from vneter_sdn.verify.state import Committed, Event, Punted, Sent, State
+from vneter_sdn.verify.tracking import WAY
 from vneter_sdn.verify.values import holds
 
-_ALWAYS = frozenset(
-    ("in_port", "eth_type", "ip_proto", "ip_ttl", "tcp_flags", "icmp_type", "icmpv6_type")
-)
+_ALWAYS = ("eth_type", "ip_proto", "tcp_flags", "icmp_type", "icmpv6_type")
 """Fields that actions themselves ask about."""
+_WAY = frozenset(WAY)
+_WHOM = ("eth_dst", "ip_dst", "ipv6_dst")
+"""What says whom packets are for: where that is one endpoint, others are left aside."""
 
 
-def live_fields(index: BridgeIndex, at: int) -> frozenset[str]:
-    """Fields that are read from a table on: matched, or copied from. O(flows behind it)."""
-    read: set[str] = set(_ALWAYS)
+def live_bits(index: BridgeIndex, at: int) -> dict[str, int]:
+    """Which bits of fields are read from a table on: matched, or copied from. O(flows behind it).
+
+    That nothing is sent back where it came from asks about ``in_port``, too; but what comes of
+    that is said of packets as they come there, so that it need not be known.
+    """
+    read = _Read()
+    for name in _ALWAYS:
+        read.whole(name)
     seen: set[int] = set()
     pending = {at}
     while pending:
         number = pending.pop()
         seen.add(number)
         table = index.table(number)
-        read |= table.fields
+        for shape in (*table.shapes, *table.soft):
+            for name, mask in shape.terms:
+                read.bits[name] |= mask
         for flow in table.flows:
             pending |= {n for n in _onward(index, flow, read) if n not in seen}
-    return frozenset(read)
+    # What says which connection a packet is of is kept as it is held.
+    return {n: FIELDS[n].full if n in _WAY else mask for n, mask in read.bits.items()}
 
 
-def _onward(index: BridgeIndex, flow: Flow, read: set[str]) -> Iterator[int]:
+class _Read:
+    """Bits that are read."""
+
+    def __init__(self) -> None:
+        self.bits: defaultdict[str, int] = defaultdict(int)
+
+    def whole(self, name: str) -> None:
+        """All bits of a field."""
+        self.bits[name] |= FIELDS[name].full
+
+    def part(self, name: str, offset: int, bits: int) -> None:
+        """Some of them."""
+        self.bits[name] |= ((1 << bits) - 1) << offset
+
+    def by(self, action: Action) -> None:
+        """What an action reads by itself."""
+        match action:
+            case Copy():
+                self.part(action.source, action.source_offset, action.bits)
+            case OutputField():
+                self.part(action.field, action.offset, action.bits)
+            case DecTtl():
+                self.whole("ip_ttl")
+            case Conntrack():
+                if action.zone_field:
+                    self.part(action.zone_field, action.zone_offset, 16)
+                for write in action.actions:
+                    self.by(write)
+
+
+def _onward(index: BridgeIndex, flow: Flow, read: _Read) -> Iterator[int]:
     if flow.goto is not None:
         yield flow.goto
     for action in _all_actions(index, flow.actions):
+        read.by(action)
         match action:
-            case Copy(source=source):
-                read.add(source)
-            case OutputField(field=name):
-                read.add(name)
             case Resubmit(table=number):
                 yield number
-            case Conntrack():
-                read |= {action.zone_field} - {""}
-                read |= {a.source for a in action.actions if isinstance(a, Copy)}
-                if action.table is not None:
-                    yield action.table
+            case Conntrack(table=onward) if onward is not None:
+                yield onward
 
 
 def _all_actions(index: BridgeIndex, actions: tuple[Action, ...]) -> Iterator[Action]:
@@ -91,7 +129,7 @@ class Summaries:
         self,
         state: State,
         at: int,
-        live: frozenset[str],
+        live: Mapping[str, int],
         compute: Callable[[State], list[State]],
     ) -> list[State] | None:
         """What becomes of packets behind a table; None when it has to be walked for them alone.
@@ -99,7 +137,7 @@ class Summaries:
         Args:
             state: the packets.
             at: the table.
-            live: fields that are read from there on.
+            live: bits of fields that are read from there on.
             compute: walks packets on from there.
         """
         fresh = self.fresh(state, at, live)
@@ -112,21 +150,31 @@ class Summaries:
         found = (fit(state, inner) for inner in known)
         return [one for one in found if one is not None]
 
-    def fresh(self, state: State, at: int, live: frozenset[str]) -> tuple[Key, State] | None:
-        """All packets that hold the same constants, and the key of that."""
+    def fresh(self, state: State, at: int, live: Mapping[str, int]) -> tuple[Key, State] | None:
+        """All packets that hold the same constants in what is read, and the key of that."""
         constants: dict[str, Expression] = {}
         for name, expression in state.held.items():
-            if isinstance(expression, int):
-                if name in live or name in INSIDE:
-                    constants[name] = expression
-            elif name in live or name in INSIDE:
+            bits = FIELDS[name].full if name in INSIDE else live.get(name, 0)
+            if not bits:
+                continue
+            if not isinstance(expression, int):
                 return None
+            held = written(name, expression & bits, bits, {})
+            assert held is not None  # some bits are what they are now
+            constants[name] = held
         if any(isinstance(event, Committed) for event in state.events):
             return None
-        beginning = State([{}], constants)
+        whom = {n: v for n in _WHOM if n in live and (v := _single(state, n)) is not None}
+        beginning = State([{name: frozenset((value,)) for name, value in whom.items()}], constants)
         beginning.asked, beginning.nested, beginning.up = state.asked, state.nested, state.up
         shown = frozenset((n, v) for n, v in constants.items() if v or n not in INSIDE)
-        return (at, shown, state.asked, state.nested, state.up), beginning
+        place = at, shown, tuple(whom.items()), state.asked, state.nested, state.up
+        return place, beginning
+
+
+def _single(state: State, name: str) -> int | None:
+    """The one value of a field that all packets came in with, and still have."""
+    return state.known(name) if name not in state.held else None
 
 
 def fit(outer: State, inner: State) -> State | None:

@@ -58,7 +58,7 @@ from vneter_sdn.verify.state import (
     Step,
     zone_of,
 )
-from vneter_sdn.verify.summary import Summaries, live_fields
+from vneter_sdn.verify.summary import Summaries, live_bits
 from vneter_sdn.verify.tracking import NEW, Tracking, answers, remembered, way_of
 
 _LAST_16, _RESERVED_16 = 0xFFFF, 0xFF00
@@ -105,7 +105,7 @@ class Walker:
         self.around = around
         self.host = host
         self._buckets = Buckets(host, self.index.groups, around.live)
-        self._live: dict[int, frozenset[str]] = {}
+        self._live: dict[int, dict[str, int]] = {}
         self.summaries = Summaries()
 
     def enter(self, state: State) -> list[State]:
@@ -173,7 +173,7 @@ class Walker:
     def _cut(self, state: State, at: int) -> list[State] | None:
         live = self._live.get(at)
         if live is None:
-            live = self._live[at] = live_fields(self.index, at)
+            live = self._live[at] = live_bits(self.index, at)
         return self.summaries.fitted(state, at, live, lambda fresh: self._fresh(fresh, at))
 
     def _fresh(self, state: State, at: int) -> list[State]:

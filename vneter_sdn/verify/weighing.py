@@ -12,9 +12,10 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Excuse
 from vneter_sdn.verify.forwarding import Irregular
-from vneter_sdn.verify.gates import Gate
+from vneter_sdn.verify.gate import Gate
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import Cube, Packets
+from vneter_sdn.verify.passing import Passed, Passing
 from vneter_sdn.verify.reach import Change, Pair, Reach, change
 from vneter_sdn.verify.rewrite import Rewrite
 from vneter_sdn.verify.rulings import Moved, Place, Rulings, Touched, astray
@@ -48,7 +49,6 @@ def weigh(
     Returns:
         None, and bridges as they are before, when more than policies may be at stake.
     """
-    rulings.begin()
     try:
         return _Weighing(rulings, indexes, edit, excused).result()
     except Irregular:
@@ -67,6 +67,7 @@ class _Weighing:
     ) -> None:
         self.rulings, self.indexes, self.edit = rulings, indexes, edit
         self.excused = excused
+        self.passing = Passing(rulings)
 
     def result(self) -> Weighed:
         """What it comes to; leaves bridges as they are after, unless it raises."""
@@ -79,15 +80,15 @@ class _Weighing:
             raise
         back.apply(self.indexes)
         self._compare()
-        before = self._reached()
+        before = self._ruled()
         self.edit.apply(self.indexes)
         try:
-            after = self._reached()
+            moved = self._reached(before, self._ruled())
             suspects, doubtful = self._suspects(), self._doubtful()
         except BaseException:
             back.apply(self.indexes)
             raise
-        return Weighed(change(before, after), self._regions(self.pairs), suspects, doubtful, back)
+        return Weighed(moved, self._regions(self.pairs), suspects, doubtful, back)
 
     # ---- what it is about
 
@@ -140,12 +141,23 @@ class _Weighing:
 
     # ---- what it makes
 
-    def _reached(self) -> Reach:
+    def _ruled(self) -> dict[Pair, Passed]:
+        """What gates let pass now."""
         stations = self.rulings.known.meaning.stations
         hosts = {stations[key].host for pair in self.pairs for key in pair}
         if self.rulings.gates.wild(hosts):
             raise Irregular
-        return Reach(self.rulings.reach(self.pairs))
+        return {pair: self.passing.ruled(pair) for pair in self.pairs}
+
+    def _reached(self, before: Mapping[Pair, Passed], after: Mapping[Pair, Passed]) -> Change:
+        """What pairs gain and lose. Forwarding is the same, before and after."""
+        was: dict[Pair, Packets] = {}
+        now: dict[Pair, Packets] = {}
+        for pair, passed in after.items():
+            if self.passing.differ(before[pair], passed):
+                was[pair] = self.passing.reached(pair, before[pair])
+                now[pair] = self.passing.reached(pair, passed)
+        return change(Reach(was), Reach(now))
 
     def _suspects(self) -> dict[Key, Packets]:
         """Packets that may be lost, by sender; with bridges as they are after."""

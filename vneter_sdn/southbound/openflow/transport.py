@@ -11,6 +11,7 @@ import ssl
 from typing import Any, Protocol
 
 from eventlet.green import socket
+from eventlet.hubs import get_hub, notify_opened
 from eventlet.semaphore import Semaphore
 
 RECEIVE = 1 << 16
@@ -34,12 +35,20 @@ class Stream(Protocol):
 
 
 def _shut(sock: Any) -> None:
-    """Close; the shutdown first wakes greenthreads that wait on the socket."""
+    """Close, and wake greenthreads that wait on the socket.
+
+    The hub hears nothing of what is closed. Whoever waited would go on until the descriptor's
+    number is used again, and be in the way of who uses it.
+    """
+    number = sock.fileno()
     for step in (lambda: sock.shutdown(socket.SHUT_RDWR), sock.close):
         try:
             step()
         except OSError:
             continue
+    if number >= 0:
+        notify_opened(number)  # of what is opened it does hear: nobody waits on that yet
+        get_hub().schedule_call_global(0, lambda: None)  # lest it sleep before it wakes them
 
 
 def _receive(sock: Any) -> bytes:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What policies make of all packets of an endpoint, whoever is at the other end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.verify.facts import PEERS, VERDICT
+from vneter_sdn.verify.forwarding import Ends
+from vneter_sdn.verify.packets import Cube, Packets, merged
+from vneter_sdn.verify.parts import (
+    ANY_IP,
+    End,
+    Label,
+    Parts,
+    Said,
+    Stages,
+    asked,
+    begun,
+    joined,
+    local,
+    met,
+    passed,
+)
+from vneter_sdn.verify.sieve import Sieve
+from vneter_sdn.verify.values import meet
+
+_MOST = 10_000
+"""Answers about pairs of addresses that a gate remembers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """What becomes of packets of an endpoint. One gate is the same object wherever it is."""
+
+    way: Direction
+    before: Parts
+    """To where it is asked who is at the other end."""
+    stages: Stages
+    """By identity here, what each table of rules does."""
+    after: Mapping[Said, Parts]
+    """By rule and by what the tracker said, what becomes of packets then; more than are asked."""
+    sieve: Sieve
+
+    @cached_property
+    def rules(self) -> Mapping[int, Parts]:
+        """By identity here, what all tables of rules together decide."""
+        return {who: joined(self.way, stages) for who, stages in self.stages.items()}
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """What is remembered of IP packets that begin connections and go on."""
+        held = ((label, cube.get("eth_type", ANY_IP)) for label, cube in self._passing)
+        return tuple(dict.fromkeys(label for label, kinds in held if meet(kinds, ANY_IP)))
+
+    @cached_property
+    def _passing(self) -> list[tuple[Label, Cube]]:
+        return list(passed(self.way, begun(self.way, self.before, self.rules), self.after))
+
+    def beginning(self) -> tuple[Cube, ...]:
+        """Packets that begin connections and go on."""
+        return self._beginning
+
+    @cached_property
+    def _beginning(self) -> tuple[Cube, ...]:
+        return tuple(merged(cube for _, cube in self._passing))
+
+    def between(self, who: int, ends: Ends, label: Label | None = None) -> Packets:
+        """Packets that begin connections and go on, between two addresses.
+
+        Args:
+            who: the identity that the one at the other end has.
+            ends: the addresses.
+            label: those alone of whom that is remembered; None: all.
+        """
+        place = (who, *ends, label)
+        found = self._between.get(place)
+        if found is None:
+            if len(self._between) > _MOST:
+                self._between.clear()
+            narrow = self.sieve.between(who, ends)
+            found = self._between[place] = narrow.passing(
+                self.way, self.before, self.stages, self.after, label
+            )
+        return found
+
+    @cached_property
+    def _between(self) -> dict[tuple[object, ...], Packets]:
+        return {}
+
+    def ends(self, excused: Callable[[End], bool]) -> Iterator[tuple[End, list[Cube]]]:
+        """Packets that do not go on, though no rule says so: of all, not only of first ones."""
+        for first in self.before:
+            if first.end is not None and not excused(first.end):
+                yield first.end, list(first.cubes)
+            for rule in self.rules[local(first)] if first.at == PEERS[self.way] else ():
+                if rule.end is not None and not excused(rule.end):
+                    yield rule.end, met(first.cubes, rule.cubes)
+                for last in self.after[asked(first, rule)] if rule.at == VERDICT[self.way] else ():
+                    if last.end is not None and not excused(last.end):
+                        yield last.end, met(met(first.cubes, rule.cubes), last.cubes)

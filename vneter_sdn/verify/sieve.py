@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What gates let pass between two addresses, without what they say of all others.
+
+Gates of one kind on many bridges differ in what is said of these bridges' own addresses; between
+two endpoints they are mostly the same. So parts are narrowed first and put together then, and what
+narrowed parts come to is remembered.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
+from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.pipeline.registers import PEER
+from vneter_sdn.verify.forwarding import Ends
+from vneter_sdn.verify.packets import Cube, Packets, merged
+from vneter_sdn.verify.parts import (
+    Label,
+    Part,
+    Parts,
+    Said,
+    Stages,
+    begun,
+    joined,
+    passed,
+)
+from vneter_sdn.verify.values import Values, holds
+
+_ADDRESSES = ("ip_src", "ip_dst", "ipv6_src", "ipv6_dst")
+_TOLD = frozenset((PEER.field, *_ADDRESSES))
+_MOST = 200_000
+"""Results that are remembered."""
+Begun = tuple[tuple[Said | None, list[Cube]], ...]
+_Fields = Mapping[str, list[Values]]
+
+
+class _Narrowed(NamedTuple):
+    of: Parts
+    """So that their identity stands for them."""
+    parts: Parts
+
+
+class Sieve:
+    """Narrows parts. Equal ones are one object, so that their identities stand for them."""
+
+    def __init__(self) -> None:
+        self._fields: dict[int, tuple[Parts, _Fields]] = {}
+        self.narrowed: dict[tuple[object, ...], _Narrowed] = {}
+        self._alike: dict[object, Parts] = {}
+        self.begun: dict[tuple[object, ...], tuple[object, Begun]] = {}
+        self.passed: dict[tuple[object, ...], tuple[object, Packets]] = {}
+
+    def between(self, who: int, ends: Ends) -> Narrow:
+        """Narrow to packets between two addresses, the one at the other end being somebody."""
+        memories: tuple[dict[Any, Any], ...] = (self.narrowed, self.begun, self.passed)
+        if any(len(memory) > _MOST for memory in memories):
+            # All at once: some say what identities in others are of.
+            for memory in (*memories, self._alike, self._fields):
+                memory.clear()
+        return Narrow(self, who, ends)
+
+    def fields(self, parts: Parts) -> _Fields:
+        """Which addresses parts tell apart: sets of them by field, each once."""
+        found = self._fields.get(id(parts))
+        if found is None:
+            sets: defaultdict[str, dict[Values, None]] = defaultdict(dict)
+            for part in parts:
+                for cube in part.cubes:
+                    for name in _ADDRESSES:
+                        if name in cube:
+                            sets[name][cube[name]] = None
+            found = self._fields[id(parts)] = parts, {n: list(v) for n, v in sets.items()}
+        return found[1]
+
+    def one(self, parts: Parts) -> Parts:
+        """The one object that stands for all parts that are equal to these, ends apart."""
+        return self._alike.setdefault(frozenset(map(_shown, parts)), parts)
+
+
+class Narrow:
+    """What gates let pass between two addresses.
+
+    Args:
+        sieve: remembers it.
+        who: the identity that the one at the other end has.
+        ends: the addresses.
+    """
+
+    def __init__(self, sieve: Sieve, who: int, ends: Ends) -> None:
+        version, source, target = ends
+        self._sieve, self._who = sieve, who
+        self._addresses = (f"{version}_src", source), (f"{version}_dst", target)
+        self._kind = ETH_IP if version == "ip" else ETH_IPV6
+        self._wanted = (*self._addresses, (PEER.field, who), ("eth_type", self._kind))
+
+    def passing(
+        self,
+        way: Direction,
+        before: Parts,
+        stages: Stages,
+        after: Mapping[Said, Parts],
+        label: Label | None,
+    ) -> Packets:
+        """Packets that begin connections and go on: see `gate.Gate`, whose parts these are."""
+        first = self._parts(before)
+        rules = {here: tuple(map(self._parts, some)) for here, some in stages.items()}
+        begins = self._begun(way, first, rules)
+        last = {said: self._parts(after[said]) for said, _ in begins if said is not None}
+        place = (id(begins), label, *map(id, last.values()))
+        found = self._sieve.passed.get(place)
+        if found is None:
+            cubes = [
+                {**cube, "eth_type": frozenset((self._kind,))}
+                for kept, cube in passed(way, begins, last)
+                if label in (None, kept)
+            ]
+            found = (begins, last), Packets(tuple(merged(cubes)))
+            self._sieve.passed[place] = found
+        return found[1]
+
+    def _begun(self, way: Direction, before: Parts, stages: Stages) -> Begun:
+        every = ((here, *map(id, some)) for here, some in stages.items())
+        place = (way, self._kind, id(before), *every)
+        found = self._sieve.begun.get(place)
+        if found is None:
+            rules = {here: joined(way, some) for here, some in stages.items()}
+            begins = tuple(begun(way, before, rules))
+            found = self._sieve.begun[place] = (before, stages), begins
+        return found[1]
+
+    def _parts(self, parts: Parts) -> Parts:
+        """Of some parts, what is about these packets, and goes on."""
+        sieve = self._sieve
+        fields = sieve.fields(parts)
+        marks = [
+            holds(values, value)
+            for name, value in self._addresses
+            for values in fields.get(name, ())
+        ]
+        place = (id(parts), self._who, self._kind, *marks)
+        found = sieve.narrowed.get(place)
+        if found is None:
+            found = sieve.narrowed[place] = _Narrowed(parts, sieve.one(tuple(self._kept(parts))))
+        return found.parts
+
+    def _kept(self, parts: Parts) -> Iterator[Part]:
+        for part in parts:
+            cubes = [
+                {name: values for name, values in cube.items() if name not in _TOLD}
+                for cube in part.cubes
+                if part.at is not None
+                and all(n not in cube or holds(cube[n], value) for n, value in self._wanted)
+            ]
+            if cubes:
+                yield part._replace(cubes=tuple(merged(cubes)), end=None)
+
+
+def _shown(part: Part) -> tuple[object, ...]:
+    return part.at, part.held, part.label, frozenset(frozenset(c.items()) for c in part.cubes)
