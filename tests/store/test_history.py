@@ -15,6 +15,7 @@ from vneter_sdn.admission import admit
 from vneter_sdn.errors import Conflict, Forbidden, IntentError, NotFound, Problem
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.snapshot import Pools, Snapshot
+from vneter_sdn.store import journal, once, ovsdb
 from vneter_sdn.store.port import Applied, Edit, Retention, Store
 
 WIDE = ["10.0.0.0/16", "fd00::/64"]
@@ -473,3 +474,22 @@ def test_a_rollback_is_answered_again_although_its_history_is_gone(
     assert store.rollback(1, author="ada", idempotency_key="k") == replace(done, replayed=True)
     with pytest.raises(NotFound):
         store.rollback(1, author="ada")
+
+
+def test_so_many_keys_are_kept_and_no_more(
+    keeping: Any, given: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "ANSWERS", 3)
+    monkeypatch.setattr(ovsdb, "COUNTED", 1)
+    store = keeping(None)
+    for number in range(9):
+        clock.now += 1
+        store.apply(given.world(), author="ada", idempotency_key=f"k{number}")
+
+    def known(number: int) -> bool:
+        asked = once.apply_asked("ada", f"k{number}", given.world(), "")
+        assert asked is not None
+        return store.remembered(asked) is not None
+
+    until(lambda: not any(map(known, range(6))), store)
+    assert all(map(known, range(6, 9)))
