@@ -161,6 +161,12 @@ _NARROW = [
     _manifest("Tenant", "red"),
     _manifest("Network", "web", {"prefixes": ["10.0.0.0/30"]}, "red"),
 ]
+
+
+def _wide(**spec):
+    return _manifest("Network", "web", {"prefixes": ["10.0.0.0/28"], **spec}, "red")
+
+
 _LINK = Status(
     Key("Link", "", "h1-h2.1.0"),
     details={"source": "h1", "target": "h2", "medium": "tunnel", "edge": "h1#1>h2#0"},
@@ -178,6 +184,18 @@ def _hosts(*addresses):
         (  # the address of one becomes the other's, which nobody wrote
             [("apply", [*_NARROW, _endpoint("a")]), ("apply", [_endpoint("b")]),
              ("delete", Key("Endpoint", "red", "a")), ("rest", None)],
+            "Endpoint red/b",
+        ),
+        (  # a block of addresses is of no host any more
+            [("apply", [*_NARROW, _endpoint("a")]), ("delete", Key("Endpoint", "red", "a")),
+             ("rest", None)],
+            "Network red/web",
+        ),
+        (  # the gateway gets the address that rested
+            [("apply", [*_NARROW[:1], _wide(), _endpoint("a", addresses=["10.0.0.5"]),
+                        _endpoint("b")]),
+             ("delete", Key("Endpoint", "red", "a")),
+             ("apply", [_wide(gateways=["10.0.0.5"])]), ("rest", None)],
             "Endpoint red/b",
         ),
         (  # what was found is between another address
