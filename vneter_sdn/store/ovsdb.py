@@ -33,7 +33,7 @@ from vneter_sdn.store.chain import with_audit, with_revision
 from vneter_sdn.store.connection import Connection
 from vneter_sdn.store.journal import COUNTED, entry_of, noted, oldest_answer, would
 from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Retention, anything
-from vneter_sdn.store.reports import applied, journal_text, news
+from vneter_sdn.store.reports import applied, journal_text, news, require_clean
 from vneter_sdn.store.rewind import Rewind, begun, message_of
 
 __all__ = ["Concurrency", "OvsdbStore"]
@@ -244,6 +244,7 @@ class OvsdbStore(Attached):
 
     def issue(self, credential: Credential) -> None:
         """Write a new credential; see `Store.issue`."""
+        require_clean(credential)
         tried: list[Credential] = []  # whose answer may have been lost
 
         def operations(connection: Connection) -> list[Operation]:
