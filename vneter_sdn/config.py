@@ -132,6 +132,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Newest entries about access that are kept in the database; 0 keeps all."""
     idempotency_hours: float = 24.0
     """Hours for which a request that comes again with its Idempotency-Key is answered as before,
-    and not done again; 0: for ever."""
+    and not done again; 0: for ever. Of the newest 20,000 such requests, whatever their age."""
     admission_sweep: float = 5.0
     """Seconds between sweeps that retry allocations and expire released addresses."""

@@ -31,7 +31,8 @@ class Ledger:
 class World:
     def __init__(self, responders):
         self.bridges, self.clock = Bridges(), 0.0
-        self.edge = Edge(self.bridges, Ledger(), responders, lambda: self.clock)
+        now, traced = (lambda: self.clock), (lambda frame: frame == b"trace")
+        self.edge = Edge(self.bridges, Ledger(), responders, now, traced)
 
     def ask(self, reason=ASKED, frame=b"asked", total=5):
         before = dict(self.edge.counts)
@@ -54,6 +55,7 @@ def test_an_answer_goes_to_the_port_that_asked():
         (ASKED, b"cut", "ignored"),
         (replace(ASKED, service=Service.DNS), b"asked", "ignored"),
         (replace(ASKED, mac=8), b"asked", "unknown"),
+        (ASKED, b"trace", "traced"),
     ],
 )
 def test_what_nobody_answers(reason, frame, became):

@@ -152,15 +152,18 @@ def test_names_of_the_tenant_are_answered_here(elsewhere):
 
 def test_what_answers_something_else_is_passed_over(elsewhere):
     def answers(said, by_tcp):
-        yield answer(replace(said, number=said.number ^ 1))
-        yield answer(replace(said, question=Question(name_of("evil.example"), 1)))
-        yield dns_message.encode(said)
+        wrong = Record(NAME, 1, bytes((6, 6, 6, 6)), 60)
+        evil = Question(name_of("evil.example"), 1)
+        for guess in (replace(said, number=said.number ^ 1), replace(said, question=evil), said):
+            is_answer = guess is not said
+            yield dns_message.encode(replace(guess, answer=is_answer, answers=(wrong,), others=()))
         yield b"nonsense"
-        yield answer(said, result=0)
+        yield answer(said)
 
     world = World(elsewhere(answers).address)
     world.ask(question())
-    assert len(world.told().answers) == 1
+    (told,) = world.told().answers
+    assert told.data == bytes((192, 0, 2, 7))
 
 
 def test_what_is_cut_short_is_asked_for_by_tcp(elsewhere):

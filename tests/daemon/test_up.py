@@ -20,10 +20,11 @@ import msgspec
 import pytest
 
 from vneter_sdn.cli.up import banner
+from vneter_sdn.client import Client, Tls
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon.children import Child
 from vneter_sdn.daemon.preflight import check
-from vneter_sdn.errors import SouthboundError
+from vneter_sdn.errors import SouthboundError, Unauthenticated
 from vneter_sdn.fleet.controller import answers
 from vneter_sdn.telemetry import logs
 
@@ -136,6 +137,45 @@ def test_a_port_in_use_is_refused_at_once(start, scratch):
     assert not (scratch / "state").exists()
 
 
+@pytest.fixture
+def tls(scratch):
+    """Settings of a certificate that is its own authority."""
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=up"
+    paths = {"API_TLS_CERTIFICATE": scratch / "c.pem", "API_TLS_KEY": scratch / "k.pem"}
+    files = ["-out", paths["API_TLS_CERTIFICATE"], "-keyout", paths["API_TLS_KEY"]]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        ["openssl", *words.split(), *names, *files], check=True, capture_output=True, timeout=60
+    )
+    return paths
+
+
+@pytest.mark.ovs
+def test_open_to_the_network_it_ends_when_nobody_could_use_it(start, scratch, tls):
+    process, _, log = start(API_LISTEN=f"0.0.0.0:{_free_port()}", **tls)
+    assert process.wait(PATIENCE) == 1
+    assert "\nerror: nobody could use 0.0.0.0:" in log.read_text()
+    assert "--api-first-token FILE" in log.read_text()
+    assert not (scratch / "run").exists()
+
+
+@pytest.mark.ovs
+def test_open_to_the_network_a_first_token_lets_in(start, scratch, tls):
+    port, path = _free_port(), scratch / "first"
+    process, _, log = start(API_LISTEN=f"0.0.0.0:{port}", API_FIRST_TOKEN=path, **tls)
+    _await(lambda: "ready at" in log.read_text(), process)
+    trusted, server = Tls(ca=str(tls["API_TLS_CERTIFICATE"])), f"https://127.0.0.1:{port}"
+    token = path.read_text().strip()
+    assert Client(server, token=token, tls=trusted).whoami()["name"] == "token:first"
+    with pytest.raises(Unauthenticated):
+        Client(server, tls=trusted).status()
+    assert Client(f"unix:{scratch}/run/api.sock").whoami()["via"] == "local"
+    assert token not in log.read_text()
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+    assert not (scratch / "run").exists()
+
+
 def test_a_directory_that_cannot_be_made_is_said_in_one_line(start):
     process, _, log = start(STATE_DIR="/proc/vneter")
     assert process.wait(PATIENCE) == 1
@@ -169,6 +209,12 @@ def test_the_banner_says_how_to_reach_it_only_when_that_is_not_the_default():
     text = "\n".join(banner(Settings(api_listen="127.0.0.1:9000")))
     assert "export VNETER_SERVER=http://127.0.0.1:9000" in text
     assert all(len(line) < 100 for line in banner(Settings()))
+
+
+def test_the_banner_says_which_door_is_the_administrators():
+    text = "\n".join(banner(Settings(api_listen="0.0.0.0:8181", api_tls_certificate="c")))
+    assert "https://0.0.0.0:8181" in text
+    assert "export VNETER_SERVER=unix:/run/vneter/api.sock" in text
 
 
 class _Terminal(io.StringIO):

@@ -191,7 +191,8 @@ def test_who_has_nothing_to_be_told_is_not_answered(who):
 def test_no_answer_is_longer_than_the_client_takes(longest, options):
     """Nor than the network does: what was asked for comes first."""
     many = [{"prefix": f"10.{number}.0.0/16"} for number in range(1, 33)]
-    who = asker(dhcp=OPTIONS | {"routes": many}, mtu=1280)
+    search = [f"{'a' * 60}.{'b' * 60}.{'c' * 60}{number}" for number in range(8)]
+    who = asker(dhcp=OPTIONS | {"routes": many, "search": search}, mtu=1280)
     message = said(Kind.DISCOVER)
     options = {**message.options, Code.LONGEST: longest.to_bytes(2, "big"), **options}
     _, answer = respond(who, frame(replace(message, options=options)))

@@ -59,9 +59,24 @@ def _add(store, tenant, name):
         store.endpoint(tenant, name, "net", MAC + 1, "10.0.0.78")
 
 
+def _readdress(store, tenant, name):
+    """It is deleted, and comes back with another address."""
+    _delete(store, tenant, name)
+    if Key("Network", tenant, "net") in store.objects:
+        store.endpoint(tenant, name, "net", MAC, "10.0.0.78")
+
+
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from([(_delete, "web"), (_delete, "x.y"), (_add, "new"), (_drop, "net")]),
+        st.sampled_from(
+            [
+                (_delete, "web"),
+                (_delete, "x.y"),
+                (_add, "new"),
+                (_drop, "net"),
+                (_readdress, "web"),
+            ]
+        ),
         st.sampled_from(["red", "blue"]),
     ),
     max_size=6,

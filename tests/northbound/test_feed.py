@@ -153,6 +153,86 @@ def test_a_list_and_what_happened_since_are_the_next_list(steps):
     assert state == _whole(world.store.snapshot())
 
 
+def _endpoint(name, **spec):
+    return _manifest("Endpoint", name, {"network": "web", **spec}, "red")
+
+
+_NARROW = [
+    _manifest("Tenant", "red"),
+    _manifest("Network", "web", {"prefixes": ["10.0.0.0/30"]}, "red"),
+]
+
+
+def _wide(**spec):
+    return _manifest("Network", "web", {"prefixes": ["10.0.0.0/28"], **spec}, "red")
+
+
+_LINK = Status(
+    Key("Link", "", "h1-h2.1.0"),
+    details={"source": "h1", "target": "h2", "medium": "tunnel", "edge": "h1#1>h2#0"},
+)
+
+
+def _hosts(*addresses):
+    return [_manifest("Host", "h1", _host("h1", *addresses)),
+            _manifest("Host", "h2", _host("h2", "192.0.2.1"))]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "changed"),
+    [
+        (  # the address of one becomes the other's, which nobody wrote
+            [("apply", [*_NARROW, _endpoint("a")]), ("apply", [_endpoint("b")]),
+             ("delete", Key("Endpoint", "red", "a")), ("rest", None)],
+            "Endpoint red/b",
+        ),
+        (  # a block of addresses is of no host any more
+            [("apply", [*_NARROW, _endpoint("a")]), ("delete", Key("Endpoint", "red", "a")),
+             ("rest", None)],
+            "Network red/web",
+        ),
+        (  # the gateway gets the address that rested
+            [("apply", [*_NARROW[:1], _wide(), _endpoint("a", addresses=["10.0.0.5"]),
+                        _endpoint("b")]),
+             ("delete", Key("Endpoint", "red", "a")),
+             ("apply", [_wide(gateways=["10.0.0.5"])]), ("rest", None)],
+            "Endpoint red/b",
+        ),
+        (  # what was found is between another address
+            [("apply", _hosts("192.0.1.1", "192.0.1.2")), ("report", _LINK),
+             ("apply", _hosts("192.0.1.1", "192.0.1.3"))],
+            "Link h1-h2.1.0",
+        ),
+        (  # what was declared is no longer what was found
+            [("apply", _hosts("192.0.1.1", "192.0.1.2")), ("report", _LINK),
+             ("apply", [_manifest("Link", "x", {"source": "h1", "target": "h2",
+                                               "sourceAddress": "192.0.1.2"})]),
+             ("apply", _hosts("192.0.1.2", "192.0.1.1"))],
+            "Link h1-h2.1.0",
+        ),
+        (  # endpoints are told the MTU of their network
+            [("apply", [*_NARROW, _endpoint("a")]),
+             ("apply", [_manifest("Network", "web", {"prefixes": ["10.0.0.0/30"], "mtu": 1300},
+                                  "red")])],
+            "Endpoint red/a",
+        ),
+    ],
+)  # fmt: skip
+def test_what_changed_by_the_way_is_told(steps, changed):
+    world, feed = _World(), None
+    for sort, what in steps:
+        feed = feed or Feed(world.store)
+        position, before = feed.now()
+        revision = before.revision
+        world.do(sort, what)
+        assert (sort == "report") or world.store.snapshot().revision > revision, "refused"
+    state = _whole(before)
+    events, _ = feed.after(position)
+    _take(state, events)
+    assert state == _whole(world.store.snapshot())
+    assert changed in [str(event.key) for event in events]
+
+
 def _apply(store, *manifests):
     return store.apply([edit_of(one) for one in manifests], author="t")
 

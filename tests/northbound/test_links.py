@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from vneter_sdn.cli.output import Form
 from vneter_sdn.cli.rendering import prose, render
 from vneter_sdn.graph.atlas.exchange import topology_document, topology_of
 from vneter_sdn.graph.topology import Edge, Topology, Vertex
@@ -89,7 +90,7 @@ def test_found_links_are_listed_and_read(found):
 
 def test_found_links_are_printed(found):
     items = found.get("/v1/links").json["items"]
-    lines = render(KINDS["Link"], items, "wide").splitlines()
+    lines = render(KINDS["Link"], items, Form("wide")).splitlines()
     words = [line.split() for line in lines]
     assert words[0][:5] == ["NAME", "SOURCE", "TARGET", "MEDIUM", "COST"]
     assert words[1][:9] == ["h1-h2", "h1", "h2", "tunnel", "1", "up", "1.25", "0.0005", "0.5"]

@@ -48,6 +48,13 @@ def test_checksums_add_up(sent):
     assert udp[6:8] != b"\0\0"
 
 
+def test_a_checksum_of_zero_is_written_as_ones():
+    """Zero means that there is none (RFC 768)."""
+    plain = datagram.written(replace(ONE, payload=b"\0\0"))
+    made = datagram.written(replace(ONE, payload=plain[40:42]))
+    assert made[40:42] == b"\xff\xff"
+
+
 @given(st.binary(max_size=120))
 def test_any_bytes(frame):
     with suppress(DecodeError):

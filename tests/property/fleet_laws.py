@@ -271,6 +271,12 @@ def silence(world):
                 assert (delivery.reached, delivery.replies) == ((), ()), packet
                 (said,) = complaints(delivery)
                 assert (said.fault, said.gateway) == (Fault.GATEWAY, target), packet
+        for key, other in world.meaning.gateways.items():
+            for source, target in address_pairs(a, other) if key.tenant == a.tenant else ():
+                packet = echo(Ends(a.mac, gateway.mac, source, target))
+                if key != a.network:
+                    (said,) = complaints(world.send(a, packet))
+                    assert (said.gateway, said.gateway_mac) == (target, other.mac), packet
 
 
 def _unowned(world, a, version):

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from vneter_sdn.errors import SessionClosed
 from vneter_sdn.model.kinds import API_VERSION
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.store import connection
 from vneter_sdn.store.embedded import EmbeddedDatabase
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
@@ -105,6 +107,24 @@ def connect(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[.
     yield connect
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Once it is cleared, the answer to the next commit of any store is lost, and noted here."""
+    real = connection.Connection.transact
+    found: list[Any] = ["nothing yet"]
+
+    def transact(self: connection.Connection, operations: Any) -> Any:
+        results = real(self, operations)
+        if not found and any(operation["op"] == "commit" for operation in operations):
+            found.append(self)
+            self.client.close()
+            raise SessionClosed("the answer was lost")
+        return results
+
+    monkeypatch.setattr(connection.Connection, "transact", transact)
+    return found
 
 
 @pytest.fixture(params=["memory", pytest.param("ovsdb", marks=pytest.mark.ovs)])

@@ -400,3 +400,14 @@ def test_credentials_are_kept_beside_the_intent(store: Store) -> None:
     assert store.credentials() == (first,)
     with pytest.raises(NotFound, match="bob"):
         store.revoke("bob")
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+def test_credentials_that_no_database_holds_are_refused(store: Store, text: str) -> None:
+    for credential in (Credential(f"a{text}", "d"), Credential("a", "d", expires=text)):
+        with pytest.raises(IntentError):
+            store.issue(credential)
+    with pytest.raises(NotFound):
+        store.revoke(text)
+    assert store.credentials() == ()
+    assert store.credential(text) is None

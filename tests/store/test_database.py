@@ -160,22 +160,10 @@ def test_kill_loses_nothing_acknowledged(
     assert len(applied) == len(set(applied)), "nothing was applied twice"
 
 
-def test_a_lost_answer_is_found_in_the_journal(
-    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_answer_is_found_in_the_journal(connect: Any, given: Any, lost: list[Any]) -> None:
     store = connect()
     store.apply(given.world(), author="ada")
-    real, lost = connection.Connection.transact, []
-
-    def transact(self: connection.Connection, operations: Any) -> Any:
-        results = real(self, operations)
-        if not lost and any(operation["op"] == "commit" for operation in operations):
-            lost.append(self)
-            self.client.close()
-            raise SessionClosed("the answer was lost")
-        return results
-
-    monkeypatch.setattr(connection.Connection, "transact", transact)
+    lost.clear()
     applied = store.apply([given.endpoint("once")], author="x")
     assert lost
     assert applied.created == (given.key("Endpoint", "once"),)
@@ -382,20 +370,9 @@ def test_credentials_are_seen_by_every_client_and_after_a_restart(
     assert connect().credentials() == (given,)
 
 
-def test_a_lost_answer_to_a_credential_is_no_conflict(
-    connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, real, lost = connect(), connection.Connection.transact, []
-
-    def transact(self: connection.Connection, operations: Any) -> Any:
-        results = real(self, operations)
-        if not lost and any(operation["op"] == "commit" for operation in operations):
-            lost.append(self)
-            self.client.close()
-            raise SessionClosed("the answer was lost")
-        return results
-
-    monkeypatch.setattr(connection.Connection, "transact", transact)
+def test_a_lost_answer_to_a_credential_is_no_conflict(connect: Any, lost: list[Any]) -> None:
+    store = connect()
+    lost.clear()
     store.issue(Credential("ada", "aa"))
     assert [one.name for one in store.credentials()] == ["ada"]
     lost.clear()

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from vneter_sdn.admission import admit
 from vneter_sdn.errors import Conflict, Forbidden, IntentError, NotFound, Problem
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.snapshot import Pools, Snapshot
+from vneter_sdn.store import journal, once, ovsdb
 from vneter_sdn.store.port import Applied, Edit, Retention, Store
 
 WIDE = ["10.0.0.0/16", "fd00::/64"]
@@ -162,11 +163,8 @@ def test_many_append_at_once(store: Store, given: Any) -> None:
             store.audit([AuditEntry(f"w{who}", str(number))])
             store.apply([given.edit("Tenant", f"t{who}-{number}")], author=str(who))
 
-    workers = [threading.Thread(target=work, args=(who,)) for who in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
     assert len(store.audited()) == store.verify("audit").entries == 15
     assert store.verify("audit").broken is None
     assert (store.verify().entries, store.verify().broken) == (15, None)
@@ -438,16 +436,11 @@ def test_bad_keys_are_refused(store: Store, given: Any, key: str) -> None:
 
 
 def test_one_key_from_many_at_once_is_one_revision(store: Store, given: Any) -> None:
-    answers: list[Applied] = []
+    def work(_: int) -> Applied:
+        return store.apply(given.world(), author="ada", idempotency_key="k")
 
-    def work() -> None:
-        answers.append(store.apply(given.world(), author="ada", idempotency_key="k"))
-
-    workers = [threading.Thread(target=work) for _ in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(work, range(6)))
     assert sorted(answer.replayed for answer in answers) == [False, *[True] * 5]
     assert {answer.revision for answer in answers} == {1}
     assert all(len(answer.created) == 4 for answer in answers)
@@ -473,3 +466,22 @@ def test_a_rollback_is_answered_again_although_its_history_is_gone(
     assert store.rollback(1, author="ada", idempotency_key="k") == replace(done, replayed=True)
     with pytest.raises(NotFound):
         store.rollback(1, author="ada")
+
+
+def test_so_many_keys_are_kept_and_no_more(
+    keeping: Any, given: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "ANSWERS", 3)
+    monkeypatch.setattr(ovsdb, "COUNTED", 1)
+    store = keeping(None)
+    for number in range(9):
+        clock.now += 1
+        store.apply(given.world(), author="ada", idempotency_key=f"k{number}")
+
+    def known(number: int) -> bool:
+        asked = once.apply_asked("ada", f"k{number}", given.world(), "")
+        assert asked is not None
+        return store.remembered(asked) is not None
+
+    until(lambda: not any(map(known, range(6))), store)
+    assert all(map(known, range(6, 9)))

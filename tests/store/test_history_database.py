@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from vneter_sdn.errors import IntentError, NotFound, SessionClosed, StoreUnavailable
+from vneter_sdn.errors import IntentError, NotFound, StoreUnavailable
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.ovsdb.client import Client
 from vneter_sdn.ovsdb.operations import Operation, delete, insert, mutate, select, update
@@ -30,6 +31,12 @@ def behind(database: EmbeddedDatabase, *operations: Operation) -> list[Any]:
     """Do something to the database that no store knows of."""
     with Client(database.remote) as client:
         return client.transact("vneter", operations)
+
+
+def together(work: Callable[..., None], *given: Iterable[Any]) -> None:
+    """Do something at once in many threads; raises what any of them raised."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, *given))
 
 
 def rows(database: EmbeddedDatabase, table: str, *columns: str) -> list[Any]:
@@ -138,11 +145,7 @@ def test_a_key_works_across_clients(connect: Any, given: Any) -> None:
         answers.append(store.apply(edits, author="ada", idempotency_key=f"s{step}"))
 
     for step in range(10):
-        workers = [threading.Thread(target=work, args=(s, step)) for s in (first, second)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        together(work, (first, second), (step, step))
     assert len(answers) == 20
     assert sorted(answer.replayed for answer in answers) == [False] * 10 + [True] * 10
     assert len(first.revisions()) == 11
@@ -159,31 +162,18 @@ def test_one_key_for_what_changes_nothing_from_many_clients(connect: Any, given:
             start.wait()
             answers.append(store.apply(given.world(), author="ada", idempotency_key=f"{step}"))
 
-    workers = [threading.Thread(target=work, args=(store,)) for store in stores]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    together(work, stores)
     assert sorted(answer.replayed for answer in answers) == [False] * 8 + [True] * 16
     assert {answer.revision for answer in answers} == {1}
 
 
 @pytest.mark.parametrize("what", ["apply", "audit"])
 def test_a_lost_answer_does_nothing_twice(
-    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch, what: str
+    connect: Any, given: Any, lost: list[Any], what: str
 ) -> None:
-    store, real, lost = connect(), connection.Connection.transact, []
+    store = connect()
     store.apply(given.world(), author="ada")
-
-    def transact(self: connection.Connection, operations: Any) -> Any:
-        results = real(self, operations)
-        if not lost and any(operation["op"] == "commit" for operation in operations):
-            lost.append(self)
-            self.client.close()
-            raise SessionClosed("the answer was lost")
-        return results
-
-    monkeypatch.setattr(connection.Connection, "transact", transact)
+    lost.clear()
     if what == "apply":
         done = store.apply([given.endpoint("e2")], author="ada", idempotency_key="k")
         assert done.created == (given.key("Endpoint", "e2"),)
@@ -225,22 +215,13 @@ def test_much_is_pruned_little_by_little(
 def test_pruning_beside_other_clients_loses_no_write(connect: Any, given: Any) -> None:
     keep = Retention(revisions=4, audit=4)
     stores = [connect(retention=keep) for _ in range(3)]
-    failures: list[BaseException] = []
 
     def work(store: OvsdbStore, who: int) -> None:
-        try:
-            for number in range(15):
-                store.apply([given.edit("Tenant", f"t{who}-{number}")], author=str(who))
-                store.audit([AuditEntry(str(who), str(number))])
-        except BaseException as error:  # noqa: BLE001 -- shown below
-            failures.append(error)
+        for number in range(15):
+            store.apply([given.edit("Tenant", f"t{who}-{number}")], author=str(who))
+            store.audit([AuditEntry(str(who), str(number))])
 
-    workers = [threading.Thread(target=work, args=(s, n)) for n, s in enumerate(stores)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert failures == []
+    together(work, stores, range(len(stores)))
     fresh = connect(retention=keep)
     assert len(fresh.snapshot().objects) == fresh.snapshot().revision == 45
     fresh.apply([given.edit("Tenant", "last")], author="x")
@@ -370,27 +351,18 @@ def test_going_back_beside_other_writers(connect: Any, given: Any) -> None:
     stores = [connect() for _ in range(2)]
     stores[0].apply(given.world(), author="ada")
     done: list[tuple[int, int]] = []
-    failures: list[BaseException] = []
 
     def work(store: OvsdbStore, who: int) -> None:
-        try:
-            for number in range(12):
-                if number % 4 == 3:
-                    back = number * 2 // 3
-                    done.append((back, store.rollback(back, author=str(who)).revision))
-                else:
-                    with suppress(NotFound, IntentError):
-                        store.apply([given.endpoint(f"w{who}-{number}")], author=str(who))
-                        store.apply([given.delete("Endpoint", f"w{who}-{number}")], author="x")
-        except BaseException as error:  # noqa: BLE001 -- shown below
-            failures.append(error)
+        for number in range(12):
+            if number % 4 == 3:
+                back = number * 2 // 3
+                done.append((back, store.rollback(back, author=str(who)).revision))
+                continue
+            with suppress(NotFound, IntentError):
+                store.apply([given.endpoint(f"w{who}-{number}")], author=str(who))
+                store.apply([given.delete("Endpoint", f"w{who}-{number}")], author="x")
 
-    workers = [threading.Thread(target=work, args=(s, n)) for n, s in enumerate(stores)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert failures == []
+    together(work, stores, range(len(stores)))
     states = replayed(connect())
     assert len(done) == 6
     for back, revision in done:

@@ -312,6 +312,14 @@ def test_names_of_others_are_asked_elsewhere(fleet, upstream):
     assert dig(fleet, "red/a", "silent.example.org", "+time=9", result="SERVFAIL") == []
 
 
+@pytest.mark.parametrize("gateway", ["10.0.0.1", "fd00::1"])
+def test_by_tcp_nobody_listens(fleet, gateway):
+    """Whoever tries is told so, and need not wait."""
+    words = ("dig", f"@{gateway}", "+tcp", "+tries=1", "+time=20", "b.net.red.internal")
+    told = fleet.netns("red/b", *words, check=False).stdout
+    assert "connection refused" in told, told
+
+
 def test_names_of_a_tenant_are_never_told_to_another(fleet, upstream):
     """They are nobody's here, so somebody elsewhere is asked, who has no idea."""
     assert dig(fleet, "blue/x", "b.net.red.internal", result="NXDOMAIN") == []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from difflib import unified_diff
@@ -84,7 +85,7 @@ def rollback(client: Client, number: int, message: str, dry_run: bool) -> None:
     with patience(f"going back to revision {number}"):
         done = client.rollback(number, message, dry_run=dry_run)
     for note in done.notes:
-        print(f"note: {note}")
+        print(f"note: {note}", file=sys.stderr)
     for change in done.diff:
         print("\n".join(painted(change, "now", f"revision {number}")))
     objects.tell(done, dry_run)

@@ -21,8 +21,11 @@ def read(words: Sequence[str]) -> tuple[str, list[str]]:
     behind ``--`` are somebody else's.
 
     Raises:
-        Usage: no context is named, or another sort of dry run.
+        Usage: no context is named, or another sort of dry run; or a word is no text.
     """
+    for word in words:
+        if not word.isascii() and any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise Usage(f"{word!r} is not UTF-8", "arguments are text")
     end = words.index("--") if "--" in words else len(words)
     context, left = "", []
     mine = iter(words[:end])

@@ -20,6 +20,7 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.resources import find_kind
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0}
+_LONGEST = 100 * 366 * 86400.0
 
 
 def connect(server: str = "", *, author: str = "", timeout: float = 60.0) -> Client:
@@ -137,7 +138,10 @@ def seconds(text: str) -> float:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(|ms|s|m|h)", text.strip(), re.ASCII)
     if found is None:
         raise Usage(f"{text!r} is not a duration", "write 90, 90s, 5m or 1h")
-    return float(found[1]) * _UNITS[found[2]]
+    long = float(found[1]) * _UNITS[found[2]]
+    if long > _LONGEST:
+        raise Usage(f"{text!r} is longer than a century", "write 90, 90s, 5m or 1h")
+    return long
 
 
 def known_kinds() -> tuple[Kind, ...]:

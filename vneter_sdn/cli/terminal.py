@@ -91,9 +91,9 @@ def problem_line(problem: Problem) -> str:
 def report(lines: Iterable[str], hint: str = "") -> None:
     """Print errors and a hint to standard error."""
     for line in lines:
-        print(paint("error:", "red", sys.stderr), line, file=sys.stderr)
+        print(paint("error:", "red", sys.stderr), plain(line), file=sys.stderr)
     if hint:
-        print(paint("hint:", "yellow", sys.stderr), hint, file=sys.stderr)
+        print(paint("hint:", "yellow", sys.stderr), plain(hint), file=sys.stderr)
 
 
 def paint(text: str, colour: str, stream: object = None) -> str:

@@ -25,6 +25,7 @@ from vneter_sdn.client.results import (
     applied_of,
     item_of,
     kind_of,
+    page_of,
 )
 from vneter_sdn.client.sending import Answer, Request, Sender
 from vneter_sdn.client.transport import DEFAULT_SERVER, Tls, Transport
@@ -125,12 +126,13 @@ class Client:
         """As `iterate`, page by page: each says where a watch may begin."""
         query = {**_selected(selector, fields), "limit": str(page)}
         while True:
-            found = self._ask(Request("GET", path_to(kind, tenant or ""), query=query)).value
-            metadata = found["metadata"]
-            yield Page(found["items"], metadata["revision"], metadata.get("position", ""))
-            if not metadata.get("continue"):
+            answer = self._ask(Request("GET", path_to(kind, tenant or ""), query=query))
+            with self._sender.understood():
+                found, after = page_of(answer.value)
+            yield found
+            if not after:
                 return
-            query["continue"] = metadata["continue"]
+            query["continue"] = after
 
     def watch(
         self,
@@ -228,7 +230,7 @@ class Client:
             "message": message,
             "dryRun": dry_run,
         }
-        return applied_of(self._ask(Request("POST", "/v1/apply", asked)).value)
+        return self._applied(Request("POST", "/v1/apply", asked))
 
     def put(
         self, manifest: Mapping[str, Any], *, if_match: str = "", dry_run: bool = False
@@ -291,7 +293,7 @@ class Client:
         """Delete one object; arguments as `put` has them."""
         path = path_to(kind, tenant, name)
         asked = Request("DELETE", path, query=_dry(dry_run), headers=_match(if_match))
-        return applied_of(self._ask(asked).value)
+        return self._applied(asked)
 
     # -- who may do what, and who tried -----------------------------------------------------------
 
@@ -324,7 +326,10 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """The summary: revision, counts per kind, and what is not ready."""
-        return self._ask(Request("GET", "/v1/status")).value
+        found = self._ask(Request("GET", "/v1/status")).value
+        with self._sender.understood():
+            found["revision"], found["kinds"], found["core"]
+        return found
 
     # -- history ---------------------------------------------------------------------------------
 
@@ -373,6 +378,11 @@ class Client:
         except VneterError:
             return False
         return True
+
+    def _applied(self, request: Request) -> Applied:
+        answer = self._ask(request)
+        with self._sender.understood():
+            return applied_of(answer.value)
 
     def _ask(self, request: Request) -> Answer:
         return self._sender.ask(request)

@@ -123,3 +123,16 @@ class Page:
     """Of the store, when the list was made."""
     position: str
     """Where a watch has to begin to tell what came after it."""
+
+
+def page_of(document: Mapping[str, Any]) -> tuple[Page, str]:
+    """A page, and what to ask the next one with; empty when it is the last.
+
+    Raises:
+        KeyError, TypeError: it is no list.
+    """
+    items, metadata = document["items"], document["metadata"]
+    for item in items:
+        item["metadata"]["name"]
+    position, after = metadata.get("position", ""), metadata.get("continue", "")
+    return Page(items, int(metadata["revision"]), str(position)), str(after)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -127,6 +128,21 @@ class Sender:
             raise failure(reply, value)
         return value
 
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """What is read of an answer within is there.
+
+        Raises:
+            StoreUnavailable: it is not.
+        """
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise self._foreign() from None
+
+    def _foreign(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.transport.server} does not speak vneter's REST")
+
     def parsed(self, reply: Reply) -> dict[str, Any]:
         """The JSON object of an answer.
 
@@ -138,8 +154,7 @@ class Sender:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            server = self.transport.server
-            raise StoreUnavailable(f"{server} does not speak vneter's REST")
+            raise self._foreign()
         return value
 
 

@@ -178,7 +178,7 @@ class Core:
         )
         self._ledger = Ledger()
         self._resolver = Resolver(self._ledger, settings.dns_upstreams, self._answers.ours)
-        self._edge = Edge(self._bridges, self._ledger, self._responders(), time.monotonic)
+        self._edge = Edge(self._bridges, self._ledger, self._responders(), time.monotonic, traced)
         self._apps = AppHost(self._bridges)
         self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
         self._apps.start(EdgeApp, session=self._edge)

@@ -60,6 +60,7 @@ class Edge:
         ledger: who asks.
         responders: by what is asked for; what they raise but `DecodeError` is the caller's.
         now: seconds, of a clock that only goes forward.
+        traced: whether a frame is one that we sent ourselves, to follow it.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class Edge:
         ledger: Ledger,
         responders: Mapping[Service, Responder],
         now: Callable[[], float],
+        traced: Callable[[bytes], bool] = lambda frame: False,
     ) -> None:
         self._bridges, self._ledger, self._responders = bridges, ledger, dict(responders)
         self._now, self._left, self._since = now, BURST, now()
+        self._traced = traced
         self.counts: Counter[tuple[str, str]] = Counter()
         """Questions by service and what became of them, in a word each."""
 
@@ -83,6 +86,8 @@ class Edge:
         responder = self._responders.get(reason.service)
         if responder is None or len(frame) < total:
             return "ignored"
+        if self._traced(frame):
+            return "traced"
         if not self._may():
             return "too many"
         asker = self._ledger.asker(reason.vni, reason.mac)

@@ -77,8 +77,6 @@ def touched(before: Snapshot, after: Snapshot) -> set[Key]:
                 keys.update(_same_link(draft, key))
         for place in allocations:
             keys.update(_by_allocation(draft, *place))
-        if objects or allocations:  # why something lacks an allocation depends on who has it
-            keys.update(key for key, _ in draft.lookup.members("pending", ""))
     return keys
 
 

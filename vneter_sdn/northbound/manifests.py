@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vneter_sdn.errors import IntentError, Problem
@@ -22,10 +23,8 @@ def read_path(path: Path) -> list[Document]:
         IntentError: a file cannot be read, is too large, or is malformed.
     """
     files = [path]
-    if path.is_dir():
-        files = sorted(
-            found for found in path.rglob("*") if found.suffix in SUFFIXES and found.is_file()
-        )
+    if os.path.isdir(path):  # no error, whatever its name
+        files = sorted(_below(path))
         if not files:
             message = f"holds no file named *{', *'.join(SUFFIXES)}"
             raise IntentError(Problem(str(path), "", "Empty", message))
@@ -56,10 +55,19 @@ def expand(documents: Iterable[Document]) -> list[Document]:
     return result
 
 
+def _below(directory: Path) -> Iterator[Path]:
+    """Manifest files, as far as directories can be read; others may come and go meanwhile."""
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            found = Path(parent, name)
+            if found.suffix in SUFFIXES and found.is_file():
+                yield found
+
+
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(jsontext.MAX_BYTES + 1)
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
+    except (OSError, ValueError) as error:  # a ValueError: NUL in its name
+        message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise IntentError(Problem(str(path), "", "Unreadable", message)) from None

@@ -18,6 +18,10 @@ from vneter_sdn.store.reports import applied, journal_text
 
 BATCH = 128
 """Rows that are pruned at once."""
+ANSWERS = 20_000
+"""Answers that are kept for idempotency keys, however young they are; a few more for a while."""
+COUNTED = 256
+"""Answers after which a client counts them."""
 
 
 def entry_of(

@@ -6,6 +6,7 @@ None of it is monitored: rows are read when somebody asks, some at a time.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -249,17 +250,17 @@ def _integer(row: Row, column: str) -> int:
     return int(str(row[column]))
 
 
-def tidy(connection: Connection, retention: Retention, now: float) -> bool:
+def tidy(connection: Connection, retention: Retention, now: float, *, count: bool) -> bool:
     """Prune `journal.BATCH` rows of each sort at most; whether there may be more to prune.
 
     One small transaction for each sort. One that is refused, because another client was first, is
-    left until something is written again.
+    left until something is written again. With ``count``, kept answers are counted, too.
     """
     oldest = journal.oldest_answer(retention, now)
     batches = (
         _old_revisions(connection, retention, now),
         _old_audit(connection, retention),
-        _old_answers(connection, oldest),
+        _old_answers(connection, oldest, count=count),
     )
     try:
         for operations in filter(None, batches):
@@ -314,7 +315,12 @@ def _cut(connection: Connection, chain: Chain, last: Row, floor: int) -> list[Op
     return [*_moved(connection, shorter), delete(_TABLES[chain.name], where)]
 
 
-def _old_answers(connection: Connection, oldest: float) -> list[Operation]:
-    found = _select(connection, "Request", [("time", "<", oldest)], ["time"]) if oldest else ()
-    times = sorted(float(str(row["time"])) for row in found)[: journal.BATCH]
-    return [delete("Request", [("time", "<=", times[-1])])] if times else []
+def _old_answers(connection: Connection, oldest: float, *, count: bool) -> list[Operation]:
+    where: list[Condition] = [] if count else [("time", "<", oldest)]
+    found = _select(connection, "Request", where, ["time"]) if count or oldest else ()
+    times = sorted(float(str(row["time"])) for row in found)
+    over = max(len(times) - journal.ANSWERS, bisect_left(times, oldest))
+    if over <= 0:
+        return []
+    last = times[min(over, journal.BATCH) - 1]
+    return [delete("Request", [("time", "<=", last)])]

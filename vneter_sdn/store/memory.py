@@ -20,7 +20,7 @@ from vneter_sdn.store.history import History
 from vneter_sdn.store.journal import would
 from vneter_sdn.store.memory_journal import MemoryJournal
 from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Retention, anything
-from vneter_sdn.store.reports import applied, journal_text, news
+from vneter_sdn.store.reports import applied, journal_text, news, require_clean
 from vneter_sdn.store.rewind import message_of
 
 
@@ -207,6 +207,7 @@ class MemoryStore:
 
     def issue(self, credential: Credential) -> None:
         """Write a new credential; see `Store.issue`."""
+        require_clean(credential)
         with self._changed:
             self._check()
             if credential.name in self._credentials:

@@ -122,6 +122,8 @@ class MemoryJournal:
             for place in [place for place, kept in self._answers.items() if kept[2] < limit]:
                 del self._answers[place]
             self._answers[asked.place] = (asked.fingerprint, answer, now)
+            while len(self._answers) > journal.ANSWERS:
+                del self._answers[next(iter(self._answers))]
 
     def _prune(self, now: float) -> None:
         over = journal.excess(self._chain, self._retention.revisions)

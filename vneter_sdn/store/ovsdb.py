@@ -31,9 +31,9 @@ from vneter_sdn.store import ledger, once, rows
 from vneter_sdn.store.attached import ATTEMPTS, Attached, Concurrency
 from vneter_sdn.store.chain import with_audit, with_revision
 from vneter_sdn.store.connection import Connection
-from vneter_sdn.store.journal import entry_of, noted, oldest_answer, would
+from vneter_sdn.store.journal import COUNTED, entry_of, noted, oldest_answer, would
 from vneter_sdn.store.port import Allow, Applied, ChainName, Edit, Request, Retention, anything
-from vneter_sdn.store.reports import applied, journal_text, news
+from vneter_sdn.store.reports import applied, journal_text, news, require_clean
 from vneter_sdn.store.rewind import Rewind, begun, message_of
 
 __all__ = ["Concurrency", "OvsdbStore"]
@@ -76,6 +76,8 @@ class OvsdbStore(Attached):
         retention: Retention | None = None,
     ) -> None:
         self._retention = retention or Retention()
+        self._answered = COUNTED
+        """Answers kept by this client since it counted all."""
         super().__init__(remotes, concurrency=concurrency, tls=tls, patience=patience)
 
     def apply(
@@ -242,6 +244,7 @@ class OvsdbStore(Attached):
 
     def issue(self, credential: Credential) -> None:
         """Write a new credential; see `Store.issue`."""
+        require_clean(credential)
         tried: list[Credential] = []  # whose answer may have been lost
 
         def operations(connection: Connection) -> list[Operation]:
@@ -271,7 +274,11 @@ class OvsdbStore(Attached):
         self._call(lambda connection: self._repeat(connection, operations))
 
     def _tidy(self, connection: Connection) -> bool:
-        return ledger.tidy(connection, self._retention, self._use.clock())
+        count = self._answered >= COUNTED
+        more = ledger.tidy(connection, self._retention, self._use.clock(), count=count)
+        if count and not more:
+            self._answered = 0
+        return more
 
     def _dry(self, connection: Connection, judge: Judge) -> Applied:
         admission = self._judged(connection, judge)
@@ -335,6 +342,7 @@ class OvsdbStore(Attached):
                 self._stand_back(len(attempts))
             else:
                 self._owing = self._owing or note is not None
+                self._answered += bool(note and note.asked)
                 return done
             finally:
                 self._expected = None

@@ -255,6 +255,7 @@ class Store(Protocol):
 
         Raises:
             Conflict: there is one of that name.
+            IntentError: a text holds NUL or a surrogate.
         """
 
     def revoke(self, name: str) -> None:

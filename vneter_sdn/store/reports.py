@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 from vneter_sdn.admission.admit import Admission
+from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Binding, Key, Snapshot, Status
 from vneter_sdn.store.port import Applied
 
@@ -16,6 +19,19 @@ def journal_text(text: str) -> str:
     """Text as the journal can hold it: no NUL, no surrogates, 4,096 characters."""
     clean = text[:_LONGEST].encode("utf-8", "replace").decode()
     return clean.replace("\0", "\ufffd")
+
+
+def require_clean(credential: Credential) -> None:
+    """Refuse what no database can hold.
+
+    Raises:
+        IntentError: reason ``BadText``.
+    """
+    for name, value in asdict(credential).items():
+        clean = (value or "").encode("utf-8", "replace").decode().replace("\0", "")
+        if clean != (value or ""):
+            text = "holds NUL or a surrogate, which is not valid UTF-8 text; remove it"
+            raise IntentError(Problem("Credential", name, "BadText", text))
 
 
 def news(

@@ -46,7 +46,10 @@ def network(view: View, key: Key, write: Writer) -> Iterator[Part]:
     here, tenant = view.ask(presence, key), view.ask(tenant_presence, key.tenant)
     for prefix in to.prefixes:
         yield on(here, _local(to, prefix, write, endpoint=False))
-        yield on(tenant - here, _unknown(to, prefix, write))
+        yield on(tenant - here, _nobody(to, prefix, write, route(prefix.prefixlen) - 1))
+    for gateway in to.gateways:
+        own = _single(gateway.version, int(gateway))
+        yield on(tenant, _nobody(to, own, write, route(own.prefixlen)))
     for block in view.ask(blocks, key):
         if block.host in here:
             flow = _remote(view, to, block.prefix, block.host, write, endpoint=False)
@@ -89,11 +92,10 @@ def _remote(
     return write("route", priority, _to(to, prefix), *_crossing(to), there, goto="steer")
 
 
-def _unknown(to: Segment, prefix: IPNetwork, write: Writer) -> Flow:
-    """Addresses of a network that is nowhere here, and that no other host draws from either."""
-    wrong = COMPLAINT.load(Fault.NOBODY)
-    priority = route(prefix.prefixlen) - 1
-    return write("route", priority, _to(to, prefix), wrong, goto="complaints")
+def _nobody(to: Segment, prefix: IPNetwork, write: Writer, priority: int) -> Flow:
+    """Addresses that are no endpoint's: that network's gateway says so, or answers for itself."""
+    wrong = (NETWORK.load(to.vni), COMPLAINT.load(Fault.NOBODY))
+    return write("route", priority, _to(to, prefix), *wrong, goto="complaints")
 
 
 def _to(to: Segment, prefix: IPNetwork) -> Matched:
