@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The setting verify_applies: what breaks an assertion is refused, or remarked on."""
 
+import gc
 import os
 import re
 import sys
@@ -137,6 +138,22 @@ class Ends:
     def __init__(self):
         (here, self.answers), (self.questions, there) = os.pipe(), os.pipe()
         self.near, self.far = Lines(here, there), Lines(self.questions, self.answers)
+
+
+def test_what_is_read_beforehand_says_the_same(store):
+    bench = Workbench()
+    assert not bench.prepare(60)
+    bench.followed(store.snapshot())
+    steps = 1
+    while bench.prepare(0):  # a step each time
+        steps += 1
+    assert steps > 10
+    for port, broken in (("80", 1), ("81", 0)) * 2:
+        proven = bench.prove(edits(DENY.replace("PORT", port)), store.snapshot())
+        assert len(proven.problems) == broken
+        bench.prepare(60)
+    bench.forget()
+    assert gc.get_freeze_count() == 0
 
 
 def asked(store, changes, ends, text, number=1):

@@ -8,15 +8,16 @@ from statistics import median
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.daemon.bench_compile import row, timed
+from vneter_sdn.daemon.breath import uncollected
 from vneter_sdn.daemon.changing import Bench, Step
 from vneter_sdn.daemon.verifying import Prover
 from vneter_sdn.model.snapshot import Snapshot
 from vneter_sdn.southbound.openflow.bench import Row
 from vneter_sdn.store.port import Edit, Store
 
-PROOF, WORST, INDEX = 1.0, 10.0, 120.0
-"""Targets, in seconds of processor time: the median of proofs of a change; the most, once the
-first of its kind read what it needs; that first one."""
+PROOF, WORST, READY = 1.0, 2.0, 120.0
+"""Targets, in seconds of processor time: the median of proofs of a change; the most; reading all
+that they need before, which the proving process does while nobody waits."""
 ROUNDS = 9
 
 
@@ -38,6 +39,9 @@ def proofs(
     """
     bench = Bench(known, compiler, alone=False)
     prover = Prover(bench)
+    with uncollected():
+        ready = timed(lambda: list(prover.prepare()))
+    yield row(f"{name}/ready-to-prove", "s", ready, READY, fewer=True)
     for kind, change in changes.items():
         times, pairs = [], 0
         for number in range(ROUNDS):
@@ -48,10 +52,9 @@ def proofs(
             took, moved = _taken(prover, bench.move(*news))
             times.append(took)
             pairs += moved
-        first, *later = times
-        yield row(f"{name}/proof-of-{kind}", "s", median(later), PROOF, fewer=True)
-        yield row(f"{name}/proof-of-{kind}-worst", "s", max(later), WORST, fewer=True)
-        yield row(f"{name}/proof-of-{kind}-first", "s", first, INDEX, fewer=True)
+        yield row(f"{name}/proof-of-{kind}", "s", median(times), PROOF, fewer=True)
+        yield row(f"{name}/proof-of-{kind}-worst", "s", max(times), WORST, fewer=True)
+        yield row(f"{name}/proof-of-{kind}-first", "s", times[0], WORST, fewer=True)
         yield row(f"{name}/proof-of-{kind}-pairs", "pairs", pairs, 0.0, fewer=False)
 
 

@@ -35,6 +35,17 @@ class Breath:
             self._last = self._clock()
 
 
+def here_to_stay() -> None:
+    """What there is now is not looked at by the cyclic collector, until `let_go`."""
+    gc.freeze()
+
+
+def let_go() -> None:
+    """What was here to stay is not needed any more."""
+    gc.unfreeze()
+    gc.collect()
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """No cyclic garbage collection meanwhile, nor later of what a large computation left.

@@ -97,7 +97,8 @@ class Changes:
         if not self._bench.ready:
             self._bench.followed(self._store.snapshot())
             self._lines.say({"ready": True})
-        asked = self._lines.next(LOOK)
+        more = self._bench.prepare(LOOK)
+        asked = self._lines.next(0.0 if more else LOOK)
         if asked is not None:
             proven = self._answer(asked)
             problems = [[p.object, p.field, p.reason, p.message] for p in proven.problems]
@@ -158,7 +159,7 @@ class Assertions:
         elif self._docket.open:
             self._judge(next(iter(self._docket.open)))
         else:
-            self._lines.next(LOOK)
+            self._lines.next(0.0 if self._bench.prepare(LOOK) else LOOK)
             return
         self._say(self._docket.said(), began)
 

@@ -23,7 +23,7 @@ from vneter_sdn.simulate.meaning import Meaning, meaning_of
 from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.verify.faithful import unfaithful
 from vneter_sdn.verify.findings import Example, Finding, flow_words, granted
-from vneter_sdn.verify.policies import Books, News, conflicts, shadows
+from vneter_sdn.verify.policies import Books, News, Pages, conflicts, shadows
 from vneter_sdn.verify.proof import Verdict
 from vneter_sdn.verify.replies import concerned, unanswered
 from vneter_sdn.verify.watching import Said, Watch
@@ -69,6 +69,7 @@ class Prover:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.books = self._read()
+        self._pages = Pages()
         self._wiring = bench.wiring()
         self.watch = Watch(
             bench.states(),
@@ -88,6 +89,13 @@ class Prover:
         }
         rules = {number: compiler.rules(name) for name, number in numbers.items()}
         return Books(rules, lambda key: written(snapshot, key))
+
+    def prepare(self) -> Iterator[None]:
+        """Read what proofs of changes will ask for, step by step, while nobody waits."""
+        yield from self.watch.prepare()
+        for host, state in self.bench.states().items():
+            self._pages.read(host, state)
+            yield
 
     def full(self, checks: Collection[str] = CHECKS) -> Iterator[Finding]:
         """Everything that is wrong, of all packets, flows, rules and assertions."""
@@ -164,12 +172,14 @@ class Prover:
         self, bridges: Mapping[str, BridgeChange], checks: Collection[str]
     ) -> Iterable[Finding]:
         """What is wrong with rules of policies, of those that changed."""
+        for host, change in bridges.items():
+            self._pages.take(host, change.flows.values())
         news = News.of({host: b.flows.values() for host, b in bridges.items()})
         states = self.bench.states() if news else {}
         if news and "shadowed" in checks:
-            yield from shadows(states, self.books, news)
+            yield from shadows(states, self.books, news, self._pages)
         if news and "conflicts" in checks:
-            yield from conflicts(states, self.books, news)
+            yield from conflicts(states, self.books, news, self._pages)
 
 
 def kinds_of(checks: Iterable[str]) -> frozenset[str]:

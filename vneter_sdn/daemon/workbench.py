@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from vneter_sdn.compile.extents import KINDS
 from vneter_sdn.compile.facts import CLOCK, RESOLVED
 from vneter_sdn.compile.query import Fact
+from vneter_sdn.daemon.breath import here_to_stay, let_go, uncollected
 from vneter_sdn.daemon.changing import Bench
 from vneter_sdn.daemon.picture import Picture
 from vneter_sdn.daemon.verifying import Judged, Prover, in_words, rule_of
@@ -61,6 +62,9 @@ class Workbench:
         """Nothing is compiled yet; ``clock`` gives POSIX seconds."""
         self._clock = clock
         self._prover: Prover | None = None
+        self._preparing: Iterator[None] = iter(())
+        self._stays = False
+        """Whether what is kept was said to be here to stay."""
         self._beside = _Beside()
 
     def prove(self, edits: Sequence[Edit], snapshot: Snapshot) -> Proven:
@@ -91,10 +95,22 @@ class Workbench:
             compiler = Picture.of_fleet(snapshot).compiler
             compiler.update({Fact(CLOCK, ""): self._beside.clock})
             self._prover = Prover(Bench(snapshot, compiler, alone=False))
+            self._preparing = self._prover.prepare()
             return self._prover, None
+        self._preparing = self._prover.prepare()
         delta = difference(self._prover.bench.snapshot, snapshot)
         step = self._prover.bench.move(snapshot, delta, more=before.until(self._beside))
         return self._prover, self._prover.take(step, CHECKED)
+
+    def prepare(self, seconds: float) -> bool:
+        """Get ready for changes to come, for so long; whether there is more to do."""
+        until = time.perf_counter() + seconds
+        with uncollected():
+            more = any(time.perf_counter() >= until for _ in self._preparing)
+        if self._prover is not None and not more and not self._stays:
+            self._stays = True
+            here_to_stay()  # or a proof waits for seconds while the collector looks at all of it
+        return more
 
     def stirs(self, snapshot: Snapshot) -> bool:
         """Whether proofs may be others now, by what is no object: clocks, names, ports, wires."""
@@ -107,7 +123,10 @@ class Workbench:
 
     def forget(self) -> None:
         """Begin anew: what is kept may be wrong."""
-        self._prover = None
+        self._prover, self._preparing = None, iter(())
+        if self._stays:
+            self._stays = False
+            let_go()
 
     def close(self) -> None:
         """See `Proving.close`."""

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import count
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import Action, Conjunction, Flow, Match, SetField, Term
+from vneter_sdn.model.flow import Conjunction, Flow, SetField, Term
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.pipeline.registers import LOCAL, OUT_PORT, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
+from vneter_sdn.verify.alike import Numbers, said
 from vneter_sdn.verify.policed import is_tame
 from vneter_sdn.verify.written import STAGES, WAYS, loaded
 
@@ -47,9 +47,6 @@ _SPOKEN = frozenset(
 """What policies go by."""
 _MOST = 1 << 20
 """Flows whose facts are remembered."""
-
-
-_Said = tuple[int, int, Match, tuple[Action, ...], int | None]
 
 
 class Address(NamedTuple):
@@ -91,8 +88,7 @@ class Known:
 
     def __init__(self) -> None:
         self._facts: dict[int, Facts] = {}
-        self._numbers: dict[_Said, int] = {}
-        self._next = count()
+        self._numbers = Numbers()
 
     def __call__(self, flow: Flow) -> Facts:
         """Facts of one flow, remembered by its identity."""
@@ -100,26 +96,14 @@ class Known:
         if found is None:
             if len(self._facts) > _MOST:
                 self._facts.clear()  # those of flows that are gone as well
-                self._numbers.clear()  # what is told apart for want of a number is looked at anew
-            said = [_said(flow, name) for name in ("", LOCAL.field, PEER.field)]
-            found = self._facts[id(flow)] = _facts(flow, [self._number(one) for one in said])
+                self._numbers.forget()
+            numbers = [self._numbers.of(said(flow, but)) for but in ("", LOCAL.field, PEER.field)]
+            found = self._facts[id(flow)] = _facts(flow, numbers)
         return found
 
     def numbers(self, flows: Iterable[Flow]) -> frozenset[int]:
         """What stands for some flows; equal where they say the same."""
         return frozenset([self(flow).number for flow in flows])
-
-    def _number(self, said: _Said) -> int:
-        found = self._numbers.get(said)
-        if found is None:
-            found = self._numbers[said] = next(self._next)
-        return found
-
-
-def _said(flow: Flow, name: str = "") -> _Said:
-    """What a flow says, but for one field that it matches."""
-    rest = tuple([term for term in flow.match if term.field != name])
-    return flow.table, flow.priority, rest, flow.actions, flow.goto
 
 
 def exactly(flow: Flow, name: str) -> int | None:
@@ -141,7 +125,7 @@ def _is_whole(name: str, mask: int) -> bool:
     return name not in _MASKS or mask == _MASKS[name]
 
 
-def _facts(flow: Flow, said: list[int]) -> Facts:
+def _facts(flow: Flow, said_alike: list[int]) -> Facts:
     numbers = {action.id for action in flow.actions if isinstance(action, Conjunction)}
     numbers |= {term.value for term in flow.match if term.field == "conj_id"}
     way = PEER_OF.get(flow.table)
@@ -156,7 +140,7 @@ def _facts(flow: Flow, said: list[int]) -> Facts:
         address,
         (loaded(flow, PEER.field) or 0) if address is not None else 0,
         loaded(flow, RULE.field),
-        *said,
+        *said_alike,
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice, permutations
 from typing import NamedTuple
 
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
@@ -19,18 +21,23 @@ from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Directory, meant_for, one
 from vneter_sdn.verify.expressions import INSIDE
-from vneter_sdn.verify.fleet import ONWARD, Fabric, Reached
-from vneter_sdn.verify.index import BridgeIndex, TableIndex
+from vneter_sdn.verify.fleet import ONWARD, Fabric, Reached, Trace
+from vneter_sdn.verify.heads import Heads, Until
+from vneter_sdn.verify.index import TableIndex
+from vneter_sdn.verify.narrowing import Cubes, Narrowing
 from vneter_sdn.verify.packets import Cube, Packets, overlap, real
 from vneter_sdn.verify.reach import BEGINNING, addressed
 from vneter_sdn.verify.state import Punted, State
 from vneter_sdn.verify.tracking import NEW
-from vneter_sdn.verify.values import Rest, holds
+from vneter_sdn.verify.values import Rest
 from vneter_sdn.verify.walk import Around, Walker, all_up
 
 _INSIDE_OF = table("neighbour").id
 """Where packets come to whose sender is beyond doubt."""
+_UNTIL = table("steer").id
+"""Where packets come to that leave for another bridge."""
 _IN = Punt(b"is let in")
+_TOLD = TableIndex.of([Flow(_INSIDE_OF, 1, (), (_IN,))])
 _ADDRESSING = frozenset(
     (
         *("in_port", "tun_id", "vlan_vid", "eth_src", "eth_dst", "ip_ttl", "ip_dscp"),
@@ -38,6 +45,8 @@ _ADDRESSING = frozenset(
     )
 )
 """What says who sends to whom, and nothing of what."""
+_BEFOREHAND = 20_000
+"""Ways between bridges that are followed before they are asked for."""
 Constants = frozenset[tuple[str, int]]
 Ends = tuple[str, int, int]
 """``ip`` or ``ipv6``, and the addresses of the source and of the target."""
@@ -48,15 +57,15 @@ class Irregular(Exception):
 
 
 class _Entrance(NamedTuple):
-    cubes: tuple[Cube, ...]
+    cubes: Cubes
     held: Constants
 
 
 class _Way(NamedTuple):
     """What comes of packets of all senders of a kind for one endpoint."""
 
-    good: tuple[Cube, ...]
-    bad: tuple[Cube, ...]
+    good: Cubes
+    bad: Cubes
     """Of which some, depending on which buckets are taken, end elsewhere."""
 
 
@@ -73,10 +82,13 @@ class Forwarding:
         walkers = {host: Walker(w.index, around, host) for host, w in fabric.walkers.items()}
         self._fabric, self._known = Fabric(walkers, fabric.wiring), known
         self._entrances: dict[str, dict[int, tuple[_Entrance, ...]]] = {}
-        self._ports: dict[tuple[str, Constants], frozenset[int]] = {}
         self._ways: dict[tuple[str, Constants, Key, Key], _Way] = {}
         self._pairs: dict[tuple[Key, Key], dict[Ends, Packets]] = {}
-        self._alike: dict[frozenset[frozenset[tuple[str, object]]], Packets] = {}
+        self._shaped: dict[tuple[Key, Key], tuple[Packets, ...]] = {}
+        self._heads = Heads(_UNTIL)
+        self._narrow = Narrowing()
+        self._alike: dict[tuple[int, ...], tuple[list[Cubes], Packets]] = {}
+        self._same: dict[object, Packets] = {}
 
     def between(self, source: Station, target: Station) -> Mapping[Ends, Packets]:
         """What of the packets that begin connections arrives, by addresses: but for those, alike.
@@ -92,41 +104,69 @@ class Forwarding:
             found = self._pairs[pair] = self._found(source, target)
         return found
 
+    def prepare(self) -> Iterator[None]:
+        """Read what will be asked for, step by step."""
+        with suppress(Irregular):
+            for host, walker in self._fabric.walkers.items():
+                walker.prepare(_INSIDE_OF)
+                yield
+                if host not in self._entrances:
+                    self._entrances[host] = self._entering(host)
+                    yield
+            for source, target in islice(self._neighbours(), _BEFOREHAND):
+                for entrance in self._entrance(source):
+                    self._way(source, entrance.held, target)
+                yield
+
+    def _neighbours(self) -> Iterator[tuple[Station, Station]]:
+        """From each bridge to each other one, of each network somebody there."""
+        for some in self._known.tenants.values():
+            first = {(station.network, station.host): station for station in reversed(some)}
+            yield from permutations(first.values(), 2)
+
     def _found(self, source: Station, target: Station) -> dict[Ends, Packets]:
-        cubes: list[Cube] = []
-        for entrance in self._entrance(source):
-            way = self._way(source, entrance.held, target)
-            good = _met(_met(entrance.cubes, way.good), _sent(source, target))
-            if way.bad and good:
-                good = list(Packets(tuple(good)).less(Packets(way.bad)).cubes)
-            cubes += good
         found: dict[Ends, Packets] = {}
         for ends in ends_of(source, target):
-            there = self._at(ends, cubes)
+            there = self._at(ends, source, target)
             if there.cubes:
                 found[ends] = there
         return found
 
-    def _at(self, ends: Ends, cubes: Iterable[Cube]) -> Packets:
-        """Packets between two addresses, but for what says so."""
-        name, source, target = ends
-        kept: dict[frozenset[tuple[str, object]], Cube] = {}
-        for cube in cubes:
-            values = cube.get(f"{name}_src"), cube.get(f"{name}_dst")
-            if any(
-                held is not None and not holds(held, value)
-                for held, value in zip(values, (source, target), strict=True)
-            ):
-                continue
-            if not holds(cube["eth_type"], ETH_IP if name == "ip" else ETH_IPV6):
-                continue
-            rest = {n: v for n, v in cube.items() if n not in _ADDRESSING}
-            kept[frozenset(rest.items())] = rest
-        place = frozenset(kept)
+    def _at(self, ends: Ends, source: Station, target: Station) -> Packets:
+        """Packets between two addresses, but for what says so.
+
+        An endpoint sends to its own network with all of its addresses; by the gateway with those
+        that are known everywhere.
+        """
+        name, ours, theirs = ends
+        kind = ETH_IP if name == "ip" else ETH_IPV6
+        ends_at = (f"{name}_src", ours), (f"{name}_dst", theirs), ("eth_type", kind)
+        given = ("in_port", source.port), ("eth_src", source.mac), *ends_at
+        direct = (*given, ("eth_dst", target.mac))
+        routed = any(int(own) == ours for own in source.addresses)
+        parts: list[Cubes] = []
+        for entrance in self._entrance(source):
+            way = self._way(source, entrance.held, target)
+            if source.network == target.network:
+                parts += (self._narrow.to(c, direct) for c in (entrance.cubes, *way))
+            if routed:
+                parts.append(self._narrow.to(entrance.cubes, given))
+                parts += (self._narrow.to(cubes, given, target.mac) for cubes in way)
+        place = tuple([id(part) for part in parts])
         found = self._alike.get(place)
         if found is None:
-            found = self._alike[place] = Packets(tuple(kept.values()))
-        return found
+            found = self._alike[place] = parts, self._joined(parts)
+        return found[1]
+
+    def _joined(self, parts: list[Cubes]) -> Packets:
+        """What enters, arrives, may end elsewhere: three by three. Equal ones are one object."""
+        kept: dict[frozenset[tuple[str, object]], Cube] = {}
+        for n in range(0, len(parts), 3):
+            enters, good, bad = parts[n : n + 3]
+            for cube in Packets(tuple(_met(enters, good))).less(Packets(bad)).cubes:
+                rest = {name: v for name, v in cube.items() if name not in _ADDRESSING}
+                kept[frozenset(rest.items())] = rest
+        return self._same.setdefault(frozenset(kept), Packets(tuple(kept.values())))
 
     def _entrance(self, source: Station) -> tuple[_Entrance, ...]:
         here = self._entrances.get(source.host)
@@ -138,7 +178,7 @@ class Forwarding:
         """What the first tables let in, by port."""
         ports = frozenset(at.port for at in self._known.whose if at.host == host)
         walker = self._fabric.walkers[host]
-        gate = Walker(_Until(walker.index, _INSIDE_OF), walker.around, host)
+        gate = Walker(Until(walker.index, _INSIDE_OF, _TOLD), walker.around, host)
         begins: Cube = {
             "in_port": ports,
             "tun_id": one(0),
@@ -154,36 +194,54 @@ class Forwarding:
                     held = _constants(event.held)
                     for port, cubes in _by_port(state.cubes):
                         found[port].append(_Entrance(tuple(cubes), held))
-                        place = host, held
-                        self._ports[place] = self._ports.get(place, frozenset()) | {port}
         return {port: tuple(entrances) for port, entrances in found.items()}
 
     def _way(self, source: Station, held: Constants, target: Station) -> _Way:
         place = source.host, held, source.network, target.key
         found = self._ways.get(place)
         if found is None:
-            found = self._ways[place] = self._followed(source, held, target)
+            good, bad = self._followed(source, held, target)
+            found = self._ways[place] = _Way(self._narrow.one(good), self._narrow.one(bad))
         return found
 
-    def _followed(self, source: Station, held: Constants, target: Station) -> _Way:
-        base: Cube = {
-            "in_port": self._ports[source.host, held],
-            "tun_id": one(0),
-            "vlan_vid": one(0),
-        }
+    def _followed(
+        self, source: Station, held: Constants, target: Station
+    ) -> tuple[list[Cube], list[Cube]]:
         good: list[Cube] = []
         bad: list[Cube] = []
+        for trace in self._traces(source, held, target):
+            end = trace.end
+            there = self._known.whose.get(end.at) if isinstance(end, Reached) else None
+            if there is not None and there.key == target.key:
+                good += trace.packets.cubes
+            elif there is None and (trace.choices or trace.up):
+                bad += trace.packets.cubes
+        return good, bad
+
+    def _traces(self, source: Station, held: Constants, target: Station) -> Iterator[Trace]:
+        """Where packets from a bridge end, whichever port they came in by."""
         # One by one, so that what tables look up is one value.
-        for shape in self._shapes(source.network, target):
-            packets = Packets(tuple(_met(_met([base], [shape]), BEGINNING)))
-            for trace in self._fabric.traces(source.host, packets, _INSIDE_OF, dict(held)):
-                end = trace.end
-                there = self._known.whose.get(end.at) if isinstance(end, Reached) else None
-                if there is not None and there.key == target.key:
-                    good += trace.packets.cubes
-                elif there is None and (trace.choices or trace.up):
-                    bad += trace.packets.cubes
-        return _Way(tuple(good), tuple(bad))
+        for number, packets in enumerate(self._beginning(source.network, target)):
+            about = number, source.network, target.key, held
+            begin = State(packets.cubes, dict(held))
+            walker, host = self._fabric.walkers[source.host], source.host
+            head = self._heads.of(about, walker, _INSIDE_OF, begin)
+            if head.onward is None:
+                yield from self._fabric.traces(host, packets, _INSIDE_OF, dict(held))
+            else:
+                for cubes, now in head.onward:
+                    yield from self._fabric.traces(host, Packets(cubes), _UNTIL, now)
+
+    def _beginning(self, network: Key, target: Station) -> tuple[Packets, ...]:
+        """First packets of connections to an endpoint, from somebody of a network."""
+        found = self._shaped.get((network, target.key))
+        if found is None:
+            base: Cube = {"tun_id": one(0), "vlan_vid": one(0)}
+            found = self._shaped[network, target.key] = tuple(
+                Packets(tuple(_met(_met([base], [shape]), BEGINNING)))
+                for shape in self._shapes(network, target)
+            )
+        return found
 
     def _shapes(self, network: Key, target: Station) -> Iterator[Cube]:
         """Packets for an endpoint, from somebody of a network: directly, or by the gateway."""
@@ -202,19 +260,6 @@ class Forwarding:
                     name: values,
                     "ip_ttl": Rest(8, frozenset((0, 1))),
                 }
-
-
-class _Until(BridgeIndex):
-    """A bridge whose packets are told of as they come to a table."""
-
-    def __init__(self, index: BridgeIndex, at: int) -> None:
-        self.groups = index.groups
-        self._index, self._at = index, at
-        self._end = TableIndex.of([Flow(at, 1, (), (_IN,))])
-
-    def table(self, number: int) -> TableIndex:
-        """One table."""
-        return self._end if number == self._at else self._index.table(number)
 
 
 def _constants(held: Mapping[str, object]) -> Constants:
@@ -249,22 +294,3 @@ def ends_of(source: Station, target: Station) -> Iterator[Ends]:
         for theirs in target.in_network:
             if ours.version == theirs.version:
                 yield "ip" if ours.version == 4 else "ipv6", int(ours), int(theirs)
-
-
-def _sent(source: Station, target: Station) -> list[Cube]:
-    """What an endpoint sends to another with its own addresses.
-
-    In its own network with all of them; by the gateway with those that are known everywhere.
-    """
-    found: list[Cube] = []
-    for name, version in (("ip", 4), ("ipv6", 6)):
-        inside = frozenset(int(a) for a in source.in_network if a.version == version)
-        own = frozenset(int(a) for a in source.addresses if a.version == version)
-        mac = one(source.mac)
-        if inside and source.network == target.network:
-            direct = {"eth_src": mac, f"{name}_src": inside, "eth_dst": one(target.mac)}
-            found.append(direct)
-        if own:
-            apart = Rest(48, frozenset((target.mac,)))
-            found.append({"eth_src": mac, f"{name}_src": own, "eth_dst": apart})
-    return found

@@ -26,10 +26,10 @@ from vneter_sdn.verify.parts import (
     passed,
 )
 from vneter_sdn.verify.sieve import Sieve
-from vneter_sdn.verify.values import meet
+from vneter_sdn.verify.values import Values, holds, meet
 
 _MOST = 10_000
-"""Answers about pairs of addresses that a gate remembers."""
+"""Answers about others, and addresses that it tells apart, that a gate remembers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,11 @@ class Gate:
             ends: the addresses.
             label: those alone of whom that is remembered; None: all.
         """
-        place = (who, *ends, label)
+        version, source, target = ends
+        sources, targets = self._told[version]
+        marks = [holds(values, source) for values in sources]
+        marks += [holds(values, target) for values in targets]
+        place = (who, version, label, *marks)
         found = self._between.get(place)
         if found is None:
             if len(self._between) > _MOST:
@@ -86,6 +90,18 @@ class Gate:
                 self.way, self.before, self.stages, self.after, label
             )
         return found
+
+    @cached_property
+    def _told(self) -> Mapping[str, tuple[tuple[Values, ...], tuple[Values, ...]]]:
+        """Sets of addresses that the gate tells apart, of sources and targets, by IP version."""
+        every = [self.before, *self.after.values()]
+        every += (parts for stages in self.stages.values() for parts in stages)
+        fields = [found for parts in every if (found := self.sieve.fields(parts))]
+
+        def sets(name: str) -> tuple[Values, ...]:
+            return tuple(dict.fromkeys(one for found in fields for one in found.get(name, ())))
+
+        return {ip: (sets(f"{ip}_src"), sets(f"{ip}_dst")) for ip in ("ip", "ipv6")}
 
     @cached_property
     def _between(self) -> dict[tuple[object, ...], Packets]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from vneter_sdn.model.flow import Flow
@@ -38,6 +38,23 @@ def lookup(table: TableIndex, state: State) -> tuple[list[Found], Sequence[Cube]
 
     O(flows that what is known of the packets leaves, times the cubes they fall into).
     """
+    known = _known(table, state)
+    soft = table.conjunctions(known) if table.soft else ()
+    return _Meeting(table, state).among(known, state.cubes, soft)
+
+
+def candidates(table: TableIndex, state: State) -> Iterator[Block]:
+    """All flows that `lookup` has to choose from: what it finds follows from these alone."""
+    known = _known(table, state)
+    if table.soft:
+        # What conjunctions come to depends on their numbers, too, which are looked up then.
+        known["conj_id"] = (ASIS, 0, 0)
+    for shape in (*table.shapes, *table.soft):
+        yield from shape.blocks(*narrowed(shape, known))
+
+
+def _known(table: TableIndex, state: State) -> dict[str, How]:
+    """What is known of the fields that a table asks about."""
     known: dict[str, How] = {}
     for name in table.fields:
         value = state.known(name)
@@ -45,8 +62,7 @@ def lookup(table: TableIndex, state: State) -> tuple[list[Found], Sequence[Cube]
             known[name] = (KNOWN, value, 0)
         else:
             known[name] = _half_known(state.value(name))
-    soft = table.conjunctions(known) if table.soft else ()
-    return _Meeting(table, state).among(known, state.cubes, soft)
+    return known
 
 
 def _half_known(expression: Expression | None) -> How:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from vneter_sdn.model.flow import BridgeState, Flow, SetField
+from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import priorities
 from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE, TENANT
@@ -24,7 +24,7 @@ from vneter_sdn.policy.rule import Rule
 from vneter_sdn.verify.findings import Finding, example_of
 from vneter_sdn.verify.packets import Cube, merged, overlap, real, without
 from vneter_sdn.verify.values import holds, some
-from vneter_sdn.verify.written import WAYS, Place, place_of, tenant_of, written_on
+from vneter_sdn.verify.written import WAYS, Place, Written, place_of, tenant_of, written_on
 
 _ORDERED = {table(f"{way}_{at}").id: way for way in WAYS for at in ("tiers", "baseline")}
 _PEERS = {table(f"{way}_peer").id: way for way in WAYS}
@@ -73,10 +73,9 @@ class News:
 class _Bridge:
     """Rules that are written on one bridge."""
 
-    def __init__(self, state: BridgeState) -> None:
+    def __init__(self, state: BridgeState, rules: Mapping[Place, Written]) -> None:
         self._held: dict[Place, list[Cube]] = {}
         self._state = state
-        rules = written_on(flow for flow in state.flows.values() if flow.table in _ORDERED)
         self.rules = {
             place: written
             for place, written in rules.items()
@@ -133,8 +132,48 @@ class _Bridge:
         )
 
 
+class Pages:
+    """Rules as they are written on bridges, kept up to date from change to change."""
+
+    def __init__(self) -> None:
+        self._flows: dict[str, defaultdict[Place, dict[FlowKey, Flow]]] = {}
+        self._rules: dict[str, dict[Place, Written]] = {}
+
+    def take(self, host: str, changed: Iterable[tuple[Flow | None, Flow | None]]) -> None:
+        """Take in what is at places of a bridge's flows now, instead of what was there."""
+        flows, rules = self._flows.get(host), self._rules.get(host)
+        if flows is None or rules is None:
+            return  # nobody asked yet
+        for before, after in changed:
+            for flow in (before, after):
+                if flow is not None and flow.table in _ORDERED:
+                    rules.pop(place_of(flow), None)
+            if before is not None and before.table in _ORDERED:
+                flows[place_of(before)].pop(before.key, None)
+            if after is not None and after.table in _ORDERED:
+                flows[place_of(after)][after.key] = after
+
+    def read(self, host: str, state: BridgeState) -> Mapping[Place, Written]:
+        """The rules of a bridge, which holds that now."""
+        flows = self._flows.get(host)
+        if flows is None:
+            flows = self._flows[host] = defaultdict(dict)
+            self._rules[host] = {}
+            for key, flow in state.flows.items():
+                if flow.table in _ORDERED:
+                    flows[place_of(flow)][key] = flow
+        rules = self._rules[host]
+        for place, held in flows.items():
+            if held and place not in rules:
+                rules |= written_on(held.values())
+        return rules
+
+
 def shadows(
-    states: Mapping[str, BridgeState], books: Books, news: News | None = None
+    states: Mapping[str, BridgeState],
+    books: Books,
+    news: News | None = None,
+    pages: Pages | None = None,
 ) -> Iterator[Finding]:
     """Rules that no packet reaches on any bridge that has them.
 
@@ -142,8 +181,9 @@ def shadows(
         states: what bridges hold.
         books: what numbers on bridges stand for.
         news: rules that changed: these, and those below them, are looked at; None for all.
+        pages: what is known of rules on bridges, up to date.
     """
-    bridges = _bridges(states)
+    bridges = _bridges(states, pages or Pages())
     for place, hosts in _standing(bridges).items():
         if news is not None and not _concerns(bridges[hosts[0]], place, news):
             continue
@@ -151,8 +191,8 @@ def shadows(
             yield _shadowed(bridges[hosts[0]], hosts[0], place, books)
 
 
-def _bridges(states: Mapping[str, BridgeState]) -> dict[str, _Bridge]:
-    return {host: _Bridge(state) for host, state in sorted(states.items())}
+def _bridges(states: Mapping[str, BridgeState], pages: Pages) -> dict[str, _Bridge]:
+    return {h: _Bridge(state, pages.read(h, state)) for h, state in sorted(states.items())}
 
 
 def _standing(bridges: Mapping[str, _Bridge]) -> dict[Place, list[str]]:
@@ -198,7 +238,10 @@ def _shadowed(bridge: _Bridge, host: str, place: Place, books: Books) -> Finding
 
 
 def conflicts(
-    states: Mapping[str, BridgeState], books: Books, news: News | None = None
+    states: Mapping[str, BridgeState],
+    books: Books,
+    news: News | None = None,
+    pages: Pages | None = None,
 ) -> Iterator[Finding]:
     """Rules of two policies with one priority that decide otherwise about the same packets.
 
@@ -206,9 +249,10 @@ def conflicts(
         states: what bridges hold.
         books: what numbers on bridges stand for.
         news: rules that changed, which alone are looked at; None for all.
+        pages: what is known of rules on bridges, up to date.
     """
     seen: set[tuple[Place, Place]] = set()
-    for host, bridge in _bridges(states).items():
+    for host, bridge in _bridges(states, pages or Pages()).items():
         alike: defaultdict[object, list[tuple[Place, Rule]]] = defaultdict(list)
         for place, written in bridge.rules.items():
             rule = books.rule(place.tenant, written.number)

@@ -48,7 +48,7 @@ from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
 from vneter_sdn.verify.walk import Around, Walker, all_up
 from vneter_sdn.verify.weighing import weigh
-from vneter_sdn.verify.written import is_clause
+from vneter_sdn.verify.written import STAGES, is_clause
 
 _CLASSIFY, _TRANSIT = table("classify").id, table("transit").id
 _NO_SLOT = MAX_SLOT
@@ -195,6 +195,17 @@ class Proof:
 
     # ---- changes of policies alone
 
+    def prepare(self) -> Iterator[None]:
+        """Read what proofs of changes of policies will ask for, step by step, while nobody waits.
+
+        Nothing follows from it. A change makes it out of date, and some of it worth reading anew.
+        """
+        yield from self._ruling().prepare()
+        for host in tuple(self._indexes):
+            for number in STAGES:
+                self._ruled(host, number)
+                yield
+
     def _is_of_policies(self, edit: Rewrite, meaning: Meaning) -> bool:
         """Whether a change is of policies alone, and everybody is where they were."""
         if meaning is not self.known.meaning and meaning != self.known.meaning:
@@ -204,9 +215,7 @@ class Proof:
 
     def _ruled_anew(self, edit: Rewrite) -> Verdict | None:
         """What a change of policies comes to; None when that has to be found packet by packet."""
-        if self._rulings is None:
-            self._rulings = Rulings(self._indexes, self.open, self.known)
-        weighed = weigh(self._rulings, self._indexes, edit, self.excused)
+        weighed = weigh(self._ruling(), self._indexes, edit, self.excused)
         if weighed is None:
             return None
         findings = [
@@ -219,6 +228,11 @@ class Proof:
         self._about(weighed.regions)
         self.doubtful = weighed.doubtful
         return Verdict(tuple(findings), weighed.change, len(weighed.regions))
+
+    def _ruling(self) -> Rulings:
+        if self._rulings is None:
+            self._rulings = Rulings(self._indexes, self.open, self.known)
+        return self._rulings
 
     def _about(self, regions: Mapping[Key, Packets]) -> None:
         """Told which packets a change was about."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import ZONE_BITS, Flow, SetField
+from vneter_sdn.model.flow import ZONE_BITS, Flow
 from vneter_sdn.model.policy_kinds import Direction
-from vneter_sdn.pipeline.registers import PEER, RULE, TENANT
+from vneter_sdn.pipeline.registers import NETWORK, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
 from vneter_sdn.verify.checks import Directory, Excuse
@@ -37,9 +38,9 @@ from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import Cube, without
 from vneter_sdn.verify.parts import NO_LABEL, PORT, Label
 from vneter_sdn.verify.values import Values, holds
-from vneter_sdn.verify.written import STAGES, WAYS
+from vneter_sdn.verify.written import STAGES, WAYS, loaded
 
-_CLASSIFY = table("classify").id
+_CLASSIFY, _ARRIVAL = table("classify").id, table("arrival").id
 _WAY: dict[int, Direction] = {
     **{number: way for way in WAYS for number in (FIRST[way], STATE[way], VERDICT[way])},
     **{number: way for way, number in PEERS.items()},
@@ -108,22 +109,51 @@ class Rulings:
             self._here[station.host].append(station)
         self._owned = False
 
+    def prepare(self) -> Iterator[None]:
+        """Read what will be asked for, step by step."""
+        for host in tuple(self.indexes):
+            tables = self.gates.tables(host)
+            yield
+            for way in WAYS:
+                tables.whose(way)
+                yield
+        yield from self.forwarding.prepare()
+        with suppress(Irregular):
+            for station in tuple(self.known.stations):
+                for way in WAYS:
+                    self.gate(Place(station, way))
+                    yield
+
     # ---- who is who
 
     def number(self, station: Station) -> int:
-        """The number of an endpoint's tenant, as its bridge has it."""
+        """The number of an endpoint's tenant, as its bridge has it.
+
+        Raises:
+            Irregular: it has none, or another one by where packets come from.
+        """
         here = self._numbers.get(station.host)
         if here is None:
-            here = self._numbers[station.host] = dict(self._classified(station.host))
-        return here.get(station.port, 0)
+            here = self._numbers[station.host] = self._classified(station.host)
+        found = here.get(station.port)
+        if found is None:
+            raise Irregular
+        return found
 
-    def _classified(self, host: str) -> Iterator[tuple[int, int]]:
+    def _classified(self, host: str) -> dict[int, int]:
+        """Numbers of tenants by port, if what comes from other bridges gets the same ones."""
+        found: dict[int, int] = {}
+        networks: defaultdict[int | None, set[int]] = defaultdict(set)
         for flow in self.indexes[host].flows(_CLASSIFY):
-            port = exactly(flow, "in_port")
-            for action in flow.actions:
-                loads = isinstance(action, SetField) and action.field == TENANT.field
-                if loads and port is not None and isinstance(action, SetField):
-                    yield port, action.value & TENANT.mask
+            port, number = exactly(flow, "in_port"), loaded(flow, TENANT.field)
+            if port is not None and number is not None:
+                found[port] = number & TENANT.mask
+                networks[loaded(flow, NETWORK.field)].add(number & TENANT.mask)
+        for flow in self.indexes[host].flows(_ARRIVAL):
+            number = loaded(flow, TENANT.field)
+            if number is not None and networks[loaded(flow, NETWORK.field)] - {number}:
+                return {}
+        return found
 
     def owners(self, address: Address) -> Collection[Station]:
         """Endpoints that have an address."""

@@ -155,7 +155,8 @@ class Narrow:
                 and all(n not in cube or holds(cube[n], value) for n, value in self._wanted)
             ]
             if cubes:
-                yield part._replace(cubes=tuple(merged(cubes)), end=None)
+                fewer = cubes if len(cubes) == 1 else merged(cubes)
+                yield part._replace(cubes=tuple(fewer), end=None)
 
 
 def _shown(part: Part) -> tuple[object, ...]:

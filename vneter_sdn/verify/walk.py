@@ -122,6 +122,14 @@ class Walker:
         found = self.table(State(packets.cubes), table, 0)
         return [course for state in found if (course := course_of(state)).packets]
 
+    def prepare(self, at: int) -> None:
+        """Index the tables from one on, and find out what is read behind cuts."""
+        for number in self.index.tables():
+            if number >= at:
+                self.index.table(number)
+        for cut in self.around.cuts:
+            self._live_behind(cut)
+
     # ---- tables
 
     def table(self, state: State, number: int, depth: int) -> list[State]:
@@ -138,10 +146,10 @@ class Walker:
             ):
                 done += fitted
             else:
-                self._meet(one, at, depth, pending, done)
+                self.meet(one, at, depth, pending, done)
         return done
 
-    def _meet(
+    def meet(
         self,
         state: State,
         at: int,
@@ -149,6 +157,7 @@ class Walker:
         pending: list[tuple[State, int]],
         done: list[State],
     ) -> None:
+        """Look up in one table, and act: those that go on come to be pending, others done."""
         found, left = lookup(self.index.table(at), state)
         if left:
             missed = state.fork(left)
@@ -171,15 +180,19 @@ class Walker:
         return Dropped(self.host, at, reason, state.trail[-1].flow if state.trail else None)
 
     def _cut(self, state: State, at: int) -> list[State] | None:
+        live = self._live_behind(at)
+        return self.summaries.fitted(state, at, live, lambda fresh: self._fresh(fresh, at))
+
+    def _live_behind(self, at: int) -> dict[str, int]:
         live = self._live.get(at)
         if live is None:
             live = self._live[at] = live_bits(self.index, at)
-        return self.summaries.fitted(state, at, live, lambda fresh: self._fresh(fresh, at))
+        return live
 
     def _fresh(self, state: State, at: int) -> list[State]:
         done: list[State] = []
         pending: list[tuple[State, int]] = []
-        self._meet(state, at, 0, pending, done)
+        self.meet(state, at, 0, pending, done)
         for one, onward in pending:
             done += self.table(one, onward, 0)
         return done
