@@ -213,7 +213,7 @@ class _Walk:
 
     def action(self, action: Action, depth: int) -> bool:
         match action:
-            case SetField() | Copy():
+            case SetField() | Copy() | CheckLength():
                 self.rewrite(action)
             case Output(port=port):
                 self.output(port)
@@ -229,9 +229,6 @@ class _Walk:
                 self.group(number, depth)
             case Conntrack():
                 self.conntrack(action)
-            case CheckLength(octets=octets, field=name, offset=offset):
-                longer = self.fields.get(LENGTH.name, 0) > octets
-                self.write(name, longer << offset, 1 << offset)
             case DecTtl():
                 return self.decrement()
             case MeterAction(meter=number):
@@ -248,9 +245,12 @@ class _Walk:
         if self.has(name):
             self.fields[name] = self.fields.get(name, 0) & ~mask | value
 
-    def rewrite(self, action: SetField | Copy) -> None:
+    def rewrite(self, action: SetField | Copy | CheckLength) -> None:
         if isinstance(action, SetField):
             self.write(action.field, action.value, action.mask)
+        elif isinstance(action, CheckLength):
+            longer = self.fields.get(LENGTH.name, 0) > action.octets
+            self.write(action.field, longer << action.offset, 1 << action.offset)
         elif self.has(action.source):
             self.copy(action)
 
