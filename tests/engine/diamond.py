@@ -12,11 +12,13 @@ from vneter_sdn.engine.port import Channel, Confirmed, LinksDue, Stored
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.flow import MeterAction
 from vneter_sdn.model.snapshot import Binding, Delta, Key
+from vneter_sdn.pipeline.reserved import ANSWERS, RATES
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 from vneter_sdn.telemetry.links import Edge, LinkSeen, PortSeen
 from vneter_sdn.telemetry.survey import LinksSeen, PortsSeen
 
+_RATES = range(RATES, ANSWERS)
 HOSTS = ("s1", "s2", "s3", "s4")
 WIRES = (("s1", "s2"), ("s2", "s4"), ("s1", "s3"), ("s3", "s4"))
 
@@ -134,5 +136,10 @@ class World:
         return next(c.message for c in self.status(key).conditions if c.type == kind)
 
     def metered(self, host):
+        """Flows that reservations limit."""
         flows = self.southbound.flows[host].state.flows.values()
-        return [f for f in flows if any(isinstance(a, MeterAction) for a in f.actions)]
+        return [
+            flow
+            for flow in flows
+            if any(isinstance(one, MeterAction) and one.meter in _RATES for one in flow.actions)
+        ]
