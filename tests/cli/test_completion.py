@@ -53,6 +53,9 @@ def test_names_come_from_the_server(applied):
     assert words("label", "ep", "red/") == ["red/a"]
     assert words("get", "ep", "-t", "") == ["red"]
     assert words("get", "network", "red/web", "") == []
+    assert words("history", "net") == ["network"]
+    assert words("history", "network", "") == ["red/web"]
+    assert words("rollback", "") == words("history", "--revision", "") == ["1"]
 
 
 def test_contexts_come_from_the_file(vneterctl, contexts, server):

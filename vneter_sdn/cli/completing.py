@@ -13,6 +13,8 @@ FILES = ":files"
 """Says to the shell: complete names of files, as you do."""
 _MOST = 1000
 """Names that are offered."""
+_NEWEST = 50
+"""Revisions that are offered."""
 
 
 class _Place(NamedTuple):
@@ -160,6 +162,14 @@ def _environment() -> str:
     return os.environ.get("VNETER_SERVER", "")
 
 
+def _revisions(place: _Place) -> Iterator[str]:
+    from vneter_sdn.cli.targets import connect
+
+    client = connect(place.options.get("server", _environment()), timeout=place.patience)
+    for one in client.revisions(_NEWEST):
+        yield f"{one.number}\t{one.message or ', '.join(one.changes[:3])}"
+
+
 def _tenants(place: _Place) -> Iterator[str]:
     yield from _objects(place, "tenant")
 
@@ -206,6 +216,7 @@ _BY_NAME: Mapping[str, Callable[[_Place], Iterator[str]]] = {
     "kind": _kinds,
     "name": _names,
     "pairs": _names,
+    "revision": _revisions,
     "tenant": _tenants,
     "context": _contexts,
     "output": _formats,
