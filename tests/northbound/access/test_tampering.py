@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from vneter_sdn.config import Settings
+from vneter_sdn.errors import Forbidden
 from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
-from vneter_sdn.northbound.access.identity import grant_of, grants_text
+from vneter_sdn.northbound.access.guarded import GuardedStore
+from vneter_sdn.northbound.access.identity import Identity, grant_of, grants_text
 from vneter_sdn.northbound.rest.app import create_app
 from vneter_sdn.store.memory import MemoryStore
 
@@ -297,6 +299,28 @@ def test_a_rollback_changes_what_is_ones_own_or_nothing(red, root, store):
     refused(red("POST", "/v1/revisions/0/rollback", {"dryRun": True}), store, store.snapshot())
     refused(red("POST", "/v1/revisions/0/rollback", {}), store, store.snapshot())
     assert root("POST", f"/v1/revisions/{ours}/rollback", {}).status_code == 200
+
+
+def test_a_store_in_the_hands_of_a_tenant_gives_nothing_away(root, store):
+    red = Identity("token:red", "token", (grant_of("admin", ["red"]),))
+    guarded = GuardedStore(store, lambda: red)
+    with pytest.raises(Forbidden, match="blue"):
+        guarded.edits_back_to(0)
+    with pytest.raises(Forbidden):
+        guarded.audited()
+    for chain in ("audit", "revisions"):
+        with pytest.raises(Forbidden):
+            guarded.verify(chain)
+    seen = guarded.snapshot()
+    assert {key.tenant or key.name for key in seen.objects} == {"red"}
+    assert guarded.snapshot() is seen
+    store.report([Status(Key("Endpoint", "blue", "a"), details={"x": 2})])
+    later, delta = guarded.wait(seen, 0)
+    assert (delta.objects, delta.statuses) == (frozenset(), frozenset())
+    assert later.statuses == seen.statuses
+    assert guarded.wait(later, 0) is None
+    for hidden in ("sweep", "bind", "report", "colour", "issue", "revoke", "credentials", "close"):
+        assert not hasattr(guarded, hidden)
 
 
 def test_a_refusal_does_not_name_what_is_in_the_way(red, root):

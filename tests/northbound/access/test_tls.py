@@ -191,6 +191,16 @@ def test_files_that_are_not_whole(values, says):
         check_settings(Settings(**values))
 
 
+def test_a_key_that_everybody_can_read_is_refused(authority, tmp_path):
+    pem = authority.issue("loose")
+    key = shutil.copy(pem.key, tmp_path / "loose.key")
+    os.chmod(key, 0o604)
+    with pytest.raises(IntentError, match="chmod 600"):
+        check_settings(Settings(api_tls_certificate=pem.certificate, api_tls_key=str(key)))
+    os.chmod(key, 0o640)  # as Debian's group ssl-cert has it
+    check_settings(Settings(api_tls_certificate=pem.certificate, api_tls_key=str(key)))
+
+
 def test_a_key_with_a_passphrase_is_refused_and_asked_of_nobody(authority, tmp_path):
     pem = authority.issue("locked")
     locked = tmp_path / "locked.key"

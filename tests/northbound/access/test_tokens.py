@@ -98,6 +98,14 @@ def test_who_is_covered_may_do_nothing_more(role, tenants, other, others, verb):
             assert may(Identity("w", "token", (wide,)), verb, key)
 
 
+def test_a_role_is_more_than_its_verbs():
+    every = ROLES["editor"]
+    assert grant_of("admin", ["red"], every).covers(grant_of("editor", ["red"]))
+    assert not grant_of("editor", ["red"]).covers(grant_of("admin", ["red"], every))
+    assert not grant_of("editor", ["red"]).covers(grant_of("editor", ["red", "blue"]))
+    assert not grant_of("editor", ["red"]).covers(grant_of("editor"))
+
+
 def test_nobody_may_nothing_and_the_administrator_everything():
     keys = (Key("Network", "red", "x"), Key("Tenant", "", "red"), Key("Tier", "", "t"))
     assert not any(may(NOBODY, verb, key) for verb in VERBS for key in keys)
