@@ -168,7 +168,7 @@ class Connection:
             raise Refusal(408, "the request's headers take too long to arrive") from None
         if not isinstance(event, h11.Request):
             return None
-        return _head_of(event)
+        return head_of(event)
 
     async def _body(self, head: Head) -> bytes:
         length = int(head.get("content-length") or 0)
@@ -337,8 +337,12 @@ class Connection:
         self._writer.transport.abort()
 
 
-def _head_of(event: h11.Request) -> Head:
-    """A request's head, if it is one that can be read in one way only."""
+def head_of(event: h11.Request) -> Head:
+    """A request's head, if it is one that can be read in one way only.
+
+    Raises:
+        Refusal: it is too long, or its length is given in two ways.
+    """
     headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in event.headers)
     size = len(event.target) + sum(len(name) + len(value) + 4 for name, value in headers)
     if size > MAX_HEADER or len(headers) > _MAX_FIELDS:
