@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import socket
@@ -16,11 +17,15 @@ import pytest
 
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import IntentError
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access.throttle import BURST
 from vneter_sdn.northbound.server import Server, check_credentials, check_settings
 from vneter_sdn.northbound.wire.tls import LOOK, Context, TlsFiles
+from vneter_sdn.store.port import Edit
 
 from .conftest import Caller
+
+_TENANT = {"apiVersion": "vneter.io/v1", "kind": "Tenant", "metadata": {"name": "t"}, "spec": {}}
 
 
 @pytest.fixture
@@ -76,6 +81,40 @@ def test_revocation_counts_at_once(caller, grant, store):
     assert caller(token=token).status == 200
     store.revoke("ci")
     assert caller(token=token).status == 401
+
+
+def watching(caller, token):
+    """A watch that has begun."""
+    tls = caller.connected()
+    tls.sendall(
+        b"GET /v1/watch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+        + token.encode()
+        + b"\r\n\r\n"
+    )
+    answer = http.client.HTTPResponse(tls)
+    answer.begin()
+    while not answer.readline().startswith(b"event: bookmark"):
+        assert not answer.closed
+    return tls, answer
+
+
+def test_a_revoked_token_ends_the_watch_that_it_began(caller, grant, store):
+    tls, answer = watching(caller, grant("ci"))
+    store.revoke("ci")
+    store.apply([Edit("apply", Key("Tenant", "", "t"), _TENANT)], author="x")
+    try:
+        rest = answer.read()
+    except (http.client.IncompleteRead, ConnectionError):
+        rest = b""  # cut off, as something was there to be told
+    assert b"added" not in rest
+    tls.close()
+
+
+def test_a_stopping_server_ends_watches_whole(caller, grant, start):
+    tls, answer = watching(caller, grant("ci"))
+    caller.server.stop()
+    assert b"added" not in answer.read()  # IncompleteRead if it were cut off
+    tls.close()
 
 
 def test_who_fails_too_often_is_told_to_wait(caller, grant):

@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -210,7 +211,7 @@ class Connection:
     # ---- answering
 
     async def _answered(self, environ: Environ) -> None:
-        environ[OVER] = self._over
+        environ[OVER] = partial(self._over, environ.get(VALID, _always))
         done = asyncio.Event()
 
         def job() -> None:
@@ -221,9 +222,9 @@ class Connection:
         self._house.workers.do(job)
         await done.wait()
 
-    def _over(self) -> bool:
+    def _over(self, valid: Callable[[], bool]) -> bool:
         gone = self._writer.transport.is_closing() or self._reader.at_eof()
-        return self._house.draining or gone
+        return self._house.draining or gone or not valid()
 
     def _serve(self, environ: Environ) -> None:
         """Run the application. On a thread."""
