@@ -18,8 +18,8 @@ from vneter_sdn.config import Settings
 from vneter_sdn.northbound.wire import front
 from vneter_sdn.northbound.wire.connection import Pace
 from vneter_sdn.northbound.wire.doors import address_of, opened
-from vneter_sdn.northbound.wire.front import Front, crowd_of
-from vneter_sdn.northbound.wire.gateway import OVER, VALID
+from vneter_sdn.northbound.wire.front import Front
+from vneter_sdn.northbound.wire.gateway import OVER, VALID, crowd_of
 
 _ALMOST = (
     rb"(GET|POST) /[^\r\n]{0,9} HTTP/1.[01]\r\n([A-Za-z-]{1,9}:[^\n]{0,20}\r\n){0,5}\r\n.{0,20}"

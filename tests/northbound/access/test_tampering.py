@@ -375,7 +375,10 @@ def test_few_verbs_do_what_they_say_and_no_more(root, app, store):
     assert only["create"].apply(network("red", mtu=1290)).status_code == 409
     assert only["update"].apply(endpoint("red", "c")).status_code == 404
     refused(only["get"].apply(endpoint("red", "c")), store, before)
-    assert only["create"].apply(endpoint("red", "c")).status_code == 200
+    made = only["create"]("POST", "/v1/tenants/red/endpoints", endpoint("red", "c"))
+    assert (made.status_code, made.json["metadata"]["name"]) == (201, "c")
+    assert only["create"]("GET", "/v1/tenants/red/endpoints/c").status_code == 403
+    assert only["create"]("GET", "/v1/snapshot").status_code == 403
     assert only["update"].apply(network("red", mtu=1290)).status_code == 200
     assert only["delete"].apply(
         delete=[{"kind": "Endpoint", "tenant": "red", "name": "c"}]

@@ -64,6 +64,13 @@ def test_a_body_is_not_read_of_whom_nobody_knows(caller):
         assert tls.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_nobody_sends_a_body_to_what_is_open_either(caller, length):
+    with caller.connected() as tls:
+        tls.sendall(f"POST /healthz HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        assert tls.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_secret_is_in_no_answer_and_in_no_log(caller, grant, store, caplog):
     caplog.set_level("DEBUG")
     token = grant("ci")

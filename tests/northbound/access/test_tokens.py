@@ -219,6 +219,18 @@ def test_who_fails_too_often_waits_and_who_does_not_fail_does_not():
     assert (keeper.results["refused"], keeper.results["throttled"]) == (BURST + 1, 1)
 
 
+def test_a_network_of_ipv6_counts_as_one():
+    keeper, _, _ = _keeper()
+    bad = {"HTTP_AUTHORIZATION": "Bearer x"}
+    for number in range(BURST):
+        with pytest.raises(Unauthenticated):
+            keeper.identify(bad | {"REMOTE_ADDR": f"2001:db8::{number}"})
+    with pytest.raises(Throttled):
+        keeper.identify(bad | {"REMOTE_ADDR": "2001:db8::ffff"})
+    with pytest.raises(Unauthenticated):
+        keeper.identify(bad | {"REMOTE_ADDR": "2001:db8:0:1::1"})
+
+
 def test_trust_is_only_the_doors_to_say():
     keeper, _, _ = _keeper()
     assert keeper.identify({TRUSTED: True}) is LOCAL
