@@ -13,12 +13,15 @@ import re
 import subprocess
 import sys
 import urllib.request
-from ipaddress import ip_interface
+from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 
 import pytest
 
-from vneter_sdn.model.addresses import formed, link_local, mac_number
+from vneter_sdn.model.addresses import formed, link_local, mac_number, mac_text
+from vneter_sdn.southbound.openflow import neighbours, router
+from vneter_sdn.southbound.openflow.datagram import Datagram, written
+from vneter_sdn.southbound.openflow.icmp6 import ALL_NODES, ALL_NODES_MAC, Ends6, framed
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 NETWORKS = {
@@ -54,7 +57,7 @@ exit 0
 
 @pytest.fixture(scope="module")
 def fleet(shared_fleet_with):
-    with shared_fleet_with() as made:
+    with shared_fleet_with("--policy-count-interval", "0.3") as made:
         made.up(2)
         described = [made.manifest("Tenant", "red")]
         for name, (number, mtu, ra) in NETWORKS.items():
@@ -306,3 +309,63 @@ def test_the_gateway_speaks_for_other_networks_where_it_was_asked_to(fleet):
             inside(fleet, "a", "ping", "-c", "1", "-W", "5", address(fleet, "c", family))
         finally:
             inside(fleet, "a", "ip", f"-{family}", "route", "del", there, "dev", "eth0")
+
+
+def lies(fleet):
+    """By kind: frames of ``a`` that claim what is not its own, and what they say to whom."""
+    mac, other = (mac_number(fleet.records[f"red/{name}"].mac) for name in "ab")
+    theirs, ours = IPv6Address(address(fleet, "b", 6)), IPv6Address(address(fleet, "a", 6))
+    everybody = Ends6(mac, ALL_NODES_MAC, link_local(mac), ALL_NODES)
+    advertised = router.Advertisement(lifetime=1800, source_mac=mac)
+    claimed = neighbours.Advertisement(theirs, override=True, target_mac=mac)
+    told = Datagram(mac, other, link_local(mac), link_local(other), 547, 546, b"\7\0\0\1")
+    return {
+        "router": [
+            framed(everybody, router.written_advertisement(advertised)),
+            framed(everybody, bytes((137, 0)) + bytes(38)),
+        ],
+        "neighbour": [
+            framed(everybody, neighbours.written_advertisement(claimed)),
+            framed(
+                Ends6(mac, other, ours, theirs),
+                neighbours.written_solicitation(neighbours.Solicitation(theirs, other)),
+            ),
+        ],
+        "dhcp": [written(told)],
+        "address": [
+            framed(Ends6(mac, other, theirs, theirs), bytes((128, 0)) + bytes(6), 64),
+            framed(Ends6(other, other, ours, theirs), bytes((128, 0)) + bytes(6), 64),
+        ],
+        "frame": [bytes.fromhex(mac_text(other).replace(":", "")) + bytes(5) + b"\x07\x88\xb5"],
+    }
+
+
+def conditions(report):
+    return report["status"]["conditions"]
+
+
+def spoofed(fleet, name):
+    """What an endpoint tried, by kind."""
+    words = rf'vneter_spoofed_packets_total{{endpoint="{name}",kind="(\w+)",tenant="red"}} (\S+)'
+    return {kind: int(float(count)) for kind, count in re.findall(words, metrics(fleet))}
+
+
+def test_lies_are_dropped_and_counted(fleet):
+    """None of them has any effect on the other, nor is anything counted of whoever is honest."""
+    received = ("cat", "/sys/class/net/eth0/statistics/rx_packets")
+    before, count = spoofed(fleet, "a"), int(inside(fleet, "b", *received))
+    told = lies(fleet)
+    frames = [frame.hex() for some in told.values() for frame in some]
+    inside(fleet, "a", sys.executable, "-c", SEND, *frames)
+    expected = {kind: before.get(kind, 0) + len(some) for kind, some in told.items()}
+    fleet.until(lambda: spoofed(fleet, "a") == expected, what=f"the count {expected}")
+    assert int(inside(fleet, "b", *received)) == count
+    report = {}
+
+    def is_reported():
+        report.update(fleet.controller.client.get("Endpoint", "red", "a"))
+        return report["status"].get("refused") == expected
+
+    fleet.until(is_reported, what="the report")
+    assert any(one["type"] == "Ready" and one["status"] == "True" for one in conditions(report))
+    assert spoofed(fleet, "c") == {}
