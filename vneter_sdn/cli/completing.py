@@ -46,20 +46,21 @@ def candidates(words: Sequence[str], patience: float) -> list[str]:
 
 
 def _at(before: Sequence[str], word: str, patience: float) -> list[str]:
-    from vneter_sdn.cli.main import NESTED, program
+    from vneter_sdn.cli.main import NESTED, command, program
 
-    group = program()
     if not before:
+        group = program()
         offered = _options(group) if word.startswith("-") else _commands(group)
         return _matching(offered, word)
     name, rest = before[0], before[1:]
-    if name in NESTED:
+    if name not in NESTED:
+        found = command(name)
+    else:
         group = program(name)
         if not rest:
             return _matching(_commands(group), word)
-        name, rest = rest[0], rest[1:]
-    command = group.commands.get(name)
-    return _within(command, rest, word, patience) if command else []
+        found, rest = group.commands.get(rest[0]), rest[1:]
+    return _within(found, rest, word, patience) if found else []
 
 
 def _within(command: Any, rest: Sequence[str], word: str, patience: float) -> list[str]:
