@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 NETWORKS = {
     "wide": (1, 1400, {"mode": "stateful", "search": ["example.com"]}),
     "narrow": (2, 1300, {"mode": "stateless", "dnsServers": ["2001:db8::53"]}),
-    "formed": (3, 1360, {"mode": "slaac", "preference": "high"}),
+    "formed": (3, 1360, {"mode": "slaac", "preference": "high", "intervalSeconds": 4}),
 }
 PLACES = {"a": ("wide", "h1"), "b": ("wide", "h2"), "c": ("narrow", "h2"), "d": ("formed", "h1")}
 SEND = """
@@ -55,18 +55,29 @@ exit 0
 """
 
 
+def network(name, **more):
+    """The manifest of one; ``more``: of ``ra``."""
+    number, mtu, ra = NETWORKS[name]
+    return {
+        "apiVersion": "vneter.io/v1",
+        "kind": "Network",
+        "metadata": {"name": name, "tenant": "red"},
+        "spec": {
+            "prefixes": [f"10.0.{number}.0/24", f"fd00:0:0:{number}::/64"],
+            "mtu": mtu,
+            "ra": {**ra, **more},
+            "dns": {},
+            "proxyNeighbours": name == "wide",
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def fleet(shared_fleet_with):
     with shared_fleet_with("--policy-count-interval", "0.3") as made:
         made.up(2)
-        described = [made.manifest("Tenant", "red")]
-        for name, (number, mtu, ra) in NETWORKS.items():
-            prefixes = [f"10.0.{number}.0/24", f"fd00:0:0:{number}::/64"]
-            spec = {"prefixes": prefixes, "mtu": mtu, "ra": ra, "dns": {}}
-            if name == "wide":
-                spec["proxyNeighbours"] = True
-            described.append(made.manifest("Network", name, "red", **spec))
-        made.controller.client.apply(described)
+        networks = [network(name) for name in NETWORKS]
+        made.controller.client.apply([made.manifest("Tenant", "red"), *networks])
         made.attach(*(("red", name, network, host) for name, (network, host) in PLACES.items()))
         made.settle()
         yield made
@@ -119,6 +130,11 @@ def unconfigured(fleet, name, **sysctls):
         inside(fleet, name, "ip", "-6", "route", "replace", "default", "via", via)
 
 
+def formed_by(fleet, name):
+    prefix = ip_interface(f"fd00:0:0:{NETWORKS[PLACES[name][0]][0]}::/64").network
+    return str(formed(prefix, mac_number(fleet.records[f"red/{name}"].mac)))
+
+
 def by_router(fleet, name):
     """The default route that the kernel was told of; waits for it."""
     words = ("ip", "-6", "route", "show", "default", "proto", "ra")
@@ -128,15 +144,25 @@ def by_router(fleet, name):
 def test_the_kernel_forms_the_address_that_the_endpoint_has(fleet):
     with unconfigured(fleet, "d"):
         told = by_router(fleet, "d")
-        mac = mac_number(fleet.records["red/d"].mac)
-        own = formed(ip_interface("fd00:0:0:3::/64").network, mac)
-        assert str(own) == address(fleet, "d", 6)
+        own = formed_by(fleet, "d")
+        assert own == address(fleet, "d", 6)
         words = ("ip", "-6", "address", "show", "dev", "eth0", "dynamic", "-tentative")
         fleet.until(lambda: f"{own}/64" in inside(fleet, "d", *words))
         assert f"via {link_local(gateway_mac(fleet, 'd'))} " in told
         assert "pref high" in told
         assert inside(fleet, "d", "sysctl", "-n", "net.ipv6.conf.eth0.mtu").strip() == "1360"
         inside(fleet, "d", "ping", "-c", "1", "-W", "5", address(fleet, "a", 6))
+
+
+def test_a_router_is_heard_of_unasked_until_it_is_none_any_more(fleet):
+    with unconfigured(fleet, "d", router_solicitations=0):
+        by_router(fleet, "d")
+        fleet.controller.client.apply([network("formed", enabled=False)])
+        words = ("ip", "-6", "route", "show", "default", "proto", "ra")
+        fleet.until(lambda: not inside(fleet, "d", *words), what="the end of the route")
+        assert formed_by(fleet, "d") in inside(fleet, "d", "ip", "-6", "address", "show")
+        fleet.controller.client.apply([network("formed")])
+        by_router(fleet, "d")
 
 
 def test_where_dhcp_gives_addresses_the_kernel_forms_none(fleet):

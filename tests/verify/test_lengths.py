@@ -92,3 +92,12 @@ def test_what_is_too_long_and_nobody_is_told_of_is_a_black_hole():
     mute = [replace(flow, actions=()) for flow in complaining]
     silent = held.with_("h1", remove=complaining, add=mute)
     assert list(black_holes(silent.fabric(), held.directory)) != []
+
+
+def test_nothing_is_measured_where_all_networks_take_the_same():
+    size = table("size").id
+    for name in ("dual-stack-routing", "overlapping-tenants"):
+        for state in world(name).states.values():
+            assert not any(flow.goto == size for flow in state.flows.values())
+    narrow = world(SCENARIO).states["h2"].flows.values()
+    assert not any(flow.goto == size for flow in narrow), "nor from what takes least"
