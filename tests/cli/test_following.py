@@ -209,7 +209,7 @@ def test_logs_as_they_come(written):
         written("core", written.record("after"))
         logs.line("after")
         file.rename(file.with_name(f"{file.name}.1"))
-        written("core", written.record("rotated"))
+        written("core", written.record("rotated " * 500))  # longer than what was read before
         logs.line("rotated")
         written("api", written.record("another"))
         logs.line("api", "another")
