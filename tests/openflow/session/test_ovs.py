@@ -465,7 +465,7 @@ def test_a_punted_packet_is_answered_out_of_the_port_it_came_by(
     ovs.controller("br0", f"unix:{ovs.directory}/c")
     eventually(lambda: of(bridges, InSync))
     ovs.run("ovs-appctl", "-t", "ovs-vswitchd", "netdev-dummy/receive", "br0p1", udp(1).hex())
-    eventually(lambda: app.counts.total())
+    eventually(app.counts.total)
     assert app.counts == {("expired", "answered"): 1}
     answer = bytes.fromhex("020000000002 020000000001 0800")
     eventually(lambda: answer in capture.read_bytes())
