@@ -88,7 +88,7 @@ def test_get_as_yaml_can_be_applied(vneterctl, applied, tmp_path):
 
 def test_get_names_and_selects(vneterctl, applied):
     assert vneterctl("get", "tn", "-l", "tier=gold", "-o", "name").out == "tenant/red\n"
-    assert vneterctl("get", "tn", "-l", "tier!=gold", "-o", "name").out == "\n"
+    assert vneterctl("get", "tn", "-l", "tier!=gold", "-o", "name").out == ""
     bad = vneterctl("get", "tn", "-l", "a b")
     assert (bad.code, "InvalidSelector" in bad.err) == (1, True)
 
