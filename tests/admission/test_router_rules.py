@@ -104,4 +104,6 @@ def test_how_addresses_are_formed_stays_while_there_are_some(empty: Any) -> None
     empty.apply(empty.delete("Endpoint", "e"))
     empty.apply(slaac)
     empty.apply(empty.endpoint("e"))
+    quiet = {"mode": "slaac", "enabled": False}
+    empty.apply(empty.network(prefixes=SIX, ra=quiet))
     assert "ff:fe" in held(empty, "e")[Pools.address(empty.key("Network", "web"), SIX[1])]

@@ -48,6 +48,13 @@ def test_a_dry_run_writes_nothing(vneterctl, server, red, store):
     ended = vneterctl("apply", "-f", red, "--dry-run")
     assert "network/red/web created (dry run)" in ended.out
     assert store.snapshot().revision == 0
+    assert vneterctl("apply", "-f", red, "--dry-run=server").out == ended.out
+    assert store.snapshot().revision == 0
+    for words in (["--dry-run=client"], ["--dry-run="]):
+        refused = vneterctl("apply", "-f", red, *words)
+        assert (refused.code, "there is no --dry-run=" in refused.err) == (2, True)
+    assert vneterctl("apply", "-f", red, "--dry-run=none").code == 0
+    assert store.snapshot().revision == 1
 
 
 def test_the_journal_names_the_user(vneterctl, applied, store):
@@ -81,7 +88,7 @@ def test_get_as_yaml_can_be_applied(vneterctl, applied, tmp_path):
 
 def test_get_names_and_selects(vneterctl, applied):
     assert vneterctl("get", "tn", "-l", "tier=gold", "-o", "name").out == "tenant/red\n"
-    assert vneterctl("get", "tn", "-l", "tier!=gold", "-o", "name").out == "\n"
+    assert vneterctl("get", "tn", "-l", "tier!=gold", "-o", "name").out == ""
     bad = vneterctl("get", "tn", "-l", "a b")
     assert (bad.code, "InvalidSelector" in bad.err) == (1, True)
 

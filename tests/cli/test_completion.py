@@ -15,6 +15,7 @@ import pytest
 
 from vneter_sdn.cli import completion_command
 from vneter_sdn.cli.completing import FILES, candidates
+from vneter_sdn.cli.line import ASK
 
 SERVES = 30.0
 
@@ -53,6 +54,9 @@ def test_names_come_from_the_server(applied):
     assert words("label", "ep", "red/") == ["red/a"]
     assert words("get", "ep", "-t", "") == ["red"]
     assert words("get", "network", "red/web", "") == []
+    assert words("history", "net") == ["network"]
+    assert words("history", "network", "") == ["red/web"]
+    assert words("rollback", "") == words("history", "--revision", "") == ["1"]
 
 
 def test_contexts_come_from_the_file(vneterctl, contexts, server):
@@ -69,13 +73,13 @@ def test_contexts_come_from_the_file(vneterctl, contexts, server):
              ["get", "network", "--server", "ftp://x", ""], ["\udcff", ""], ["get", "-o"]]
 )  # fmt: skip
 def test_nothing_is_said_when_something_is_wrong(vneterctl, line):
-    ended = vneterctl(completion_command.ASK, *line)
+    ended = vneterctl(ASK, *line)
     assert (ended.code, ended.err) == (0, "")
 
 
 def test_no_server_offers_nothing(vneterctl, monkeypatch):
     monkeypatch.setenv("VNETER_SERVER", "http://127.0.0.1:1")
-    ended = vneterctl(completion_command.ASK, "get", "network", "")
+    ended = vneterctl(ASK, "get", "network", "")
     assert ended == (0, "", "")
 
 
@@ -108,7 +112,7 @@ def _run(line, server, **more):
     program = [sys.executable, "-c", "from vneter_sdn.cli.main import main; main()"]
     path = os.pathsep.join(filter(None, sys.path))
     return subprocess.run(
-        [*program, completion_command.ASK, *line], capture_output=True, text=True, timeout=60,
+        [*program, ASK, *line], capture_output=True, text=True, timeout=60,
         env=os.environ | {"PYTHONPATH": path, "VNETER_SERVER": server}, check=False, **more,
     )  # fmt: skip
 

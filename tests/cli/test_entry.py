@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 
-import typer
-
 import vneter_sdn
 from vneter_sdn.cli import main
 
@@ -32,7 +30,7 @@ def test_help_tells_commands_and_exit_codes():
 
 
 def test_help_groups_every_command_and_shows_only_what_exists():
-    program = typer.main.get_command(main.app)
+    program = main.program()
     assert sorted(name for names in main._PARTS.values() for name in names) == sorted(
         program.commands
     )

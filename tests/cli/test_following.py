@@ -209,8 +209,8 @@ def test_logs_as_they_come(written):
         written("core", written.record("after"))
         logs.line("after")
         file.rename(file.with_name(f"{file.name}.1"))
-        written("core", written.record("rotated"))
-        logs.line("rotated")
+        written("core", written.record("rotated " * 500))  # longer than what was read before
+        assert logs.line("rotated").startswith("20"), "the time of a whole record"
         written("api", written.record("another"))
         logs.line("api", "another")
         assert logs.interrupt()[0] == 130

@@ -131,6 +131,8 @@ def test_bad_rollbacks(lived: None, vneterctl: Any) -> None:
         assert (number, done.code, done.out) == (number, code, "")
         assert "Traceback" not in done.err
     assert len(vneterctl("history", "--no-headers").out.splitlines()) == 3
+    for command in ("history", "rollback"):
+        assert "`vneterctl history` lists" in vneterctl(command, "9").err
 
 
 def test_digests_are_verified(lived: None, vneterctl: Any, store: MemoryStore) -> None:

@@ -28,6 +28,8 @@ def test_jsonpath_of_lists_and_of_one(vneterctl, applied):
     assert told.out == "web\n"
     told = vneterctl("get", "net", "red/web", "-o", "jsonpath={.spec.prefixes[0]}")
     assert told.out == "10.0.0.0/24\n"
+    told = vneterctl("get", "net", "-o", 'jsonpath={range .items[*]}{.metadata.name}{"\\n"}{end}')
+    assert told.out == "web\n"
     told = vneterctl("status", "-o", "jsonpath={.revision}")
     assert told.out == "1\n"
 
@@ -62,7 +64,7 @@ def test_tables_are_sorted_and_bare(vneterctl, applied):
     names = [one["metadata"]["name"] for one in json.loads(by_mtu)["items"]]
     assert names[-1] == "c" or names[:3] == ["d", "b", "c"]
     assert vneterctl("get", "net", "--sort-by", "spec[").code == 2
-    assert vneterctl("get", "links", "--no-headers").out == "\n"
+    assert vneterctl("get", "links", "--no-headers").out == ""
 
 
 def test_tables_fit_terminals_and_are_whole_elsewhere(vneterctl, applied, narrow):
@@ -101,3 +103,20 @@ def test_annotations_are_shown_harmless(vneterctl, server, store):
     )
     assert vneterctl("apply", "-f", "-", stdin=text.encode()).code == 0
     assert "\x1b" not in vneterctl("describe", "tenant", "t").out
+
+
+def test_fields_select(vneterctl, applied):
+    words = ["get", "ep", "-o", "name", "--field-selector"]
+    assert vneterctl(*words, "spec.network=web").out == "endpoint/red/a\n"
+    assert vneterctl(*words, "spec.network!=web").out == ""
+    bad = vneterctl(*words, "spec.no-such=web")
+    assert (bad.code, bad.err.count("error:")) == (1, 1)
+    assert vneterctl("get", "ep", "red/a", "--field-selector", "spec.network=web").code == 2
+
+
+def test_kinds_for_programs(vneterctl):
+    told = vneterctl("kinds", "-o", "jsonpath={.items[?(@.kind=='Network')].plural}")
+    assert told.out == "networks\n"
+    assert len(json.loads(vneterctl("kinds", "-o", "json").out)["items"]) > 5
+    bare = vneterctl("kinds", "--no-headers").out.splitlines()
+    assert bare == vneterctl("kinds").out.splitlines()[1:]

@@ -73,3 +73,14 @@ def test_the_sign_goes_when_something_fails(screen):
     with pytest.raises(ValueError, match="no"):
         fail()
     assert "\x1b[?25h" in seen.getvalue()
+
+
+def test_what_waits_within_something_says_nothing_more(screen):
+    seen = screen()
+    with patience("planning", soon=0.0):
+        assert seen.used.wait(30)
+        with patience("reading", soon=0.0):
+            pass
+    assert "reading" not in seen.getvalue()
+    with patience("afterwards", soon=0.0):
+        assert seen.used.wait(30)

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vneter_sdn.cli import up as running
-from vneter_sdn.cli.main import app
+from vneter_sdn.cli.main import app_of
 from vneter_sdn.config import LAB_LISTEN, Settings
 
 
@@ -18,7 +18,7 @@ def given(monkeypatch):
     monkeypatch.setattr(running, "up", found.append)
 
     def run(*words, **variables):
-        ended = CliRunner().invoke(app, ["up", *words], env=variables)
+        ended = CliRunner().invoke(app_of("up"), ["up", *words], env=variables)
         assert ended.exit_code == 0, ended.output
         return found.pop()
 
@@ -49,5 +49,5 @@ def test_paths_are_absolute_and_listeners_repeat(given):
 
 
 def test_numbers_have_limits():
-    ended = CliRunner().invoke(app, ["up", "--te-interval", "1"])
+    ended = CliRunner().invoke(app_of("up"), ["up", "--te-interval", "1"])
     assert ended.exit_code == 2

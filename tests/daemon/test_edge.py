@@ -94,10 +94,12 @@ def test_an_answer_that_a_bridge_does_not_take_is_lost():
     assert world.edge.counts["dhcp", "lost"] == 1
 
 
-def test_all_together_are_limited_and_recover():
-    world = World({Service.DHCP: answering(lambda asker, frame: None)})
+def test_all_of_a_service_are_limited_and_recover():
+    silent = answering(lambda asker, frame: None)
+    world = World({Service.DHCP: silent, Service.DNS: silent})
     most = int(edge.BURST)
     became = [world.ask() for _ in range(most + 5)]
     assert became == ["ignored"] * most + ["too many"] * 5
+    assert world.ask(replace(ASKED, service=Service.DNS)) == "ignored", "that has its own"
     world.clock = 10 / edge.RATE
     assert [world.ask() for _ in range(11)] == ["ignored"] * 10 + ["too many"]

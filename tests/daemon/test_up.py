@@ -190,6 +190,7 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(start):
     [
         ({"run_dir": "/run/" + "x" * 120}, "shorter --run-dir"),
         ({"api_listen": "unix:/run/" + "x" * 120}, "shorter --api-listen"),
+        ({"run_dir": "/run/" + "x" * 94, "api_tls_certificate": "c"}, "shorter --run-dir"),
         ({"api_listen": "unix:/none/here"}, "in a directory there"),
         ({"api_listen": "unix:here"}, "the full path"),
         ({"metrics_listen": "192.0.2.1:80"}, "on loopback"),

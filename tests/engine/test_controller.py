@@ -17,6 +17,7 @@ from vneter_sdn.engine.port import (
     Tunnel,
     Tunnels,
 )
+from vneter_sdn.engine.spoofing import Spoofed
 from vneter_sdn.errors import StoreUnavailable
 from vneter_sdn.model.snapshot import Delta, Key
 from vneter_sdn.store.memory import MemoryStore
@@ -159,6 +160,26 @@ def test_what_is_desired_is_what_a_fresh_computation_has(world):
     fresh = compile_snapshot(world.store.snapshot(), ofports)
     for host in ("h1", "h2"):
         assert world.southbound.flows[host].state == fresh.bridge(host)
+
+
+def test_what_an_endpoint_tried_is_in_its_report_over_restarts(world):
+    world.hear(shown("h1", "red/web"))
+    world.confirm("h1")
+
+    def refused():
+        return world.store.snapshot().statuses[WEB].details.get("refused")
+
+    assert refused() is None
+    world.hear(Spoofed({WEB: {"router": 3}}))
+    assert refused() == {"router": 3}
+    assert world.condition(WEB) == ("True", "Confirmed")
+    world.controller = world.fresh()
+    world.settle()
+    world.hear(Database("h1", True, "InSync"), Channel("h1", True, "OpenFlow15"))
+    world.confirm("h1")
+    assert refused() == {"router": 3}, "nothing was counted since"
+    world.hear(Spoofed({WEB: {"router": 5}}))
+    assert refused() == {"router": 5}
 
 
 def tunnel_names(world, host):

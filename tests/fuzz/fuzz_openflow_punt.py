@@ -12,7 +12,8 @@ import atheris
 
 with atheris.instrument_imports(include=["vneter_sdn"]):
     from vneter_sdn.errors import DecodeError
-    from vneter_sdn.southbound.openflow import punt
+    from vneter_sdn.pipeline.complaints import Complaint, Fault
+    from vneter_sdn.southbound.openflow import complaint, punt
 
 
 def target(data: bytes) -> None:
@@ -23,6 +24,9 @@ def target(data: bytes) -> None:
         answer = punt.time_exceeded(data, source, 2)
         assert answer is None or isinstance(punt.decode(answer).transport, punt.Icmp)
         punt.packet_too_big(data, source, 2, 1400)
+        for fault in Fault:
+            answer = complaint.answer(data, Complaint(fault, source, 2, 1, 1, 1400))
+            assert answer is None or isinstance(punt.decode(answer).network, punt.Ip)
 
 
 if __name__ == "__main__":

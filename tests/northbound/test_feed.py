@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -118,11 +121,12 @@ def _whole(snapshot):
 
 def _take(state, events):
     for event in events:
-        assert state.get(event.key) == event.before, "something was missed, or told twice"
-        if event.after is None:
+        before, after = (one and json.loads(one) for one in (event.before, event.after))
+        assert state.get(event.key) == before, "something was missed, or told twice"
+        if after is None:
             del state[event.key]
         else:
-            state[event.key] = event.after
+            state[event.key] = after
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -268,6 +272,41 @@ def test_positions_are_read_as_written():
 
 def replace_offset(position, offset):
     return position._replace(offset=offset)
+
+
+def test_what_many_want_to_know_is_worked_out_once(monkeypatch):
+    store, worked = MemoryStore(), []
+    feed, readers = Feed(store), 4
+    position, _ = feed.now()
+    _apply(store, _manifest("Tenant", "red"))
+    touched, started = listed.touched, threading.Barrier(readers)
+    monkeypatch.setattr(listed, "touched", lambda *two: worked.append(1) or touched(*two))
+    told: list = []
+
+    def read():
+        started.wait()
+        told.extend(event.key.name for event in feed.after(position)[0])
+
+    threads = [threading.Thread(target=read) for _ in range(readers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (told, worked) == (["red"] * readers, [1])
+
+
+def test_few_events_are_kept_ready(monkeypatch):
+    monkeypatch.setattr("vneter_sdn.northbound.feed._WARM", 3)
+    store = MemoryStore()
+    feed = Feed(store)
+    position, _ = feed.now()
+    for number in range(8):
+        _apply(store, _manifest("Tenant", f"t{number}"))
+        _, position = feed.after(position)
+    assert sum(map(len, feed._warm.values())) == 3
+    _apply(store, *(_manifest("Tenant", f"u{number}") for number in range(9)))
+    feed.after(position)
+    assert [len(events) for events in feed._warm.values()] == [9]
 
 
 def test_what_cancelled_out_is_not_told():

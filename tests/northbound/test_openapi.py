@@ -10,7 +10,9 @@ import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from vneter_sdn.model.kinds import KINDS
+from vneter_sdn.northbound.access.needs import NEEDS
 from vneter_sdn.northbound.openapi import document
+from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
 from vneter_sdn.northbound.routes import ROUTES
 from vneter_sdn.northbound.schemas import Apply, components, manifest_schema
 
@@ -61,6 +63,41 @@ def test_it_describes_what_is_served_and_nothing_else(rest):
 
 def test_operations_have_names_of_their_own():
     assert len({route.identity for route in ROUTES}) == len(ROUTES)
+
+
+def _parameters(operation):
+    return {one["name"]: one for one in operation.get("parameters", ())}
+
+
+def test_writes_of_intent_are_all_described_alike():
+    for route in ROUTES:
+        if route.method == "GET" or (route.kind is None and route.operation != "apply"):
+            continue
+        operation = document()["paths"][route.path][route.method.lower()]
+        names = _parameters(operation)
+        assert {"dryRun", "Idempotency-Key", "X-Vneter-Author"} <= names.keys(), route.identity
+        assert ("412" in operation["responses"]) >= ("If-Match" in names)
+        done = [one for code, one in operation["responses"].items() if code in {"200", "201"}]
+        assert all("Idempotency-Replayed" in one["headers"] for one in done)
+
+
+def test_objects_have_entity_tags_and_patches_two_forms():
+    item = document()["paths"]["/v1/tenants/{tenant}/networks/{name}"]
+    assert "ETag" in item["get"]["responses"]["200"]["headers"]
+    assert "content" not in item["get"]["responses"]["304"]
+    assert item["patch"]["requestBody"]["content"].keys() == {JSON_PATCH, MERGE_PATCH}
+    for name in ("If-Match", "If-None-Match"):
+        pattern = _parameters(item["put"])[name]["schema"]["pattern"]
+        assert re.search(pattern, "*")
+        assert not re.search(pattern, "12")
+
+
+def test_who_may_ask_is_described():
+    schemes = document()["components"]["securitySchemes"]
+    for route in ROUTES:
+        security = document()["paths"][route.path][route.method.lower()]["security"]
+        assert (security == []) is (NEEDS[route.operation].scope == "open"), route.identity
+        assert {name for one in security for name in one} <= schemes.keys()
 
 
 def test_a_kind_is_described_by_its_struct():

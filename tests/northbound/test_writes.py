@@ -10,6 +10,7 @@ import pytest
 
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
+from vneter_sdn.store.port import Edit
 
 _WEB = "/v1/tenants/red/networks/web"
 _SPEC = {"prefixes": ["10.0.0.0/24"]}
@@ -232,6 +233,26 @@ def test_what_others_wrote_meanwhile_is_patched_again(rest, store, monkeypatch):
     _refused(_patch(rest, {"spec": {"mtu": 1300}}, headers={"If-Match": _tag(rest)}), 412)
     others += range(100)
     _refused(_patch(rest, {"spec": {"mtu": 1300}}), 409)
+
+
+def test_a_patch_is_of_what_it_was_made_of(rest, store, monkeypatch):
+    """Even where If-Match lets pass what came meanwhile, and the patch takes the revision out."""
+    plain, came = store.snapshot, []
+
+    def meanwhile():
+        before = plain()
+        if not came:
+            came.append(before)
+            metadata = {"name": "web", "tenant": "red", "labels": {"kept": "x"}}
+            body = {"apiVersion": "vneter.io/v1", "kind": "Network", "metadata": metadata}
+            edit = Edit("apply", Key("Network", "red", "web"), body | {"spec": _SPEC})
+            store.apply([edit], author="other")
+        return before
+
+    monkeypatch.setattr(store, "snapshot", meanwhile)
+    patch = {"metadata": {"revision": None, "annotations": {"a": "b"}}}
+    _refused(_patch(rest, patch, headers={"If-Match": '"1", "2"'}), 412)
+    assert rest.get(_WEB).json["metadata"]["labels"] == {"kept": "x"}
 
 
 # keys

@@ -117,7 +117,10 @@ def edits(plan):
     for key, prefixes in plan.networks.items():
         lengths = {"blockLength4": 28, "blockLength6": 124}
         last = [str(ip_network(prefix)[120]) for prefix in prefixes] if plan.gateways else []
-        yield edit(key, {"prefixes": list(prefixes), "gateways": last, **lengths})
+        answers = {"dns": {}} if plan.gateways else {}
+        if plan.gateways and any(ip_network(prefix).version == 4 for prefix in prefixes):
+            answers["dhcp"] = {}
+        yield edit(key, {"prefixes": list(prefixes), "gateways": last, **lengths, **answers})
     if plan.apart:
         source, target = plan.apart
         yield edit(Key("Link", "", "gap"), {"source": source, "target": target, "disabled": True})

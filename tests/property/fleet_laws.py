@@ -9,6 +9,7 @@ from vneter_sdn.model.snapshot import Pools
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.complaints import Complaint, Fault
 from vneter_sdn.pipeline.locator import Locator
+from vneter_sdn.pipeline.punts import Asked, Service
 from vneter_sdn.simulate.fleet import Arrival, deliver
 from vneter_sdn.simulate.packet import (
     BROADCAST,
@@ -401,7 +402,38 @@ def gateways(world):
                 assert delivery.replies == (echo(ends.back, ttl=64, reply=True),), packet
 
 
+def asking(world):
+    """Questions come to the controller alone, in the name of who sent them, if somebody answers."""
+    for a in world.stations:
+        spec = world.snapshot.objects[a.network].spec
+        vni = next(
+            int(one.value)
+            for one in world.snapshot.allocations.values()
+            if (one.pool, one.owner) == (Pools.VNI, str(a.network))
+        )
+        for service, packet in questions(world, a):
+            delivery = world.send(a, packet)
+            assert (delivery.reached, delivery.replies) == ((), ()), packet
+            reasons = [(host, punts.decode(one.action.userdata)) for host, one in delivery.punts]
+            asked = [(host, one) for host, one in reasons if isinstance(one, Asked)]
+            answers = spec.dhcp if service is Service.DHCP else spec.dns
+            wanted = [(a.host, Asked(service, a.port, vni, a.mac))] if answers else []
+            assert asked == wanted, packet
+
+
+def questions(world, a):
+    nobody, everybody = ip_address("0.0.0.0"), ip_address("255.255.255.255")
+    yield Service.DHCP, udp(Ends(a.mac, BROADCAST, nobody, everybody), 68, 67)
+    gateway = world.meaning.gateways[a.network]
+    for source, target in address_pairs(a, gateway):
+        ends = Ends(a.mac, gateway.mac, source, target)
+        yield Service.DNS, udp(ends, 40000, 53)
+        if source.version == 4:
+            yield Service.DHCP, udp(ends, 68, 67)
+
+
 LAWS = (
+    asking,
     unreachable,
     silence,
     taken_addresses,

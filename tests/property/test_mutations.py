@@ -7,6 +7,7 @@ import pytest
 from fleet_intents import FOURS, SIXES, TENANTS, EndpointPlan, Plan, world_of
 from fleet_laws import (
     LAWS,
+    asking,
     confinement,
     duplicate_detection,
     gateways,
@@ -25,7 +26,16 @@ from fleet_laws import (
 
 from vneter_sdn.model.flow import BridgeState, Copy, DecTtl, Output, SetField
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.priorities import EXCEPTION, EXPIRED, FINAL, HIGH, LOW, NORMAL, OWN
+from vneter_sdn.pipeline.priorities import (
+    EXCEPTION,
+    EXPIRED,
+    FINAL,
+    HIGH,
+    LOW,
+    NORMAL,
+    OVERRIDE,
+    OWN,
+)
 from vneter_sdn.pipeline.tables import table
 
 NETWORKS = {Key("Network", t, f"n{n}"): (FOURS[n], SIXES[n]) for t in TENANTS for n in (0, 1)}
@@ -38,6 +48,7 @@ PLAN = Plan(
         for n, network in enumerate(NETWORKS)
         for m in (0, 1, 2)
     ),
+    gateways=True,
 )
 
 
@@ -82,6 +93,10 @@ def flooding(flow):
 
 
 MUTATIONS = {
+    "edge without the port": (each("edge", without("in_port")), asking),
+    "edge answers nobody": (each("edge", dropped_at(NORMAL)), asking),
+    "names without the port": (each("switch", without("in_port")), asking),
+    "nobody may ask without an address": (each("spoof_guard", dropped_at(OVERRIDE)), asking),
     "arrival without the VNI": (each("arrival", without("reg1")), tunnels),
     "arrival keeps the locator": (each("arrival", inactive(SetField, "eth_dst")), switching),
     "classify takes no VNI from tunnels": (

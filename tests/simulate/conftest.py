@@ -23,6 +23,7 @@ from vneter_sdn.model.fields import FIELDS
 from vneter_sdn.model.flow import (
     ANY,
     IN_PORT,
+    CheckLength,
     Conjunction,
     Conntrack,
     Copy,
@@ -330,6 +331,8 @@ def _call(action):
     match action:
         case Resubmit(table=table):
             return f"resubmit(,{table})"
+        case CheckLength():
+            return f"check_pkt_larger({action.octets})->{action.field}[{action.offset}]"
         case Conjunction():
             return f"conjunction({action.id},{action.clause}/{action.of})"
         case Punt(userdata=data, max_len=length):

@@ -251,6 +251,22 @@ def test_what_is_pruned_while_it_is_read_is_not_rolled_back_over(
     assert len(read) >= 2
 
 
+def test_what_is_pruned_while_it_is_verified_is_no_fault(
+    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = connect(), connect(retention=Retention(revisions=1))
+    five(store, given)
+    monkeypatch.setattr(ledger, "_PAGE", 1)
+    verifying, found = ledger.Verifying("revisions"), None
+    assert store._call(verifying.step) is None
+    for number in range(3):
+        other.apply([given.edit("Tenant", f"t{number}")], author="ada")
+    _await(other, lambda: len(other.revisions()) == 1)
+    while found is None:
+        found = store._call(verifying.step)
+    assert (found.entries, found.pruned, found.broken) == (1, 7, None)
+
+
 def _await(store: OvsdbStore, holds: Callable[[], bool]) -> None:
     while not holds():
         store.wait(store.snapshot(), 0.02)
@@ -367,6 +383,26 @@ def test_going_back_beside_other_writers(connect: Any, given: Any) -> None:
     assert len(done) == 6
     for back, revision in done:
         assert states[revision] == states[back]
+
+
+def test_what_is_written_while_it_is_read_is_taken_back_too(
+    connect: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = connect(), connect()
+    five(store, given)
+    real, late = OvsdbStore._rewound, []
+
+    def rewound(self: OvsdbStore, opened: connection.Connection, *asked: Any) -> Any:
+        if not late:
+            late.append(other.apply([given.endpoint("late")], author="bob"))
+            opened.revision()  # whose answer comes behind the news
+        return real(self, opened, *asked)
+
+    monkeypatch.setattr(OvsdbStore, "_rewound", rewound)
+    store.rollback(1, author="ada")
+    assert late
+    states = replayed(store)
+    assert states[7] == states[1]
 
 
 def replayed(store: OvsdbStore) -> dict[int, dict[Any, Any]]:

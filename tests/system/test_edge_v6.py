@@ -13,18 +13,21 @@ import re
 import subprocess
 import sys
 import urllib.request
-from ipaddress import ip_interface
+from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 
 import pytest
 
-from vneter_sdn.model.addresses import formed, link_local, mac_number
+from vneter_sdn.model.addresses import formed, link_local, mac_number, mac_text
+from vneter_sdn.southbound.openflow import neighbours, router
+from vneter_sdn.southbound.openflow.datagram import Datagram, written
+from vneter_sdn.southbound.openflow.icmp6 import ALL_NODES, ALL_NODES_MAC, Ends6, framed
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 NETWORKS = {
     "wide": (1, 1400, {"mode": "stateful", "search": ["example.com"]}),
     "narrow": (2, 1300, {"mode": "stateless", "dnsServers": ["2001:db8::53"]}),
-    "formed": (3, 1360, {"mode": "slaac", "preference": "high"}),
+    "formed": (3, 1360, {"mode": "slaac", "preference": "high", "intervalSeconds": 4}),
 }
 PLACES = {"a": ("wide", "h1"), "b": ("wide", "h2"), "c": ("narrow", "h2"), "d": ("formed", "h1")}
 SEND = """
@@ -52,18 +55,29 @@ exit 0
 """
 
 
+def network(name, **more):
+    """The manifest of one; ``more``: of ``ra``."""
+    number, mtu, ra = NETWORKS[name]
+    return {
+        "apiVersion": "vneter.io/v1",
+        "kind": "Network",
+        "metadata": {"name": name, "tenant": "red"},
+        "spec": {
+            "prefixes": [f"10.0.{number}.0/24", f"fd00:0:0:{number}::/64"],
+            "mtu": mtu,
+            "ra": {**ra, **more},
+            "dns": {},
+            "proxyNeighbours": name == "wide",
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def fleet(shared_fleet_with):
-    with shared_fleet_with() as made:
+    with shared_fleet_with("--policy-count-interval", "0.3") as made:
         made.up(2)
-        described = [made.manifest("Tenant", "red")]
-        for name, (number, mtu, ra) in NETWORKS.items():
-            prefixes = [f"10.0.{number}.0/24", f"fd00:0:0:{number}::/64"]
-            spec = {"prefixes": prefixes, "mtu": mtu, "ra": ra, "dns": {}}
-            if name == "wide":
-                spec["proxyNeighbours"] = True
-            described.append(made.manifest("Network", name, "red", **spec))
-        made.controller.client.apply(described)
+        networks = [network(name) for name in NETWORKS]
+        made.controller.client.apply([made.manifest("Tenant", "red"), *networks])
         made.attach(*(("red", name, network, host) for name, (network, host) in PLACES.items()))
         made.settle()
         yield made
@@ -116,6 +130,11 @@ def unconfigured(fleet, name, **sysctls):
         inside(fleet, name, "ip", "-6", "route", "replace", "default", "via", via)
 
 
+def formed_by(fleet, name):
+    prefix = ip_interface(f"fd00:0:0:{NETWORKS[PLACES[name][0]][0]}::/64").network
+    return str(formed(prefix, mac_number(fleet.records[f"red/{name}"].mac)))
+
+
 def by_router(fleet, name):
     """The default route that the kernel was told of; waits for it."""
     words = ("ip", "-6", "route", "show", "default", "proto", "ra")
@@ -125,15 +144,25 @@ def by_router(fleet, name):
 def test_the_kernel_forms_the_address_that_the_endpoint_has(fleet):
     with unconfigured(fleet, "d"):
         told = by_router(fleet, "d")
-        mac = mac_number(fleet.records["red/d"].mac)
-        own = formed(ip_interface("fd00:0:0:3::/64").network, mac)
-        assert str(own) == address(fleet, "d", 6)
+        own = formed_by(fleet, "d")
+        assert own == address(fleet, "d", 6)
         words = ("ip", "-6", "address", "show", "dev", "eth0", "dynamic", "-tentative")
         fleet.until(lambda: f"{own}/64" in inside(fleet, "d", *words))
         assert f"via {link_local(gateway_mac(fleet, 'd'))} " in told
         assert "pref high" in told
         assert inside(fleet, "d", "sysctl", "-n", "net.ipv6.conf.eth0.mtu").strip() == "1360"
         inside(fleet, "d", "ping", "-c", "1", "-W", "5", address(fleet, "a", 6))
+
+
+def test_a_router_is_heard_of_unasked_until_it_is_none_any_more(fleet):
+    with unconfigured(fleet, "d", router_solicitations=0):
+        by_router(fleet, "d")
+        fleet.controller.client.apply([network("formed", enabled=False)])
+        words = ("ip", "-6", "route", "show", "default", "proto", "ra")
+        fleet.until(lambda: not inside(fleet, "d", *words), what="the end of the route")
+        assert formed_by(fleet, "d") in inside(fleet, "d", "ip", "-6", "address", "show")
+        fleet.controller.client.apply([network("formed")])
+        by_router(fleet, "d")
 
 
 def test_where_dhcp_gives_addresses_the_kernel_forms_none(fleet):
@@ -306,3 +335,63 @@ def test_the_gateway_speaks_for_other_networks_where_it_was_asked_to(fleet):
             inside(fleet, "a", "ping", "-c", "1", "-W", "5", address(fleet, "c", family))
         finally:
             inside(fleet, "a", "ip", f"-{family}", "route", "del", there, "dev", "eth0")
+
+
+def lies(fleet):
+    """By kind: frames of ``a`` that claim what is not its own, and what they say to whom."""
+    mac, other = (mac_number(fleet.records[f"red/{name}"].mac) for name in "ab")
+    theirs, ours = IPv6Address(address(fleet, "b", 6)), IPv6Address(address(fleet, "a", 6))
+    everybody = Ends6(mac, ALL_NODES_MAC, link_local(mac), ALL_NODES)
+    advertised = router.Advertisement(lifetime=1800, source_mac=mac)
+    claimed = neighbours.Advertisement(theirs, override=True, target_mac=mac)
+    told = Datagram(mac, other, link_local(mac), link_local(other), 547, 546, b"\7\0\0\1")
+    return {
+        "router": [
+            framed(everybody, router.written_advertisement(advertised)),
+            framed(everybody, bytes((137, 0)) + bytes(38)),
+        ],
+        "neighbour": [
+            framed(everybody, neighbours.written_advertisement(claimed)),
+            framed(
+                Ends6(mac, other, ours, theirs),
+                neighbours.written_solicitation(neighbours.Solicitation(theirs, other)),
+            ),
+        ],
+        "dhcp": [written(told)],
+        "address": [
+            framed(Ends6(mac, other, theirs, theirs), bytes((128, 0)) + bytes(6), 64),
+            framed(Ends6(other, other, ours, theirs), bytes((128, 0)) + bytes(6), 64),
+        ],
+        "frame": [bytes.fromhex(mac_text(other).replace(":", "")) + bytes(5) + b"\x07\x88\xb5"],
+    }
+
+
+def conditions(report):
+    return report["status"]["conditions"]
+
+
+def spoofed(fleet, name):
+    """What an endpoint tried, by kind."""
+    words = rf'vneter_spoofed_packets_total{{endpoint="{name}",kind="(\w+)",tenant="red"}} (\S+)'
+    return {kind: int(float(count)) for kind, count in re.findall(words, metrics(fleet))}
+
+
+def test_lies_are_dropped_and_counted(fleet):
+    """None of them has any effect on the other, nor is anything counted of whoever is honest."""
+    received = ("cat", "/sys/class/net/eth0/statistics/rx_packets")
+    before, count = spoofed(fleet, "a"), int(inside(fleet, "b", *received))
+    told = lies(fleet)
+    frames = [frame.hex() for some in told.values() for frame in some]
+    inside(fleet, "a", sys.executable, "-c", SEND, *frames)
+    expected = {kind: before.get(kind, 0) + len(some) for kind, some in told.items()}
+    fleet.until(lambda: spoofed(fleet, "a") == expected, what=f"the count {expected}")
+    assert int(inside(fleet, "b", *received)) == count
+    report = {}
+
+    def is_reported():
+        report.update(fleet.controller.client.get("Endpoint", "red", "a"))
+        return report["status"].get("refused") == expected
+
+    fleet.until(is_reported, what="the report")
+    assert any(one["type"] == "Ready" and one["status"] == "True" for one in conditions(report))
+    assert spoofed(fleet, "c") == {}

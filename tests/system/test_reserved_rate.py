@@ -9,7 +9,7 @@ import time
 import pytest
 
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.reserved import METERS, RATES
+from vneter_sdn.pipeline.reserved import ANSWERS, RATES
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(180)]
 MBPS = 2.0
@@ -52,7 +52,7 @@ def dropped(fleet, host):
     """Packets that each meter of a reservation dropped, by number."""
     told = fleet.ofctl(host, "meter-stats")
     found = re.findall(r"meter:(\d+).*?0: packet_count:(\d+)", told, re.DOTALL)
-    return {int(n): int(count) for n, count in found if RATES < int(n) < METERS.stop}
+    return {int(n): int(count) for n, count in found if RATES < int(n) < ANSWERS}
 
 
 def reservation(fleet, name, mbps):

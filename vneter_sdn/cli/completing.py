@@ -13,6 +13,8 @@ FILES = ":files"
 """Says to the shell: complete names of files, as you do."""
 _MOST = 1000
 """Names that are offered."""
+_NEWEST = 50
+"""Revisions that are offered."""
 
 
 class _Place(NamedTuple):
@@ -44,20 +46,21 @@ def candidates(words: Sequence[str], patience: float) -> list[str]:
 
 
 def _at(before: Sequence[str], word: str, patience: float) -> list[str]:
-    from vneter_sdn.cli.main import NESTED, program
+    from vneter_sdn.cli.main import NESTED, command, program
 
-    group = program()
     if not before:
+        group = program()
         offered = _options(group) if word.startswith("-") else _commands(group)
         return _matching(offered, word)
     name, rest = before[0], before[1:]
-    if name in NESTED:
+    if name not in NESTED:
+        found = command(name)
+    else:
         group = program(name)
         if not rest:
             return _matching(_commands(group), word)
-        name, rest = rest[0], rest[1:]
-    command = group.commands.get(name)
-    return _within(command, rest, word, patience) if command else []
+        found, rest = group.commands.get(rest[0]), rest[1:]
+    return _within(found, rest, word, patience) if found else []
 
 
 def _within(command: Any, rest: Sequence[str], word: str, patience: float) -> list[str]:
@@ -160,6 +163,14 @@ def _environment() -> str:
     return os.environ.get("VNETER_SERVER", "")
 
 
+def _revisions(place: _Place) -> Iterator[str]:
+    from vneter_sdn.cli.targets import connect
+
+    client = connect(place.options.get("server", _environment()), timeout=place.patience)
+    for one in client.revisions(_NEWEST):
+        yield f"{one.number}\t{one.message or ', '.join(one.changes[:3])}"
+
+
 def _tenants(place: _Place) -> Iterator[str]:
     yield from _objects(place, "tenant")
 
@@ -206,6 +217,7 @@ _BY_NAME: Mapping[str, Callable[[_Place], Iterator[str]]] = {
     "kind": _kinds,
     "name": _names,
     "pairs": _names,
+    "revision": _revisions,
     "tenant": _tenants,
     "context": _contexts,
     "output": _formats,

@@ -17,7 +17,6 @@ import typer
 
 from vneter_sdn.cli.options import Command
 
-ASK = "__complete"
 PATIENCE = 1.0
 """Seconds after which nothing is offered: whoever pressed the key waits."""
 

@@ -6,19 +6,33 @@ from __future__ import annotations
 import textwrap
 from inspect import cleandoc
 
+from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.targets import kind_named, known_kinds
 from vneter_sdn.cli.terminal import Usage, columns, paint
 from vneter_sdn.northbound.fields import FieldRow, field_rows
 
 
-def kinds() -> None:
+def kinds(how: Form) -> None:
     """Print every kind."""
+    items = [
+        {
+            "kind": kind.name,
+            "plural": kind.plural,
+            "short": list(kind.short),
+            "tenanted": kind.tenanted,
+            "meaning": (kind.spec.__doc__ or "").split("\n")[0],
+        }
+        for kind in known_kinds()
+    ]
+    if not how.for_people:
+        print(structured({"items": items}, how))
+        return
     rows = [["KIND", "PLURAL", "SHORT", "TENANT", "MEANING"]]
-    for kind in known_kinds():
-        belongs = "yes" if kind.tenanted else "no"
-        meaning = (kind.spec.__doc__ or "").split("\n")[0]
-        rows.append([kind.name, kind.plural, ",".join(kind.short), belongs, meaning])
-    print("\n".join(columns(rows)))
+    for one in items:
+        belongs = "yes" if one["tenanted"] else "no"
+        short = ",".join(one["short"])
+        rows.append([one["kind"], one["plural"], short, belongs, one["meaning"]])
+    print("\n".join(columns(rows)[0 if how.headers else 1 :]))
 
 
 def explain(subject: str) -> None:

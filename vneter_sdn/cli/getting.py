@@ -22,6 +22,7 @@ class Asked(NamedTuple):
     name: str = ""
     tenant: str = ""
     selector: str = ""
+    fields: str = ""
 
     def found(self) -> Kind:
         """Their kind.
@@ -30,7 +31,7 @@ class Asked(NamedTuple):
             Usage: there is none, or the rest makes no sense.
         """
         kind = kind_named(self.kind)
-        if self.name and self.selector:
+        if self.name and (self.selector or self.fields):
             message = "a name and a selector together select nothing more"
             raise Usage(message, "give one of them")
         if self.tenant and not kind.tenanted:
@@ -44,14 +45,16 @@ def get(client: Client, asked: Asked, how: Form) -> None:
     kind = asked.found()
     with patience(f"reading {kind.plural}"):
         items = read(client, kind, asked)
-    print(rendering.render(kind, items, how, single=bool(asked.name)))
+    text = rendering.render(kind, items, how, single=bool(asked.name))
+    if text:  # of nothing, programs read no line
+        print(text, end="" if text.endswith("\n") else "\n")
 
 
 def read(client: Client, kind: Kind, asked: Asked) -> list[Manifest]:
     """The objects asked for."""
     if asked.name:
         return [client.get(*key_named(kind, asked.name, asked.tenant))]
-    return list(client.iterate(kind.name, asked.tenant or None, asked.selector or None))
+    return list(client.iterate(kind.name, asked.tenant or None, asked.selector, asked.fields))
 
 
 def describe(client: Client, kind: str, name: str, tenant: str) -> None:

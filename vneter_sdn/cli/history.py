@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import unified_diff
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.rendering import age
 from vneter_sdn.cli.targets import key_named, kind_named
-from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, columns, paint, plain
+from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage, columns, paint, plain
 from vneter_sdn.client.client import Client
+from vneter_sdn.errors import NotFound
 from vneter_sdn.model.journal import Change, Recorded, Version
 from vneter_sdn.model.kinds import API_VERSION
 from vneter_sdn.model.snapshot import Key, Revision
@@ -72,7 +74,8 @@ def tell(client: Client, what: Asked, how: Form) -> None:
     if what.verify:
         _verify(client, how)
     elif what.revision is not None:
-        found = client.revision(what.revision)
+        with _listed():
+            found = client.revision(what.revision)
         print("\n".join(shown(found)) if how.for_people else structured(_values(found), how))
     else:
         found = list(_newest(client, what))
@@ -82,13 +85,22 @@ def tell(client: Client, what: Asked, how: Form) -> None:
 
 def rollback(client: Client, number: int, message: str, dry_run: bool) -> None:
     """Go back to a revision; say what that did, and with a dry run what it would change."""
-    with patience(f"going back to revision {number}"):
+    with _listed(), patience(f"going back to revision {number}"):
         done = client.rollback(number, message, dry_run=dry_run)
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
     for change in done.diff:
         print("\n".join(painted(change, "now", f"revision {number}")))
     objects.tell(done, dry_run)
+
+
+@contextmanager
+def _listed() -> Iterator[None]:
+    """Say of a revision that is not there where to look."""
+    try:
+        yield
+    except NotFound as error:
+        raise Answer(NOT_FOUND, str(error), "`vneterctl history` lists what there is") from None
 
 
 def _newest(client: Client, what: Asked) -> Iterator[Revision]:

@@ -23,7 +23,7 @@ LONGEST = 10**15
 
 
 def history(
-    what: Annotated[
+    kind: Annotated[
         str, typer.Argument(metavar="[REVISION|KIND]", help="A revision, or an object's kind.")
     ] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="NAME, or TENANT/NAME.")] = "",
@@ -48,7 +48,7 @@ def history(
     from vneter_sdn.cli.output import VALUES, form
 
     how = form(output, VALUES, no_headers=no_headers)
-    asked = telling.asked(what, name, tenant, revision, author=author, limit=limit, verify=verify)
+    asked = telling.asked(kind, name, tenant, revision, author=author, limit=limit, verify=verify)
     telling.tell(targets.connect(server), asked, how)
 
 

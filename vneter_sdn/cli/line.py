@@ -10,6 +10,8 @@ from vneter_sdn.cli.terminal import Usage
 
 chosen: ContextVar[str] = ContextVar("chosen", default="")
 """The context that the command line names."""
+ASK = "__complete"
+"""What shells begin with to ask what a word may become."""
 _CONTEXT = "--context"
 _DRY = "--dry-run="
 

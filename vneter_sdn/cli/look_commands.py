@@ -10,6 +10,7 @@ import typer
 from vneter_sdn.cli.options import (
     SERVER,
     Command,
+    Fields,
     Kind,
     Name,
     NoHeaders,
@@ -52,6 +53,7 @@ def get(
     name: Name = "",
     *,
     selector: Selector = "",
+    fields: Fields = "",
     tenant: Tenant = "",
     output: Output = "table",
     watch: Annotated[
@@ -66,7 +68,7 @@ def get(
     from vneter_sdn.cli.output import form
 
     how = form(output, no_headers=no_headers, sort_by=sort_by)
-    asked = getting.Asked(kind, name, tenant, selector)
+    asked = getting.Asked(kind, name, tenant, selector, fields)
     if watch:
         from vneter_sdn.cli import watching
 
@@ -82,11 +84,12 @@ def describe(kind: Kind, name: Name, tenant: Tenant = "", server: Server = SERVE
     getting.describe(targets.connect(server), kind, name, tenant)
 
 
-def kinds() -> None:
+def kinds(output: Values = "table", no_headers: NoHeaders = False) -> None:
     """List the kinds of objects."""
     from vneter_sdn.cli import explaining
+    from vneter_sdn.cli.output import VALUES, form
 
-    explaining.kinds()
+    explaining.kinds(form(output, VALUES, no_headers=no_headers))
 
 
 def explain(
@@ -172,6 +175,7 @@ COMMANDS = (
         (
             ("vneterctl get endpoints -t red -o wide", ""),
             ("vneterctl get endpoints -l 'app in (web,db)' -o name", ""),
+            ("vneterctl get ep --field-selector status.conditions[Ready]=False", ""),
             ("vneterctl get network red/web -o yaml > web.yaml", "can be applied again"),
             ("vneterctl get networks -o jsonpath='{.items[*].status.vni}'", ""),
             ("vneterctl get hosts --sort-by metadata.created --no-headers", ""),
@@ -179,7 +183,14 @@ COMMANDS = (
         ),
     ),
     Command("describe", describe, (("vneterctl describe endpoint red/a", ""),)),
-    Command("kinds", kinds, (("vneterctl kinds", ""),)),
+    Command(
+        "kinds",
+        kinds,
+        (
+            ("vneterctl kinds", "with short names: `get ep` lists endpoints"),
+            ("vneterctl kinds -o jsonpath='{.items[*].plural}'", ""),
+        ),
+    ),
     Command(
         "explain",
         explain,

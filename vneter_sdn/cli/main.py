@@ -14,23 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 import vneter_sdn
-from vneter_sdn.cli import (
-    audit_command,
-    check_commands,
-    completion_command,
-    declare_commands,
-    history_command,
-    line,
-    look_commands,
-    path_command,
-    plan_command,
-    reach_command,
-    running,
-    te_command,
-    trace_command,
-    up_command,
-    verify_command,
-)
+from vneter_sdn.cli import line
+from vneter_sdn.cli.catalogue import HOMES, NESTED, register, within
 from vneter_sdn.cli.options import epilog
 from vneter_sdn.cli.terminal import EXIT_CODES, INTERRUPTED, REFUSED, USAGE, outcome, report
 
@@ -82,19 +67,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(
-    name="vneterctl",
-    cls=_Grouped,
-    help="Declare what the network should be, and see what it is.",
-    epilog=_EPILOG,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-@app.callback()
 def _everywhere(
     context: Annotated[
         str,
@@ -111,75 +83,38 @@ def _everywhere(
     pass  # `line.read` took the context
 
 
-for _one in (
-    *declare_commands.COMMANDS,
-    *look_commands.COMMANDS,
-    *check_commands.COMMANDS,
-    *history_command.COMMANDS,
-    *completion_command.COMMANDS,
-):
-    app.command(name=_one.name, epilog=_one.epilog)(_one.run)
-app.command(epilog=audit_command.EPILOG)(audit_command.audit)
-app.command(epilog=verify_command.EPILOG)(verify_command.verify)
-app.command(epilog=plan_command.EPILOG)(plan_command.plan)
-app.command(epilog=reach_command.EPILOG)(reach_command.reachability)
-app.command(epilog=trace_command.EPILOG)(trace_command.trace)
-app.command(epilog=path_command.EPILOG)(path_command.path)
-app.command(epilog=te_command.EPILOG)(te_command.te)
-app.command(epilog=up_command.EPILOG)(up_command.up)
-app.command(cls=running.WithRest, epilog=running.EPILOG)(running.run)
-
-
-_WITHIN = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-def _inner(name: str) -> typer.Typer:
-    """The program that a command with commands of its own is; imported when it runs."""
-    if name == "fleet":
-        from vneter_sdn.cli.fleet import app as found
-    elif name == "token":
-        from vneter_sdn.cli.token_command import app as found
-    else:
-        from vneter_sdn.cli.config_command import app as found
-    return found
-
-
-def _pass_on(context: typer.Context) -> None:
-    name = context.info_name or ""
-    code = _inner(name)(
-        args=context.args or ["--help"], prog_name=f"vneterctl {name}", standalone_mode=False
+def app_of(word: str) -> typer.Typer:
+    """The program, with the one command that a word names, or with all where it names none."""
+    made = typer.Typer(
+        name="vneterctl",
+        cls=_Grouped,
+        help="Declare what the network should be, and see what it is.",
+        epilog=_EPILOG,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    if isinstance(code, int) and code:
-        raise typer.Exit(code)
+    made.callback()(_everywhere)
+    every = (*HOMES, *NESTED)
+    for name in (word,) if word in every else every:
+        register(made, name)
+    return made
 
 
-@app.command(add_help_option=False, context_settings=_WITHIN)
-def fleet(context: typer.Context) -> None:
-    """Run real OVS hosts on this machine."""
-    _pass_on(context)
-
-
-@app.command(add_help_option=False, context_settings=_WITHIN)
-def config(context: typer.Context) -> None:
-    """Name controllers, and choose which one is meant."""
-    _pass_on(context)
-
-
-@app.command(add_help_option=False, context_settings=_WITHIN)
-def token(context: typer.Context) -> None:
-    """Say who may use the controller, and for what."""
-    _pass_on(context)
-
-
-NESTED = ("fleet", "config", "token")
-"""Commands with commands of their own; `_inner` has them."""
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 """Typer's root of errors in command lines; it has no public name."""
 
 
 def program(*path: str) -> Any:
     """What typer makes of the whole program, or of one of `NESTED`."""
-    return typer.main.get_command(_inner(path[0]) if path else app)
+    return typer.main.get_command(within(path[0]) if path else app_of(""))
+
+
+def command(name: str) -> Any:
+    """What typer makes of one command; None where there is none of that name."""
+    known = name in HOMES or name in NESTED
+    return typer.main.get_command(app_of(name)).commands[name] if known else None
 
 
 def main() -> None:
@@ -191,11 +126,14 @@ def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
     before = line.chosen.set("")
     try:
-        if arguments[:1] == [completion_command.ASK]:
-            return completion_command.answer(arguments[1:])
+        if arguments[:1] == [line.ASK]:
+            from vneter_sdn.cli.completion_command import answer
+
+            return answer(arguments[1:])
         context, words = line.read(arguments)
         line.chosen.set(context)
-        code = app(args=words or ["--help"], prog_name="vneterctl", standalone_mode=False)
+        words = words or ["--help"]
+        code = app_of(words[0])(args=words, prog_name="vneterctl", standalone_mode=False)
         sys.stdout.flush()
     except _CommandError as error:
         return _wrong(error)

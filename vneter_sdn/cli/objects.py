@@ -140,15 +140,20 @@ def wait(client: Client, keys: Sequence[Key], condition: str, timeout: str) -> N
     deadline = time.monotonic() + seconds(timeout)
     for key in keys:
         left = max(0.0, deadline - time.monotonic())
-        if condition.lower() in {"delete", "deleted"}:
-            client.wait_deleted(*key, timeout=left)
-            print(f"{_name(key)} deleted")
-            continue
-        try:
-            client.wait(*key, condition=condition, timeout=left)
-        except TimeoutError as error:
-            raise TimeoutError(_lacking(key, condition, error.args[1])) from None
-        print(f"{_name(key)} {condition}")
+        with patience(f"waiting for {key}: {condition}"):
+            told = _awaited(client, key, condition, left)
+        print(f"{_name(key)} {told}")
+
+
+def _awaited(client: Client, key: Key, condition: str, seconds: float) -> str:
+    if condition.lower() in {"delete", "deleted"}:
+        client.wait_deleted(*key, timeout=seconds)
+        return "deleted"
+    try:
+        client.wait(*key, condition=condition, timeout=seconds)
+    except TimeoutError as error:
+        raise TimeoutError(_lacking(key, condition, error.args[1])) from None
+    return condition
 
 
 def selected(

@@ -28,6 +28,12 @@ Kind = Annotated[str, typer.Argument(help="network, networks, net, in any case."
 Name = Annotated[str, typer.Argument(help="NAME, or TENANT/NAME.")]
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="The tenant it belongs to.")]
 Selector = Annotated[str, typer.Option("-l", "--selector", help="a=b,c!=d,e in (x,y),f,!g")]
+Fields = Annotated[
+    str,
+    typer.Option(
+        "--field-selector", help="spec.network=web,status.conditions[Ready]=False; all must hold."
+    ),
+]
 ClusterTenant = Annotated[
     str, typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Tenant of Kubernetes namespaces.")
 ]

@@ -6,10 +6,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Timer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 SOON = 1.0
 """Seconds that need no excuse."""
+_doing: ContextVar[str] = ContextVar("doing", default="")
+"""What is said to be done; empty when nothing is."""
 
 
 @contextmanager
@@ -20,18 +27,27 @@ def patience(doing: str, soon: float = SOON) -> Iterator[None]:
         doing: for people.
         soon: seconds until then.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or _doing.get():  # what waits within something says nothing more
         yield
         return
-    from rich.console import Console
-
-    sign = Console(stderr=True).status(doing)
-    timer = Timer(soon, sign.start)
+    within = _doing.set(doing)
+    signs: list[Status] = []
+    timer = Timer(soon, lambda: signs.append(_shown(doing)))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
+        _doing.reset(within)
         timer.cancel()
         timer.join()
-        sign.stop()
+        for sign in signs:
+            sign.stop()
+
+
+def _shown(doing: str) -> Status:
+    from rich.console import Console  # takes longer than most of what is done
+
+    sign = Console(stderr=True).status(doing)
+    sign.start()
+    return sign

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, paint
 from vneter_sdn.cli.trying import (
     Asked,
@@ -51,16 +52,17 @@ def plan(asked: Asked, told: Told) -> None:
     if told.form not in FORMATS:
         raise Usage(f"no output format {told.form!r}", f"one of {', '.join(FORMATS)}")
     began = time.perf_counter()
-    bench = bench_of(asked)
     change: Change | None = None
-    if told.reach:
-        from vneter_sdn.daemon.verifying import Prover
+    with patience("working out what it would change"):
+        bench = bench_of(asked)
+        if told.reach:
+            from vneter_sdn.daemon.verifying import Prover
 
-        prover = Prover(bench)
-        step = taken(bench, asked)
-        change = prover.take(step, ("assertions",)).verdict.change
-    else:
-        step = taken(bench, asked)
+            prover = Prover(bench)
+            step = taken(bench, asked)
+            change = prover.take(step, ("assertions",)).verdict.change
+        else:
+            step = taken(bench, asked)
     took = round(time.perf_counter() - began, 4)
     if told.form == "json":
         print(json.dumps(values(step, change, took), indent=1, ensure_ascii=False))

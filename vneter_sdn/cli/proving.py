@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, paint
 from vneter_sdn.cli.trying import (
     Asked,
@@ -46,27 +47,28 @@ def verify(asked: Asked, checks: Sequence[str], output: str, *, full: bool, verb
     from vneter_sdn.daemon.verifying import Prover
 
     clock = _Clock()
-    bench = bench_of(asked)
-    clock.lap("compile")
-    judged: Judged | None = None
-    prover = Prover(bench) if not (asked.files and full) else None
-    found: list[Finding] = []
-    if asked.files:
-        if prover is None:
-            step = taken(bench, asked)
-            clock.lap("change")
-            prover = Prover(bench)
-            found = list(islice(prover.full(wanted), MOST + 1))
+    with patience("proving it for all packets"):
+        bench = bench_of(asked)
+        clock.lap("compile")
+        judged: Judged | None = None
+        prover = Prover(bench) if not (asked.files and full) else None
+        found: list[Finding] = []
+        if asked.files:
+            if prover is None:
+                step = taken(bench, asked)
+                clock.lap("change")
+                prover = Prover(bench)
+                found = list(islice(prover.full(wanted), MOST + 1))
+            else:
+                clock.lap("index")
+                step = taken(bench, asked)
+                clock.lap("change")
+                judged = prover.take(step, wanted)
+                found = list(judged.verdict.findings)
         else:
-            clock.lap("index")
-            step = taken(bench, asked)
-            clock.lap("change")
-            judged = prover.take(step, wanted)
-            found = list(judged.verdict.findings)
-    else:
-        step = None
-        found = list(islice(prover.full(wanted), MOST + 1))
-    clock.lap("prove")
+            step = None
+            found = list(islice(prover.full(wanted), MOST + 1))
+        clock.lap("prove")
     report = _Report(prover, wanted, found, step, judged, clock.laps)
     print(json.dumps(report.values(), indent=1) if output == "json" else report.text(verbose))
     if found:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vneter_sdn.cli import selecting
 from vneter_sdn.cli.compiling import compiled
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import Usage, columns, paint
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def picture_of(source: Source) -> Picture:
     from vneter_sdn.cli.targets import connect
     from vneter_sdn.northbound.exports import snapshot_from
 
-    return Picture.of_fleet(snapshot_from(connect(source.server).snapshot()), names)
+    with patience("reading the network, and compiling it"):
+        snapshot = snapshot_from(connect(source.server).snapshot())
+        return Picture.of_fleet(snapshot, names)
 
 
 def reach(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint
 from vneter_sdn.client import Client
 from vneter_sdn.model.snapshot import Key, Snapshot, Status
@@ -36,8 +37,9 @@ def check(client: Client) -> None:
     Raises:
         Answer: exit code 1 when a bridge differs, or is not known to be the same.
     """
-    snapshot = snapshot_from(client.snapshot())
-    found = verdicts(snapshot, fresh_digests(snapshot))
+    with patience("computing it anew"):
+        snapshot = snapshot_from(client.snapshot())
+        found = verdicts(snapshot, fresh_digests(snapshot))
     rows = [["HOST", "VERDICT", "FRESH", "REPORTED", "ON THE BRIDGE"]]
     rows += [
         [

@@ -34,6 +34,9 @@ class WithRest(TyperCommand):
         return super().parse_args(ctx, args[:at])
 
 
+CLASS = WithRest
+
+
 def run(
     context: typer.Context,
     programs: Annotated[list[str], typer.Argument(help="Files, or names of modules.")],

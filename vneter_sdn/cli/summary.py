@@ -9,7 +9,7 @@ from typing import Any
 from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.rendering import age
-from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint
+from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint, plain, terminal_height
 from vneter_sdn.client import Client
 
 _CORE = {True: ("running", "green"), False: ("not heard of", "red"), None: ("not known", "yellow")}
@@ -17,6 +17,9 @@ _SHOWN = 20
 """Rows of a table; `-o json` has more."""
 _LONGEST = 100
 """Characters of a message in a table; `describe` has all."""
+_TIPS = 6
+"""Reasons that are explained."""
+_LOOK = "the message says what lacks; `vneterctl events` tells what led to it"
 _NEXT = {
     "NotBound": "attach its workload: a port in br-int with external_ids:iface-id=TENANT/NAME, or "
     "`vneterctl fleet attach HOST NAME -t TENANT --network NET`",
@@ -59,33 +62,76 @@ def status(client: Client, how: Form) -> None:
     """
     with patience(f"asking {client.server}"):
         summary = client.status()
-    print("\n".join(lines(summary)) if how.for_people else structured(summary, how))
+    if how.for_people:
+        print("\n".join(lines(summary, terminal_height())))
+    else:
+        print(structured(summary, how))
     if summary["core"] is False or summary["notReady"] or _broken(summary):
         raise Answer(REFUSED)
 
 
-def lines(summary: Mapping[str, Any]) -> list[str]:
-    """The summary as text."""
-    last = summary["lastChange"]
-    change = f", last changed {age(last['time'])} ago by {last['author']}" if last else ""
+def lines(summary: Mapping[str, Any], height: int = 0) -> list[str]:
+    """The summary as text.
+
+    Args:
+        summary: as the server tells it.
+        height: lines that it may take, if that is possible at all; 0: any number.
+    """
+    head = [*_head(summary), "", *columns(_kinds(summary))]
+    asked = [len(summary["hosts"]), len(summary["notReady"]), _broken(summary)]
+    hosts, waiting, broken = _shares(asked, height - len(head) - _BETWEEN if height else 0)
+    text = [*head, *_hosts(summary, hosts), *_waiting(summary, waiting)]
+    return text + _against(summary, broken)
+
+
+_BETWEEN = 15
+"""Lines that are no rows of what may be cut: headings, and what to try."""
+_LEAST = 3
+
+
+def _shares(asked: Sequence[int], room: int) -> list[int]:
+    """How many rows of each table are shown: none has more than it needs, nor than others lack."""
+    limit = _SHOWN
+    while room and limit > _LEAST and sum(min(one, limit) for one in asked) > room:
+        limit -= 1
+    return [min(one, limit) for one in asked]
+
+
+def _head(summary: Mapping[str, Any]) -> list[str]:
+    last, fleet = summary["lastChange"], summary.get("fleet") or {}
+    change = f", last changed {age(last['time'])} ago by {plain(last['author'])}" if last else ""
     core, colour = _CORE[summary["core"]]
-    rows = [["KIND", "TOTAL", "READY", "NOT READY"]]
-    for kind, tally in summary["kinds"].items():
-        rows.append([kind, *(str(tally[name]) for name in ("total", "ready", "notReady"))])
     text = [
         f"vneter {summary['version']}, revision {summary['revision']}{change}",
         f"core: {paint(core, colour)}",
     ]
     if summary["core"] is False:
         text.append("  what hosts and endpoints say below is from before; bridges keep forwarding")
-    text += ["", *columns(rows), *_hosts(summary)]
-    text += _waiting(summary["notReady"], summary["notReadyOmitted"])
-    return text + _against(summary)
+    if fleet.get("hosts"):
+        total, tunnels = fleet["hosts"], fleet["tunnels"]
+        text.append(
+            f"hosts: {_of(fleet['ready'], total)} ready, {_of(fleet['inSync'], total)} bridges in "
+            f"sync, {_of(tunnels['up'], tunnels['total'])} tunnels up"
+        )
+    return text
 
 
-def _hosts(summary: Mapping[str, Any]) -> list[str]:
-    """A line per host, those that are not ready first."""
-    found: Sequence[Mapping[str, Any]] = summary.get("hosts", ())
+def _of(count: int, total: int) -> str:
+    return paint(f"{count} of {total}", "green" if count == total else "red")
+
+
+def _kinds(summary: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each kind of which there is anything."""
+    rows = [["KIND", "TOTAL", "READY", "NOT READY"]]
+    for kind, tally in summary["kinds"].items():
+        if tally["total"]:
+            rows.append([kind, *(str(tally[name]) for name in ("total", "ready", "notReady"))])
+    return rows if len(rows) > 1 else [["nothing is declared yet: `vneterctl apply -f FILE`"]]
+
+
+def _hosts(summary: Mapping[str, Any], shown: int) -> list[str]:
+    """A line per host, those with something amiss first."""
+    found: Sequence[Mapping[str, Any]] = summary["hosts"]
     if not found:
         return []
     rows = [["HOST", "READY", "OVSDB", "OPENFLOW", "IN SYNC", "TUNNELS UP", "FLOWS"]]
@@ -99,22 +145,24 @@ def _hosts(summary: Mapping[str, Any]) -> list[str]:
             f"{host['tunnels']['up']}/{host['tunnels']['total']}",
             str(host["flows"]),
         ]
-        for host in found[:_SHOWN]
+        for host in found[:shown]
     ]
-    return ["", *columns(rows), *_more(len(found) - _SHOWN + summary.get("hostsOmitted", 0))]
+    return ["", *columns(rows), *_more(len(found) - shown + summary.get("hostsOmitted", 0))]
 
 
-def _waiting(found: Sequence[Mapping[str, Any]], omitted: int) -> list[str]:
-    """What is not ready, for the longest first, and what to try, once for each reason."""
+def _waiting(summary: Mapping[str, Any], shown: int) -> list[str]:
+    """What is not ready, the slowest first, and what to try, once for each reason."""
+    found: Sequence[Mapping[str, Any]] = summary["notReady"]
     if not found:
         return ["", paint("everything is ready", "green")]
     rows = [["NOT READY", "FOR", "REASON", "MESSAGE"]]
-    for one in found[:_SHOWN]:
+    for one in found[:shown]:
         since, short = age(one.get("since", "")), _short(one["message"])
         rows.append([_name(one["object"]), since, one["reason"], short])
-    text = ["", *columns(rows), *_more(len(found) - _SHOWN + omitted), ""]
-    reasons = dict.fromkeys(one["reason"] for one in found[:_SHOWN])
-    text += [f"{reason}: {_NEXT[reason]}" for reason in reasons if reason in _NEXT]
+    more = _more(len(found) - shown + summary["notReadyOmitted"])
+    text = ["", *columns(rows), *more, ""]
+    reasons = dict.fromkeys(one["reason"] for one in found[:shown])
+    text += [f"{plain(reason)}: {_NEXT.get(reason, _LOOK)}" for reason in list(reasons)[:_TIPS]]
     first = found[0]["object"]
     named = _name(first).partition("/")[2]
     return [*text, f"`vneterctl describe {first['kind'].lower()} {named}` tells all about it"]
@@ -124,11 +172,11 @@ def _broken(summary: Mapping[str, Any]) -> int:
     return int(summary.get("assertions", {}).get("broken", 0))
 
 
-def _against(summary: Mapping[str, Any]) -> list[str]:
+def _against(summary: Mapping[str, Any], shown: int) -> list[str]:
     """Assertions that do not hold, and what shows it."""
     if not _broken(summary):
         return []
-    found = summary["assertions"]["listed"][:_SHOWN]
+    found = summary["assertions"]["listed"][:shown]
     rows = [["DOES NOT HOLD", "FOR", "BECAUSE"]]
     rows += [[_name(one["object"]), age(one["since"]), _short(one["message"])] for one in found]
     return ["", *columns(rows), *_more(_broken(summary) - len(found))]

@@ -147,6 +147,13 @@ def terminal_width() -> int:
     return shutil.get_terminal_size((0, 0)).columns
 
 
+def terminal_height() -> int:
+    """As `terminal_width`, in lines."""
+    if not getattr(sys.stdout, "isatty", lambda: False)():
+        return 0
+    return shutil.get_terminal_size((0, 0)).lines
+
+
 def _fitted(widths: Sequence[int], least: Sequence[int], limit: int) -> list[int]:
     """Widths that fit, as far as headings let them: the widest give way first."""
     found = list(widths)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import Usage, columns, paint
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def live(client: Client) -> Atlas:
     from vneter_sdn.graph.atlas import atlas_of
     from vneter_sdn.graph.atlas.exchange import topology_of
 
-    topology = topology_of(client.topology(), "GET /v1/topology")
+    with patience("reading the graph"):
+        topology = topology_of(client.topology(), "GET /v1/topology")
     return replace(atlas_of(topology), topology=topology)
 
 

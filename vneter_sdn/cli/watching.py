@@ -58,8 +58,10 @@ def trouble(error: VneterError) -> None:
 
 
 def _fields(kind: Kind, asked: Asked) -> str:
-    """The selector of the one object that is named, if one is."""
-    return f"metadata.name={key_named(kind, asked.name, asked.tenant).name}" if asked.name else ""
+    """What is asked of fields; of the one object that is named, its name."""
+    if not asked.name:
+        return asked.fields
+    return f"metadata.name={key_named(kind, asked.name, asked.tenant).name}"
 
 
 def _show(kind: Kind, items: Sequence[Manifest], how: Form) -> Show:

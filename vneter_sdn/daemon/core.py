@@ -32,6 +32,7 @@ from vneter_sdn_apps.learning import Learning
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
 from vneter_sdn.daemon import errand
+from vneter_sdn.daemon.advertiser import Advertiser
 from vneter_sdn.daemon.answers import RENEWAL, Answers
 from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
@@ -45,6 +46,7 @@ from vneter_sdn.daemon.highwater import Highwater, mark_file
 from vneter_sdn.daemon.injecting import Injector
 from vneter_sdn.daemon.judgements import Judgements
 from vneter_sdn.daemon.lab import Lab
+from vneter_sdn.daemon.refused import Refusals
 from vneter_sdn.daemon.resolver import Resolver
 from vneter_sdn.daemon.sessions import GREEN, opener
 from vneter_sdn.daemon.verdicts import Verdicts
@@ -66,7 +68,7 @@ from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
-from vneter_sdn.telemetry.edge_metrics import ComplaintsCollector
+from vneter_sdn.telemetry.edge_metrics import ComplaintsCollector, RefusedCollector
 from vneter_sdn.telemetry.metrics import (
     AssertionsCollector,
     DiscoveryCollector,
@@ -163,6 +165,7 @@ class Core:
         )
         self._census = Census(self._bridges, settings, self._events.put)
         self._verdicts = Verdicts(self._bridges, settings, self._events.put)
+        self._refusals = Refusals(self._bridges, settings, self._events.put)
         self._judgements = Judgements(settings, self._events.put)
         self._audit = Audit(settings.audit_rate, *_sinks(settings))
         self._injector = Injector(self._bridges)
@@ -177,6 +180,7 @@ class Core:
             time.monotonic,
         )
         self._ledger = Ledger()
+        self._advertiser = Advertiser(self._bridges, self._ledger)
         self._resolver = Resolver(self._ledger, settings.dns_upstreams, self._answers.ours)
         self._edge = Edge(self._bridges, self._ledger, self._responders(), time.monotonic, traced)
         self._apps = AppHost(self._bridges)
@@ -193,11 +197,13 @@ class Core:
         self._registry.register(LearningCollector(self._lab.counts))
         self._registry.register(EdgeCollector(self._edge.counts))
         self._registry.register(ComplaintsCollector(self._complaints))
+        self._registry.register(RefusedCollector(self._refusals.totals))
         self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
         self._registry.register(RulesCollector(self._rules_met))
         for name, text, counts in (
             ("vneter_audit_lines", "Lines of the audit log, for each sink.", self._audit.counts),
             ("vneter_policy_refusals", "Packets to be answered.", self._decisions.counts),
+            ("vneter_router_advertisements", "That nobody asked for.", self._advertiser.counts),
             ("vneter_dns_answers", "Answers to endpoints under rules.", self._answers.counts),
             ("vneter_dns_forwarded", "Questions asked elsewhere.", self._resolver.counts),
         ):
@@ -236,6 +242,8 @@ class Core:
             self._lab.run,
             self._census.run,
             self._verdicts.run,
+            self._refusals.run,
+            self._advertiser.run,
             self._judgements.run,
             self._audit.run,
             self._hold_answers,
@@ -362,6 +370,8 @@ class Core:
             self._lab.stored(self._told, None)
             self._census.stored(self._told, None)
             self._verdicts.stored(self._told, None)
+            self._refusals.stored(self._told, None, self._verdicts.hosts)
+            self._advertiser.stored(self._told, None, self._verdicts.hosts)
             self._judgements.stored(self._told, None)
             self._decisions.stored(self._told, self._verdicts.hosts)
             self._answers.stored(self._verdicts.hosts)
@@ -376,6 +386,8 @@ class Core:
                 self._lab.stored(self._told, delta.objects)
                 self._census.stored(self._told, delta.objects)
                 self._verdicts.stored(self._told, delta.objects)
+                self._refusals.stored(self._told, delta, self._verdicts.hosts)
+                self._advertiser.stored(self._told, delta, self._verdicts.hosts)
                 self._judgements.stored(self._told, delta.objects)
                 self._decisions.stored(self._told, self._verdicts.hosts)
                 self._answers.stored(self._verdicts.hosts)

@@ -3,8 +3,8 @@
 
 A responder is given who asks, as the store knows them, and the frame; it says in a word what became
 of it, and sends its answers, at once or later, to the port that the question came by and to no
-other. Each endpoint's questions are limited on its bridge; all of them together here, so that many
-endpoints that ask at once cost answers, not control.
+other. Each endpoint's questions are limited on its bridge; all of a service together here, so that
+many endpoints that ask at once cost answers of that service, and neither others nor control.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vneter_sdn.pipeline.punts import Asked, Service
 from vneter_sdn.southbound.openflow.bridges import Bridges
 
 RATE, BURST = 1000.0, 2000.0
-"""Questions a second that are looked at, of all endpoints together, and at once."""
+"""Questions a second that are looked at, of a service and all endpoints, and at once."""
 Send = Callable[[bytes], None]
 Responder = Callable[[Asker, bytes, Send], str]
 Pure = Callable[[Asker, bytes], bytes | None]
@@ -72,7 +72,9 @@ class Edge:
         traced: Callable[[bytes], bool] = lambda frame: False,
     ) -> None:
         self._bridges, self._ledger, self._responders = bridges, ledger, dict(responders)
-        self._now, self._left, self._since = now, BURST, now()
+        self._now = now
+        self._left = dict.fromkeys(Service, (BURST, now()))
+        """By service: how many more are looked at, and since when it is so many."""
         self._traced = traced
         self.counts: Counter[tuple[str, str]] = Counter()
         """Questions by service and what became of them, in a word each."""
@@ -88,7 +90,7 @@ class Edge:
             return "ignored"
         if self._traced(frame):
             return "traced"
-        if not self._may():
+        if not self._may(reason.service):
             return "too many"
         asker = self._ledger.asker(reason.vni, reason.mac)
         if asker is None:
@@ -98,15 +100,14 @@ class Edge:
         except DecodeError:
             return "malformed"
 
-    def _may(self) -> bool:
+    def _may(self, service: Service) -> bool:
         """Whether one more is looked at."""
+        left, since = self._left[service]
         now = self._now()
-        self._left = min(BURST, self._left + (now - self._since) * RATE)
-        self._since = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        left = min(BURST, left + (now - since) * RATE)
+        may = left >= 1
+        self._left[service] = (left - may, now)
+        return may
 
     def _send(self, dpid: int, reason: Asked, frame: bytes) -> None:
         if not self._bridges.packet_out(dpid, frame, (Output(reason.port),)):

@@ -10,6 +10,7 @@ from pathlib import Path
 from vneter_sdn.config import Settings
 from vneter_sdn.edge.servers import server_of
 from vneter_sdn.errors import SouthboundError
+from vneter_sdn.northbound.server import local_socket
 from vneter_sdn.ovsdb.transport import Remote
 from vneter_sdn.southbound.openflow.target import Target, loopback
 from vneter_sdn.southbound.openflow.tls import Credentials, server_context
@@ -27,6 +28,9 @@ def check(settings: Settings) -> None:
             whole or cannot be used; says which, and what to do.
     """
     _check_free("--api-listen", settings.api_listen)
+    beside = local_socket(settings)
+    if beside is not None:
+        _check_length("--run-dir", Path(beside.path))
     _check_metrics(settings.metrics_listen)
     if not settings.db:
         _check_length("--run-dir", Path(settings.run_dir) / "db.sock")

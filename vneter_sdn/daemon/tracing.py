@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vneter_sdn.daemon.picture import WAYS, Decided, End, Picture
 from vneter_sdn.daemon.reachability import Port, deciding, tried
+from vneter_sdn.errors import DecodeError
 from vneter_sdn.graph.topology import Edge
 from vneter_sdn.model.flow import Flow
 from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline.complaints import Complaint
 from vneter_sdn.pipeline.tables import BY_ID
 from vneter_sdn.pipeline.text import actions_text, match_words
 from vneter_sdn.simulate.attempts import Attempt, first_packet
@@ -236,8 +240,18 @@ def pass_through(
         tuple(step(picture, host, number, flow) for number, flow in result.trail),
         tuple(dict.fromkeys(rewrites)),
         tuple(sent),
-        tuple((BY_ID[one.table].name, one.reason) for one in result.drops if not sent),
+        tuple(_drops(result) if not sent else ()),
     )
+
+
+def _drops(result: Result) -> Iterator[tuple[str, str]]:
+    """Where it ended, and why: also where its sender is told."""
+    yield from ((BY_ID[one.table].name, one.reason) for one in result.drops)
+    for punted in result.punts:
+        with suppress(DecodeError):
+            said = punts.decode(punted.action.userdata)
+            if isinstance(said, Complaint):
+                yield "complain", said.fault.name.lower()
 
 
 def step(picture: Picture, host: str, number: int, flow: Flow) -> Step:

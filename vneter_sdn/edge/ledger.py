@@ -97,7 +97,7 @@ class Ledger:
         if network is None or stored is None:
             return None
         endpoint = _key(_owner(self._snapshot, (Pools.mac(network), mac_text(mac))))
-        gateway_mac = self._mac(network)
+        gateway_mac = self.gateway_mac(network)
         if endpoint is None or endpoint.kind != "Endpoint" or gateway_mac is None:
             return None
         return Asker(
@@ -161,7 +161,7 @@ class Ledger:
         bound = self._snapshot.bindings.get(endpoint)
         return "" if bound is None else bound.host
 
-    def _mac(self, network: Key) -> int | None:
+    def gateway_mac(self, network: Key) -> int | None:
         """The MAC of a network's gateway."""
         held = self._held.get(str(network), ())
         return next((mac_number(v) for pool, v in held if pool.startswith(_MACS)), None)

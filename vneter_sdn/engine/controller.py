@@ -55,6 +55,7 @@ from vneter_sdn.engine.reports import (
     was_ready,
 )
 from vneter_sdn.engine.rollout import Rollout
+from vneter_sdn.engine.spoofing import Spoofed, Spoofing
 from vneter_sdn.engine.standing import Standing
 from vneter_sdn.engine.whereabouts import Whereabouts
 from vneter_sdn.model.datapath import datapath_of
@@ -99,6 +100,7 @@ class Controller:
         self._rollout, self._paths = Rollout(), Paths(compiler)
         self.planner = self._paths.planner
         self.policies = Policies(compiler)
+        self._spoofing = Spoofing()
         self._views: dict[str, HostView] = {}
         self._specs: dict[str, tuple[object, int]] = {}
         self._touched: dict[Key, int] = {}
@@ -143,7 +145,7 @@ class Controller:
         fresh = Controller(self._store, self._southbound, compiler, self._now, self._breathe)
         fresh._whereabouts = self._whereabouts.renewed()
         fresh.planner.terms = self.planner.terms
-        fresh.policies = self.policies.renewed(compiler)
+        fresh.policies, fresh._spoofing = self.policies.renewed(compiler), self._spoofing
         fresh._rollout, fresh._left_out = Rollout(self._rollout.epoch), self._left_out
         fresh._views, fresh._specs = dict(self._views), dict(self._specs)
         for host, view in self._views.items():
@@ -205,6 +207,8 @@ class Controller:
                 self._paths.links_due()
             case TrafficSeen():
                 self.planner.measured(event, self._now())
+            case Spoofed():
+                self._stale |= self._spoofing.take(event)
             case RulesCounted() | AssertionsJudged():
                 self._stale |= self.policies.seen(event)
             case NamesAnswered():
@@ -304,6 +308,7 @@ class Controller:
         for key in (k for k in delta.objects if k not in snapshot.objects):
             self._touched.pop(key, None)
             self._reported.pop(key, None)
+            self._spoofing.forget(key)
 
     def _take_hosts(self, snapshot: Snapshot) -> set[str]:
         """Manage what hosts are there now; returns those whose sessions have to be told anew."""
@@ -436,7 +441,8 @@ class Controller:
         epoch = self._touched.get(key, 0)
         conditions = endpoint_conditions(binding, epoch, self._views, behind, ready)
         conditions = self._refusals(key, conditions)
-        return Status(key, revision, conditions, endpoint_details(binding))
+        refused = self._spoofing.details(key, before)
+        return Status(key, revision, conditions, {**endpoint_details(binding), **refused})
 
     def _refusals(self, key: Key, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
         refusals = self._left_out.get(key)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vneter_sdn.engine.bindings import Port
 from vneter_sdn.engine.names import NamesAnswered
+from vneter_sdn.engine.spoofing import Spoofed
 from vneter_sdn.model.flow import BridgeState, FlowKey
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.rows import HostRows
@@ -162,7 +163,7 @@ class Tick:
 
 Answer = Channel | Confirmed | Refused | LeftOut | Blocked
 """What became of a bridge, or of what it was told."""
-Measured = LinksDue | TrafficSeen | RulesCounted | NamesAnswered | AssertionsJudged
+Measured = LinksDue | TrafficSeen | RulesCounted | NamesAnswered | AssertionsJudged | Spoofed
 """What was measured, or seen in passing."""
 Event = Tick | Stored | Ports | Tunnels | Database | Answer | Sighting | Measured | Claimed
 

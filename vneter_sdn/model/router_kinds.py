@@ -78,8 +78,8 @@ class RaSpec(Spec, frozen=True, kw_only=True):
 
     @property
     def autoconfigured(self) -> bool:
-        """Whether endpoints form their addresses of their MACs."""
-        return self.enabled and self.mode in ("slaac", "stateless")
+        """Whether endpoints form their addresses of their MACs; told of it or not."""
+        return self.mode in ("slaac", "stateless")
 
     @property
     def assigned(self) -> bool:

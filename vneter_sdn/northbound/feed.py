@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from vneter_sdn.errors import Gone
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound import listed
@@ -26,7 +28,8 @@ from vneter_sdn.store.port import Store
 
 KEPT = 1024
 """Snapshots from which a reader may go on."""
-_WARM, _LARGEST = 16, 10_000
+_WARM = 20_000
+"""Events of recent steps that are kept ready, for other readers; or else those of the last step."""
 _FORM = re.compile(r"([0-9a-f]{8})-(\d{1,15})-(\d{1,15})", re.ASCII)
 
 
@@ -42,9 +45,9 @@ class Event:
     """What happened to one object between two snapshots."""
 
     key: Key
-    before: Mapping[str, Any] | None
-    """Its manifest; None when there was none."""
-    after: Mapping[str, Any] | None
+    before: bytes | None
+    """Its manifest, as JSON; None when there was none."""
+    after: bytes | None
     revision: int
     """Of the store, afterwards."""
     then: Position
@@ -65,7 +68,7 @@ class Feed:
         """Follow a store; ``kept`` snapshots may be gone on from."""
         self._store, self._kept = store, kept
         self._epoch = secrets.token_hex(4)
-        self._lock = threading.Lock()
+        self._lock, self._working = threading.Lock(), threading.Lock()
         self._snapshots: dict[int, Snapshot] = {}
         self._warm: OrderedDict[int, list[Event]] = OrderedDict()
         self._newest = 0
@@ -97,13 +100,11 @@ class Feed:
         with self._lock:
             before = self._snapshots.get(position.step)
             after = self._snapshots.get(position.step + 1)
-            events = self._warm.get(position.step)
         if before is None:
             raise Gone("what happened since then is not kept any more; list, then watch from there")
         if after is None:
             return [], position
-        if events is None:
-            events = self._between(position.step, before, after)
+        events = self._between(position.step, before, after)
         return events[position.offset :], Position(position.step + 1)
 
     def wait(self, position: Position, timeout: float) -> None:
@@ -134,15 +135,27 @@ class Feed:
         return position
 
     def _between(self, step: int, before: Snapshot, after: Snapshot) -> list[Event]:
-        events: list[Event] = []
-        for key in sorted(listed.touched(before, after)):
-            was, is_now = listed.listed(before, key), listed.listed(after, key)
-            if was != is_now:
-                then = Position(step, len(events) + 1)
-                events.append(Event(key, was, is_now, after.revision, then))
-        if len(events) <= _LARGEST:
-            with self._lock:
-                self._warm[step] = events
-                while len(self._warm) > _WARM:
-                    self._warm.popitem(last=False)
-        return events
+        events = self._warm.get(step)
+        if events is not None:
+            return events
+        with self._working:  # all readers want the same now: one works it out
+            events = self._warm.get(step)
+            if events is None:
+                events = self._warm[step] = _events(step, before, after)
+            while len(self._warm) > 1 and sum(map(len, self._warm.values())) > _WARM:
+                self._warm.popitem(last=False)
+            return events
+
+
+def _events(step: int, before: Snapshot, after: Snapshot) -> list[Event]:
+    events: list[Event] = []
+    for key in sorted(listed.touched(before, after)):
+        was, is_now = listed.listed(before, key), listed.listed(after, key)
+        if was != is_now:
+            then = Position(step, len(events) + 1)
+            events.append(Event(key, _json(was), _json(is_now), after.revision, then))
+    return events
+
+
+def _json(manifest: Mapping[str, Any] | None) -> bytes | None:
+    return None if manifest is None else msgspec.json.encode(manifest)

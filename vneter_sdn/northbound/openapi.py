@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from vneter_sdn import __version__
+from vneter_sdn.northbound.access.needs import NEEDS
 from vneter_sdn.northbound.routes import ROUTES, Header, Query, Route
 from vneter_sdn.northbound.schemas import components
 
@@ -31,6 +32,28 @@ _MEANINGS = {
     500: "A fault of the server's own.",
     503: "The database or the core cannot be reached, or the server is busy.",
 }
+_DESCRIPTION = """\
+What is wanted is written, what there is is read. Every object has a kind, metadata and a spec; its
+status is what the controller reports, and is ignored in requests.
+
+Lists are sorted by tenant and name, and come in pages of one instant: limit, then continue. A watch
+since metadata.position of a list (or since the id of an event) misses nothing and repeats nothing.
+
+Writes are transactions: all or nothing. If-Match with the ETag of what was read keeps others'
+changes (412); Idempotency-Key makes a repeated request harmless; dryRun=true writes nothing.
+
+Whatever is refused is answered with a problem (RFC 9457): errors names each field at fault, and
+pointer (RFC 6901) leads to it in the request.
+
+Local users are administrators, unless the server was told otherwise; everybody else shows a token
+or a certificate.
+"""
+_CREDENTIALS: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "Of vneterctl token create."},
+    "certificate": {"type": "mutualTLS", "description": "One that something was granted to."},
+}
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"certificate": []}, {}]
+"""Any of these; the last is none at all, for local users."""
 
 
 @cache
@@ -49,13 +72,15 @@ def document() -> dict[str, Any]:
             "title": "vneter",
             "version": __version__,
             "summary": "Declare tenants, networks and endpoints; see their state.",
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "http://127.0.0.1:8181"}],
+        "servers": [{"url": "/", "description": "Where this description is served."}],
         "paths": paths,
         "components": {
             "schemas": components(),
             "responses": {str(code): _problem(code) for code in _MEANINGS if code >= 400},
+            "securitySchemes": _CREDENTIALS,
         },
     }
 
@@ -69,6 +94,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [route.kind.name if route.kind else "Server"],
         "responses": responses,
+        "security": [] if NEEDS[route.operation].scope == "open" else _SECURITY,
     }
     parameters = [_query_parameter(query) for query in route.query]
     parameters += [_header_parameter(header) for header in route.headers]

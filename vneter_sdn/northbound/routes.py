@@ -122,6 +122,11 @@ _KEY = Header(
     "answered as before, with Idempotency-Replayed: true. 422 with another request.",
     r"^[!-~]{1,128}$",
 )
+_AUTHOR = Header(
+    "X-Vneter-Author",
+    "Who makes the change, for the journal; added to the name of the credential, if there is one.",
+    r"^[!-~]([ -~]{0,254}[!-~])?$",
+)
 _TAGS = r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*"){0,31})$'
 _IF_MATCH = Header(
     "If-Match",
@@ -149,7 +154,7 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
         )
     yield Route(
         "POST", many, "create", f"Create a {name}; refused when it exists.", kind, _DRY_RUN,
-        headers=(_KEY,), body=name, answer=name, success=(201,), refusals=_WRITE,
+        headers=(_KEY, _AUTHOR), body=name, answer=name, success=(201,), refusals=_WRITE,
     )  # fmt: skip
     yield Route(
         "GET", one, "get", f"One {name}, with its status.", kind, _WAIT,
@@ -157,17 +162,17 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
     )  # fmt: skip
     yield Route(
         "PUT", one, "put", f"Create or replace a {name}.", kind, _DRY_RUN,
-        headers=(_IF_MATCH, _IF_NONE_MATCH, _KEY),
+        headers=(_IF_MATCH, _IF_NONE_MATCH, _KEY, _AUTHOR),
         body=name, answer=name, success=(200, 201), refusals=_WRITE,
     )  # fmt: skip
     yield Route(
         "PATCH", one, "patch", f"Change a {name} in places.", kind, _DRY_RUN,
-        headers=(_IF_MATCH, _KEY), answer=name, refusals=(404, *_WRITE),
+        headers=(_IF_MATCH, _KEY, _AUTHOR), answer=name, refusals=(404, *_WRITE),
         bodies=((JSON_PATCH, "JsonPatch"), (MERGE_PATCH, "MergePatch")),
     )  # fmt: skip
     yield Route(
         "DELETE", one, "delete", f"Delete a {name}.", kind, _DRY_RUN,
-        headers=(_IF_MATCH, _KEY), answer="Applied", refusals=(404, 409, 412, 422),
+        headers=(_IF_MATCH, _KEY, _AUTHOR), answer="Applied", refusals=(404, 409, 412, 422),
     )  # fmt: skip
 
 
@@ -186,7 +191,8 @@ _FIXED = (
     ),
     Route(
         "POST", "/v1/apply", "apply", "Write and delete many objects in one transaction, or none.",
-        query=_DRY_RUN, headers=(_KEY,), body="Apply", answer="Applied", refusals=(404, *_WRITE),
+        query=_DRY_RUN, headers=(_KEY, _AUTHOR), body="Apply", answer="Applied",
+        refusals=(404, *_WRITE),
     ),
     Route(
         "GET", "/v1/revisions", "revisions", "The journal of transactions, newest first.",
@@ -205,7 +211,7 @@ _FIXED = (
     Route(
         "POST", "/v1/revisions/{number}/rollback", "rollback",
         "Make all objects what they were at a revision, in a new one.",
-        query=_DRY_RUN, headers=(_KEY,), body="Rollback", answer="Applied",
+        query=_DRY_RUN, headers=(_KEY, _AUTHOR), body="Rollback", answer="Applied",
         refusals=(404, *_WRITE),
     ),
     Route(

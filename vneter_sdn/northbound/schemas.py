@@ -228,6 +228,15 @@ class HostSummary(Struct, frozen=True, kw_only=True, rename="camel"):
     flows: Annotated[int, Meta(description="Flows desired on its bridge.")]
 
 
+class FleetTally(Struct, frozen=True, kw_only=True, rename="camel"):
+    """All hosts, counted."""
+
+    hosts: int
+    ready: int
+    in_sync: Annotated[int, Meta(description="Whose bridges hold exactly what they should.")]
+    tunnels: TunnelTally
+
+
 class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
     """The state of everything, on one screen."""
 
@@ -238,8 +247,9 @@ class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
         bool | None, Meta(description="Whether the core process lives; null when unknown.")
     ]
     kinds: dict[str, Tally]
+    fleet: FleetTally
     hosts: Annotated[
-        list[HostSummary], Meta(description="At most 100, those that are not ready first.")
+        list[HostSummary], Meta(description="At most 100, those with something amiss first.")
     ]
     hosts_omitted: Annotated[int, Meta(description="How many more there are.")]
     not_ready: Annotated[

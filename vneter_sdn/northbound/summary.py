@@ -43,14 +43,32 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
     # At one time, causes come before what they cause: hosts before endpoints.
     order = {kind: place for place, kind in enumerate(KINDS)}
     waiting.sort(key=lambda one: (one["since"], order[one["object"]["kind"]]))
-    hosts.sort(key=lambda one: one["ready"] == "True")
+    hosts.sort(key=well)
     return {
         "kinds": kinds,
+        "fleet": _counted(hosts),
         "hosts": hosts[:LISTED],
         "hostsOmitted": max(0, len(hosts) - LISTED),
         "notReady": waiting[:LISTED],
         "notReadyOmitted": max(0, len(waiting) - LISTED),
         "assertions": _asserted(assertions),
+    }
+
+
+def well(host: Manifest) -> bool:
+    """Whether a host, as `host_summary` tells of it, needs nobody's attention."""
+    tunnels = host["tunnels"]
+    return bool(host["ready"] == host["inSync"] == "True" and tunnels["up"] == tunnels["total"])
+
+
+def _counted(hosts: Sequence[Manifest]) -> dict[str, Any]:
+    """All hosts, those that are not listed too."""
+    up, total = (sum(host["tunnels"][word] for host in hosts) for word in ("up", "total"))
+    return {
+        "hosts": len(hosts),
+        "ready": sum(host["ready"] == "True" for host in hosts),
+        "inSync": sum(host["inSync"] == "True" for host in hosts),
+        "tunnels": {"up": up, "total": total},
     }
 
 

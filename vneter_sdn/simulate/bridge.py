@@ -215,10 +215,8 @@ class _Walk:
         match action:
             case SetField() | Copy() | CheckLength():
                 self.rewrite(action)
-            case Output(port=port):
-                self.output(port)
-            case OutputField(field=name, offset=offset, bits=bits):
-                self.output_held(self.fields.get(name, 0) >> offset & ((1 << bits) - 1))
+            case Output() | OutputField():
+                self.send(action)
             case Punt():
                 self.punts.append(Punted(self.packet, action))
             case Resubmit(table=number):
@@ -234,6 +232,13 @@ class _Walk:
             case MeterAction(meter=number):
                 return self.meter(number)
         return True
+
+    def send(self, action: Output | OutputField) -> None:
+        if isinstance(action, Output):
+            self.output(action.port)
+        else:
+            held = self.fields.get(action.field, 0) >> action.offset
+            self.output_held(held & ((1 << action.bits) - 1))
 
     def has(self, name: str) -> bool:
         """Whether the packet, as it is now, has such a field."""

@@ -144,7 +144,8 @@ class Walk:
 
     def end(self, chain: Chain) -> Verification:
         """What came of it, once every entry up to a chain's head was taken."""
-        if (self.position, self._digest) != (chain.length, chain.head):
+        pruned = self.position > chain.length  # meanwhile, and more was written
+        if not pruned and (self.position, self._digest) != (chain.length, chain.head):
             self._break(self._number, "what was after it is missing")
         number, reason = self._broken or (None, "")
         return Verification(self._name, self._entries, self._pruned, chain.head, number, reason)

@@ -275,26 +275,29 @@ def _old_revisions(connection: Connection, retention: Retention, now: float) -> 
     over = journal.excess(chain, retention.revisions)
     if not over and retention.seconds <= 0:
         return []
-    legacy = _select(connection, "Revision", [("position", "==", 0)], ["number"]) if over else ()
-    if legacy:
-        numbers = sorted(_integer(row, "number") for row in legacy)[: journal.BATCH]
-        return [delete("Revision", [("position", "==", 0), ("number", "<=", numbers[-1])])]
     where = [
         ("position", ">", chain.pruned),
         ("position", "<=", min(chain.pruned + journal.BATCH, chain.length - 1)),
     ]
-    columns = ["number", "position", "digest", "time"]
+    found = _select(connection, "Revision", where, ["number", "position", "digest", "time"])
     last: Row | None = None
-    for row in sorted(
-        _select(connection, "Revision", where, columns), key=lambda row: _integer(row, "position")
-    ):
+    for row in sorted(found, key=lambda row: _integer(row, "position")):
         counted = _integer(row, "position") <= chain.pruned + over
         if not counted and not journal.too_old(str(row["time"]), now, retention):
             break
         last = row
     if last is None:
         return []
-    return _cut(connection, chain, last, _integer(last, "number"))
+    return _legacy(connection) or _cut(connection, chain, last, _integer(last, "number"))
+
+
+def _legacy(connection: Connection) -> list[Operation]:
+    """Delete the oldest rows of releases before: they go before anything of the chain does."""
+    found = _select(connection, "Revision", [("position", "==", 0)], ["number"])
+    numbers = sorted(_integer(row, "number") for row in found)[: journal.BATCH]
+    if not numbers:
+        return []
+    return [delete("Revision", [("position", "==", 0), ("number", "<=", numbers[-1])])]
 
 
 def _old_audit(connection: Connection, retention: Retention) -> list[Operation]:

@@ -115,8 +115,8 @@ class OvsdbStore(Attached):
         steps = [] if known else self._read_back(number)
 
         def judge(connection: Connection) -> Admission:
-            newest = self._history.newest
             back = self._rewound(connection, number, steps)
+            newest = self._history.newest  # which reading may have moved on
             edits = back.edits(newest)
             allow(edits)
             return admit(newest, edits, self._use.clock(), back.lost)

@@ -16,7 +16,14 @@ from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, 
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, expectations, meant_for, one, ordinary
+from vneter_sdn.verify.checks import (
+    Directory,
+    expectations,
+    is_too_long,
+    meant_for,
+    one,
+    ordinary,
+)
 from vneter_sdn.verify.expressions import Expression
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace
@@ -151,6 +158,8 @@ def _answered(
         end = back.end
         if isinstance(end, Reached) and end.at == PortOf(source.host, source.port):
             continue
+        if isinstance(end, Punted) and is_too_long(end):
+            continue  # which the target is told, and sends in pieces that are not
         why = dropped_words(end) if isinstance(end, Dropped | Punted) else "goes elsewhere"
         about = f"{source.key} may open connections to {target.key}, whose answer {why}"
         shown = example_of(target.host, back.packets.cubes, back.choices, back.up)

@@ -75,7 +75,7 @@ class Caller:
 
     def __init__(self, server: Server, context: ssl.SSLContext) -> None:
         self.port = int(server.address.rpartition(":")[2])
-        self.context = context
+        self.server, self.context = server, context
 
     def connected(self) -> ssl.SSLSocket:
         """A connection, for requests by hand."""

@@ -100,6 +100,8 @@ def test_a_log_that_cannot_be_written_stops_nobody(store, monkeypatch, caplog):
 def test_text_of_others_is_made_harmless():
     assert plain("a\nb\x1b[31m\u202e") == "a?b?[31m?"
     assert len(plain("x" * 10_000)) == 200
+    token = tokens.fresh("ci")
+    assert plain(f"GET /v1/{token}/x") == "GET /v1/vnt_ci_…/x"
 
 
 def test_operations_on_credentials_are_written_before_and_after(store, monkeypatch):

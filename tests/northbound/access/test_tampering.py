@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from vneter_sdn.config import Settings
+from vneter_sdn.errors import Forbidden
 from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
-from vneter_sdn.northbound.access.identity import grant_of, grants_text
+from vneter_sdn.northbound.access.guarded import GuardedStore
+from vneter_sdn.northbound.access.identity import Identity, grant_of, grants_text
 from vneter_sdn.northbound.rest.app import create_app
 from vneter_sdn.store.memory import MemoryStore
 
@@ -299,6 +301,28 @@ def test_a_rollback_changes_what_is_ones_own_or_nothing(red, root, store):
     assert root("POST", f"/v1/revisions/{ours}/rollback", {}).status_code == 200
 
 
+def test_a_store_in_the_hands_of_a_tenant_gives_nothing_away(root, store):
+    red = Identity("token:red", "token", (grant_of("admin", ["red"]),))
+    guarded = GuardedStore(store, lambda: red)
+    with pytest.raises(Forbidden, match="blue"):
+        guarded.edits_back_to(0)
+    with pytest.raises(Forbidden):
+        guarded.audited()
+    for chain in ("audit", "revisions"):
+        with pytest.raises(Forbidden):
+            guarded.verify(chain)
+    seen = guarded.snapshot()
+    assert {key.tenant or key.name for key in seen.objects} == {"red"}
+    assert guarded.snapshot() is seen
+    store.report([Status(Key("Endpoint", "blue", "a"), details={"x": 2})])
+    later, delta = guarded.wait(seen, 0)
+    assert (delta.objects, delta.statuses) == (frozenset(), frozenset())
+    assert later.statuses == seen.statuses
+    assert guarded.wait(later, 0) is None
+    for hidden in ("sweep", "bind", "report", "colour", "issue", "revoke", "credentials", "close"):
+        assert not hasattr(guarded, hidden)
+
+
 def test_a_refusal_does_not_name_what_is_in_the_way(red, root):
     answer = red.apply(network("red", "y", prefixes=["10.7.0.0/24"], vni=VNI))
     assert answer.status_code == 422
@@ -351,7 +375,10 @@ def test_few_verbs_do_what_they_say_and_no_more(root, app, store):
     assert only["create"].apply(network("red", mtu=1290)).status_code == 409
     assert only["update"].apply(endpoint("red", "c")).status_code == 404
     refused(only["get"].apply(endpoint("red", "c")), store, before)
-    assert only["create"].apply(endpoint("red", "c")).status_code == 200
+    made = only["create"]("POST", "/v1/tenants/red/endpoints", endpoint("red", "c"))
+    assert (made.status_code, made.json["metadata"]["name"]) == (201, "c")
+    assert only["create"]("GET", "/v1/tenants/red/endpoints/c").status_code == 403
+    assert only["create"]("GET", "/v1/snapshot").status_code == 403
     assert only["update"].apply(network("red", mtu=1290)).status_code == 200
     assert only["delete"].apply(
         delete=[{"kind": "Endpoint", "tenant": "red", "name": "c"}]

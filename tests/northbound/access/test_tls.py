@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import shutil
 import socket
@@ -16,11 +18,15 @@ import pytest
 
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import IntentError
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access.throttle import BURST
 from vneter_sdn.northbound.server import Server, check_credentials, check_settings
 from vneter_sdn.northbound.wire.tls import LOOK, Context, TlsFiles
+from vneter_sdn.store.port import Edit
 
 from .conftest import Caller
+
+_TENANT = {"apiVersion": "vneter.io/v1", "kind": "Tenant", "metadata": {"name": "t"}, "spec": {}}
 
 
 @pytest.fixture
@@ -59,6 +65,13 @@ def test_a_body_is_not_read_of_whom_nobody_knows(caller):
         assert tls.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_nobody_sends_a_body_to_what_is_open_either(caller, length):
+    with caller.connected() as tls:
+        tls.sendall(f"POST /healthz HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        assert tls.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_secret_is_in_no_answer_and_in_no_log(caller, grant, store, caplog):
     caplog.set_level("DEBUG")
     token = grant("ci")
@@ -76,6 +89,40 @@ def test_revocation_counts_at_once(caller, grant, store):
     assert caller(token=token).status == 200
     store.revoke("ci")
     assert caller(token=token).status == 401
+
+
+def watching(caller, token):
+    """A watch that has begun."""
+    tls = caller.connected()
+    tls.sendall(
+        b"GET /v1/watch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+        + token.encode()
+        + b"\r\n\r\n"
+    )
+    answer = http.client.HTTPResponse(tls)
+    answer.begin()
+    while not answer.readline().startswith(b"event: bookmark"):
+        assert not answer.closed
+    return tls, answer
+
+
+def test_a_revoked_token_ends_the_watch_that_it_began(caller, grant, store):
+    tls, answer = watching(caller, grant("ci"))
+    store.revoke("ci")
+    store.apply([Edit("apply", Key("Tenant", "", "t"), _TENANT)], author="x")
+    try:
+        rest = answer.read()
+    except (http.client.IncompleteRead, ConnectionError):
+        rest = b""  # cut off, as something was there to be told
+    assert b"added" not in rest
+    tls.close()
+
+
+def test_a_stopping_server_ends_watches_whole(caller, grant, start):
+    tls, answer = watching(caller, grant("ci"))
+    caller.server.stop()
+    assert b"added" not in answer.read()  # IncompleteRead if it were cut off
+    tls.close()
 
 
 def test_who_fails_too_often_is_told_to_wait(caller, grant):
@@ -109,7 +156,8 @@ def test_the_newest_version_is_spoken(caller):
 def test_plain_http_gets_no_answer(caller):
     with socket.create_connection(("127.0.0.1", caller.port), timeout=20) as wire:
         wire.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert b"HTTP" not in wire.recv(4096)
+        with contextlib.suppress(ConnectionResetError):
+            assert b"HTTP" not in wire.recv(4096)
 
 
 def test_a_client_that_does_not_know_our_authority_does_not_speak_to_us(caller):
@@ -189,6 +237,16 @@ def test_off_loopback_there_must_be_a_credential(store, secure, grant, authority
 def test_files_that_are_not_whole(values, says):
     with pytest.raises(IntentError, match=says):
         check_settings(Settings(**values))
+
+
+def test_a_key_that_everybody_can_read_is_refused(authority, tmp_path):
+    pem = authority.issue("loose")
+    key = shutil.copy(pem.key, tmp_path / "loose.key")
+    os.chmod(key, 0o604)
+    with pytest.raises(IntentError, match="chmod 600"):
+        check_settings(Settings(api_tls_certificate=pem.certificate, api_tls_key=str(key)))
+    os.chmod(key, 0o640)  # as Debian's group ssl-cert has it
+    check_settings(Settings(api_tls_certificate=pem.certificate, api_tls_key=str(key)))
 
 
 def test_a_key_with_a_passphrase_is_refused_and_asked_of_nobody(authority, tmp_path):

@@ -98,6 +98,14 @@ def test_who_is_covered_may_do_nothing_more(role, tenants, other, others, verb):
             assert may(Identity("w", "token", (wide,)), verb, key)
 
 
+def test_a_role_is_more_than_its_verbs():
+    every = ROLES["editor"]
+    assert grant_of("admin", ["red"], every).covers(grant_of("editor", ["red"]))
+    assert not grant_of("editor", ["red"]).covers(grant_of("admin", ["red"], every))
+    assert not grant_of("editor", ["red"]).covers(grant_of("editor", ["red", "blue"]))
+    assert not grant_of("editor", ["red"]).covers(grant_of("editor"))
+
+
 def test_nobody_may_nothing_and_the_administrator_everything():
     keys = (Key("Network", "red", "x"), Key("Tenant", "", "red"), Key("Tier", "", "t"))
     assert not any(may(NOBODY, verb, key) for verb in VERBS for key in keys)
@@ -209,6 +217,18 @@ def test_who_fails_too_often_waits_and_who_does_not_fail_does_not():
     assert late.value.retry_after >= 1
     assert keeper.identify(_asks(token)).via == "token"
     assert (keeper.results["refused"], keeper.results["throttled"]) == (BURST + 1, 1)
+
+
+def test_a_network_of_ipv6_counts_as_one():
+    keeper, _, _ = _keeper()
+    bad = {"HTTP_AUTHORIZATION": "Bearer x"}
+    for number in range(BURST):
+        with pytest.raises(Unauthenticated):
+            keeper.identify(bad | {"REMOTE_ADDR": f"2001:db8::{number}"})
+    with pytest.raises(Throttled):
+        keeper.identify(bad | {"REMOTE_ADDR": "2001:db8::ffff"})
+    with pytest.raises(Unauthenticated):
+        keeper.identify(bad | {"REMOTE_ADDR": "2001:db8:0:1::1"})
 
 
 def test_trust_is_only_the_doors_to_say():

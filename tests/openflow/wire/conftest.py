@@ -139,6 +139,12 @@ def plain_actions() -> st.SearchStrategy[model.Action]:
         copies(),
         st.builds(model.Resubmit, st.integers(0, 253)),
         st.builds(
+            model.CheckLength,
+            st.integers(0, 0xFFFF),
+            st.sampled_from(REGISTERS),
+            st.integers(0, 31),
+        ),
+        st.builds(
             model.Punt,
             st.binary(max_size=40),
             st.integers(0, 2),

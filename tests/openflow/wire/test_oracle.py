@@ -120,6 +120,7 @@ MAKERS = {
     model.MeterAction: lambda p, a, v: p.OFPActionMeter(a.meter) if v == V15 else None,
     model.Punt: punt,
     model.Conntrack: conntrack,
+    model.CheckLength: lambda p, a, v: None,
     model.Conjunction: lambda p, a, v: p.NXActionConjunction(a.clause - 1, a.of, a.id),
 }
 

@@ -45,17 +45,28 @@ def mtu(view: View, network: Key) -> int:
 
 
 @query
+def takes(view: View, tenant: str) -> tuple[tuple[int, Key], ...]:
+    """What a tenant's networks take, the least first. O(networks of the tenant)."""
+    return tuple(sorted((view.ask(mtu, key), key) for key in view.find(NETWORKS_OF_TENANT, tenant)))
+
+
+@query
+def least(view: View, tenant: str) -> int:
+    """What the narrowest of a tenant's networks takes: all that most networks ask."""
+    return min((taken for taken, _ in view.ask(takes, tenant)), default=0)
+
+
+@query
 def narrower(view: View, network: Key) -> tuple[Narrow, ...]:
-    """Prefixes of the tenant's networks that take less than this one. O(networks of the tenant)."""
+    """Prefixes of the tenant's networks that take less than this one; O(1) where there are none."""
     own = view.ask(segment, network)
-    if own is None:
+    taken = view.ask(mtu, network)
+    if own is None or taken <= view.ask(least, network.tenant):
         return ()
-    takes = view.ask(mtu, network)
     families = {prefix.version for prefix in own.prefixes}
     found: list[Narrow] = []
-    for key in sorted(view.find(NETWORKS_OF_TENANT, network.tenant) - {network}):
-        less = view.ask(mtu, key)
-        other = view.ask(segment, key) if less < takes else None
+    for less, key in view.ask(takes, network.tenant):
+        other = view.ask(segment, key) if less < taken else None
         prefixes = other.prefixes if other else ()
         found += [Narrow(prefix, less) for prefix in prefixes if prefix.version in families]
     return tuple(found)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from vneter_sdn.errors import VneterError
 from vneter_sdn.model.access import AuditEntry
+from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.throttle import Throttle
 
 _LOG = logging.getLogger("vneter.api")
@@ -98,4 +99,5 @@ class Auditor:
 
 def plain(text: str) -> str:
     """Text that others chose, as it may stand in a log."""
-    return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST])
+    known = tokens.without_secrets(text)[:_LONGEST]
+    return "".join(char if char.isprintable() else "?" for char in known)

@@ -20,6 +20,9 @@ _FILTERED = SHARED | {"Tenant"}
 """Kinds without a tenant whose lists hold for everybody what they may see."""
 
 
+_KNOWING = ("get", "list", "watch", "create", "update", "delete")
+
+
 def owner_of(key: Key) -> str:
     """The tenant whose an object is; empty for what belongs to none. A Tenant is its own.
 
@@ -38,8 +41,8 @@ def may(identity: Identity, verb: str, key: Key) -> bool:
 
 
 def sees(identity: Identity, key: Key) -> bool:
-    """Whether somebody may know of an object."""
-    return any(may(identity, verb, key) for verb in ("get", "list", "watch"))
+    """Whether somebody may know of an object: who may write it may see what they wrote."""
+    return any(may(identity, verb, key) for verb in _KNOWING)
 
 
 def anywhere(identity: Identity, verb: str) -> bool:

@@ -17,7 +17,7 @@ from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.auditing import Auditor
 from vneter_sdn.northbound.access.identity import LOCAL, NOBODY, Identity, grants_from
 from vneter_sdn.northbound.access.throttle import Throttle
-from vneter_sdn.northbound.wire.gateway import CERTIFICATE, TRUSTED, Environ
+from vneter_sdn.northbound.wire.gateway import CERTIFICATE, TRUSTED, Environ, crowd_of
 
 RESULTS = ("local", "token", "certificate", "nobody", "refused", "throttled", "handshake")
 """How asking who somebody is may end, for metrics; ``handshake`` is one of TLS that failed."""
@@ -62,7 +62,7 @@ class Doorkeeper:
             found = self._identity(environ)
         except Unauthenticated:
             self.results["refused"] += 1
-            left = self._throttle.failed(environ.get("REMOTE_ADDR", ""))
+            left = self._throttle.failed(crowd_of(environ.get("REMOTE_ADDR", "")))
             if left > 0:
                 self.results["throttled"] += 1
                 what = "too many credentials that are not accepted came from this address"

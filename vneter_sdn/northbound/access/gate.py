@@ -53,9 +53,16 @@ def welcome(doorkeeper: Doorkeeper, environ: Environ) -> Identity:
         Unauthenticated: they may not before they say who they are.
     """
     identity = doorkeeper.identify(environ)
-    if identity.via == "nobody" and not is_open(environ.get("PATH_INFO", "")):
+    open_to_all = is_open(environ.get("PATH_INFO", "")) and not _sends(environ)
+    if identity.via == "nobody" and not open_to_all:
         raise Unauthenticated("say who you are: Authorization: Bearer TOKEN, or a certificate")
     return identity
+
+
+def _sends(environ: Environ) -> bool:
+    """Whether a request has a body; of nobody none is read."""
+    chunked = "HTTP_TRANSFER_ENCODING" in environ
+    return chunked or environ.get("CONTENT_LENGTH", "0").strip("0") != ""
 
 
 def is_open(path: str) -> bool:

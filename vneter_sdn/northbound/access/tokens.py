@@ -57,6 +57,11 @@ def split(token: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
+def without_secrets(text: str) -> str:
+    """Text that others chose, without any token that they may have put there by mistake."""
+    return _TOKEN.sub(r"vnt_\1_…", text)
+
+
 def digest(name: str, secret: str) -> str:
     """What is kept of a secret. Bound to its name, so that rows cannot be swapped."""
     hashed = hashlib.sha256(f"vneter token\0{name}\0{secret}".encode()).hexdigest()

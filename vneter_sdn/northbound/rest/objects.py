@@ -116,8 +116,11 @@ class Objects:
         return self._written(edit.key, self._apply(edit, asked), asked)
 
     def _apply(self, edit: Edit, asked: _Asked) -> Applied:
-        current = self._store.snapshot().objects.get(edit.key)
-        edit = asked.conditions.on(edit, current.revision if current else None)
+        revision = edit.revision  # of a patch: what it was made of
+        if revision is None:
+            current = self._store.snapshot().objects.get(edit.key)
+            revision = current.revision if current else None
+        edit = asked.conditions.on(edit, revision)
         with asked.conditions.kept(edit.verb):
             return self._store.apply(
                 [edit], author=requests.author(), dry_run=asked.dry_run, idempotency_key=asked.key

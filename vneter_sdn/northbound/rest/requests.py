@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from vneter_sdn.northbound.routes import Query, Route
 _MAX_AUTHOR = 256
 _MAX_KEY = 128
 _MOST = 2**53
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -182,14 +185,21 @@ def places() -> Mapping[str, str]:
 def _converted(parameter: Query, text: str) -> Any:
     try:
         if parameter.type == "integer":
-            return _within(parameter, int(text))
+            return _within(parameter, int(_written(_INTEGER, text)))
         if parameter.type == "number":
-            return _within(parameter, float(text))
+            return _within(parameter, float(_written(_NUMBER, text)))
         if parameter.type == "boolean":
             return _BOOLEANS[text]
     except (KeyError, ValueError):
         reason, message = "WrongType", f"expected {parameter.type}, got {text[:40]!r}"
         raise refused(parameter.name, reason, message) from None
+    return text
+
+
+def _written(form: re.Pattern[str], text: str) -> str:
+    """A number as JSON writes it; Python reads more than that, 1_000 and other scripts' digits."""
+    if form.fullmatch(text) is None:
+        raise ValueError(text)
     return text
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model.kinds import Kind
 from vneter_sdn.model.snapshot import Key
@@ -36,9 +38,19 @@ class Selection:
 
     def of(self, key: Key, manifest: Mapping[str, Any] | None) -> bool:
         """Whether an object is selected; one that is not there is not."""
-        if manifest is None or key.kind not in self.kinds or not self.sees(key):
+        return manifest is not None and self.may_be(key) and self.has(manifest)
+
+    def of_json(self, key: Key, manifest: bytes | None) -> bool:
+        """The same of a manifest as JSON, which is read only where that matters."""
+        if manifest is None or not self.may_be(key):
             return False
-        return (not self.tenant or key.tenant == self.tenant) and self.has(manifest)
+        plain = not self.labels.requirements and not self.fields.terms
+        return plain or self.has(msgspec.json.decode(manifest))
+
+    def may_be(self, key: Key) -> bool:
+        """Whether an object is selected as far as its key tells."""
+        here = key.kind in self.kinds and (not self.tenant or key.tenant == self.tenant)
+        return here and self.sees(key)
 
     def has(self, manifest: Mapping[str, Any]) -> bool:
         """Whether labels and fields are as asked."""

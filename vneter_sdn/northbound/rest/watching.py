@@ -171,13 +171,14 @@ class Watches:
         return _written("bookmark", revision, self._feed.written(position))
 
     def _line(self, event: Event, chosen: Selection) -> bytes:
-        was = chosen.of(event.key, event.before)
-        is_now = chosen.of(event.key, event.after)
+        was = chosen.of_json(event.key, event.before)
+        is_now = chosen.of_json(event.key, event.after)
         if not was and not is_now:
             return b""
         sort = "modified" if was and is_now else "added" if is_now else "deleted"
         manifest = event.after if is_now else event.before
-        return _written(sort, event.revision, self._feed.written(event.then), manifest)
+        told = msgspec.Raw(manifest or b"")
+        return _written(sort, event.revision, self._feed.written(event.then), told)
 
 
 def _gathered(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -168,7 +169,7 @@ class Connection:
             raise Refusal(408, "the request's headers take too long to arrive") from None
         if not isinstance(event, h11.Request):
             return None
-        return _head_of(event)
+        return head_of(event)
 
     async def _body(self, head: Head) -> bytes:
         length = int(head.get("content-length") or 0)
@@ -210,7 +211,7 @@ class Connection:
     # ---- answering
 
     async def _answered(self, environ: Environ) -> None:
-        environ[OVER] = self._over
+        environ[OVER] = partial(self._over, environ.get(VALID, _always))
         done = asyncio.Event()
 
         def job() -> None:
@@ -221,9 +222,9 @@ class Connection:
         self._house.workers.do(job)
         await done.wait()
 
-    def _over(self) -> bool:
+    def _over(self, valid: Callable[[], bool]) -> bool:
         gone = self._writer.transport.is_closing() or self._reader.at_eof()
-        return self._house.draining or gone
+        return self._house.draining or gone or not valid()
 
     def _serve(self, environ: Environ) -> None:
         """Run the application. On a thread."""
@@ -337,8 +338,12 @@ class Connection:
         self._writer.transport.abort()
 
 
-def _head_of(event: h11.Request) -> Head:
-    """A request's head, if it is one that can be read in one way only."""
+def head_of(event: h11.Request) -> Head:
+    """A request's head, if it is one that can be read in one way only.
+
+    Raises:
+        Refusal: it is too long, or its length is given in two ways.
+    """
     headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in event.headers)
     size = len(event.target) + sum(len(name) + len(value) + 4 for name, value in headers)
     if size > MAX_HEADER or len(headers) > _MAX_FIELDS:

@@ -11,17 +11,17 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Any
 
 from vneter_sdn.northbound.wire.connection import Connection, Gate, Pace
 from vneter_sdn.northbound.wire.doors import Door
-from vneter_sdn.northbound.wire.gateway import Application, Peer
+from vneter_sdn.northbound.wire.gateway import Application, Peer, crowd_of
 from vneter_sdn.northbound.wire.tls import Context
 from vneter_sdn.northbound.wire.workers import Workers
 
 _LOG = logging.getLogger("vneter.api")
 CONNECTIONS = 400
+"""Of each door: who crowds the network's does not shut the administrator's."""
 PER_ADDRESS = 100
 """Connections of one address of the network, handshakes included; a /64 is one address."""
 BODIES = 64 * 1024 * 1024
@@ -61,7 +61,7 @@ class Front:
         self._stop = asyncio.Event()
         self._closing = threading.RLock()  # re-entrant: stop may run in a handler above itself
         self._connections: set[Connection] = set()
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, Counter[str]] = {door.url: Counter() for door in doors}
         self._kept = 0
 
     def run(self) -> None:
@@ -133,10 +133,11 @@ class Front:
             task.add_done_callback(tasks.discard)
 
     def _admitted(self, door: Door, address: str) -> bool:
-        crowd = not door.trusted and self._counts[crowd_of(address)] >= PER_ADDRESS
-        if crowd or self._counts.total() >= CONNECTIONS:
+        counts = self._counts[door.url]
+        crowd = not door.trusted and counts[crowd_of(address)] >= PER_ADDRESS
+        if crowd or counts.total() >= CONNECTIONS:
             return False
-        self._counts[crowd_of(address)] += 1
+        counts[crowd_of(address)] += 1
         return True
 
     async def _welcome(self, door: Door, wire: socket.socket, address: str) -> None:
@@ -147,10 +148,10 @@ class Front:
             if streams is not None:
                 await self._converse(door, address, *streams)
         finally:
-            crowd = crowd_of(address)
-            self._counts[crowd] -= 1
-            if not self._counts[crowd]:
-                del self._counts[crowd]
+            crowd, counts = crowd_of(address), self._counts[door.url]
+            counts[crowd] -= 1
+            if not counts[crowd]:
+                del counts[crowd]
 
     async def _streams(
         self, door: Door, wire: socket.socket
@@ -190,16 +191,6 @@ class Front:
                 await connection.run()
         finally:
             self._connections.discard(connection)
-
-
-def crowd_of(address: str) -> str:
-    """Who counts as one: an IPv4 address, or the /64 of an IPv6 one; nobody is everybody local."""
-    if ":" not in address:
-        return address
-    parsed = ip_address(address.partition("%")[0])
-    if parsed.version == 6 and parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ip_address(int(parsed) >> 64 << 64))
 
 
 def _quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -59,6 +60,16 @@ class Head:
     def path(self) -> str:
         """The path alone, still percent-encoded."""
         return self.target.partition("?")[0]
+
+
+def crowd_of(address: str) -> str:
+    """Who counts as one: an IPv4 address, or the /64 of an IPv6 one; nobody is everybody local."""
+    if ":" not in address:
+        return address
+    parsed = ip_address(address.partition("%")[0])
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_address(int(parsed) >> 64 << 64))
 
 
 def environ_of(head: Head, peer: Peer) -> Environ:

@@ -301,7 +301,7 @@ function route() {
   place("main").replaceChildren(
     made("h2", {}, api.info.title, " ", made("span", { class: "quiet" }, api.info.version)),
     made("p", {}, api.info.summary || ""),
-    made("p", {}, api.info.description || ""),
+    made("p", { class: "prose" }, api.info.description || ""),
     made("p", {}, made("a", { href: "/openapi.json" }, "/openapi.json"), " is what this page shows."),
   );
 }
