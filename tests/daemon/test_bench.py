@@ -62,6 +62,7 @@ def test_policy_as_json(capsys):
         "policy/60/60/3/flows-per-bridge",
         "policy/60/60/3/of-rules-per-bridge",
         *(f"policy/60/60/3/{what}{more}" for what in changes for more in ("", "-worst", "-flows")),
+        "policy/60/60/3/ready-to-prove",
         *(
             f"policy/60/60/3/proof-of-{what}{more}"
             for what in ("policy", "pod-label")

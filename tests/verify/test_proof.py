@@ -13,6 +13,8 @@ from vneter_sdn.verify.proof import Proof
 from vneter_sdn.verify.reach import change, reach
 from vneter_sdn.verify.watching import Said
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def proof_of(place):
     """What rules refuse is no fault; without them, a sound scenario of policies has black holes."""

@@ -25,6 +25,8 @@ from vneter_sdn.verify.proof import Proof
 from vneter_sdn.verify.rules import conflicting, shadowed
 from vneter_sdn.verify.watching import Said
 
+pytestmark = pytest.mark.timeout(400)
+
 POLICY_FAULTS = (*policy_faults.FAULTS, *policy_faults.STATE_FAULTS)
 REAL, TRIED = 4, 12
 """Of each kind: so many that packets meet, among at most so many that are drawn."""
