@@ -137,8 +137,8 @@ def test_what_breaks_an_assertion_is_refused_with_a_packet_and_the_time(controll
     proven(running, NETWORK)
     running.begin()
     done = proven(running, DENY.replace("PORT", "81"))
-    assert done["updated"] or done["created"]
-    assert done["proven"] > 0
+    assert done.updated or done.created
+    assert done.proven > 0
     (problem,) = refusal(running, DENY.replace("PORT", "80"))
     assert (problem.object, problem.reason) == ("Assertion talk", "BreaksAssertion")
     assert "tcp/80 from Endpoint red/a on h1 to Endpoint red/b" in problem.message
