@@ -19,6 +19,14 @@ from vneter_sdn.northbound.server import Server
 from vneter_sdn.store.port import Edit
 from vneter_sdn.telemetry.logs import log_file
 
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from vneter_sdn.cli.main import main
+main()
+"""
+"""A command that hears SIGINT, though who runs the tests may not: shells have what runs in the
+background ignore it."""
 WEB = Key("Network", "red", "web")
 
 
@@ -36,7 +44,7 @@ class Following:
     """A command in a process of its own, whose lines are read as they come."""
 
     def __init__(self, *words):
-        program = [sys.executable, "-c", "from vneter_sdn.cli.main import main; main()"]
+        program = [sys.executable, "-c", INTERRUPTIBLE]
         path = os.pathsep.join(filter(None, sys.path))
         self.process = subprocess.Popen(
             [*program, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

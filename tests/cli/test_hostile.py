@@ -31,6 +31,15 @@ drain link; history; rollback; --context
 """
 COMMANDS = [tuple(line.split()) for line in LINES.replace("\n", ";").split(";") if line.strip()]
 
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from vneter_sdn.cli.main import main
+main()
+"""
+"""A command that hears SIGINT, though who runs the tests may not: shells have what runs in the
+background ignore it."""
+
 
 def told(ended):
     """An error is told in a line, and none of it commands the terminal."""
@@ -136,7 +145,7 @@ def test_ctrl_c_while_a_server_is_silent(words):
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "VNETER_SERVER": f"http://127.0.0.1:{listener.getsockname()[1]}",
         }
-        code = "from vneter_sdn.cli.main import main; main()"
+        code = INTERRUPTIBLE
         with subprocess.Popen(
             [sys.executable, "-c", code, *words], env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
