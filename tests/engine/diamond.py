@@ -12,6 +12,7 @@ from vneter_sdn.engine.port import Channel, Confirmed, LinksDue, Stored
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.flow import MeterAction
 from vneter_sdn.model.snapshot import Binding, Delta, Key
+from vneter_sdn.pipeline.tables import table
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 from vneter_sdn.telemetry.links import Edge, LinkSeen, PortSeen
@@ -134,5 +135,6 @@ class World:
         return next(c.message for c in self.status(key).conditions if c.type == kind)
 
     def metered(self, host):
-        flows = self.southbound.flows[host].state.flows.values()
+        held = self.southbound.flows[host].state.flows.values()
+        flows = [flow for flow in held if flow.table == table("steer").id]
         return [f for f in flows if any(isinstance(a, MeterAction) for a in f.actions)]
