@@ -140,7 +140,7 @@ def test_another_tenant_is_not_reached(trace):
     assert code == 0, (err, found)
     verdicts = found["verdicts"]
     assert {verdicts[by]["allowed"] for by in ("model", "live", "inject")} == {False}
-    assert {verdicts[by]["where"] for by in ("model", "live", "inject")} == {"h1 route"}
+    assert {verdicts[by]["where"] for by in ("model", "live", "inject")} == {"h1 complain"}
     assert found["inject"]["rule"] == "tenants"
 
 

@@ -28,14 +28,14 @@ REASON = 1
 """First octet of the user data."""
 COMPLAINT_METER = METERS.start
 """Limits what a bridge complains of, of packets of its own endpoints."""
-COMPLAINT_RATE, COMPLAINT_BURST = 400, 400
+COMPLAINT_RATE, COMPLAINT_BURST = 1000, 1000
 """Packets per second, and packets at once."""
 ABSENT_METER = METERS.start + 5
 """Limits what a bridge complains of that is for nobody: who sends it may be elsewhere."""
 ABSENT_RATE, ABSENT_BURST = 100, 100
 """Packets per second, and packets at once."""
-ENDPOINT_RATE, ENDPOINT_BURST = 20, 60
-"""The same of one endpoint, so that it starves no other: three times what a traceroute sends."""
+ENDPOINT_RATE, ENDPOINT_BURST = 50, 200
+"""The same of one endpoint, so that it starves no other: what ten traceroutes send at once."""
 _HEAD = Struct("!BB6sIIH")
 
 

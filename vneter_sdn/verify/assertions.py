@@ -27,7 +27,15 @@ from vneter_sdn.verify.asserted import (
     ways,
     within,
 )
-from vneter_sdn.verify.checks import Directory, Expected, is_too_long, meant_for, one, unmet
+from vneter_sdn.verify.checks import (
+    Directory,
+    Expected,
+    is_too_long,
+    meant_for,
+    one,
+    ordinary,
+    unmet,
+)
 from vneter_sdn.verify.findings import Finding, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace
 from vneter_sdn.verify.packets import Cube, Packets, overlap
@@ -135,7 +143,8 @@ class Court:
     def _allowed(
         self, case: Asserted, source: Station, packets: Packets, name: str
     ) -> Iterator[Finding]:
-        wanted = Expected("what begins a connection", packets, name)
+        usual = Packets(tuple(ordinary(packets.cubes)))
+        wanted = Expected("what begins a connection", usual, name)
         for found in unmet(self.fabric, source, wanted, self.known.whose, _unless_too_long):
             target = self._meant(source, found)
             about = f"{source.key} cannot open {_what(case)} to {target}: {found.about}"
