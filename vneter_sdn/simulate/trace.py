@@ -2,13 +2,14 @@
 """What ``ofproto/trace`` of Open vSwitch says of a packet, as values, to hold `bridge.run` to.
 
 The text is that of ``ovs-appctl ofproto/trace`` (``ovs-vswitchd(8)``), of one bridge and without
-recirculation.
+recirculation. Packets that are traced have no length: of ``check_pkt_larger``, whose two outcomes
+are both followed, the first one indented, what happens to those that are not larger counts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from vneter_sdn.errors import DecodeError
@@ -16,6 +17,7 @@ from vneter_sdn.simulate.packet import Packet
 from vneter_sdn.simulate.text import parse_packet
 
 _LOOKUP = re.compile(r"^\s*(\d+)\. (?:.*\bpriority (\d+)\b|No match)", re.MULTILINE)
+_ASKS = re.compile(r"^\s*check_pkt_larger\(")
 _REASON = re.compile(r"\bcontroller\(reason=(\d+)")
 _REASON_TTL = 2
 """OFPR_INVALID_TTL (OpenFlow 1.5.1 §7.4.1); every other reason is an action's."""
@@ -46,13 +48,14 @@ def parse_trace(text: str) -> Traced:
     Raises:
         DecodeError: it is not one, for instance an error message.
     """
+    text = "\n".join(_fitting(text.splitlines()))
     lines = dict(line.partition(": ")[::2] for line in text.splitlines())
     missing = {"Flow", "Final flow", "Datapath actions"} - lines.keys()
     if missing:
         raise DecodeError(f"a trace without {', '.join(sorted(missing))}: {text.strip()[:200]}")
     first = parse_packet(lines["Flow"])
     final = lines["Final flow"]
-    actions = tuple(_split(lines["Datapath actions"]))
+    actions = tuple(_flat(lines["Datapath actions"]))
     reasons = [int(found[1]) for action in actions if (found := _REASON.search(action))]
     return Traced(
         first,
@@ -65,6 +68,33 @@ def parse_trace(text: str) -> Traced:
         sum(reason == _REASON_TTL for reason in reasons),
         actions,
     )
+
+
+def _fitting(lines: Iterable[str]) -> Iterator[str]:
+    """Lines of a trace, but for what happens to packets that are larger than a flow asks about.
+
+    Those are followed first: from what the flow does next to where it does the same again.
+    """
+    again: str | None = None
+    skipping = asked = False
+    for line in lines:
+        if asked:
+            again, skipping, asked = line, True, False
+        elif skipping and line == again:
+            skipping = False
+        if not skipping:
+            yield line
+            asked = _ASKS.match(line) is not None
+
+
+def _flat(text: str) -> Iterator[str]:
+    """Actions, with those for packets that are not larger where lengths are asked about."""
+    for action in _split(text):
+        if action.startswith("check_pkt_len("):
+            fitting = next(one for one in _split(action[14:-1]) if one.startswith("le("))
+            yield from _flat(fitting[3:-1])
+        else:
+            yield action
 
 
 def _split(text: str) -> Iterator[str]:
@@ -114,7 +144,8 @@ def passed(text: str, bridge: str) -> Passed:
     lookups: list[tuple[int, int | None, int]] = []
     ports: list[int] = []
     within: list[tuple[int, str]] = []
-    lines = text.splitlines()
+    lines = list(_fitting(text.splitlines()))
+    text = "\n".join(lines)
     entered = next((found[1] for line in lines if (found := _IN_PORT.search(line))), "0")
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
         indent = len(line) - len(line.lstrip())
