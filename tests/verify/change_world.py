@@ -90,6 +90,16 @@ def rule(action, peers=None, port=None, protocol="tcp"):
     return found
 
 
+def same(ours, theirs):
+    """Whether two changes of reachability, gained and lost, are one."""
+    return all(
+        one.allowed.keys() == other.allowed.keys()
+        and not one.less(other).allowed
+        and not other.less(one).allowed
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
 def confirmed(prover, finding):
     """What the simulator says of a finding's packet: whom it reaches, and which bridges it came to.
 

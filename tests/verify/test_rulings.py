@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from change_world import change as changed
-from change_world import labelled, manifest, policy, prover, rule, shop
+from change_world import labelled, manifest, policy, prover, rule, same, shop
 from policy_faults import FAULTS, STATE_FAULTS, sound
 
 from vneter_sdn.daemon.verifying import Prover
@@ -34,15 +34,6 @@ def weighed(monkeypatch):
 
     monkeypatch.setattr(proving, "weigh", noted)
     return found
-
-
-def same(ours, theirs):
-    return all(
-        one.allowed.keys() == other.allowed.keys()
-        and not one.less(other).allowed
-        and not other.less(one).allowed
-        for one, other in zip(ours, theirs, strict=True)
-    )
 
 
 def back(prover, fault):

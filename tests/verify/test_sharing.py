@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 from change_world import change as changed
-from change_world import labelled, policy, prover, rule, shop
+from change_world import labelled, policy, prover, rule, same, shop
 from policy_faults import sound
 
 from vneter_sdn.daemon.verifying import Prover
@@ -25,15 +25,6 @@ from vneter_sdn.verify.written import WAYS
 WEB, DB, OPS = labelled(app="web"), labelled(app="db"), labelled(app="ops")
 HOSTS = ("h1", "h2", "h3")
 REFUSED = policy("new", {"endpoints": {}}, priority=9.0, ingress=[rule("drop", None, 80)])
-
-
-def same(ours, theirs):
-    return all(
-        one.allowed.keys() == other.allowed.keys()
-        and not one.less(other).allowed
-        and not other.less(one).allowed
-        for one, other in zip(ours, theirs, strict=True)
-    )
 
 
 def flows_of(proof, host, name):
