@@ -24,10 +24,14 @@ from vneter_sdn.verify.values import Values, masked
 
 _CLASSIFY, _ARRIVAL, _DELIVER = (table(n).id for n in ("classify", "arrival", "deliver"))
 _TRANSIT, _SWITCH, _ROUTE = table("transit").id, table("switch").id, table("route").id
+_COMPLAINTS, _COMPLAIN = table("complaints").id, table("complain").id
+_TO_GATEWAYS = frozenset((table("size").id, _ROUTE, _COMPLAINTS))
+"""Where `switch` leads what is for a gateway's MAC."""
 _WHOLE = (1 << 48) - 1
 _UNKNOWN: frozenset[int] = frozenset((-1,))
 _FROM_OTHERS = frozenset(
-    table(n).id for n in ("arrival", "deliver", "remember", "follow", "transit", "output")
+    table(n).id
+    for n in ("arrival", "deliver", "remember", "follow", "transit", "output", "answers")
 )
 """Tables that packets of other bridges come to as well."""
 _WRITERS = {table("switch").id: NETWORK.field, table("route").id: TENANT.field}
@@ -152,12 +156,17 @@ class Touching:
             self.locators.add(flow.match[0][1:])
         elif number == _ARRIVAL:
             yield from self._arriving(flow)
-        elif number == _DELIVER:
+        elif number in (_DELIVER, _COMPLAIN) or self._is_of_strangers(host, flow):
             yield from self._routed(self._tenants_of(flow), self._headers(flow))
         elif number in _FROM_OTHERS or number not in BY_ID:
             yield Touch(frozenset(self.known.meaning.stations), {})
         else:
             yield from self._local(host, flow)
+
+    def _is_of_strangers(self, host: str, flow: Flow) -> bool:
+        """Whether it is of complaints, and about packets that did not start at its bridge."""
+        ports = {term.value for term in flow.match if term.field == "in_port"}
+        return flow.table == _COMPLAINTS and (not ports or bool(ports & self.links(host)))
 
     def towards(self, locators: Iterable[Locators]) -> list[Touch]:
         """Packets that locators are written to: all of tenants that have somebody there."""
@@ -219,7 +228,7 @@ class Touching:
             terms = [
                 next((t for t in flow.match if t.field == "eth_dst"), None)
                 for flow in _allowed(index, _SWITCH, NETWORK.field, vni)
-                if flow.goto == _ROUTE
+                if flow.goto in _TO_GATEWAYS
             ]
             whole = all(t is not None and t.mask == _WHOLE for t in terms)
             found = frozenset(t.value for t in terms if t is not None) if whole else None
