@@ -130,7 +130,7 @@ def test_a_fault_in_forwarding_is_found_where_policies_hide_it():
     proof = prover(shop(closed))
     assert list(proof.watch.reach().allowed) == []
     host, state = next(iter(proof.bench.states().items()))
-    arrival = table("deliver").id
-    flow = next(f for f in state.flows.values() if f.table == arrival and f.priority > 1)
+    deliver, onward = table("deliver").id, table("remember").id
+    flow = next(f for f in state.flows.values() if f.table == deliver and f.goto == onward)
     verdict = proof.watch.update({host: {flow.key: None}}, proof.watch.known.meaning)
     assert {one.kind for one in verdict.findings} == {"black_hole"}

@@ -193,7 +193,7 @@ def wrong_network(world, rng):
     for host in sorted(world.states):
         mine = [
             f
-            for f in world.states[host].flows.values()
+            for _, f in sorted(world.states[host].flows.items())
             if f.table == number and tenant_of(f) is not None
         ]
         options += [(host, a, b) for a in mine for b in mine if tenant_of(a) != tenant_of(b)]
