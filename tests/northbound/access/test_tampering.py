@@ -298,14 +298,30 @@ def test_a_rollback_changes_what_is_ones_own_or_nothing(red, root, store):
     refused(red("POST", f"/v1/revisions/{ours}/rollback", {}), store, store.snapshot())
     refused(red("POST", "/v1/revisions/0/rollback", {"dryRun": True}), store, store.snapshot())
     refused(red("POST", "/v1/revisions/0/rollback", {}), store, store.snapshot())
+    for asked in ({}, {"dryRun": True}):
+        told = red("POST", "/v1/revisions/0/rollback", asked).get_data(as_text=True)
+        assert "delete Tenant red" in told
+        assert not any(others in told for others in ("blue", "h1"))
     assert root("POST", f"/v1/revisions/{ours}/rollback", {}).status_code == 200
+
+
+def test_a_revision_of_so_many_that_lines_are_left_out_tells_no_more(red, root):
+    """What is ones own comes after the last line that the journal has."""
+    many = [network("blue", f"secret{n}", prefixes=[f"10.{1 + n // 250}.{n % 250}.0/24"])
+            for n in range(1000)]  # fmt: skip
+    done = root.apply(*many, network("red", "late", prefixes=["10.9.0.0/24"]), message="of both")
+    one = red("GET", f"/v1/revisions/{done.json['revision']}").json
+    assert len(one["diff"]) == 1
+    assert (one["changes"], one["message"], one["digest"]) == (["created Network red/late"], "", "")
+    assert "secret" not in json.dumps(one)
 
 
 def test_a_store_in_the_hands_of_a_tenant_gives_nothing_away(root, store):
     red = Identity("token:red", "token", (grant_of("admin", ["red"]),))
     guarded = GuardedStore(store, lambda: red)
-    with pytest.raises(Forbidden, match="blue"):
+    with pytest.raises(Forbidden, match="Tenant red and what is not theirs") as refusal:
         guarded.edits_back_to(0)
+    assert "blue" not in str(refusal.value)
     with pytest.raises(Forbidden):
         guarded.audited()
     for chain in ("audit", "revisions"):

@@ -16,7 +16,7 @@ from typing import Any
 from vneter_sdn.admission.views import View, view
 from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem
 from vneter_sdn.model.access import AuditEntry
-from vneter_sdn.model.journal import Recorded
+from vneter_sdn.model.journal import Change, Recorded
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
 from vneter_sdn.northbound.access.authorise import everywhere, may, sees
@@ -100,9 +100,13 @@ class GuardedStore:
             return recorded
         revision = _partly(identity, recorded.revision)
         diff = tuple(one for one in recorded.diff if sees(identity, one.key))
-        if revision is None and not diff:
-            raise NotFound(f"there is no revision {number}")
-        return replace(recorded, revision=revision or recorded.revision, diff=diff)
+        if revision is None:
+            if not diff:
+                raise NotFound(f"there is no revision {number}")
+            # its lines, of which the journal has so many and no more, are of others alone
+            lines = tuple(_line(one) for one in diff)
+            revision = replace(recorded.revision, changes=lines, message="", digest="")
+        return replace(recorded, revision=revision, diff=diff)
 
     def verify(self, chain: Any = "revisions") -> Any:
         """See `Store.verify`; of the audit log only for those who may read it.
@@ -189,7 +193,7 @@ class GuardedStore:
             Forbidden: it would change what they may not.
         """
         edits = self._store.edits_back_to(number)
-        self._judged(self._who(), edits)
+        self._allow(self._who(), edits)
         return edits
 
     # ---- judging
@@ -199,21 +203,21 @@ class GuardedStore:
             raise Forbidden(f"{self._who().name} may not {verb} all there is")
 
     def _allow(self, identity: Identity, edits: Sequence[Edit]) -> None:
-        if not all(everywhere(identity, verb) for verb in WRITES):
-            self._judged(identity, edits)
+        """Judge what a rollback would do, of which who asks has named nothing."""
+        if all(everywhere(identity, verb) for verb in WRITES):
+            return
+        refused = [edit for edit in edits if _allowed(identity, edit) is None]
+        own = [edit for edit in refused if sees(identity, edit.key)]
+        if refused:
+            raise _forbidden(identity, own, theirs=len(own) < len(refused))
 
     def _judged(self, identity: Identity, edits: Sequence[Edit]) -> list[Edit]:
-        judged, refused = [], []
-        for edit in edits:
-            allowed = _allowed(identity, edit)
-            if allowed is None:
-                refused.append(f"{edit.verb} {edit.key}")
-            else:
-                judged.append(allowed)
+        """Judge what somebody asks for by name."""
+        judged = [_allowed(identity, edit) for edit in edits]
+        refused = [edit for edit, may_be in zip(edits, judged, strict=True) if may_be is None]
         if refused:
-            more = f" and {len(refused) - 10} more" if len(refused) > 10 else ""
-            raise Forbidden(f"{identity.name} may not {', '.join(refused[:10])}{more}")
-        return judged
+            raise _forbidden(identity, refused)
+        return [edit for edit in judged if edit is not None]
 
     def _view(self, snapshot: Snapshot, identity: Identity) -> Snapshot:
         if identity.everywhere:
@@ -229,6 +233,14 @@ class GuardedStore:
             while len(self._views) > _KEPT:
                 del self._views[next(iter(self._views))]
         return found
+
+
+def _forbidden(identity: Identity, edits: Sequence[Edit], *, theirs: bool = False) -> Forbidden:
+    """The refusal of some edits; others, of what is not to be named, are among them or not."""
+    told = ", ".join(f"{edit.verb} {edit.key}" for edit in edits[:10])
+    more = f" and {len(edits) - 10} more" if len(edits) > 10 else ""
+    others = (" and what is not theirs" if edits else "change what is not theirs") if theirs else ""
+    return Forbidden(f"{identity.name} may not {told}{more}{others}")
 
 
 def _allowed(identity: Identity, edit: Edit) -> Edit | None:
@@ -261,6 +273,12 @@ def _partly(identity: Identity, revision: Revision) -> Revision | None:
     if changes == revision.changes:
         return revision
     return replace(revision, changes=changes, message="", digest="")
+
+
+def _line(change: Change) -> str:
+    """What the journal would say of one object."""
+    verb = "created" if change.before is None else "deleted" if change.after is None else "updated"
+    return f"{verb} {change.key}"
 
 
 def _about(identity: Identity, line: str) -> bool:
