@@ -12,8 +12,7 @@ import logging
 import signal
 import sys
 import time
-from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -23,36 +22,23 @@ import eventlet.queue
 import eventlet.tpool
 import eventlet.wsgi
 from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
-from vneter_sdn_apps.decisions import Decisions as DecisionsApp
 from vneter_sdn_apps.discovery import Discovery
-from vneter_sdn_apps.edge import Edge as EdgeApp
-from vneter_sdn_apps.icmp_errors import IcmpErrors
 from vneter_sdn_apps.learning import Learning
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
-from vneter_sdn.daemon import errand
-from vneter_sdn.daemon.advertiser import Advertiser
-from vneter_sdn.daemon.answers import RENEWAL, Answers
-from vneter_sdn.daemon.audit import Audit, FileSink, Sink, SyslogSink
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.census import Census
-from vneter_sdn.daemon.decisions import Decisions
-from vneter_sdn.daemon.edge import Edge, Responder, telling
+from vneter_sdn.daemon.edge_services import EdgeServices
 from vneter_sdn.daemon.fabric import Fabric
 from vneter_sdn.daemon.handover import read_settings, retention, tls_files
 from vneter_sdn.daemon.heartbeat import BEAT, beat
 from vneter_sdn.daemon.highwater import Highwater, mark_file
-from vneter_sdn.daemon.injecting import Injector
 from vneter_sdn.daemon.judgements import Judgements
 from vneter_sdn.daemon.lab import Lab
-from vneter_sdn.daemon.refused import Refusals
-from vneter_sdn.daemon.resolver import Resolver
+from vneter_sdn.daemon.policing import Policing
 from vneter_sdn.daemon.sessions import GREEN, opener
-from vneter_sdn.daemon.verdicts import Verdicts
 from vneter_sdn.daemon.watch import Watch
-from vneter_sdn.edge import advertising, dhcp4, dhcp6
-from vneter_sdn.edge.ledger import Ledger
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.planning import Terms as Planning
 from vneter_sdn.engine.port import Event, Stored, Tick
@@ -60,26 +46,18 @@ from vneter_sdn.engine.rollout import PATIENCE
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.graph.engineering import Plan
 from vneter_sdn.model.snapshot import Delta, Snapshot
-from vneter_sdn.pipeline.punts import Service
-from vneter_sdn.policy.rule import Rule
 from vneter_sdn.southbound.openflow.apphost import AppHost
 from vneter_sdn.southbound.openflow.bridges import OpenFlowBridges, Upkeeping
 from vneter_sdn.southbound.openflow.session import Terms
 from vneter_sdn.southbound.openflow.tls import Credentials
 from vneter_sdn.store.ovsdb import Concurrency, OvsdbStore
 from vneter_sdn.telemetry import logs
-from vneter_sdn.telemetry.edge_metrics import ComplaintsCollector, RefusedCollector
 from vneter_sdn.telemetry.metrics import (
-    AssertionsCollector,
     DiscoveryCollector,
-    EdgeCollector,
     LearningCollector,
     OpenFlowCollector,
-    OutcomesCollector,
-    RulesCollector,
     TrafficCollector,
 )
-from vneter_sdn.telemetry.rules import Title, Volume
 
 _log = logging.getLogger(__name__)
 COLLECTION = (50_000, 20, 20)
@@ -134,13 +112,6 @@ def _bridges(settings: Settings) -> OpenFlowBridges:
     return bridges
 
 
-def _sinks(settings: Settings) -> Iterator[Sink]:
-    if settings.audit_file:
-        yield FileSink(settings.audit_file)
-    if settings.audit_syslog:
-        yield SyslogSink(settings.audit_syslog)
-
-
 class Core:
     """The engine with its queue of events."""
 
@@ -150,90 +121,50 @@ class Core:
         self._told: Snapshot | None = None
         self._stopping = False
         self._events: eventlet.queue.LightQueue = eventlet.queue.LightQueue()
-        self._bridges = _bridges(settings)
+        deliver = self._events.put
+        self._bridges = bridges = _bridges(settings)
         self._highwater = Highwater(
             mark_file(settings.state_dir), store.snapshot().revision, eventlet.spawn_after
         )
-        self._watch = Watch(self._bridges, settings, self._events.put)
+        self._watch = Watch(bridges, settings, deliver)
         self._fabric = Fabric(
-            self._bridges,
-            opener(settings),
-            self._events.put,
-            eventlet.spawn_after,
-            self._highwater,
-            self._watch,
+            bridges, opener(settings), deliver, eventlet.spawn_after, self._highwater, self._watch
         )
-        self._census = Census(self._bridges, settings, self._events.put)
-        self._verdicts = Verdicts(self._bridges, settings, self._events.put)
-        self._refusals = Refusals(self._bridges, settings, self._events.put)
-        self._judgements = Judgements(settings, self._events.put)
-        self._audit = Audit(settings.audit_rate, *_sinks(settings))
-        self._injector = Injector(self._bridges)
-        traced = self._injector.concerns
-        self._decisions = Decisions(self._bridges, self._rules, self._audit.take, traced)
-        self._answers = Answers(
-            self._bridges,
-            self._decisions.directory,
-            self._names,
-            self._events.put,
-            eventlet.spawn_after,
-            time.monotonic,
-        )
-        self._ledger = Ledger()
-        self._advertiser = Advertiser(self._bridges, self._ledger)
-        self._resolver = Resolver(self._ledger, settings.dns_upstreams, self._answers.ours)
-        self._edge = Edge(self._bridges, self._ledger, self._responders(), time.monotonic, traced)
-        self._apps = AppHost(self._bridges)
-        self._apps.start(DecisionsApp, session=self._decisions, answers=self._answers)
-        self._apps.start(EdgeApp, session=self._edge)
-        self._complaints: Counts[tuple[str, str]] = Counts()
-        self._apps.start(IcmpErrors, counts=self._complaints)
+        self._census = Census(bridges, settings, deliver)
+        self._policing = Policing(bridges, settings, deliver, lambda: self._controller.policies)
+        self._edge = EdgeServices(bridges, settings, deliver, self._policing)
+        self._judgements = Judgements(settings, deliver)
+        self._lab = Lab(bridges, store, settings, self._watch.workload)
+        self._apps = AppHost(bridges)
+        self._policing.start(self._apps)
+        self._edge.start(self._apps)
         self._apps.start(Discovery, session=self._watch)
-        self._lab = Lab(self._bridges, store, settings, self._watch.workload)
         self._apps.start(Learning, session=self._lab)
+        self._breathe = Breath(self._others)
+        self._controller = self._new_controller()
         self._registry = CollectorRegistry()
-        self._registry.register(OpenFlowCollector(self._bridges.tally))
-        self._registry.register(DiscoveryCollector(self._watch.refusals))
-        self._registry.register(LearningCollector(self._lab.counts))
-        self._registry.register(EdgeCollector(self._edge.counts))
-        self._registry.register(ComplaintsCollector(self._complaints))
-        self._registry.register(RefusedCollector(self._refusals.totals))
-        self._registry.register(TrafficCollector(self._census.levels, self._census.ages))
-        self._registry.register(RulesCollector(self._rules_met))
-        for name, text, counts in (
-            ("vneter_audit_lines", "Lines of the audit log, for each sink.", self._audit.counts),
-            ("vneter_policy_refusals", "Packets to be answered.", self._decisions.counts),
-            ("vneter_router_advertisements", "That nobody asked for.", self._advertiser.counts),
-            ("vneter_dns_answers", "Answers to endpoints under rules.", self._answers.counts),
-            ("vneter_dns_forwarded", "Questions asked elsewhere.", self._resolver.counts),
+        self._measure()
+
+    def _measure(self) -> None:
+        """Have the registry hold what is measured of all parts."""
+        for collector in (
+            OpenFlowCollector(self._bridges.tally),
+            DiscoveryCollector(self._watch.refusals),
+            LearningCollector(self._lab.counts),
+            TrafficCollector(self._census.levels, self._census.ages),
+            *self._edge.collectors(),
         ):
-            self._registry.register(OutcomesCollector(name, text, counts))
-        self._registry.register(AssertionsCollector(self._assertions))
+            self._registry.register(collector)
+        self._policing.measured(self._registry)
         self._restarts = Counter(
             "vneter_engine_restarts", "Times the engine started over.", registry=self._registry
         )
-        self._breathe = Breath(self._others)
-        self._controller = self._new_controller()
         unsettled = Gauge(
             "vneter_repairs_unsettled",
             "1 while bridges are on their way to other paths, or repairs go by links as they were.",
             registry=self._registry,
         )
         unsettled.set_function(lambda: float(self._unsettled))
-        refused = Gauge(
-            "vneter_dns_refused",
-            "Names and addresses from answers of DNS that were too many to be remembered.",
-            registry=self._registry,
-        )
-        refused.set_function(lambda: float(self._controller.policies.refused))
-
-    def _responders(self) -> Mapping[Service, Responder]:
-        return {
-            Service.DHCP: telling(dhcp4.respond),
-            Service.DNS: self._resolver,
-            Service.DHCPV6: telling(dhcp6.respond),
-            Service.ROUTER: telling(advertising.respond),
-        }
 
     def run(self) -> None:
         """Serve until `stop`."""
@@ -241,13 +172,9 @@ class Core:
             self._watch.run,
             self._lab.run,
             self._census.run,
-            self._verdicts.run,
-            self._refusals.run,
-            self._advertiser.run,
             self._judgements.run,
-            self._audit.run,
-            self._hold_answers,
-            self._do_errands,
+            *self._policing.tasks(),
+            *self._edge.tasks(),
         )
         for task in (self._follow, self._sweep, self._tick, *survey, self._serve_metrics):
             eventlet.spawn(self._forever, task)
@@ -265,12 +192,12 @@ class Core:
 
     def reopen(self) -> None:
         """Files of the audit log were moved away."""
-        self._audit.reopen()
+        self._policing.reopen()
 
     def close(self) -> None:
         """Close every session; bridges keep what they hold."""
         self._judgements.close()
-        self._audit.flush()
+        self._policing.close()
         self._highwater.write()
         with eventlet.Timeout(CLOSING, False):
             self._bridges.close()
@@ -295,29 +222,6 @@ class Core:
             eventlet.sleep(BREAK)
         found: Plan = job.wait()
         return found
-
-    def _rules(self, tenant: str) -> Mapping[int, Rule]:
-        return self._controller.policies.rules(tenant)
-
-    def _names(self, tenant: str) -> Iterable[str]:
-        return self._controller.policies.wanted(tenant)
-
-    def _do_errands(self) -> None:
-        """Do what the REST server asks at once, for ever."""
-        errand.serve(self._settings.run_dir, self._injector.inject)
-
-    def _hold_answers(self) -> None:
-        """Renew the leases by which answers of DNS are held back, for ever."""
-        while True:
-            self._answers.renew()
-            eventlet.sleep(RENEWAL)
-
-    def _assertions(self) -> tuple[Mapping[str, int], float | None]:
-        held = self._controller.policies.assertions
-        return held.counts(), held.seconds
-
-    def _rules_met(self) -> Mapping[Title, Volume]:
-        return self._controller.policies.totals()
 
     def _new_compiler(self) -> Compiler:
         return Compiler(self._settings.openflow_advertise, self._breathe)
@@ -364,35 +268,23 @@ class Core:
     def _follow(self) -> None:
         """Tell the engine of every change in the store."""
         if self._told is None:
-            self._told = self._store.snapshot()
-            self._ledger.stored(self._told, None)
-            self._watch.stored(self._told, None)
-            self._lab.stored(self._told, None)
-            self._census.stored(self._told, None)
-            self._verdicts.stored(self._told, None)
-            self._refusals.stored(self._told, None, self._verdicts.hosts)
-            self._advertiser.stored(self._told, None, self._verdicts.hosts)
-            self._judgements.stored(self._told, None)
-            self._decisions.stored(self._told, self._verdicts.hosts)
-            self._answers.stored(self._verdicts.hosts)
-            self._injector.stored(self._told, self._verdicts.hosts)
-            self._events.put(Stored(self._told, Delta()))
+            self._tell(self._store.snapshot(), None)
         while True:
             changed = self._store.wait(self._told, 3600.0)
             if changed is not None:
-                self._told, delta = changed
-                self._ledger.stored(self._told, delta)
-                self._watch.stored(self._told, delta.objects)
-                self._lab.stored(self._told, delta.objects)
-                self._census.stored(self._told, delta.objects)
-                self._verdicts.stored(self._told, delta.objects)
-                self._refusals.stored(self._told, delta, self._verdicts.hosts)
-                self._advertiser.stored(self._told, delta, self._verdicts.hosts)
-                self._judgements.stored(self._told, delta.objects)
-                self._decisions.stored(self._told, self._verdicts.hosts)
-                self._answers.stored(self._verdicts.hosts)
-                self._injector.stored(self._told, self._verdicts.hosts)
-                self._events.put(Stored(self._told, delta))
+                self._tell(*changed)
+
+    def _tell(self, snapshot: Snapshot, delta: Delta | None) -> None:
+        """The store is at this. ``delta``: what changed, None for all."""
+        self._told = snapshot
+        objects = None if delta is None else delta.objects
+        self._watch.stored(snapshot, objects)
+        self._lab.stored(snapshot, objects)
+        self._census.stored(snapshot, objects)
+        self._judgements.stored(snapshot, objects)
+        self._policing.stored(snapshot, delta)
+        self._edge.stored(snapshot, delta)
+        self._events.put(Stored(snapshot, delta or Delta()))
 
     def _sweep(self) -> None:
         """Retry allocations, and forget what has rested."""
