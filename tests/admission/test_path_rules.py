@@ -60,8 +60,8 @@ def reservation(world: Any, **spec: Any) -> Any:
         ({"networks": ["red/db"]}, ("spec.networks[0]", "UnknownReference")),
         ({"tenants": ["blue"], "networks": ["red/web"]}, ("spec.networks[0]", "Contradiction")),
         ({"tenants": ["green"]}, ("spec.tenants[0]", "UnknownReference")),
-        ({"sourceLabels": {"a b": "c"}}, ("spec.sourceLabels", "InvalidValue")),
-        ({"targetLabels": {"a": "b c"}}, ("spec.targetLabels[...]", "InvalidValue")),
+        ({"sourceLabels": {"a b": "c"}}, ("spec.sourceLabels.a b", "InvalidValue")),
+        ({"targetLabels": {"a": "b c"}}, ("spec.targetLabels.a", "InvalidValue")),
         (
             {"constraints": {"avoidTags": ["a", "b"], "requireTags": ["b"]}},
             (f"{C}.requireTags", "Contradiction"),

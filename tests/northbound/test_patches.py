@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vneter_sdn.errors import IntentError
+from vneter_sdn.model.fieldpaths import pointer
 from vneter_sdn.northbound.patches import (
     MOST_OPERATIONS,
     TestFailed,
@@ -19,7 +20,6 @@ from vneter_sdn.northbound.patches import (
     patched,
     same,
 )
-from vneter_sdn.northbound.problems import pointer
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -13,13 +14,18 @@ import msgspec
 
 from vneter_sdn.admission.wording import reworded, struct_in
 from vneter_sdn.errors import Problem
+from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
 from vneter_sdn.model.snapshot import Key, Object
 
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
-_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*?)`)?$", re.DOTALL)
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*?)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _DEEPEST = 32
+_MOST = 50
+"""Problems of one sort that are told of one object."""
+_SEARCHED = 1000
+"""Members of a map that are looked at for the one at fault."""
 
 
 class Malformed(Exception):
@@ -39,7 +45,7 @@ def parse(key: Key, manifest: Any, origin: str = "") -> tuple[Object, int | None
         Malformed: with every problem found; nothing else is ever raised, whatever the manifest.
     """
     name = f"{key} ({origin})" if origin else str(key)
-    problems = list(_unprintable(manifest, name))
+    problems = list(islice(_unprintable(manifest, name), _MOST))
     if problems:
         raise Malformed(problems)
     kind = KINDS.get(key.kind)
@@ -84,16 +90,15 @@ def _unprintable(value: Any, name: str, path: str = "", depth: int = 0) -> Itera
                 yield Problem(name, path, "WrongType", text)
             clean = label.encode("utf-8", "backslashreplace").decode()
             yield from _unprintable(label, name, path, depth + 1)
-            yield from _unprintable(child, name, f"{path}.{clean}".lstrip("."), depth + 1)
+            yield from _unprintable(child, name, below(path, clean), depth + 1)
     elif isinstance(value, list | tuple):
         for position, child in enumerate(value):
             yield from _unprintable(child, name, f"{path}[{position}]", depth + 1)
 
 
 def _envelope(key: Key, manifest: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    for field in manifest:
-        if field not in _TOP:
-            yield Problem(name, str(field), "UnknownField", _unknown("field", field, _TOP))
+    for field in islice((one for one in manifest if one not in _TOP), _MOST):
+        yield Problem(name, below("", field), "UnknownField", _unknown("field", field, _TOP))
     for field in ("apiVersion", "kind", "metadata"):
         if field not in manifest:
             yield Problem(name, field, "Missing", "is required")
@@ -132,9 +137,8 @@ def _convert(value: Any, type_: Any, path: str, name: str) -> tuple[Any, list[Pr
         return None, [whole]
     fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
     problems = [
-        Problem(name, f"{path}.{given}", "UnknownField", _unknown("field", given, fields))
-        for given in value
-        if given not in fields
+        Problem(name, below(path, given), "UnknownField", _unknown("field", given, fields))
+        for given in islice((one for one in value if one not in fields), _MOST)
     ]
     for field in fields.values():
         if field.encode_name in value:
@@ -154,19 +158,67 @@ def _in_field(value: Any, field: Any, path: str, name: str, type_: Any) -> list[
         within = struct_in(field.type)
         if within is not None and isinstance(value, Mapping):
             return _convert(value, within, path, name)[1]
-        return [_problem(error, path, name, type_)]
+        members = islice(_members(value, field.type, error, path), _MOST)
+        found = [_problem(fault, at, name, type_, "") for fault, at in members]
+        return found or [_problem(error, path, name, type_)]
     return []
 
 
-def _problem(error: msgspec.ValidationError, path: str, name: str, type_: Any) -> Problem:
+def _members(
+    value: Any, type_: Any, error: msgspec.ValidationError, path: str
+) -> Iterator[tuple[msgspec.ValidationError, str]]:
+    """What is wrong with members of a map, which msgspec calls ``[...]``, and where they stand."""
+    key, where = _where(error)
+    prefix, dots, _ = where.partition("[...]")
+    steps = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", prefix)]
+    if not (key or dots) or (key and dots):
+        return
+    for given in islice(_at(value, steps), _SEARCHED):
+        try:
+            msgspec.convert(_with_only(value, steps, given), type_)
+        except msgspec.ValidationError as fault:
+            key, found = _where(fault)
+            if found == prefix and key:
+                yield fault, below(path + prefix, given)
+            elif found.startswith(f"{prefix}[...]"):
+                yield fault, below(path + prefix, given) + found.removeprefix(f"{prefix}[...]")
+
+
+def _at(value: Any, steps: list[str | int]) -> Any:
+    for step in steps:
+        value = value[step]
+    return value
+
+
+def _with_only(value: Any, steps: list[str | int], key: str) -> Any:
+    """The same value, with one member of the map that steps lead to, and no other."""
+    if not steps:
+        return {key: value[key]}
+    first, rest = steps[0], steps[1:]
+    inner = _with_only(value[first], rest, key)
+    if isinstance(value, Mapping):
+        return {**value, first: inner}
+    return [inner if place == first else one for place, one in enumerate(value)]
+
+
+def _where(error: msgspec.ValidationError) -> tuple[bool, str]:
+    """Whether it is a key that is wrong; and the path as msgspec has it, without ``$``."""
+    found = _WHERE.match(str(error))
+    return (bool(found["key"]), found["path"] or "") if found else (False, "")
+
+
+def _problem(
+    error: msgspec.ValidationError, path: str, name: str, type_: Any, where: str | None = None
+) -> Problem:
     """What msgspec found, in our words: ``Expected `int`, got `str` - at `$.mtu```."""
     found = _WHERE.match(str(error))
-    what, where = (found["what"], found["path"] or "") if found else (str(error), "")
+    what = found["what"] if found else str(error)
+    where = _where(error)[1] if where is None else where
     unknown = _UNKNOWN.match(what)
     if unknown:
         names = [field.encode_name for field in msgspec.structs.fields(type_)]
         text = _unknown("field", unknown[1], names)
-        return Problem(name, f"{path}{where}.{unknown[1]}", "UnknownField", text)
+        return Problem(name, below(f"{path}{where}", unknown[1]), "UnknownField", text)
     reason = "WrongType" if ", got " in what else "InvalidValue"
     return Problem(
         name, path + where, reason, reworded(what, type_, (path + where).partition(".")[2])

@@ -22,6 +22,7 @@ from vneter_sdn.kubernetes.reading import read, unknown
 from vneter_sdn.kubernetes.services import ServiceSpec, service
 from vneter_sdn.kubernetes.workloads import workload
 from vneter_sdn.model import jsontext
+from vneter_sdn.model.fieldpaths import above, below
 from vneter_sdn.model.kinds import API_VERSION, KINDS
 from vneter_sdn.policy.findings import Findings
 
@@ -227,7 +228,8 @@ def _check_envelope(document: _Document) -> None:
         document.sound = False
     for field_name in document.value:
         if field_name not in _TOP:
-            findings.add(str(field_name)[:64], "UnknownField", unknown("field", field_name, _TOP))
+            at = below("", str(field_name)[:64])
+            findings.add(at, "UnknownField", unknown("field", field_name, _TOP))
     if not subject.name:
         text = "is required: here nobody makes one up, not from generateName either"
         findings.add("metadata.name", "Missing", text)
@@ -365,8 +367,8 @@ def _made_already(subject: Subject, there: tuple[set[_Identity], set[_Identity]]
 
 def _deepest(problems: Sequence[Problem]) -> list[Problem]:
     """Without those that only follow from an unknown field right below."""
-    above = {one.field.rpartition(".")[0] for one in problems if one.reason == "UnknownField"}
-    return [one for one in problems if one.reason != "Missing" or one.field not in above]
+    held = {above(one.field) for one in problems if one.reason == "UnknownField"}
+    return [one for one in problems if one.reason != "Missing" or one.field not in held]
 
 
 def _clashes(manifests: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

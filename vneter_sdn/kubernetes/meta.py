@@ -8,6 +8,7 @@ from typing import Any
 
 from vneter_sdn.kubernetes import syntax
 from vneter_sdn.kubernetes.reading import Loose, Strict
+from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.policy.findings import Findings
 from vneter_sdn.policy.selectors import NAMESPACE_NAME
 
@@ -109,7 +110,7 @@ def _requirement(given: Requirement, path: str, findings: Findings) -> dict[str,
 def check_labels(labels: Mapping[str, str], path: str, findings: Findings) -> None:
     """Note every label that is not written as Kubernetes wants it."""
     for key, value in labels.items():
-        at = f"{path}.{key[:64]}"
+        at = below(path, key[:64])
         findings.reading(at, "BadLabel", syntax.label_key, key)
         findings.reading(at, "BadLabel", syntax.label_value, value)
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.policy.findings import Findings
 
 Read = TypeVar("Read")
@@ -77,7 +78,7 @@ def _known(value: Any, type_: Any, path: str, findings: Findings) -> Any:
         if origin is dict and isinstance(value, Mapping):
             each = get_args(option)[1]
             return {
-                key: _known(item, each, f"{path}.{_shown(key)}", findings)
+                key: _known(item, each, below(path, _shown(key)), findings)
                 for key, item in value.items()
             }
     try:
@@ -92,7 +93,7 @@ def _fields(value: Mapping[Any, Any], type_: type[Struct], path: str, findings: 
     fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
     kept = {}
     for name, item in value.items():
-        at = f"{path}.{_shown(name)}".lstrip(".")
+        at = below(path, _shown(name))
         if name in fields:
             kept[name] = _known(item, fields[name].type, at, findings)
         elif issubclass(type_, Strict):

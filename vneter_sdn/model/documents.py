@@ -19,6 +19,7 @@ import yaml
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model import jsontext
+from vneter_sdn.model.fieldpaths import above, below
 
 MAX_NODES = 1_000_000
 """Values in one document, aliases expanded."""
@@ -52,7 +53,7 @@ class Document:
     def place(self, path: str) -> str:
         """``net.yaml:7``: the line of a field, or of the nearest one that holds it."""
         while path and path not in self.lines:
-            path = re.sub(r"(\.[^.\[\]]*|\[[^.\[\]]*\]|^[^.\[\]]+)$", "", path)
+            path = above(path)
         return f"{self.source}:{self.lines.get(path, 1)}"
 
 
@@ -177,7 +178,7 @@ class _Reader:
         level = self._levels[-1]
         if isinstance(level.value, list):
             return f"{level.path}[{len(level.value)}]"
-        return f"{level.path}.{level.key}".lstrip(".")
+        return below(level.path, str(level.key))
 
     def _add(self, value: Any, nodes: int, line: int) -> None:
         if not self._levels:
@@ -205,7 +206,7 @@ class _Reader:
             message = f"a key must be text, not {value!r}; quote it"
             raise _Refused("WrongType", message, line, level.path)
         if value in level.value:
-            path = f"{level.path}.{value}".lstrip(".")
+            path = below(level.path, value)
             raise _Refused("DuplicateKey", f"the key {value!r} is given twice", line, path)
         return value
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from vneter_sdn.errors import (
     Unauthenticated,
     VneterError,
 )
+from vneter_sdn.model.fieldpaths import pointer
 
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:vneter:problem:"
@@ -127,12 +127,6 @@ def _place(problem: Problem, places: Mapping[str, str]) -> str:
     if problem.pointer is not None:
         return problem.pointer
     return places.get(problem.object, "") + pointer(problem.field)
-
-
-def pointer(field: str) -> str:
-    """A field's path as a JSON pointer (RFC 6901): ``spec.prefixes[0]`` is ``/spec/prefixes/0``."""
-    steps = re.findall(r"[^.\[\]]+", field)
-    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def error_from(status: int, document: Mapping[str, Any]) -> VneterError:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from flask import Response
 
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.northbound import foreign, resources
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import applied_answer
@@ -145,7 +146,7 @@ def _checked(asked: Any, problems: list[Problem]) -> dict[str, Any]:
     for name, value in asked.items():
         if name not in _APPLY:
             message = f"no such field; known: {', '.join(_APPLY)}"
-            problems.append(Problem("request", name, "UnknownField", message))
+            problems.append(Problem("request", below("", name), "UnknownField", message))
         elif not isinstance(value, _APPLY[name][0]):
             message = f"expected {_APPLY[name][2]}"
             problems.append(Problem("request", name, "WrongType", message))

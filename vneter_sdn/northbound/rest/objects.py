@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple
 from flask import Response, request
 
 from vneter_sdn.errors import Conflict, Gone, IntentError, NotFound, Problem
+from vneter_sdn.model.fieldpaths import pointer
 from vneter_sdn.model.kinds import API_VERSION, Kind
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound import listed, patches, resources
 from vneter_sdn.northbound.conditions import met
-from vneter_sdn.northbound.problems import pointer
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import applied_answer, json_answer, remarked
 from vneter_sdn.northbound.rest.listing import kind_of
