@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a walk of sets says of small tables that are made for one question each."""
 
+from itertools import permutations
+
 import pytest
 
 from vneter_sdn.model.fields import TRACKED
@@ -103,3 +105,19 @@ def test_ten_thousand_addresses_with_one_meaning_are_two_courses():
     courses = Walker(BridgeState.of(flows), Around()).courses(packets)
     assert sorted(len(course.of(Sent)) for course in courses) == [0, 1, 1]
     assert all(len(course.packets.cubes) == 1 for course in courses)
+
+
+@pytest.mark.parametrize("wide", [5, 7, 9], ids=lambda number: f"and {number} in between")
+def test_of_two_flows_of_one_priority_both_take_the_same_whatever_came_first(wide):
+    """Open vSwitch takes any; an example of a proof is to be seen in the simulator, though."""
+    one = Flow(0, 7, match(in_port=1, eth_type=0x800), (Output(2),))
+    other = Flow(0, 7, match(in_port=1, ip_dst=5, eth_type=0x800), (Output(3),))
+    beside = Flow(0, wide, match(in_port=1, ip_dst=6, eth_type=0x800), (Output(4),))
+    taken = set()
+    for flows in permutations((one, other, beside)):
+        state = BridgeState.of(flows)
+        packet = Packet(in_port=1, eth_type=0x800, ip_dst=5)
+        (sent,) = run(state, packet).outputs
+        (course,) = (c for c in Walker(state, Around()).courses(ALL) if packet in c.packets)
+        taken |= {sent.port, *(event.port for event in course.of(Sent))}
+    assert len(taken) == 1

@@ -57,8 +57,8 @@ class Datapath:
             for number in _complete(flows):
                 found, _ = self._matching(table, {**fields, "conj_id": number})
                 if found:
-                    return found
-        return best
+                    return _in_order(found)
+        return _in_order(best)
 
     def _matching(self, table: int, fields: Mapping[str, int]) -> tuple[list[Flow], _Clauses]:
         """Flows that match and are no clauses; and clauses that match above them, by priority."""
@@ -91,6 +91,15 @@ class Datapath:
 _Clauses = list[tuple[int, list[Flow]]]
 
 
+def _in_order(flows: list[Flow]) -> list[Flow]:
+    """Of several Open vSwitch takes any; here, as in proofs, the first is always the same one."""
+    return flows if len(flows) < 2 else sorted(flows, key=_shape_of)
+
+
+def _shape_of(flow: Flow) -> _Masks:
+    return tuple([(term.field, term.mask) for term in flow.match])
+
+
 def _is_clause(flow: Flow) -> bool:
     return bool(flow.actions) and isinstance(flow.actions[0], Conjunction)
 
@@ -108,7 +117,7 @@ def _complete(flows: Iterable[Flow]) -> list[int]:
 def _shapes(flows: Iterable[Flow]) -> tuple[_Shape, ...]:
     grouped: defaultdict[_Masks, dict[tuple[int, ...], list[Flow]]] = defaultdict(dict)
     for flow in sorted(flows, key=lambda flow: -flow.priority):
-        masks = tuple((term.field, term.mask) for term in flow.match)
+        masks = _shape_of(flow)
         values = tuple(term.value for term in flow.match)
         held = grouped[masks].setdefault(values, [])
         if not held or _is_clause(held[-1]):

@@ -9,6 +9,7 @@ So a table of ten thousand addresses is two steps: those it knows, and all other
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,11 +86,6 @@ class Shape:
     apart: dict[Pattern, dict[tuple[int, ...], dict[int, Row]]] = field(default_factory=dict)
     """By what is known: rows by the values of that."""
     found: dict[tuple[Pattern, tuple[int, ...]], tuple[Block, ...]] = field(default_factory=dict)
-
-    @property
-    def highest(self) -> int:
-        """Highest priority."""
-        return max(flow.priority for _, flow in self.rows.values())
 
     def add(self, flow: Flow) -> None:
         """One flow more."""
@@ -197,7 +193,7 @@ class TableIndex:
     """One table."""
 
     shapes: list[Shape] = field(default_factory=list)
-    """Of flows that are no clauses, by falling highest priority."""
+    """Of flows that are no clauses, by what they match: of one priority, the first counts."""
     soft: list[Shape] = field(default_factory=list)
     """Of clauses of conjunctions."""
     conjoined: dict[object, tuple[Conjoined, ...]] = field(default_factory=dict)
@@ -220,7 +216,6 @@ class TableIndex:
                 made._shape(flow).add(flow)
         for flow in alike:
             made._add(flow)
-        made.shapes.sort(key=lambda shape: -shape.highest)
         return made
 
     @property
@@ -269,7 +264,7 @@ class TableIndex:
         found = self.shaped.get((clause, terms))
         if found is None:
             found = self.shaped[clause, terms] = Shape(terms)
-            (self.soft if clause else self.shapes).append(found)
+            insort(self.soft if clause else self.shapes, found, key=lambda shape: shape.terms)
         if clause:
             self.conjoined.clear()
         return found
