@@ -324,7 +324,8 @@ def test_bridges_that_do_not_answer(fleet, trace):
         _, found, _ = trace("red/a", "red/d", "--tcp", "80")
         assert found["inject"]["allowed"] is None
         (hop,) = [hop for hop in found["inject"]["hops"] if hop["host"] == "h3"]
-        assert hop["why"] == "did not take the flows in time"
+        # The latter once echoes are missed, which a busy machine may find first.
+        assert hop["why"] in {"did not take the flows in time", "is not connected"}
 
         def away():
             return fleet.controller.conditions("Host", "h3")["OpenFlowConnected"][0] != "True"
