@@ -95,3 +95,71 @@ def test_tables_share_the_room():
     assert "and 37 more (-o json)" in whole
     assert len([line for line in lines(summary, 24) if line.startswith("h")]) < 20
     assert len([line for line in lines(summary, 5) if line.startswith("h")]) == 3
+
+
+def cut(store, name, source, target, *, word="Down", **spec):
+    """A tunnel that was found and is down; declared, where it has a spec."""
+    up = Condition("Up", "False", word, "", "2026-01-01T00:00:00Z")
+    details = {"source": source, "target": target, "medium": "tunnel", "edge": f"{source}>{target}",
+               "state": word.lower()}  # fmt: skip
+    if spec:
+        spec = {"source": source, "target": target, "medium": "tunnel", **spec}
+        manifest = {"apiVersion": "vneter.io/v1", "kind": "Link", "metadata": {"name": name},
+                    "spec": spec}  # fmt: skip
+        store.apply([Edit("apply", Key("Link", "", name), manifest)], author="me")
+    ready = Condition("Ready", "True", "Accepted", "")
+    store.report([Status(Key("Link", "", name), 1, (ready, up), details)])
+
+
+@pytest.fixture
+def two(server, store):
+    """Two hosts that are ready."""
+    for name in ("h1", "h2"):
+        manifest = {"apiVersion": "vneter.io/v1", "kind": "Host", "metadata": {"name": name},
+                    "spec": {"ovsdb": f"unix:/run/{name}/db.sock"}}  # fmt: skip
+        store.apply([Edit("apply", Key("Host", "", name), manifest)], author="me")
+        hears(store, name)
+    return store
+
+
+def hears(store, name, openflow="True", database="True"):
+    told = (
+        Condition("Ready", openflow, "InSync"),
+        Condition("InSync", openflow, "Confirmed"),
+        Condition("OpenFlowConnected", openflow, "OpenFlow15"),
+        Condition("DatabaseConnected", database, "Connected"),
+    )
+    tunnels = {"t": {"peer": "h2", "state": "up", "port": 7}}
+    store.report([Status(Key("Host", "", name), 1, told, {"tunnels": tunnels, "flows": 1})])
+
+
+def test_a_cut_tunnel_is_told_with_what_to_try(vneterctl, two):
+    assert vneterctl("status").code == 0
+    cut(two, "h1-h2", "h1", "h2")
+    code, text, _ = vneterctl("status")
+    assert code == 1
+    assert "everything is ready" not in text
+    assert [line for line in text.splitlines() if line.startswith("link/h1-h2")]
+    assert "Down: is the way open" in text
+    assert "`vneterctl describe link h1-h2` tells all about it" in text
+    (told,) = json.loads(vneterctl("status", "-o", "json").out)["linksDown"]
+    assert told["object"] == {"kind": "Link", "name": "h1-h2"}
+    assert told["reason"] == "Down"
+
+
+def test_a_declared_tunnel_too_but_not_one_that_is_disabled(vneterctl, two):
+    cut(two, "h1-h2", "h1", "h2", word="Damped", cost=3)
+    code, text, _ = vneterctl("status")
+    assert code == 1
+    assert text.count("link/h1-h2") == 1
+    assert "Damped: it flapped" in text
+    cut(two, "h1-h2", "h1", "h2", disabled=True)
+    assert vneterctl("status").code == 0
+
+
+def test_tunnels_of_a_host_that_is_not_heard_of_are_not_up(vneterctl, two):
+    assert "2 of 2 tunnels up" in vneterctl("status").out
+    hears(two, "h1", openflow="False")
+    assert "1 of 2 tunnels up" in vneterctl("status").out
+    hears(two, "h1", database="False")
+    assert "1 of 2 tunnels up" in vneterctl("status").out

@@ -49,16 +49,19 @@ _NEXT = {
     "NotPlaced": "attach its endpoints: bandwidth is kept between hosts",
     "Programming": "wait; if it lasts, look at the controller's log",
     "Closed": "is the host's ovsdb-server running? it is tried again",
+    "Down": "is the way open between the tunnel addresses of both hosts (`ping -I`, UDP 6081 or "
+    "4789)? traffic goes other ways meanwhile, where there are any",
+    "Damped": "it flapped; it is used again once it has been quiet: is a cable or NIC loose?",
 }
-"""What to try, by the reason of a Ready condition."""
+"""What to try, by the reason of a Ready condition, or of a link's Up."""
 
 
 def status(client: Client, how: Form) -> None:
     """Print the summary.
 
     Raises:
-        Answer: exit code 1 when something is not ready, an assertion does not hold, or the core is
-            not heard of.
+        Answer: exit code 1 when something is not ready, a link is down, an assertion does not
+            hold, or the core is not heard of.
     """
     with patience(f"asking {client.server}"):
         summary = client.status()
@@ -66,7 +69,7 @@ def status(client: Client, how: Form) -> None:
         print("\n".join(lines(summary, terminal_height())))
     else:
         print(structured(summary, how))
-    if summary["core"] is False or summary["notReady"] or _broken(summary):
+    if summary["core"] is False or _amiss(summary) or _broken(summary):
         raise Answer(REFUSED)
 
 
@@ -78,9 +81,10 @@ def lines(summary: Mapping[str, Any], height: int = 0) -> list[str]:
         height: lines that it may take, if that is possible at all; 0: any number.
     """
     head = [*_head(summary), "", *columns(_kinds(summary))]
-    asked = [len(summary["hosts"]), len(summary["notReady"]), _broken(summary)]
-    hosts, waiting, broken = _shares(asked, height - len(head) - _BETWEEN if height else 0)
-    text = [*head, *_hosts(summary, hosts), *_waiting(summary, waiting)]
+    asked = [len(summary["hosts"]), len(summary["notReady"]), _down(summary), _broken(summary)]
+    room = height - len(head) - _BETWEEN if height else 0
+    hosts, waiting, down, broken = _shares(asked, room)
+    text = [*head, *_hosts(summary, hosts), *_waiting(summary, waiting, down)]
     return text + _against(summary, broken)
 
 
@@ -150,22 +154,40 @@ def _hosts(summary: Mapping[str, Any], shown: int) -> list[str]:
     return ["", *columns(rows), *_more(len(found) - shown + summary.get("hostsOmitted", 0))]
 
 
-def _waiting(summary: Mapping[str, Any], shown: int) -> list[str]:
-    """What is not ready, the slowest first, and what to try, once for each reason."""
-    found: Sequence[Mapping[str, Any]] = summary["notReady"]
+def _waiting(summary: Mapping[str, Any], waiting: int, down: int) -> list[str]:
+    """What is not ready or down, the slowest first, and what to try, once for each reason."""
+    found = _amiss(summary)
     if not found:
         return ["", paint("everything is ready", "green")]
-    rows = [["NOT READY", "FOR", "REASON", "MESSAGE"]]
-    for one in found[:shown]:
-        since, short = age(one.get("since", "")), _short(one["message"])
-        rows.append([_name(one["object"]), since, one["reason"], short])
-    more = _more(len(found) - shown + summary["notReadyOmitted"])
-    text = ["", *columns(rows), *more, ""]
-    reasons = dict.fromkeys(one["reason"] for one in found[:shown])
+    unready: Sequence[Mapping[str, Any]] = summary["notReady"]
+    links: Sequence[Mapping[str, Any]] = summary.get("linksDown", ())
+    text = _listed("NOT READY", unready, waiting, summary["notReadyOmitted"])
+    text += _listed("DOWN", links, down, summary.get("linksDownOmitted", 0))
+    reasons = dict.fromkeys(one["reason"] for one in (*unready[:waiting], *links[:down]))
+    text.append("")
     text += [f"{plain(reason)}: {_NEXT.get(reason, _LOOK)}" for reason in list(reasons)[:_TIPS]]
     first = found[0]["object"]
     named = _name(first).partition("/")[2]
     return [*text, f"`vneterctl describe {first['kind'].lower()} {named}` tells all about it"]
+
+
+def _listed(title: str, found: Sequence[Mapping[str, Any]], shown: int, omitted: int) -> list[str]:
+    """A table of objects and why they are not what they should be; nothing of none."""
+    if not found:
+        return []
+    rows = [[title, "FOR", "REASON", "MESSAGE"]]
+    for one in found[:shown]:
+        since, short = age(one.get("since", "")), _short(one["message"])
+        rows.append([_name(one["object"]), since, one["reason"], short or "-"])
+    return ["", *columns(rows), *_more(len(found) - shown + omitted)]
+
+
+def _amiss(summary: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return [*summary["notReady"], *summary.get("linksDown", ())]
+
+
+def _down(summary: Mapping[str, Any]) -> int:
+    return len(summary.get("linksDown", ()))
 
 
 def _broken(summary: Mapping[str, Any]) -> int:

@@ -23,6 +23,10 @@ from vneter_sdn.northbound.change_documents import (
 _REF = "#/components/schemas/"
 
 
+MOST_OBJECTS = 50_000
+"""Objects that one transaction writes, at most; and that it deletes."""
+
+
 class Apply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Many changes in one transaction: all are made, or none."""
 
@@ -30,11 +34,11 @@ class Apply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
         list[Any],
         Meta(
             description="Manifests to create or replace: of these kinds, or of Kubernetes.",
-            max_length=50_000,
+            max_length=MOST_OBJECTS,
         ),
     ] = []
     delete: Annotated[
-        list[Reference], Meta(description="Objects to delete.", max_length=50_000)
+        list[Reference], Meta(description="Objects to delete.", max_length=MOST_OBJECTS)
     ] = []
     message: Annotated[str, Meta(max_length=1024, description="Why, for the journal.")] = ""
     dry_run: Annotated[bool, Meta(description="Check everything, write nothing.")] = False
@@ -162,7 +166,7 @@ class NotReady(Struct, frozen=True, kw_only=True):
 class TunnelTally(Struct, frozen=True, kw_only=True):
     """Tunnels of one host, counted."""
 
-    up: Annotated[int, Meta(description="Those whose BFD session is up.")]
+    up: Annotated[int, Meta(description="Those whose BFD session is up, of hosts heard of.")]
     total: int
 
 
@@ -198,14 +202,14 @@ class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
     ]
     kinds: dict[str, Tally]
     fleet: FleetTally
-    hosts: Annotated[
-        list[HostSummary], Meta(description="At most 100, those with something amiss first.")
-    ]
+    hosts: Annotated[list[HostSummary], Meta(description="At most 100, those amiss first.")]
     hosts_omitted: Annotated[int, Meta(description="How many more there are.")]
     not_ready: Annotated[
         list[NotReady], Meta(description="At most 100, those that wait longest first.")
     ]
     not_ready_omitted: Annotated[int, Meta(description="How many more there are.")]
+    links_down: Annotated[list[NotReady], Meta(description="By their Up; at most 100.")]
+    links_down_omitted: Annotated[int, Meta(description="How many more there are.")]
 
 
 class TopologyVertex(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -6,21 +6,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vneter_sdn.admission.status import status_of
+from vneter_sdn.admission.status import found_links, status_of
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound import resources
 from vneter_sdn.northbound.conditions import condition_of
 
 LISTED = 100
-"""Hosts, and objects that are not ready, that are named; the others are counted."""
+"""Hosts, objects that are not ready, and links that are named; the others are counted."""
 Manifest = Mapping[str, Any]
 
 
 def summarise(snapshot: Snapshot) -> dict[str, Any]:
     """Counts per kind by the Ready condition; hosts; what is not ready, for the longest first.
 
-    And of assertions, how many hold, and which do not.
+    Links that are down, and of assertions, how many hold, and which do not.
     """
     kinds = {name: {"total": 0, "ready": 0, "notReady": 0} for name in KINDS}
     waiting: list[dict[str, Any]] = []
@@ -33,9 +33,7 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
         kinds[key.kind]["total"] += 1
         kinds[key.kind][word] += 1
         if word == "notReady":
-            told = {name: ready.get(name, "") for name in ("status", "reason", "message")}
-            since = {"since": ready.get("changed") or snapshot.objects[key].created}
-            waiting.append({"object": resources.reference(key), **told, **since})
+            waiting.append(_told(key, ready, snapshot.objects[key].created))
         if key.kind == "Assertion":
             assertions.append((key, status))
         if key.kind == "Host":
@@ -44,6 +42,7 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
     order = {kind: place for place, kind in enumerate(KINDS)}
     waiting.sort(key=lambda one: (one["since"], order[one["object"]["kind"]]))
     hosts.sort(key=well)
+    down = _down(snapshot)
     return {
         "kinds": kinds,
         "fleet": _counted(hosts),
@@ -51,8 +50,38 @@ def summarise(snapshot: Snapshot) -> dict[str, Any]:
         "hostsOmitted": max(0, len(hosts) - LISTED),
         "notReady": waiting[:LISTED],
         "notReadyOmitted": max(0, len(waiting) - LISTED),
+        "linksDown": down[:LISTED],
+        "linksDownOmitted": max(0, len(down) - LISTED),
         "assertions": _asserted(assertions),
     }
+
+
+def _told(key: Key, condition: Manifest, since: str = "") -> dict[str, Any]:
+    """An object, and what one of its conditions says."""
+    told = {name: condition.get(name, "") for name in ("status", "reason", "message")}
+    since = condition.get("changed") or since
+    return {"object": resources.reference(key), **told, "since": since}
+
+
+def _down(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Links that should carry packets and do not, for the longest first.
+
+    O(statuses) while none is down.
+    """
+    links = (status for key, status in snapshot.statuses.items() if key.kind == "Link")
+    if not any(one.type == "Up" and one.status == "False" for s in links for one in s.conditions):
+        return []
+    declared = [
+        key
+        for key, stored in snapshot.objects.items()
+        if key.kind == "Link" and not stored.spec.disabled
+    ]
+    found = []
+    for key in (*declared, *found_links(snapshot)):
+        up = condition_of({"status": status_of(snapshot, key)}, "Up") or {}
+        if up.get("status") == "False":
+            found.append(_told(key, up))
+    return sorted(found, key=lambda one: (one["since"], one["object"]["name"]))
 
 
 def well(host: Manifest) -> bool:
@@ -98,7 +127,9 @@ def host_summary(key: Key, manifest: Manifest) -> dict[str, Any]:
         return str((condition_of(manifest, kind) or {}).get("reason", "Unknown"))
 
     tunnels = manifest["status"].get("tunnels") or {}
-    up = sum(one.get("state") == "up" for one in tunnels.values())
+    # What was last heard of a bridge that is not heard of any more says nothing of its tunnels.
+    heard = "False" not in {word("DatabaseConnected"), word("OpenFlowConnected")}
+    up = sum(heard and one.get("state") == "up" for one in tunnels.values())
     return {
         "name": key.name,
         "ready": word("Ready"),
