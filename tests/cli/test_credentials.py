@@ -10,10 +10,29 @@ import pytest
 
 from vneter_sdn.cli import credentials
 from vneter_sdn.cli.terminal import Usage
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access import tokens
+from vneter_sdn.store.port import Edit
+
+
+def _make(store, *tenants):
+    store.apply(
+        [
+            Edit(
+                "create",
+                key,
+                {"apiVersion": "vneter.io/v1", "kind": "Tenant", "metadata": {"name": key.name}},
+            )
+            for key in (Key("Tenant", "", name) for name in tenants)
+        ],
+        author="test",
+    )
 
 
 def test_a_token_is_printed_alone_and_once(server, vneterctl, store):
+    absent = vneterctl("token", "create", "ci", "-t", "red", "-t", "blue")
+    assert (absent.code, "there is no tenant blue, red" in absent.err) == (1, True)
+    _make(store, "red", "blue")
     made = vneterctl("token", "create", "ci", "--role", "editor", "-t", "red", "-t", "blue")
     assert (made.code, made.err) == (0, "")
     name, secret = tokens.split(made.out.strip())
@@ -22,6 +41,8 @@ def test_a_token_is_printed_alone_and_once(server, vneterctl, store):
     listed = vneterctl("token", "list")
     assert "editor in blue, red" in listed.out
     assert secret not in listed.out + repr(kept)
+    store.apply([Edit("delete", Key("Tenant", "", "red"))], author="test")
+    assert "editor in blue, red (gone)" in vneterctl("token", "list").out
     assert vneterctl("token", "create", "ci").code == 4
     assert vneterctl("token", "revoke", "ci").out == "ci is revoked\n"
     assert vneterctl("token", "revoke", "ci").code == 3

@@ -145,6 +145,8 @@ def _grants(told: Mapping[str, Any]) -> str:
 
 
 def _grant(grant: Mapping[str, Any]) -> str:
-    where = "everywhere" if "*" in grant["tenants"] else f"in {', '.join(grant['tenants'])}"
+    gone = grant.get("gone") or ()
+    names = [f"{name} (gone)" if name in gone else name for name in grant["tenants"]]
+    where = "everywhere" if "*" in names else f"in {', '.join(names)}"
     verbs = f" ({', '.join(grant['verbs'])})" if grant.get("verbs") else ""
     return f"{grant['role']} {where}{verbs}"

@@ -106,6 +106,7 @@ def test_text_of_others_is_made_harmless():
 
 def test_operations_on_credentials_are_written_before_and_after(store, monkeypatch):
     client = create_app(store, Settings()).test_client()
+    client.put("/v1/tenants/red", json={"spec": {}})
     asked = {"name": "ci", "role": "editor", "tenants": ["red"]}
     made = client.post("/v1/tokens", json=asked, headers={"X-Vneter-Author": "ada"})
     assert made.status_code == 201
@@ -129,6 +130,17 @@ def test_operations_on_credentials_are_written_before_and_after(store, monkeypat
     monkeypatch.setattr(store, "audit", away)
     assert client.post("/v1/tokens", json=asked).status_code == 503
     assert store.credentials() == ()  # what cannot be audited is not done
+
+
+def test_all_that_was_granted_is_written(store):
+    client = create_app(store, Settings()).test_client()
+    names = [f"{'t' * 50}-{number}" for number in range(8)]
+    for name in names:
+        client.put(f"/v1/tenants/{name}", json={"spec": {}})
+    asked = {"name": "ci", "role": "editor", "tenants": names}
+    assert client.post("/v1/tokens", json=asked).status_code == 201
+    (_, entry) = store.audited()
+    assert entry.object.endswith(f'"{names[-1]}"]}}]')
 
 
 @pytest.mark.parametrize(

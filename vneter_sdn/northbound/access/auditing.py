@@ -97,7 +97,7 @@ class Auditor:
             _LOG.error("%d refusals are not in the audit log: %s", len(entries), error)
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = _LONGEST) -> str:
     """Text that others chose, as it may stand in a log."""
-    known = tokens.without_secrets(text)[:_LONGEST]
+    known = tokens.without_secrets(text)[:longest]
     return "".join(char if char.isprintable() else "?" for char in known)

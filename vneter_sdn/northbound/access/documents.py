@@ -43,6 +43,10 @@ class GrantTold(Struct, frozen=True, kw_only=True):
     verbs: Annotated[
         list[str] | None, Meta(description="Where they are fewer than the role's.")
     ] = None
+    gone: Annotated[
+        list[str] | None,
+        Meta(description="Of the tenants, those that were deleted since: it counts there no more."),
+    ] = None
 
 
 class CredentialTold(Struct, frozen=True, kw_only=True):

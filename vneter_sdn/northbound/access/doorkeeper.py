@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 from vneter_sdn.errors import Throttled, Unauthenticated
 from vneter_sdn.model.access import Credential
+from vneter_sdn.model.snapshot import Snapshot
 from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.auditing import Auditor
-from vneter_sdn.northbound.access.identity import LOCAL, NOBODY, Identity, grants_from
+from vneter_sdn.northbound.access.identity import LOCAL, NOBODY, Grant, Identity, grants_from
+from vneter_sdn.northbound.access.tenancy import living
 from vneter_sdn.northbound.access.throttle import Throttle
 from vneter_sdn.northbound.wire.gateway import CERTIFICATE, TRUSTED, Environ, crowd_of
 
@@ -28,6 +30,9 @@ class Credentials(Protocol):
 
     def credential(self, name: str) -> Credential | None:
         """One credential."""
+
+    def snapshot(self) -> Snapshot:
+        """The tenants that there are."""
 
 
 class Doorkeeper:
@@ -91,7 +96,8 @@ class Doorkeeper:
         if kept is None:
             return True
         ended = until is not None and until < self._clock()
-        return not ended and self._store.credential(kept.name) == kept and not self._expired(kept)
+        same = not ended and self._store.credential(kept.name) == kept
+        return same and not self._expired(kept) and self._living(kept) == identity.grants
 
     def _identity(self, environ: Environ) -> Identity:
         header = environ.get("HTTP_AUTHORIZATION")
@@ -115,7 +121,7 @@ class Doorkeeper:
             raise Unauthenticated("the token is not accepted")
         if self._expired(kept):
             raise Unauthenticated(f"the token has expired at {kept.expires}")
-        return Identity(f"token:{name}", "token", grants_from(kept.grants), kept)
+        return Identity(f"token:{name}", "token", self._granted(kept), kept)
 
     def _certified(self, certificate: Mapping[str, Any]) -> Identity | None:
         """Whom a certificate names; None when nothing was granted to it."""
@@ -127,9 +133,20 @@ class Doorkeeper:
                 continue
             if self._expired(kept):
                 raise Unauthenticated(f"what was granted to {subject} has expired")
-            grants = grants_from(kept.grants)
-            return Identity(f"certificate:{subject}", "certificate", grants, kept)
+            return Identity(f"certificate:{subject}", "certificate", self._granted(kept), kept)
         return None
+
+    def _granted(self, kept: Credential) -> tuple[Grant, ...]:
+        found = self._living(kept)
+        if not found and grants_from(kept.grants):
+            raise Unauthenticated(f"what was granted to {kept.name} is of tenants that are no more")
+        return found
+
+    def _living(self, kept: Credential) -> tuple[Grant, ...]:
+        grants = grants_from(kept.grants)
+        if not any(grant.uids for grant in grants):
+            return grants
+        return living(grants, self._store.snapshot())
 
     def _expired(self, kept: Credential) -> bool:
         if kept.expires is None:

@@ -19,7 +19,8 @@ from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.journal import Change, Recorded
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
-from vneter_sdn.northbound.access.authorise import everywhere, may, sees
+from vneter_sdn.northbound.access.authorise import everywhere, may, owner_of, sees
+from vneter_sdn.northbound.access.births import Births
 from vneter_sdn.northbound.access.identity import WRITES, Identity
 from vneter_sdn.store.port import Applied, Edit, Request, Store
 
@@ -46,6 +47,7 @@ class GuardedStore:
         self._store, self._who = store, who
         self._lock = threading.Lock()
         self._views: dict[tuple[int, Identity], View] = {}
+        self._births = Births(store)
 
     # ---- reading
 
@@ -83,7 +85,7 @@ class GuardedStore:
         found: list[Revision] = []
         for _ in range(_SEARCHED // _REVISIONS):
             page = self._store.revisions(_REVISIONS, before, author=author, about=about)
-            found += filter(None, (_partly(identity, one) for one in page))
+            found += filter(None, (self._partly(identity, one) for one in page))
             if len(found) >= limit or len(page) < _REVISIONS:
                 break
             before = page[-1].number
@@ -98,8 +100,8 @@ class GuardedStore:
         identity, recorded = self._who(), self._store.revision(number)
         if identity.everywhere:
             return recorded
-        revision = _partly(identity, recorded.revision)
-        diff = tuple(one for one in recorded.diff if sees(identity, one.key))
+        revision = self._partly(identity, recorded.revision)
+        diff = tuple(one for one in recorded.diff if self._knew(identity, one.key, number))
         if revision is None:
             if not diff:
                 raise NotFound(f"there is no revision {number}")
@@ -219,6 +221,35 @@ class GuardedStore:
             raise _forbidden(identity, refused)
         return [edit for edit in judged if edit is not None]
 
+    # ---- remembering
+
+    def _knew(self, identity: Identity, key: Key, number: int) -> bool:
+        """Whether somebody may know what a revision did to an object."""
+        if not sees(identity, key):
+            return False
+        owner = owner_of(key)
+        if not owner or any(grant.everywhere for grant in identity.grants):
+            return True
+        born = self._births.of(owner)
+        return born is not None and born <= number
+
+    def _partly(self, identity: Identity, revision: Revision) -> Revision | None:
+        """What somebody may know of a revision; None when that is nothing.
+
+        With only a part of its changes shown its message may be about the others, and its digest
+        cannot be checked.
+        """
+        about = ((line, _KEY.search(line)) for line in revision.changes)
+        changes = tuple(
+            line for line, found in about
+            if found is not None and self._knew(identity, _key(found), revision.number)
+        )  # fmt: skip
+        if not changes:
+            return None
+        if changes == revision.changes:
+            return revision
+        return replace(revision, changes=changes, message="", digest="")
+
     def _view(self, snapshot: Snapshot, identity: Identity) -> Snapshot:
         if identity.everywhere:
             return snapshot
@@ -261,20 +292,6 @@ def _allowed(identity: Identity, edit: Edit) -> Edit | None:
     return None
 
 
-def _partly(identity: Identity, revision: Revision) -> Revision | None:
-    """What somebody may know of a revision; None when that is nothing.
-
-    With only a part of its changes shown its message may be about the others, and its digest cannot
-    be checked.
-    """
-    changes = tuple(line for line in revision.changes if _about(identity, line))
-    if not changes:
-        return None
-    if changes == revision.changes:
-        return revision
-    return replace(revision, changes=changes, message="", digest="")
-
-
 def _line(change: Change) -> str:
     """What the journal would say of one object."""
     verb = "created" if change.before is None else "deleted" if change.after is None else "updated"
@@ -282,7 +299,7 @@ def _line(change: Change) -> str:
 
 
 def _about(identity: Identity, line: str) -> bool:
-    """Whether one line of a revision, ``created Network red/web``, is about what they may see."""
+    """Whether ``Network red/web`` is what they may see."""
     found = _KEY.search(line)
     return found is not None and sees(identity, _key(found))
 

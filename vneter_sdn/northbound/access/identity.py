@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from vneter_sdn.errors import IntentError, Problem
@@ -36,6 +36,9 @@ class Grant:
     role: str
     tenants: frozenset[str]
     verbs: frozenset[str]
+    uids: frozenset[tuple[str, str]] = frozenset()
+    """Which tenants those are, by name and uid (`access.tenancy`); one that is not here goes by
+    its name alone, as in releases before."""
 
     @property
     def everywhere(self) -> bool:
@@ -130,7 +133,12 @@ def grant_of(
 
 def grants_text(grants: Iterable[Grant]) -> str:
     """Grants as the store keeps them."""
-    return json.dumps([grant.document() for grant in grants], separators=(",", ":"))
+    kept = [grant.document() | _uids(grant) for grant in grants]
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def _uids(grant: Grant) -> dict[str, Any]:
+    return {"uids": dict(sorted(grant.uids))} if grant.uids else {}
 
 
 def grants_from(text: str) -> tuple[Grant, ...]:
@@ -151,7 +159,10 @@ def _grant(values: Mapping[str, Any]) -> Grant:
         raise ValueError("a grant names its tenants")
     if verbs is not None and not verbs:
         raise ValueError("a grant of no verb")
-    return grant_of(values["role"], tenants, verbs)
+    uids = values.get("uids", {})
+    if not isinstance(uids, dict) or not all(isinstance(uid, str) for uid in uids.values()):
+        raise ValueError("tenants are known by the text of their uids")
+    return replace(grant_of(values["role"], tenants, verbs), uids=frozenset(uids.items()))
 
 
 def _wrong(field: str, message: str) -> Problem:

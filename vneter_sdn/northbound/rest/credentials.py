@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgspec
@@ -24,12 +24,15 @@ from vneter_sdn.northbound.access.identity import (
     grants_from,
     grants_text,
 )
+from vneter_sdn.northbound.access.tenancy import bound, gone
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
 from vneter_sdn.northbound.routes import Route
 from vneter_sdn.store.port import Store
 
 _PAGE = 100
+_LONGEST = 4000
+"""Characters of what the audit log says was granted."""
 
 
 class Credentials:
@@ -64,6 +67,7 @@ class Credentials:
         asking = requests.identity()
         if not _gives(asking, grant):
             raise Forbidden(f"{asking.name} may only grant what they were granted themselves")
+        grant = bound(grant, self._store.snapshot())
         token = None if asked.certificate else tokens.fresh(asked.name)
         kept = Credential(
             asked.name,
@@ -105,9 +109,12 @@ class Credentials:
 
     def _recorded(self, action: str, kept: Credential, do: Callable[[], None]) -> None:
         """Do it, with an entry in the audit log before and one after."""
+        grants = grants_from(kept.grants)
+        short = grants_text(replace(one, uids=frozenset()) for one in grants)
+        granted = short if grants else kept.grants
 
         def entry(outcome: str) -> AuditEntry:
-            named = plain(f"Credential {kept.name} {kept.grants}")
+            named = plain(f"Credential {kept.name} {granted}", _LONGEST)
             source = request.environ.get("REMOTE_ADDR") or "local"
             return AuditEntry(requests.author(), f"token {action}", named, outcome, source)
 
@@ -123,12 +130,16 @@ class Credentials:
         return {
             "name": kept.name,
             "certificate": kept.digest == tokens.CERTIFICATE,
-            "grants": [grant.document() for grant in grants_from(kept.grants)],
+            "grants": [self._granted(grant) for grant in grants_from(kept.grants)],
             "author": kept.author,
             "created": kept.created,
             "expires": kept.expires,
             "expired": kept.expires is not None and posix(kept.expires) <= self._clock(),
         }
+
+    def _granted(self, grant: Grant) -> dict[str, Any]:
+        ended = gone(grant, self._store.snapshot())
+        return grant.document() | ({"gone": list(ended)} if ended else {})
 
 
 def _asked(body: Any) -> CredentialAsked:
