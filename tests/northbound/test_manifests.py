@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vneter_sdn.errors import IntentError
 from vneter_sdn.northbound import manifests
@@ -114,3 +116,23 @@ def test_files_that_cannot_be_read(tmp_path):
     large.write_bytes(b"#" * 10_000_000)
     with pytest.raises(IntentError, match="larger than 8388608"):
         manifests.read_path(large)
+
+
+_TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=120)
+_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.just("") | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(items=st.lists(_VALUE, max_size=4), before=_VALUE, after=_VALUE)
+def test_a_list_that_is_written_object_by_object_is_read_as_it_was(items, before, after):
+    value = {"kind": "NetworkList", "x": before, "items": items, "metadata": after}
+    (document,) = _read(manifests.write(value))
+    assert document.value == value
+
+
+def test_what_people_write_in_their_own_script_is_written_as_it_is():
+    assert manifests.write({"note": "grün ☃ 😀"}) == "note: grün ☃ 😀\n"
