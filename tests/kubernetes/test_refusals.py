@@ -338,6 +338,11 @@ def test_all_problems_are_told_at_once() -> None:
     assert found[-1].object == "Pod in document 2"
 
 
+def test_of_many_unknown_fields_some_are_told() -> None:
+    many = {f"field{number}": 1 for number in range(1000)}
+    assert len(problems(np({"podSelector": many} | many) | many)) < 200
+
+
 def test_a_policy_applies_to_no_group_that_reaches_beyond_its_namespace() -> None:
     group = {"apiVersion": "crd.antrea.io/v1beta1", "kind": "Group", **NAMES}
     (found,) = problems(

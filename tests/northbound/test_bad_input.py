@@ -88,6 +88,35 @@ def test_bytes_that_are_no_json_are_refused(rest, store, data, reason):
     assert store.snapshot().revision == 0
 
 
+@pytest.mark.parametrize(
+    "objects",
+    [
+        [0] * 40_000,
+        [_TENANT | {"metadata": {"name": f"t{n}"}, "spec": {"nope": 1}} for n in range(2000)],
+        [_TENANT | {"spec": {f"field{n}": 1 for n in range(100_000)}}],
+        [_TENANT] * 2000,
+    ],
+    ids=["no-objects", "one-fault-each", "one-object-of-faults", "all-the-same"],
+)
+def test_garbage_by_the_megabyte_is_answered_in_brief(rest, store, objects):
+    answer = rest.post("/v1/apply", json={"objects": objects})
+    errors = _errors(answer, status=422)
+    assert len(errors) <= 1001
+    assert len(answer.data) < 500_000
+    assert len(answer.json["detail"]) < 10_000
+    assert store.snapshot().revision == 0
+
+
+def test_what_was_meant_perhaps_is_said(rest):
+    asked = {"objects": [{"kind": "Netwrok", "metadata": {"name": "x"}}]}
+    (error,) = _errors(rest.post("/v1/apply", json=asked), status=422)
+    assert "did you mean Network?" in error["message"]
+    (error,) = _errors(rest.get("/v1/networks?labelselector=a"), status=400)
+    assert "did you mean 'labelSelector'?" in error["message"]
+    (error,) = _errors(rest.get("/v1/watch?kinds=netwroks"), status=400)
+    assert "did you mean Network?" in error["message"]
+
+
 def test_the_deepest_nesting_allowed_is_read(rest):
     data = b"[" * 32 + b"]" * 32
     (error,) = _errors(rest.post("/v1/apply", data=data, content_type=_JSON), status=422)
@@ -105,7 +134,11 @@ def test_the_deepest_nesting_allowed_is_read(rest):
         ({"message": "x" * 1025}, "message", "TooLong"),
         ({"dryRun": "yes"}, "dryRun", "WrongType"),
         ({"delete": [5]}, "", "WrongType"),
-        ({"delete": [{"kind": "Tenant"}]}, "metadata.name", "Missing"),
+        ({"delete": [{"kind": "Tenant"}]}, "name", "Missing"),
+        ({"delete": [{"kind": "Network", "name": "x"}]}, "tenant", "Missing"),
+        ({"delete": [{"kind": "Tenant", "name": "x", "revision": 1}]}, "revision", "UnknownField"),
+        ({"objects": [0] * 50_001}, "objects", "TooMany"),
+        ({"delete": [0] * 50_001}, "delete", "TooMany"),
     ],
 )
 def test_a_misshapen_request_is_refused(rest, asked, field, reason):

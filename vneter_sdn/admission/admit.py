@@ -27,6 +27,9 @@ from vneter_sdn.model.instants import rfc3339
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Allocation, Key, Object, Snapshot
 
+MOST_PROBLEMS = 1000
+"""Problems of one batch that are told; with more, the rest of it is not looked at."""
+
 
 class Change(Protocol):
     """One edit, as `vneter_sdn.store.port.Edit` has it."""
@@ -50,6 +53,27 @@ class Change(Protocol):
     @property
     def revision(self) -> int | None:
         """At which the object must be; None is any, 0 that there is none."""
+
+
+class Problems(list[Problem]):
+    """What is wrong with a batch, as far as it is told."""
+
+    def __init__(self, found: Iterable[Problem] = ()) -> None:
+        """Begin with some."""
+        super().__init__()
+        self.add(found)
+
+    def add(self, found: Iterable[Problem]) -> None:
+        """Add some.
+
+        Raises:
+            IntentError: these are enough. Else who sends garbage by the megabyte has us work, and
+                answer, many times as much.
+        """
+        self.extend(found)
+        if len(self) > MOST_PROBLEMS:
+            text = f"more is wrong than the {MOST_PROBLEMS} problems told; mend those, try again"
+            raise IntentError(*self[:MOST_PROBLEMS], Problem("batch", "", "TooMany", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +123,20 @@ def admit(
         prefer: values of pools that objects get where they are free, rather than any.
 
     Raises:
-        IntentError: with every problem of every edit.
+        IntentError: with every problem of every edit, or the first `MOST_PROBLEMS`.
         Conflict: a manifest names a revision that is not current, or ``create`` finds the object.
         NotFound: ``delete`` or ``replace`` does not find the object.
     """
     draft = Draft(snapshot, now)
     draft.prefer = prefer
-    problems = list(_repeated(edits))
+    problems = Problems(_repeated(edits))
     touched = _stage(draft, edits, problems)
     touched += _make_room(draft, touched, {edit.key for edit in edits})
     sound = [key for key in touched if _sound(draft, key, problems)]
     for key in sound:
         allocation.release(draft, key)
     for key in sound:
-        problems += _judge(draft, key)
+        problems.add(_judge(draft, key))
     if problems:
         raise IntentError(*problems)
     for key in _settling_order(draft, touched):
@@ -143,7 +167,7 @@ def _repeated(edits: Sequence[Change]) -> Iterable[Problem]:
         first.setdefault(edit.key, origin)
 
 
-def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> list[Key]:
+def _stage(draft: Draft, edits: Sequence[Change], problems: Problems) -> list[Key]:
     """Put every readable edit that changes something into the draft; their keys."""
     touched: list[Key] = []
     for edit in edits:
@@ -153,7 +177,7 @@ def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> li
         if edit.verb == "delete" and current is None and _is_found(draft, edit.key):
             text = "was found, not declared, so there is nothing to delete; to keep paths off it, "
             text += "apply a Link of this name with disabled: true"
-            problems.append(Problem(str(edit.key), "", "NotDeclared", text))
+            problems.add([Problem(str(edit.key), "", "NotDeclared", text)])
             draft.broken.add(edit.key)
             continue
         _precondition(edit, current)
@@ -164,7 +188,7 @@ def _stage(draft: Draft, edits: Sequence[Change], problems: list[Problem]) -> li
         try:
             given, revision = parse(edit.key, edit.manifest, edit.origin)
         except Malformed as malformed:
-            problems += malformed.problems
+            problems.add(malformed.problems)
             draft.broken.add(edit.key)
             continue
         if revision is not None:
@@ -234,11 +258,11 @@ def _uuid8(octets: bytes) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _sound(draft: Draft, key: Key, problems: list[Problem]) -> bool:
+def _sound(draft: Draft, key: Key, problems: Problems) -> bool:
     """Whether an object is well formed in itself; adds what is wrong with it to the problems."""
     stored = draft.object(key)
     found = list(check(stored, draft, local=True)) if stored else []
-    problems += found
+    problems.add(found)
     if found:
         draft.broken.add(key)
     return not found

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -14,6 +13,7 @@ import msgspec
 
 from vneter_sdn.admission.wording import reworded, struct_in
 from vneter_sdn.errors import Problem
+from vneter_sdn.model.advice import advice
 from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind, Metadata
 from vneter_sdn.model.snapshot import Key, Object
@@ -226,10 +226,7 @@ def _problem(
 
 
 def _unknown(what: str, given: Any, valid: Any) -> str:
-    names = list(valid)
-    near = get_close_matches(str(given), names, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(names)}"
-    return f"there is no {what} {str(given)[:64]!r}; {advice}"
+    return f"there is no {what} {str(given)[:64]!r}; {advice(given, valid)}"
 
 
 def _json_type(value: Any) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
@@ -18,7 +19,7 @@ from vneter_sdn.kubernetes import core, syntax
 from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, USUAL, VERSIONS, WORKLOADS
 from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
 from vneter_sdn.kubernetes.naming import TENANT, Cluster, Hosted, Subject, shortened
-from vneter_sdn.kubernetes.reading import read, unknown
+from vneter_sdn.kubernetes.reading import MOST_UNKNOWN, read, unknown
 from vneter_sdn.kubernetes.services import ServiceSpec, service
 from vneter_sdn.kubernetes.workloads import workload
 from vneter_sdn.model import jsontext
@@ -226,10 +227,9 @@ def _check_envelope(document: _Document) -> None:
         )
         findings.add("apiVersion", "UnsupportedVersion", text)
         document.sound = False
-    for field_name in document.value:
-        if field_name not in _TOP:
-            at = below("", str(field_name)[:64])
-            findings.add(at, "UnknownField", unknown("field", field_name, _TOP))
+    for field_name in islice((one for one in document.value if one not in _TOP), MOST_UNKNOWN):
+        at = below("", str(field_name)[:64])
+        findings.add(at, "UnknownField", unknown("field", field_name, _TOP))
     if not subject.name:
         text = "is required: here nobody makes one up, not from generateName either"
         findings.add("metadata.name", "Missing", text)

@@ -7,17 +7,20 @@ Types and names of fields are judged here, what they hold by whoever translates 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
+from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
+from vneter_sdn.model.advice import advice
 from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.policy.findings import Findings
 
 Read = TypeVar("Read")
+MOST_UNKNOWN = 50
+"""Fields of one object that there are not, and that are told."""
 
 
 class Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -93,10 +96,11 @@ def _fields(value: Mapping[Any, Any], type_: type[Struct], path: str, findings: 
     fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
     kept = {}
     for name, item in value.items():
-        at = below(path, _shown(name))
         if name in fields:
-            kept[name] = _known(item, fields[name].type, at, findings)
-        elif issubclass(type_, Strict):
+            kept[name] = _known(item, fields[name].type, below(path, name), findings)
+    if issubclass(type_, Strict):
+        for name in islice((one for one in value if one not in fields), MOST_UNKNOWN):
+            at = below(path, _shown(name))
             findings.add(at, "UnknownField", unknown("field", name, fields))
     for name, field in fields.items():
         if field.required and name not in value:
@@ -106,10 +110,7 @@ def _fields(value: Mapping[Any, Any], type_: type[Struct], path: str, findings: 
 
 def unknown(what: str, given: Any, valid: Any) -> str:
     """What there is not, and what was meant perhaps: ``did you mean 'podSelector'``."""
-    names = list(valid)
-    near = get_close_matches(str(given), names, n=1, cutoff=0.6)
-    advice = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(names)}"
-    return f"there is no {what} {_shown(given)!r}; {advice}"
+    return f"there is no {what} {_shown(given)!r}; {advice(given, valid, 0.6)}"
 
 
 def _shown(name: Any) -> str:

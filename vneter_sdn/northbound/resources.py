@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.advice import nearest
 from vneter_sdn.model.journal import Change, Version
 from vneter_sdn.model.kinds import API_VERSION, KINDS, Kind
 from vneter_sdn.model.links import found_link
@@ -40,8 +41,10 @@ def find_kind(word: str) -> Kind:
 
 def unknown_kind(subject: str, word: object) -> Problem:
     """The problem of naming a kind there is not."""
-    known = ", ".join(KINDS)
-    return Problem(subject, "kind", "UnknownKind", f"no kind {word!r}; the kinds are {known}")
+    near = nearest(word, KINDS)
+    meant = f"did you mean {near}? " if near else ""
+    text = f"no kind {str(word)[:64]!r}; {meant}the kinds are {', '.join(KINDS)}"
+    return Problem(subject, "kind", "UnknownKind", text)
 
 
 def manifest_of(stored: Object, status: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -6,16 +6,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 from flask import Response
 
+from vneter_sdn.admission.admit import Problems
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.advice import advice
 from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.northbound import foreign, resources
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import applied_answer
 from vneter_sdn.northbound.routes import Route
+from vneter_sdn.northbound.schemas import MOST_OBJECTS
 from vneter_sdn.store.port import Edit, Store
 
 
@@ -79,7 +83,7 @@ def batch(asked: Any, accept: Accept = as_given) -> Batch:
     Raises:
         IntentError: every problem with the request's shape or with the identity of an object.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     fields = _checked(asked, problems)
     places = _places(fields["objects"])
     requests.place(places)
@@ -90,7 +94,7 @@ def batch(asked: Any, accept: Accept = as_given) -> Batch:
         for one in error.problems:
             name = foreign.renumbered(one.object)
             places.setdefault(name, _pointed(name))
-            problems.append(Problem(name, one.field, one.reason, one.message))
+            problems.add([Problem(name, one.field, one.reason, one.message)])
     edits: list[Edit] = []
     for group, items in (("objects", accepted.manifests), ("delete", fields["delete"])):
         for index, item in enumerate(items):
@@ -99,7 +103,7 @@ def batch(asked: Any, accept: Accept = as_given) -> Batch:
             try:
                 edit = _edit(group, item, origin)
             except IntentError as error:
-                problems.extend(error.problems)
+                problems.add(error.problems)
                 continue
             if group == "delete":
                 places[str(edit.key)] = f"/{group}/{index}"
@@ -137,25 +141,33 @@ _APPLY: Mapping[str, tuple[type, Any, str]] = {
     "dryRun": (bool, False, "a boolean"),
 }
 _MAX_MESSAGE = 1024
+_MOST_UNKNOWN = 50
 
 
-def _checked(asked: Any, problems: list[Problem]) -> dict[str, Any]:
+def _checked(asked: Any, problems: Problems) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise IntentError(Problem("request", "", "WrongType", "expected an object"))
     fields = {name: default for name, (_, default, _) in _APPLY.items()}
-    for name, value in asked.items():
-        if name not in _APPLY:
-            message = f"no such field; known: {', '.join(_APPLY)}"
-            problems.append(Problem("request", below("", name), "UnknownField", message))
-        elif not isinstance(value, _APPLY[name][0]):
+    for name in islice((one for one in asked if one not in _APPLY), _MOST_UNKNOWN):
+        message = f"no such field; {advice(name, _APPLY)}"
+        problems.append(Problem("request", below("", name), "UnknownField", message))
+    for name in (one for one in _APPLY if one in asked):
+        if isinstance(asked[name], _APPLY[name][0]):
+            fields[name] = asked[name]
+        else:
             message = f"expected {_APPLY[name][2]}"
             problems.append(Problem("request", name, "WrongType", message))
-        else:
-            fields[name] = value
+    for name in ("objects", "delete"):
+        if len(fields[name]) > MOST_OBJECTS:
+            message = f"at most {MOST_OBJECTS} in one transaction; send several"
+            raise IntentError(Problem("request", name, "TooMany", message))
     if len(fields["message"]) > _MAX_MESSAGE:
         message = f"at most {_MAX_MESSAGE} characters"
         problems.append(Problem("request", "message", "TooLong", message))
     return fields
+
+
+_REFERENCE = ("kind", "tenant", "name")
 
 
 def _edit(group: str, item: Any, origin: str) -> Edit:
@@ -163,6 +175,22 @@ def _edit(group: str, item: Any, origin: str) -> Edit:
         return resources.edit_of(item, "apply", origin)
     if not isinstance(item, dict):
         raise IntentError(Problem(origin, "", "WrongType", "expected {kind, tenant, name}"))
+    unknown = list(islice((one for one in item if one not in _REFERENCE), _MOST_UNKNOWN))
+    if unknown:
+        text = f"no such field; it is one of {', '.join(_REFERENCE)}"
+        raise IntentError(
+            *(Problem(origin, below("", one), "UnknownField", text) for one in unknown)
+        )
     metadata = {name: item[name] for name in ("tenant", "name") if name in item}
-    key = resources.key_of({"kind": item.get("kind"), "metadata": metadata}, origin)
+    try:
+        key = resources.key_of({"kind": item.get("kind"), "metadata": metadata}, origin)
+    except IntentError as error:
+        raise IntentError(*map(_of_reference, error.problems)) from None
     return Edit("delete", key)
+
+
+def _of_reference(problem: Problem) -> Problem:
+    """A problem of a manifest's identity as one of a reference, which has no metadata."""
+    field = problem.field.removeprefix("metadata.")
+    message = problem.message.replace("metadata.", "")
+    return Problem(problem.object, field, problem.reason, message)

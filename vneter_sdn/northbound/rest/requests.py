@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from vneter_sdn.errors import Forbidden, IntentError, Problem, Unauthenticated
 from vneter_sdn.model import jsontext
+from vneter_sdn.model.advice import advice
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access.authorise import allowed, may
 from vneter_sdn.northbound.access.gate import foreign_name
@@ -81,7 +82,7 @@ def query(route: Route) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, given in request.args.lists():
         if name not in known:
-            raise refused(name, "UnknownParameter", f"no such parameter; known: {_names(known)}")
+            raise refused(name, "UnknownParameter", f"no such parameter; {_known(name, known)}")
         if len(given) > 1:
             raise refused(name, "Duplicate", "given more than once")
         values[name] = _converted(known[name], given[0])
@@ -217,5 +218,5 @@ def refused(name: str, reason: str, message: str) -> Malformed:
     return Malformed(Problem("query", name, reason, message))
 
 
-def _names(known: Mapping[str, Query]) -> str:
-    return ", ".join(known) or "none"
+def _known(name: str, known: Mapping[str, Query]) -> str:
+    return advice(name, known) if known else "this path has none"

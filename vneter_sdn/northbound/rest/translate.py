@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import math
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 from flask import Flask, Response, request
@@ -21,6 +22,7 @@ from vneter_sdn.northbound.rest.requests import Malformed, places
 _LOG = logging.getLogger("vneter.api")
 
 
+_SUMMED = 20
 _DETAILS = {
     404: "nothing is served at this path; GET /openapi.json lists every path",
     405: "this path has other methods, which the Allow header names",
@@ -40,8 +42,14 @@ def answer(error: Exception) -> Response:
         sort = problems.sort_of(error)
         if sort.status < 500 or sort.name != "internal":
             found = error.problems if isinstance(error, IntentError | TestFailed) else ()
-            return _told(error, _respond(sort, str(error), found))
+            return _told(error, _respond(sort, _summed(found) or str(error), found))
     return _unexpected(error)
+
+
+def _summed(found: Sequence[Problem]) -> str:
+    """The first few problems, and how many more there are."""
+    more = f"; and {len(found) - _SUMMED} more" if len(found) > _SUMMED else ""
+    return "; ".join(map(str, found[:_SUMMED])) + more
 
 
 def _told(error: VneterError, response: Response) -> Response:
