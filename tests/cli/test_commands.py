@@ -209,6 +209,31 @@ def test_kinds_and_explain(vneterctl):
     assert "spec.objective.cost  <number 0..1000000000>" in vneterctl("explain", "pp.objective").out
 
 
+def test_explain_goes_into_lists(vneterctl):
+    routes = vneterctl("explain", "network.dhcp.routes").out
+    assert "spec.dhcp.routes.prefix  <string>, required" in routes
+    rule = vneterctl("explain", "policy.ingress").out
+    assert "spec.ingress.action  <allow | drop | pass | reject>" in rule
+    assert "`vneterctl explain policy.spec.ingress.peers` has its fields" in rule
+    peers = vneterctl("explain", "policy.spec.ingress.peers").out
+    assert "spec.ingress.peers.cidr" in peers
+    whole = vneterctl("explain", "policy").out
+    assert "`vneterctl explain policy.spec.ingress` has its fields" in whole
+    assert "spec.ingress.action" not in whole
+    assert "spec.ingress.action" in vneterctl("explain", "policy.ingress.action").out
+
+
+def test_explain_of_what_there_is_not(vneterctl):
+    assert "did you mean spec.mtu?" in vneterctl("explain", "network.spec.mtuu").err
+    assert (
+        "did you mean spec.dhcp.leaseSeconds?" in vneterctl("explain", "net.dhcp.leaseSecond").err
+    )
+    assert "did you mean Network?" in vneterctl("explain", "netwrk").err
+    told = vneterctl("explain", "network.colour").err
+    assert "did you mean" not in told
+    assert "`vneterctl explain network` has all" in told
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -7,8 +7,12 @@ import pytest
 
 from vneter_sdn.cli import recompute
 from vneter_sdn.cli.terminal import Answer
+from vneter_sdn.compile.network import Observed, compile_snapshot
+from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.snapshot import Condition, Key, Snapshot, Status
 from vneter_sdn.northbound.exports import export
+from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
 
 
 def _snapshot(**details):
@@ -64,3 +68,31 @@ def test_a_difference_is_exit_code_1(monkeypatch):
     with pytest.raises(Answer, match="h2") as answer:
         recompute.check(_Client(_snapshot(h1={"digest": "aa"}, h2={"digest": "bb"})))
     assert answer.value.code == 1
+
+
+def _three(state):
+    """Three hosts with tunnels to each other, the one between h1 and h2 as told."""
+    store = MemoryStore()
+    for place, name in enumerate(("h1", "h2", "h3"), 1):
+        manifest = {"apiVersion": "vneter.io/v1", "kind": "Host", "metadata": {"name": name},
+                    "spec": {"ovsdb": f"unix:/run/{name}/db.sock",
+                             "tunnelAddresses": [f"192.0.2.{place}"]}}  # fmt: skip
+        store.apply([Edit("apply", Key("Host", "", name), manifest)], author="me")
+    link = {"edge": "h1>h2", "source": "h1", "target": "h2", "medium": "tunnel", "state": state}
+    statuses = [Status(Key("Link", "", "h1-h2"), details=link)]
+    compiler = compile_snapshot(store.snapshot())
+    for host in compiler.hosts():
+        ports = {row.name: {"port": 7 + n} for n, row in enumerate(compiler.rows(host).tunnels)}
+        statuses.append(Status(Key("Host", "", host), details={"tunnels": ports}))
+    store.report(statuses)
+    return store.snapshot()
+
+
+def test_links_that_are_down_are_taken_as_they_are():
+    snapshot = _three("down")
+    ports = {key.name: {name: one["port"] for name, one in status.details["tunnels"].items()}
+             for key, status in snapshot.statuses.items() if key.kind == "Host"}  # fmt: skip
+    seen = {"h1>h2": Observation(up=False), "h2>h1": Observation(up=False)}
+    there = compile_snapshot(snapshot, ports, seen=Observed(links=seen))
+    assert there.digest("h1") != compile_snapshot(snapshot, ports).digest("h1")
+    assert recompute.fresh_digests(snapshot)["h1"] == there.digest("h1")

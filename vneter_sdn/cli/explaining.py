@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection, Sequence
 from inspect import cleandoc
 
 from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.targets import kind_named, known_kinds
 from vneter_sdn.cli.terminal import Usage, columns, paint
+from vneter_sdn.model.advice import nearest
 from vneter_sdn.northbound.fields import FieldRow, field_rows
 
 
@@ -46,11 +48,21 @@ def explain(subject: str) -> None:
     rows = field_rows(kind)
     if path:
         rows = _chosen(rows, path, kind.name)
+        within = dict.fromkeys(row.path for row in rows[:1])
     else:
         print(paint(kind.name, "bold"))
         print(f"{textwrap.indent(cleandoc(kind.spec.__doc__ or ''), '  ')}\n")
-    for row in rows:
+        within = {}
+    for row in _near(rows, within):
         print("\n".join(_lines(row)))
+        if "array of object" in row.type and row.path not in within:
+            print(f"      `vneterctl explain {kind.name.lower()}.{row.path}` has its fields.")
+
+
+def _near(rows: Sequence[FieldRow], asked: Collection[str]) -> list[FieldRow]:
+    """Fields without those of members of lists, but of lists that are asked for."""
+    lists = [r.path for r in rows if "array of object" in r.type and r.path not in asked]
+    return [row for row in rows if not row.path.startswith(tuple(f"{one}." for one in lists))]
 
 
 def _chosen(rows: list[FieldRow], path: str, kind: str) -> list[FieldRow]:
@@ -60,8 +72,11 @@ def _chosen(rows: list[FieldRow], path: str, kind: str) -> list[FieldRow]:
         ]
         if found:
             return found
-    names = ", ".join(row.path for row in rows)
-    raise Usage(f"a {kind} has no field {path!r}", f"it has {names}")
+    whole = f"`vneterctl explain {kind.lower()}` has all"
+    names = {row.path.removeprefix("spec."): row.path for row in rows}
+    near = nearest(path.removeprefix("spec."), names, 0.6)
+    hint = f"did you mean {names[near]}? {whole}" if near else whole
+    raise Usage(f"a {kind} has no field {path!r}", hint)
 
 
 def _lines(row: FieldRow) -> list[str]:

@@ -77,15 +77,20 @@ def _in_sync(status: Status | None) -> bool:
 
 
 def fresh_digests(snapshot: Snapshot) -> dict[str, str]:
-    """The digest of each host's bridge, compiled from nothing but the store and observed ports."""
-    from vneter_sdn.compile.network import compile_snapshot
+    """The digest of each host's bridge, compiled from nothing but the store and what was observed.
+
+    Observed are ports of tunnels, and how links are: traffic goes round those that are down.
+    """
+    from vneter_sdn.compile.network import Observed, compile_snapshot
+    from vneter_sdn.northbound.topology import observations
 
     ofports = {
         key.name: {n: int(t["port"]) for n, t in found.items() if int(t["port"]) > 0}
         for key, status in snapshot.statuses.items()
         if key.kind == "Host" and (found := status.details.get("tunnels"))
     }
-    compiler = compile_snapshot(snapshot, ofports)
+    seen = Observed(links=dict(observations(snapshot)))
+    compiler = compile_snapshot(snapshot, ofports, seen=seen)
     return {host: compiler.digest(host) for host in compiler.hosts()}
 
 

@@ -17,7 +17,7 @@ class FieldRow:
     """One field."""
 
     path: str
-    """``spec.prefixes``."""
+    """``spec.prefixes``; of a member of a list, ``spec.ingress.action``."""
     type: str
     """``integer 1..16777215``, ``array of string, at most 2``."""
     default: str
@@ -43,10 +43,15 @@ def _rows(schema: dict[str, Any], prefix: str) -> Iterator[FieldRow]:
 
 
 def _within(field: dict[str, Any]) -> list[dict[str, Any]]:
-    """The schemas of the objects with fields of their own that a field may be."""
-    options = [field, *field.get("anyOf", ()), *field.get("allOf", ())]
-    named = [one["$ref"].rpartition("/")[2] for one in options if "$ref" in one]
-    return [components()[name] for name in named]
+    """The schemas of the objects with fields of their own that a field may be, or have in it."""
+    if "$ref" in field:
+        return [components()[field["$ref"].rpartition("/")[2]]]
+    options = [*field.get("anyOf", ()), *field.get("allOf", ()), *_some(field.get("items"))]
+    return [part for one in options for part in _within(one)]
+
+
+def _some(items: Any) -> list[dict[str, Any]]:
+    return [items] if isinstance(items, dict) else []
 
 
 def _default(field: dict[str, Any]) -> str:
