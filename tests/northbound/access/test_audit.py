@@ -221,6 +221,14 @@ def test_a_first_token_is_written_once(store, tmp_path):
     assert len(store.audited()) == 1
 
 
+def test_a_first_token_is_not_written_into_a_file_that_another_has_open(store, tmp_path):
+    path = tmp_path / "t"
+    with path.open("w+") as spy:
+        assert first_token(store, str(path))
+        assert spy.read() == ""
+    assert path.read_text().startswith("vnt_")
+
+
 def test_no_first_token_without_a_file_or_beside_another_credential(store, tmp_path):
     assert not first_token(store, "")
     with pytest.raises(OSError, match="No such file"):

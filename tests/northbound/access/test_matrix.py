@@ -257,6 +257,15 @@ def test_every_verb_alone_gives_no_more_than_its_operations(world: MemoryStore, 
             assert not _through(status), (verb, route.identity)
 
 
+def test_nothing_is_served_beside_the_routes(app: Any) -> None:
+    served = {
+        (method, rule.rule.replace("<", "{").replace(">", "}"))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert served == {(route.method, route.path) for route in ROUTES}
+
+
 def test_needs_are_of_operations_there_are_or_will_be() -> None:
     assert {route.operation for route in ROUTES} <= NEEDS.keys()
     assert LOCAL.everywhere

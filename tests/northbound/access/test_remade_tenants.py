@@ -184,6 +184,25 @@ def test_the_history_of_the_tenant_before_is_not_the_new_ones(root: Root) -> Non
     assert len(root("GET", "/v1/revisions").json["items"]) == 4
 
 
+def test_who_has_it_for_a_while_does_not_give_it_for_longer(root: Root) -> None:
+    def asked(name: str, ends: str | None, *tenants: str) -> dict[str, Any]:
+        return {"name": name, "role": "admin", "tenants": list(tenants), "expires": ends}
+
+    def issued(name: str, *tenants: str) -> str:
+        told = root("POST", "/v1/tokens", asked(name, "2999-01-02T00:00:00Z", *tenants))
+        return str(told.json["token"])
+
+    token = issued("ci", "red")
+    for ends in (None, "2999-01-02T00:00:01Z", "2999-01-02T00:00:00-01:00"):
+        answer = root.by(token, "POST", "/v1/tokens", asked("more", ends, "red"))
+        assert (answer.status_code, "2999-01-02" in answer.text) == (422, True)
+        assert answer.json["errors"][0]["field"] == "expires"
+    ends = "2999-01-02T01:00:00+01:00"
+    assert root.by(token, "POST", "/v1/tokens", asked("more", ends, "red")).status_code == 201
+    whole = issued("root")  # of the whole cluster: its tokens are replaced with their own help
+    assert root.by(whole, "POST", "/v1/tokens", asked("next", None)).status_code == 201
+
+
 @pytest.mark.parametrize("uids", ['"x"', "[1]", '{"red": 1}', "null"])
 def test_uids_that_cannot_be_read_grant_nothing(uids: str) -> None:
     assert grants_from(f'[{{"role":"viewer","tenants":["red"],"uids":{uids}}}]') == ()

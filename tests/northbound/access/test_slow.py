@@ -305,6 +305,15 @@ def test_a_client_that_waits_for_leave_gets_it(serve):
         b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\nContent-Length: 9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: y\r\n\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n Content-Length: 9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n\t b\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /% HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /?a=%c3 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
 def test_what_two_could_read_differently_is_refused(serve, request_):
@@ -315,6 +324,36 @@ def test_what_two_could_read_differently_is_refused(serve, request_):
         assert status in {400, 501, 505}, body
         assert media == "application/problem+json"
         assert wire.recv(1) == b""
+
+
+def test_a_body_may_have_any_line_ends(serve):
+    _, port = serve(_echo, pace=Pace())
+    body = b"a\n\nb\n c"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+        for part in (head[:30], head[30:-1], head[-1:], b"\r", b"\n" + body[:2], body[2:]):
+            wire.sendall(part)
+        assert json.loads(answer_on(wire)[1])["body"] == body.decode()
+        wire.sendall(head + b"\r\n" + body + head + b"\r\n" + body)  # two at once
+        answers = Octets(wire.recv(65536))
+        while answers.getvalue().count(b"HTTP/1.1 200 OK\r\n") < 2:
+            answers = Octets(answers.getvalue() + wire.recv(65536))
+    assert json.loads(answer_on(answers)[1])["body"] == body.decode()
+
+
+@pytest.mark.parametrize(
+    ("request_", "line"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", b"HTTP/1.1 505 HTTP Version Not Supported\r\n"),
+    ],
+)
+def test_the_status_line_has_a_phrase(serve, request_, line):
+    _, port = serve(_echo, pace=Pace())
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
+        wire.sendall(request_)
+        assert wire.makefile("rb").readline() == line
 
 
 @settings(

@@ -62,12 +62,14 @@ def test_no_name_of_a_certificate(name):
         tokens.check_subject(name)
 
 
-def test_a_certificate_is_called_by_its_uris_then_by_its_common_name():
+def test_a_certificate_is_called_by_its_uri_or_else_by_its_common_name():
     certificate = {
         "subject": ((("organizationName", "x"),), (("commonName", "ada"),)),
-        "subjectAltName": (("DNS", "d"), ("URI", "spiffe://x/ada"), ("URI", "urn:b")),
+        "subjectAltName": (("DNS", "d"), ("URI", "spiffe://x/ada")),
     }
-    assert tokens.subjects(certificate) == ("URI=spiffe://x/ada", "URI=urn:b", "CN=ada")
+    assert tokens.subject(certificate) == "URI=spiffe://x/ada"
+    assert tokens.subject(certificate | {"subjectAltName": (("DNS", "d"),)}) == "CN=ada"
+    assert tokens.subject({}) == ""
 
 
 @given(_ROLE, _TENANTS, st.data())
@@ -253,3 +255,28 @@ def test_a_certificate_is_somebody_once_something_was_granted_to_it():
     secret = tokens.digest("CN=ada", "0" * 64)
     store.issue(Credential("CN=ada", secret, grants_text([grant_of("admin")])))
     assert keeper.identify(asks) is NOBODY  # a token's row is no certificate's
+
+
+@pytest.mark.parametrize(
+    ("uris", "names", "found"),
+    [
+        (("spiffe://x/ada",), ("root",), "certificate:URI=spiffe://x/ada"),
+        (("spiffe://x/eve",), ("root",), "nobody"),
+        (("spiffe://x/eve", "spiffe://x/ada"), (), "nobody"),
+        ((), ("eve", "root"), "nobody"),
+        ((), ("root", "eve"), "nobody"),
+        ((), ("root\0.eve",), "nobody"),
+        ((), ("ROOT",), "nobody"),
+        ((), ("root",), "certificate:CN=root"),
+    ],
+)
+def test_a_certificate_has_one_name(uris, names, found):
+    """Whoever signs what clients ask for may look at one of its names alone."""
+    root = Credential("CN=root", tokens.CERTIFICATE, grants_text([grant_of("admin")]))
+    ada = Credential("URI=spiffe://x/ada", tokens.CERTIFICATE, grants_text([grant_of("viewer")]))
+    keeper, _, _ = _keeper(root, ada)
+    shown = {
+        "subject": tuple((("commonName", name),) for name in names),
+        "subjectAltName": (("DNS", "root"), ("email", "root"), *(("URI", uri) for uri in uris)),
+    }
+    assert keeper.identify({"vneter.certificate": shown}).name == found

@@ -127,14 +127,13 @@ class Doorkeeper:
         """Whom a certificate names; None when nothing was granted to it."""
         if (until_of(certificate) or math.inf) < self._clock():
             raise Unauthenticated("the certificate has expired")
-        for subject in tokens.subjects(certificate):
-            kept = self._store.credential(subject)
-            if kept is None or kept.digest != tokens.CERTIFICATE:
-                continue
-            if self._expired(kept):
-                raise Unauthenticated(f"what was granted to {subject} has expired")
-            return Identity(f"certificate:{subject}", "certificate", self._granted(kept), kept)
-        return None
+        subject = tokens.subject(certificate)
+        kept = self._store.credential(subject) if subject else None
+        if kept is None or kept.digest != tokens.CERTIFICATE:
+            return None
+        if self._expired(kept):
+            raise Unauthenticated(f"what was granted to {subject} has expired")
+        return Identity(f"certificate:{subject}", "certificate", self._granted(kept), kept)
 
     def _granted(self, kept: Credential) -> tuple[Grant, ...]:
         found = self._living(kept)

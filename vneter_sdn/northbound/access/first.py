@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
+from contextlib import suppress
 
 from vneter_sdn.errors import Conflict
 from vneter_sdn.model.access import AuditEntry, Credential
@@ -49,9 +51,12 @@ def first_token(store: Store, path: str, now: float | None = None) -> bool:
 
 
 def _write(path: str, token: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # it may be another's, who has it open
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
-        os.fchmod(file.fileno(), 0o600)  # it may have been there, open to others
         file.write(f"{token}\n")
         file.flush()
         os.fsync(file.fileno())

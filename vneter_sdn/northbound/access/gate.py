@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ def gate_of(doorkeeper: Doorkeeper) -> Gate:
             identity = welcome(doorkeeper, environ)
         except Throttled as error:
             doorkeeper.turned_away(environ, str(error))
-            wait = [("Retry-After", str(round(error.retry_after)))]
+            wait = [("Retry-After", str(math.ceil(error.retry_after)))]
             raise Refusal(429, str(error), wait) from None
         except Unauthenticated as error:
             doorkeeper.turned_away(environ, str(error))

@@ -77,8 +77,13 @@ def matches(name: str, secret: str, kept: str | None) -> bool:
     return same and kept is not None
 
 
-def subjects(certificate: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a verified certificate (as `ssl` gives it) is called: its URIs, then its common name."""
+def subject(certificate: Mapping[str, Any]) -> str:
+    """What a verified certificate (as `ssl` gives it) is called; empty when it has no one name.
+
+    Its URI; where it has none, its common name (as RFC 6125 §6.4.4 has it of servers).
+    An authority that vouches for one of them may let clients write the other as they like, and one
+    of two is no name at all.
+    """
     uris = [f"URI={name}" for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
     names = [
         f"CN={value}"
@@ -86,4 +91,5 @@ def subjects(certificate: Mapping[str, Any]) -> tuple[str, ...]:
         for kind, value in relative
         if kind == "commonName"
     ]
-    return (*uris, *names[-1:])
+    found = uris or names
+    return found[0] if len(found) == 1 else ""

@@ -67,6 +67,7 @@ class Credentials:
         asking = requests.identity()
         if not _gives(asking, grant):
             raise Forbidden(f"{asking.name} may only grant what they were granted themselves")
+        _check_longer(asked.expires, asking)
         grant = bound(grant, self._store.snapshot())
         token = None if asked.certificate else tokens.fresh(asked.name)
         kept = Credential(
@@ -163,6 +164,20 @@ def _check_expiry(expires: str | None, now: float) -> None:
         raise IntentError(Problem("credential", "expires", "InvalidValue", str(error))) from None
     if late:
         message = f"{expires} is over already"
+        raise IntentError(Problem("credential", "expires", "OutOfRange", message))
+
+
+def _check_longer(expires: str | None, asking: Identity) -> None:
+    """Whoever has a tenant for a while does not have it for ever by granting it to themselves.
+
+    Raises:
+        IntentError: it would end later than what they have.
+    """
+    ends = asking.credential.expires if asking.credential else None
+    if ends is None or any(grant.everywhere and "grant" in grant.verbs for grant in asking.grants):
+        return
+    if expires is None or posix(expires) > posix(ends):
+        message = f"{asking.name} ends at {ends}; what it grants ends then at the latest"
         raise IntentError(Problem("credential", "expires", "OutOfRange", message))
 
 
