@@ -7,17 +7,12 @@ from collections import Counter
 from ipaddress import ip_address
 
 import pytest
+from pair import Bridge, edit
 
-from vneter_sdn.compile.network import compile_snapshot
-from vneter_sdn.model.addresses import mac_number
 from vneter_sdn.model.flow import Punt
-from vneter_sdn.model.snapshot import Binding, Key, Pools
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.punts import Asked, Service
-from vneter_sdn.simulate.bridge import Surroundings, run
 from vneter_sdn.simulate.packet import Ends, tcp, udp
-from vneter_sdn.store.memory import MemoryStore
-from vneter_sdn.store.port import Edit
 
 BROADCAST, EVERYBODY, NOBODY = (
     0xFFFF_FFFF_FFFF,
@@ -29,47 +24,6 @@ DROP = {
     "appliesTo": [{"endpoints": {"matchLabels": {"name": "a"}}}],
     "egress": [{"action": "drop"}],
 }
-
-
-def edit(kind, name, within="", labels=None, **spec):
-    metadata = {"name": name, "labels": labels or {}} | ({"tenant": within} if within else {})
-    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
-    return Edit("apply", Key(kind, within, name), manifest)
-
-
-class Bridge:
-    """One with endpoints ``a`` and ``b`` of a network, at ports 1 and 2."""
-
-    def __init__(self, *more, **options):
-        store = MemoryStore()
-        endpoints = [edit("Endpoint", n, "red", {"name": n}, network="net") for n in ("a", "b")]
-        options = {"prefixes": ["10.0.0.0/24", "fd00::/64"], **options}
-        network = edit("Network", "net", "red", **options)
-        host = edit("Host", "h1", datapathId=f"{1:016x}")
-        store.apply([host, edit("Tenant", "red"), network, *endpoints, *more], author="test")
-        keys = [Key("Endpoint", "red", n) for n in ("a", "b")]
-        store.bind([Binding(key, "h1", f"v{n}", n, n) for n, key in enumerate(keys, 1)])
-        self.snapshot = store.snapshot()
-        self.state = compile_snapshot(self.snapshot).bridge("h1")
-        network = Key("Network", "red", "net")
-        macs = self.held(Pools.mac(network))
-        self.mac, self.peer, self.gateway_mac = (mac_number(macs[str(k)]) for k in (*keys, network))
-        self.own = ip_address(self.held(Pools.address(network, "10.0.0.0/24"))[str(keys[0])])
-        self.peers = ip_address(self.held(Pools.address(network, "10.0.0.0/24"))[str(keys[1])])
-        self.own6 = ip_address(self.held(Pools.address(network, "fd00::/64"))[str(keys[0])])
-
-    def held(self, pool):
-        found = self.snapshot.allocations.items()
-        return {one.owner: one.value for (of, _), one in found if of == pool}
-
-    def asked(self, packet, port=1):
-        """What the controller is asked, and where else the packet goes."""
-        found = run(self.state, packet.at(port), Surroundings())
-        assert not found.ambiguities
-        said = [punts.decode(one.action.userdata) for one in found.punts]
-        asked = [one for one in said if isinstance(one, Asked)]
-        assert not (asked and found.outputs), "what is asked goes nowhere else"
-        return [one.service for one in asked], [sent.port for sent in found.outputs]
 
 
 BOTH = Bridge(dhcp={}, dns={})

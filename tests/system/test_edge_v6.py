@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 
@@ -337,6 +338,13 @@ def test_the_gateway_speaks_for_other_networks_where_it_was_asked_to(fleet):
             inside(fleet, "a", "ip", f"-{family}", "route", "del", there, "dev", "eth0")
 
 
+def behind(frame, kind, header):
+    """A frame of IPv6 with an extension header before what it is about."""
+    size = int.from_bytes(frame[18:20], "big") + len(header)
+    head = frame[:18] + size.to_bytes(2, "big") + bytes((kind,)) + frame[21:54]
+    return head + header + frame[54:]
+
+
 def lies(fleet):
     """By kind: frames of ``a`` that claim what is not its own, and what they say to whom."""
     mac, other = (mac_number(fleet.records[f"red/{name}"].mac) for name in "ab")
@@ -345,10 +353,13 @@ def lies(fleet):
     advertised = router.Advertisement(lifetime=1800, source_mac=mac)
     claimed = neighbours.Advertisement(theirs, override=True, target_mac=mac)
     told = Datagram(mac, other, link_local(mac), link_local(other), 547, 546, b"\7\0\0\1")
+    aimed = everybody._replace(eth_dst=other)
+    rogue = framed(aimed, router.written_advertisement(advertised))
     return {
         "router": [
             framed(everybody, router.written_advertisement(advertised)),
             framed(everybody, bytes((137, 0)) + bytes(38)),
+            behind(rogue, 60, bytes((58, 0, 1, 4, 0, 0, 0, 0))),
         ],
         "neighbour": [
             framed(everybody, neighbours.written_advertisement(claimed)),
@@ -356,13 +367,24 @@ def lies(fleet):
                 Ends6(mac, other, ours, theirs),
                 neighbours.written_solicitation(neighbours.Solicitation(theirs, other)),
             ),
+            behind(rogue, 44, bytes((58, 0, 0, 1, 0, 0, 0, 7))),
+            framed(
+                aimed._replace(source=ours, target=theirs),
+                neighbours.written_solicitation(neighbours.Solicitation(theirs, other))
+                + router.mac_option(router.SOURCE_MAC, mac),
+            ),
         ],
-        "dhcp": [written(told)],
+        "dhcp": [written(told), written(replace(told, source_port=4711))],
         "address": [
             framed(Ends6(mac, other, theirs, theirs), bytes((128, 0)) + bytes(6), 64),
             framed(Ends6(other, other, ours, theirs), bytes((128, 0)) + bytes(6), 64),
         ],
-        "frame": [bytes.fromhex(mac_text(other).replace(":", "")) + bytes(5) + b"\x07\x88\xb5"],
+        "frame": [
+            bytes.fromhex(mac_text(other).replace(":", "")) + bytes(5) + b"\x07\x88\xb5",
+            rogue[:12] + bytes.fromhex("81000000") + rogue[12:],
+            rogue[:12] + bytes.fromhex("88a8000181000001") + rogue[12:],
+            behind(rogue, 44, bytes((60, 0, 0, 1, 0, 0, 0, 7, 58, 9, 0, 0, 0, 0, 0, 0))),
+        ],
     }
 
 

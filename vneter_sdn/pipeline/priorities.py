@@ -20,6 +20,8 @@ OWN = 260
 HIGH = 300
 EXCEPTION = 400
 OVERRIDE = 500
+UNREADABLE = 550
+"""What Open vSwitch cannot read, above what may be said."""
 FINAL = 600
 TAGGED = 700
 """Tagged frames, whatever is in them."""

@@ -272,7 +272,7 @@ _CONTRACTS = (
         "spoof_guard",
         "An endpoint speaks only with its own MAC and addresses, in Ethernet, ARP and ND.",
         matches="in_port eth_src eth_dst eth_type ip_src ip_dst ipv6_src arp_spa arp_sha arp_tpa "
-        "ip_proto icmpv6_type icmpv6_code nd_target nd_sll nd_tll udp_src udp_dst vlan_vid",
+        "ip_proto ip_ttl icmpv6_type icmpv6_code nd_target nd_sll nd_tll udp_src udp_dst vlan_vid",
         sets="reg0",
         goes_to="edge",
         miss="refused",

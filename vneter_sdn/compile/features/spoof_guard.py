@@ -7,10 +7,12 @@ share the table; priorities put them in this order::
     TAGGED     tagged frames
     FINAL      LLDP and 802.1 control frames; questions about one's own address, which nobody may
                answer (gratuitous ARP, duplicate address detection)
+    UNREADABLE neighbour solicitations whose options Open vSwitch cannot read
     OVERRIDE   neighbour solicitations and advertisements that claim only what is one's own; an
                advertisement has to come from the address that it is about; solicitations that
                claim nothing, of who looks for an address before taking it (RFC 4862 §5.4)
-    EXCEPTION  all others, router advertisements and redirects; what only DHCP servers say
+    EXCEPTION  all others, router advertisements and redirects, also in fragments; what only DHCP
+               servers say, by whichever port they say it
     HIGH       ARP, IPv4 and IPv6 from one's own addresses
     NAMELESS   what is from no address at all, as hosts send before they have one
     NORMAL     all other ARP, IPv4 and IPv6
@@ -40,6 +42,7 @@ from vneter_sdn.pipeline.priorities import (
     NORMAL,
     OVERRIDE,
     TAGGED,
+    UNREADABLE,
 )
 from vneter_sdn.pipeline.refusals import Refusal
 from vneter_sdn.pipeline.registers import REFUSED
@@ -53,6 +56,12 @@ ADVERTISE: Matched = {**ICMPV6, "icmpv6_type": 136, "icmpv6_code": 0}
 ROUTER_ADVERTISEMENT, REDIRECT = 134, 137
 NO_OPTION = 0
 """Open vSwitch reads an absent link-layer option as this address."""
+UNREAD, NEIGHBOURLY = 0, 255
+"""ICMPv6 type that Open vSwitch shows of a fragment, target of a solicitation whose options it
+cannot read (as with two link-layer addresses), and protocol behind headers that are cut off; hops
+that are left of neighbour discovery, and of nothing else that need be in fragments (RFC 6980)."""
+CLIENTS = ((ETH_IP, 68), (ETH_IPV6, 546))
+"""UDP ports that clients of DHCP listen at. They look at no source port, so neither is it here."""
 
 
 def bridge(view: View, host: Key, write: Writer) -> Iterator[Part]:
@@ -77,9 +86,13 @@ def _refusals() -> Iterator[tuple[int, Refusal, Matched]]:
         yield EXCEPTION, Refusal.ROUTER, {**ICMPV6, "icmpv6_type": kind}
     for kind in (135, 136):
         yield EXCEPTION, Refusal.NEIGHBOUR, {**ICMPV6, "icmpv6_type": kind}
-    for ethertype, server, client in ((ETH_IP, 67, 68), (ETH_IPV6, 547, 546)):
-        udp: Matched = {"eth_type": ethertype, "ip_proto": PROTO_UDP}
-        yield EXCEPTION, Refusal.DHCP, {**udp, "udp_src": server, "udp_dst": client}
+    yield UNREADABLE, Refusal.NEIGHBOUR, {**SOLICIT, "nd_target": UNREAD}
+    fragment: Matched = {**ICMPV6, "icmpv6_type": UNREAD, "ip_ttl": NEIGHBOURLY}
+    yield EXCEPTION, Refusal.NEIGHBOUR, fragment
+    yield EXCEPTION, Refusal.FRAME, {"eth_type": ETH_IPV6, "ip_proto": UNREAD}
+    for ethertype, client in CLIENTS:
+        udp: Matched = {"eth_type": ethertype, "ip_proto": PROTO_UDP, "udp_dst": client}
+        yield EXCEPTION, Refusal.DHCP, udp
     yield NORMAL, Refusal.NEIGHBOUR, {"eth_type": ETH_ARP}
     for ethertype in (ETH_IP, ETH_IPV6):
         yield NORMAL, Refusal.ADDRESS, {"eth_type": ethertype}
