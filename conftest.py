@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tests run beside which, where several workers (pytest-xdist) share them.
 
-Whatever runs daemons or namespaces, or goes by the clock, runs alone of its kind: one worker takes
-all of it, first, in the usual order. It mostly waits. Meanwhile others take files that only
-compute, and these at less priority, so that nobody is late because of them.
+Fleets run one after another: one worker takes all of them, first, in the usual order. These tests
+mostly wait. Meanwhile others take the rest, file by file, and at less priority, so that fleets are
+not late because of them.
 """
 
 from __future__ import annotations
@@ -12,38 +12,28 @@ import os
 
 import pytest
 
-COMPUTE = (
-    "tests/admission/",
-    "tests/compile/",
-    "tests/edge/",
-    "tests/engine/",
-    "tests/fuzz/",
-    "tests/graph/",
-    "tests/kubernetes/",
-    "tests/model/",
-    "tests/openflow/wire/",
-    "tests/pipeline/",
-    "tests/policy/",
-    "tests/property/",
-    "tests/reconcile/",
-    "tests/telemetry/",
-    "tests/verify/",
-)
-"""Areas of tests that only compute; a new one runs alone until it is named here."""
-DAEMONS = (
+FLEETS = (
+    "mininet-tests/",
+    "tests/apps/test_own_apps.py",
+    "tests/apps/test_programs.py",
     "tests/compile/test_real_bridge.py",
-    "tests/openflow/wire/test_bench.py",
-    "tests/openflow/wire/test_roundtrip.py",
-    "tests/reconcile/test_renewal.py",
+    "tests/daemon/",
+    "tests/fleet/",
+    "tests/store/test_cluster.py",
+    "tests/system/",
 )
-"""What does not in these areas."""
-ALONE = "what runs alone"
+"""How paths begin of tests that run fleets, Mininet, or a whole controller."""
 
 
 def group_of(nodeid: str) -> str:
-    """What one worker gets at once: a file, or all that runs alone."""
+    """What one worker gets at once: a file, or all fleets."""
     file = nodeid.partition("::")[0]
-    return file if file.startswith(COMPUTE) and file not in DAEMONS else ALONE
+    return "fleets" if file.startswith(FLEETS) else file
+
+
+def in_worker() -> bool:
+    """Whether this process got its tests from another."""
+    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -63,16 +53,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs alone comes first, in workers: so whoever gets it has run nothing else before."""
+    """In workers fleets come first, so that who gets them has run nothing else before.
+
+    Raises:
+        pytest.UsageError: a test is marked as one of a fleet, and `FLEETS` does not know.
+    """
     for item in items:
-        if item.get_closest_marker("fleet") and group_of(item.nodeid) != ALONE:
-            raise pytest.UsageError(f"{item.nodeid} runs a fleet: name its file in {__file__}")
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: group_of(item.nodeid) != ALONE)
+        if item.get_closest_marker("fleet") and group_of(item.nodeid) != "fleets":
+            raise pytest.UsageError(f"{item.nodeid} is marked as a fleet's: add it to {__file__}")
+    if in_worker():
+        items.sort(key=lambda item: group_of(item.nodeid) != "fleets")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """A worker yields to what runs alone for good, once it computes."""
-    if "PYTEST_XDIST_WORKER" in os.environ and group_of(item.nodeid) != ALONE:
+    """Who begins with anything else gives way to fleets for good."""
+    if in_worker() and group_of(item.nodeid) != "fleets":
         os.setpriority(os.PRIO_PROCESS, 0, 5)

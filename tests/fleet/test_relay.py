@@ -214,7 +214,7 @@ def test_it_follows_its_parent(lab, tmp_path):
     script = "import subprocess, sys; subprocess.Popen(sys.argv[1:]); sys.stdin.read()"
     argv = ["nsenter", f"--net=/run/netns/{lab[1]}", sys.executable, "-c", script, *words]
     with subprocess.Popen([*argv, "--follow-parent"], stdin=subprocess.PIPE) as parent:
-        while not ready.exists():
+        while not (ready.exists() and ready.read_text()):
             time.sleep(0.01)
         held = os.pidfd_open(int(ready.read_text()))
         parent.kill()
