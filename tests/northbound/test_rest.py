@@ -256,3 +256,46 @@ def test_what_is_wrong_with_a_change_that_was_done_is_told_whatever_the_route(re
     assert put.headers["Warning"] == '299 vneter "Assertion a: \\"no\\" way > on"'
     assert put.headers["Server-Timing"] == "proof;dur=250.0"
     assert rest.delete("/v1/tenants/red/endpoints/a").json["proven"] == 0.25
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
+def test_paths_without_parameters_take_none(rest, path):
+    assert rest.get(path).status_code == 200
+    answer = rest.get(f"{path}?x=1")
+    (error,) = answer.json["errors"]
+    assert (answer.status_code, error["reason"]) == (400, "UnknownParameter")
+
+
+def test_options_say_what_a_path_takes(rest):
+    answer = rest.options("/v1/tenants/red")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
+    assert set(answer.allow) == {"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    assert "application/merge-patch+json" in answer.headers["Accept-Patch"]
+    assert "Accept-Patch" not in rest.options("/v1/tenants").headers
+
+
+def test_a_path_is_written_in_one_way(rest):
+    assert rest.get("/", environ_overrides={"PATH_INFO": "//healthz"}).status_code == 404
+    assert rest.get("/healthz/").status_code == 404
+
+
+def test_the_instance_is_a_uri_reference(rest):
+    answer = rest.get("/v1/tenants/%C3%A9%20%00%22")
+    assert answer.json["instance"] == "/v1/tenants/%C3%A9%20%00%22"
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "subject", "field"),
+    [
+        ("?dryRun=x", {}, "query", "dryRun"),
+        ("", {"If-Match": "x"}, "header", "If-Match"),
+        ("", {"Idempotency-Key": "é"}, "header", "Idempotency-Key"),
+        ("", {"X-Vneter-Author": "a" * 300}, "header", "X-Vneter-Author"),
+    ],
+)
+def test_what_stands_not_in_the_body_has_no_pointer_into_it(rest, query, headers, subject, field):
+    answer = rest.put(f"/v1/tenants/red{query}", json={"spec": {}}, headers=headers)
+    (error,) = answer.json["errors"]
+    assert answer.status_code == 400
+    assert (error["object"], error["field"], error["pointer"]) == (subject, field, "")

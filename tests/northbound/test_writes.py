@@ -92,6 +92,24 @@ def test_it_must_exist_or_may_not(rest):
     _refused(_patch(rest, {}, path=new, headers={"If-Match": '"1"'}), 404)
 
 
+@pytest.mark.parametrize("path", ["/v1/apply", "/v1/tenants", "/v1/revisions/0/rollback"])
+def test_a_precondition_that_would_not_count_is_refused(rest, store, red, path):
+    before = store.snapshot()
+    body = red[0] | {"metadata": {"name": "new"}} if path == "/v1/tenants" else {}
+    for tag in ('"1-ab"', "*"):
+        answer = rest.post(path, json=body, headers={"If-Match": tag})
+        assert answer.status_code == 412
+        assert "metadata.revision" in answer.json["detail"]
+    assert store.snapshot() is before
+
+
+def test_to_create_says_itself_that_it_may_not_exist(rest, red):
+    new = red[0] | {"metadata": {"name": "new"}}
+    for status in (201, 412):
+        answer = rest.post("/v1/tenants", json=new, headers={"If-None-Match": "*"})
+        assert answer.status_code == status
+
+
 def test_a_weak_tag_never_matches(rest):
     _refused(rest.put(_WEB, json={"spec": _SPEC}, headers={"If-Match": "W/" + _tag(rest)}), 412)
     _refused(rest.put(_WEB, json={"spec": _SPEC}, headers={"If-Match": '"theirs"'}), 412)

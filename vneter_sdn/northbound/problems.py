@@ -23,6 +23,8 @@ from vneter_sdn.errors import (
 from vneter_sdn.model.fieldpaths import pointer
 
 MEDIA_TYPE = "application/problem+json"
+_NO_BODY = frozenset({"query", "header"})
+"""What problems are of that stand nowhere in the body."""
 _URN = "urn:vneter:problem:"
 
 
@@ -64,7 +66,7 @@ _BY_STATUS: dict[int, Sort] = {
         Sort(404, "no-such-path", "There is no such path"),
         Sort(405, "method-not-allowed", "The path has no such method"),
         Sort(413, "too-large", "The request body is too large"),
-        Sort(415, "unsupported-media-type", "The body must be application/json"),
+        Sort(415, "unsupported-media-type", "The body is of a media type that is not taken here"),
         Sort(431, "headers-too-large", "The request's headers are too large"),
         Sort(500, "internal", "The server failed"),
         Sort(429, "throttled", "Too many requests"),
@@ -126,6 +128,8 @@ def field_errors(
 def _place(problem: Problem, places: Mapping[str, str]) -> str:
     if problem.pointer is not None:
         return problem.pointer
+    if problem.object in _NO_BODY or problem.field == "idempotencyKey":
+        return ""
     return places.get(problem.object, "") + pointer(problem.field)
 
 

@@ -84,7 +84,13 @@ class FieldProblem(Struct, frozen=True, kw_only=True):
     field: Annotated[str, Meta(description="Path of the field: spec.prefixes[0].")]
     reason: Annotated[str, Meta(description="CamelCase word for programs.")]
     message: str
-    pointer: Annotated[str, Meta(description="The field in the request body (RFC 6901).")] = ""
+    pointer: Annotated[
+        str,
+        Meta(
+            description="The field in the request body (RFC 6901); empty for the whole, and for "
+            "what stands in a header or in the query."
+        ),
+    ] = ""
 
 
 class ProblemDetails(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import NotFound
 
 from vneter_sdn.config import Settings
 from vneter_sdn.model import jsontext
@@ -18,6 +19,7 @@ from vneter_sdn.northbound.access.guarded import GuardedStore
 from vneter_sdn.northbound.access.identity import LOCAL, NOBODY
 from vneter_sdn.northbound.feed import Feed
 from vneter_sdn.northbound.pages import Shelves
+from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
 from vneter_sdn.northbound.rest import requests, translate
 from vneter_sdn.northbound.rest.batches import Batches
 from vneter_sdn.northbound.rest.credentials import Credentials
@@ -104,6 +106,8 @@ def create_app(
 def _bind(app: Flask, route: Route, handler: Handler) -> None:
     def view(**parameters: str) -> Response:
         requests.require_allowed(route, parameters)
+        requests.query(route)  # also of those that take none
+        requests.require_known_preconditions(route)
         return handler(route, **parameters)
 
     rule = route.path.replace("{", "<").replace("}", ">")
@@ -131,12 +135,24 @@ def _observe(app: Flask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
+        if request.environ.get("PATH_INFO", "").startswith("//"):
+            raise NotFound  # which werkzeug would take for one slash
 
     @app.after_request
     def end(response: Response) -> Response:
         rule = request.url_rule.rule if request.url_rule else "unmatched"
         seconds = time.perf_counter() - g.get("began", time.perf_counter())
         metrics.answered(rule, request.method, response.status_code, seconds)
+        if request.method == "OPTIONS" and response.status_code == 200:
+            _options(response)
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+def _options(response: Response) -> None:
+    """What a path takes (RFC 9110 §9.3.7, RFC 5789 §3.1)."""
+    response.status_code = 204
+    del response.headers["Content-Type"]
+    if "PATCH" in response.allow:
+        response.headers["Accept-Patch"] = f"{JSON_PATCH}, {MERGE_PATCH}"

@@ -104,10 +104,11 @@ def _about(text: str) -> str:
     try:
         kind = resources.find_kind(word)
     except IntentError as error:
-        raise requests.Malformed(*error.problems) from None
+        (problem,) = error.problems
+        raise requests.refused("object", problem.reason, problem.message) from None
     wanted = 2 if kind.tenanted else 1
     if len(path.split("/")) != wanted or not all(path.split("/")):
         form = f"{kind.name} TENANT/NAME" if kind.tenanted else f"{kind.name} NAME"
         message = f"expected {form}, got {text[:80]!r}"
-        raise requests.Malformed(Problem("query", "object", "WrongType", message))
+        raise requests.refused("object", "WrongType", message)
     return f"{kind.name} {path}"

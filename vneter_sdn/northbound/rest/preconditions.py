@@ -19,7 +19,7 @@ import msgspec
 from flask import request
 
 from vneter_sdn.errors import Conflict, NotFound, Problem, Stale
-from vneter_sdn.northbound.rest.requests import Malformed
+from vneter_sdn.northbound.rest.requests import HEADER, Malformed
 from vneter_sdn.store.port import Edit
 
 ANY = "*"
@@ -72,7 +72,7 @@ class Preconditions:
         if self.none_match:
             if ANY not in self.none_match:
                 raise _refused("If-None-Match", "writes take * only: it may not exist yet")
-            if edit.verb != "apply":
+            if edit.verb not in {"apply", "create"}:
                 raise Stale(f"{edit.key} exists, if anything; If-None-Match says that it may not")
             edit = replace(edit, verb="create")
         if ANY in self.match:
@@ -133,4 +133,4 @@ def _tags(name: str) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 def _refused(name: str, message: str) -> Malformed:
-    return Malformed(Problem("request", name, "InvalidHeader", message))
+    return Malformed(Problem(HEADER, name, "InvalidHeader", message))

@@ -10,7 +10,7 @@ from typing import Any
 from flask import g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from vneter_sdn.errors import Forbidden, IntentError, Problem, Unauthenticated
+from vneter_sdn.errors import Forbidden, IntentError, Problem, Stale, Unauthenticated
 from vneter_sdn.model import jsontext
 from vneter_sdn.model.advice import advice
 from vneter_sdn.model.snapshot import Key
@@ -19,6 +19,8 @@ from vneter_sdn.northbound.access.gate import foreign_name
 from vneter_sdn.northbound.access.identity import Identity
 from vneter_sdn.northbound.routes import Query, Route
 
+HEADER, QUERY = "header", "query"
+"""What problems of headers and of query parameters are said to be of."""
 _MAX_AUTHOR = 256
 _MAX_KEY = 128
 _MOST = 2**53
@@ -89,6 +91,18 @@ def query(route: Route) -> dict[str, Any]:
     return values
 
 
+def require_known_preconditions(route: Route) -> None:
+    """Refuse If-Match where it does not count: who sends it relies on it.
+
+    Raises:
+        Stale: it comes with a write of a path that has no entity tag (RFC 9110 §13.1.1).
+    """
+    known = any(header.name == "If-Match" for header in route.headers)
+    if "If-Match" in request.headers and not known and 412 in route.refusals:
+        text = "this path has no entity tag that If-Match could be of; give each object the"
+        raise Stale(f"{text} metadata.revision at which it must be")
+
+
 def identity() -> Identity:
     """Who asks.
 
@@ -111,7 +125,7 @@ def idempotency_key() -> str:
     key = given[1:-1] if len(given) > 2 and given[0] == given[-1] == '"' else given
     if not 1 <= len(key) <= _MAX_KEY or not (key.isascii() and key.isprintable()):
         message = f"must be 1 to {_MAX_KEY} printable characters of ASCII"
-        raise Malformed(Problem("request", "Idempotency-Key", "InvalidHeader", message))
+        raise Malformed(Problem(HEADER, "Idempotency-Key", "InvalidHeader", message))
     return key
 
 
@@ -124,13 +138,13 @@ def author() -> str:
     given = request.headers.get("X-Vneter-Author", "").strip()
     if len(given) > _MAX_AUTHOR or not given.isprintable():
         message = f"must be printable and at most {_MAX_AUTHOR} characters"
-        raise Malformed(Problem("request", "X-Vneter-Author", "InvalidHeader", message))
+        raise Malformed(Problem(HEADER, "X-Vneter-Author", "InvalidHeader", message))
     asking = identity()
     if asking.via != "local":
         return f"{asking.name} ({given})" if given else asking.name
     if given.startswith(("token:", "certificate:")):
         message = "is not for who showed no credential"
-        raise Malformed(Problem("request", "X-Vneter-Author", "InvalidHeader", message))
+        raise Malformed(Problem(HEADER, "X-Vneter-Author", "InvalidHeader", message))
     return given or asking.name
 
 
@@ -215,7 +229,7 @@ def _within(parameter: Query, number: float) -> float:
 
 def refused(name: str, reason: str, message: str) -> Malformed:
     """The refusal of one query parameter."""
-    return Malformed(Problem("query", name, reason, message))
+    return Malformed(Problem(QUERY, name, reason, message))
 
 
 def _known(name: str, known: Mapping[str, Query]) -> str:

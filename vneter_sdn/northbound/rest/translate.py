@@ -7,6 +7,7 @@ import logging
 import math
 import uuid
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import msgspec
 from flask import Flask, Response, request
@@ -81,5 +82,5 @@ def _unexpected(error: Exception) -> Response:
 
 def _respond(sort: Sort, detail: str, found: tuple[Problem, ...], instance: str = "") -> Response:
     errors = problems.field_errors(found, places())
-    document = problems.details(sort, detail, instance or request.path, errors)
+    document = problems.details(sort, detail, instance or quote(request.path), errors)
     return Response(msgspec.json.encode(document), sort.status, mimetype=problems.MEDIA_TYPE)

@@ -126,7 +126,9 @@ class Watches:
         try:
             position = self._feed.read(text)
         except ValueError:
-            raise requests.refused("since", "InvalidPosition", "nobody gave that out") from None
+            where = ("query", "since") if query.get("since") else ("header", "Last-Event-ID")
+            problem = Problem(*where, "InvalidPosition", "nobody gave that out")
+            raise requests.Malformed(problem) from None
         self._feed.after(position)
         return position
 

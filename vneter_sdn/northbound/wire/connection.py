@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -43,9 +45,14 @@ _LOG = logging.getLogger("vneter.api")
 MAX_HEADER = 16 * 1024
 """Octets of a request's first line and headers."""
 _MAX_FIELDS = 100
+_LONGEST_WHY = 200
+_END = re.compile(rb"\n\r?\n")
+_LOOSE = re.compile(rb"(?<!\r)\n|\n[ \t]")
+"""A line that ends with LF alone, or goes on on the next: some take it for one, some for two."""
 _READ = 64 * 1024
 _PIECE = 256 * 1024
 """Octets that are handed to the kernel at once; each piece has a stalled client's time."""
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 * 1024 * 1024
 
@@ -164,7 +171,7 @@ class Connection:
                 return None
         try:
             async with asyncio.timeout(self._house.pace.head):
-                event = await self._event()
+                event = await self._event(strictly=True)
         except TimeoutError:
             raise Refusal(408, "the request's headers take too long to arrive") from None
         if not isinstance(event, h11.Request):
@@ -196,14 +203,16 @@ class Connection:
             raise Refusal(503, detail, [("Retry-After", "1")])
         self._kept += octets
 
-    async def _event(self, silence: float | None = None) -> Any:
-        """The next event; `NEED_DATA` never is one."""
+    async def _event(self, silence: float | None = None, strictly: bool = False) -> Any:
+        """The next event; `NEED_DATA` never is one. ``strictly``: of a head, see `_LOOSE`."""
         while True:
+            held = self._http.trailing_data[0] if strictly else b""
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
                 raise _not_http(error) from None
             if event is not h11.NEED_DATA:
+                _require_strict(held)
                 return event
             async with asyncio.timeout(silence):
                 self._http.receive_data(await self._reader.read(_READ))
@@ -273,7 +282,8 @@ class Connection:
         headers.append((b"Date", formatdate(usegmt=True).encode()))
         if self._house.draining:
             headers.append((b"Connection", b"close"))
-        return h11.Response(status_code=answer.status, headers=headers)
+        phrase = _PHRASES.get(answer.status, "")
+        return h11.Response(status_code=answer.status, headers=headers, reason=phrase)
 
     async def _write(self, *events: Any) -> None:
         held = b""
@@ -347,7 +357,7 @@ def head_of(event: h11.Request) -> Head:
     headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in event.headers)
     size = len(event.target) + sum(len(name) + len(value) + 4 for name, value in headers)
     if size > MAX_HEADER or len(headers) > _MAX_FIELDS:
-        raise Refusal(431, f"request headers are at most {MAX_HEADER} bytes long")
+        raise _too_much_head()
     head = Head(
         event.method.decode("latin-1"),
         event.target.decode("latin-1"),
@@ -369,7 +379,26 @@ def _too_large() -> Refusal:
     return Refusal(413, f"request bodies are at most {jsontext.MAX_BYTES} bytes long")
 
 
+def _too_much_head() -> Refusal:
+    what = f"request headers are at most {MAX_HEADER} bytes long, and {_MAX_FIELDS} in number"
+    return Refusal(431, what)
+
+
+def _require_strict(held: bytes) -> None:
+    """Refuse a head with line ends that two parties could read differently (RFC 9112 §2.2, §5.2).
+
+    Raises:
+        Refusal: so.
+    """
+    end = _END.search(held)
+    if end is not None and _LOOSE.search(held, 0, end.end()):
+        raise Refusal(400, "header lines end with CR and LF, and none goes on on the next")
+
+
 def _not_http(error: h11.RemoteProtocolError) -> Refusal:
     if error.error_status_hint == 431:
-        return Refusal(431, f"request headers are at most {MAX_HEADER} bytes long")
-    return Refusal(error.error_status_hint, "this is not a request of HTTP/1.1")
+        return _too_much_head()
+    if error.error_status_hint == 501:
+        return Refusal(501, "the only Transfer-Encoding that is read is chunked, once")
+    why = "".join(one for one in str(error)[:_LONGEST_WHY] if one.isprintable())
+    return Refusal(error.error_status_hint, f"this is not a request of HTTP/1.1: {why}")

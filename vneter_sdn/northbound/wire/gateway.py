@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ TRUSTED = "vneter.trusted"
 """Whether whoever comes without a credential is this machine's administrator: a bool."""
 CERTIFICATE = "vneter.certificate"
 """The client's verified certificate as `ssl` gives it, or None."""
+
+_HALF = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,12 @@ def _target(target: str) -> tuple[str, str]:
             raise ValueError("the request's target is not a path")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     path, _, query = target.partition("?")
+    if _HALF.search(target):
+        raise ValueError("the request's target has a % that two hexadecimal digits do not follow")
+    try:
+        unquote_to_bytes(target).decode()
+    except UnicodeDecodeError:
+        raise ValueError("the request's target is not UTF-8, percent-encoded") from None
     return path, query
 
 
