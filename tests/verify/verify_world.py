@@ -14,7 +14,7 @@ from vneter_sdn.simulate.fleet import PortOf, deliver, join
 from vneter_sdn.simulate.lookup import Datapath
 from vneter_sdn.simulate.meaning import Meaning, meaning_of
 from vneter_sdn.simulate.packet import Ends, arp_request, echo, neighbour_solicitation, tcp
-from vneter_sdn.verify.checks import Directory
+from vneter_sdn.verify.expected import Directory
 from vneter_sdn.verify.fleet import CUTS, Fabric, Wiring
 from vneter_sdn.verify.tracking import NEW
 from vneter_sdn.verify.walk import Around, all_up

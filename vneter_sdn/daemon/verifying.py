@@ -33,7 +33,7 @@ CHECKS: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"unanswered", "mingled"}),
     "isolation": frozenset({"leak"}),
     "loops": frozenset({"loop"}),
-    "black-holes": frozenset({"black_hole", "misdelivery"}),
+    "black-holes": frozenset({"black_hole", "misdelivery", "untold"}),
     "shadowed": frozenset({"shadowed"}),
     "conflicts": frozenset({"conflict"}),
     "assertions": frozenset({"assertion"}),

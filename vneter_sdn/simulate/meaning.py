@@ -7,12 +7,14 @@ Each rule is one line; the property tests hold the compiled fleet to them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
-from vneter_sdn.model.addresses import IPAddress, link_local, mac_number
-from vneter_sdn.model.snapshot import Key, Snapshot
+from vneter_sdn.model.addresses import IPAddress, IPNetwork, link_local, mac_number
+from vneter_sdn.model.kinds import NetworkSpec
+from vneter_sdn.model.snapshot import Key, Pools, Snapshot
+from vneter_sdn.pipeline.punts import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class Gateway:
     network: Key
     mac: int
     addresses: frozenset[IPAddress]
+    prefixes: tuple[IPNetwork, ...] = ()
+    mtu: int = 0
+    """Octets of an IP packet that the network takes."""
+    number: int = 0
+    """The tenant's."""
+    vni: int = 0
+    services: frozenset[Service] = frozenset()
+    """What it answers, by way of the controller."""
 
     @property
     def in_network(self) -> frozenset[IPAddress]:
@@ -89,7 +99,7 @@ class Meaning:
 
 def meaning_of(snapshot: Snapshot) -> Meaning:
     """Read who owns what (allocations that are not released) and who is where (bindings)."""
-    macs, addresses = _holdings(snapshot)
+    macs, addresses, numbers = _holdings(snapshot)
     hosts = frozenset(key.name for key in snapshot.objects if key.kind == "Host")
     stations = {}
     for key, binding in snapshot.bindings.items():
@@ -101,17 +111,42 @@ def meaning_of(snapshot: Snapshot) -> Meaning:
         owned = frozenset(addresses.get(owner, ()))
         stations[key] = Station(key, network, binding.host, binding.ofport, macs[owner], owned)
     gateways = {
-        key: Gateway(key, macs[str(key)], frozenset(addresses.get(str(key), ())))
-        for key in snapshot.objects
+        key: Gateway(
+            key,
+            macs[str(key)],
+            frozenset(addresses.get(str(key), ())),
+            tuple(ip_network(prefix) for prefix in held.spec.prefixes),
+            held.spec.mtu,
+            numbers.get(str(Key("Tenant", "", key.tenant)), 0),
+            numbers.get(str(key), 0),
+            frozenset(_services(held.spec)),
+        )
+        for key, held in snapshot.objects.items()
         if key.kind == "Network" and str(key) in macs
     }
     return Meaning(stations, gateways)
 
 
-def _holdings(snapshot: Snapshot) -> tuple[dict[str, int], Mapping[str, set[IPAddress]]]:
-    """MAC and addresses by owner."""
+def _services(spec: NetworkSpec) -> Iterator[Service]:
+    """What endpoints of a network may ask its gateway."""
+    six = [":" in prefix for prefix in spec.prefixes]
+    if spec.dns is not None and spec.dns.enabled:
+        yield Service.DNS
+    if spec.dhcp is not None and spec.dhcp.enabled and not all(six):
+        yield Service.DHCP
+    if spec.ra is not None and spec.ra.enabled and any(six):
+        yield Service.ROUTER
+        if spec.ra.asked:
+            yield Service.DHCPV6
+
+
+def _holdings(
+    snapshot: Snapshot,
+) -> tuple[dict[str, int], Mapping[str, set[IPAddress]], dict[str, int]]:
+    """MACs, addresses, and numbers of tenants and networks, by owner."""
     macs: dict[str, int] = {}
     addresses: defaultdict[str, set[IPAddress]] = defaultdict(set)
+    numbers: dict[str, int] = {}
     for allocation in snapshot.allocations.values():
         if allocation.released is not None:
             continue
@@ -119,4 +154,6 @@ def _holdings(snapshot: Snapshot) -> tuple[dict[str, int], Mapping[str, set[IPAd
             macs[allocation.owner] = mac_number(allocation.value)
         elif allocation.pool.startswith("address/"):
             addresses[allocation.owner].add(ip_address(allocation.value))
-    return macs, addresses
+        elif allocation.pool in (Pools.TENANT, Pools.VNI):
+            numbers[allocation.owner] = int(allocation.value)
+    return macs, addresses, numbers

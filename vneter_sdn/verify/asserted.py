@@ -24,7 +24,7 @@ from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.policy.prefixes import parse
 from vneter_sdn.policy.selectors import labels_of_namespace, selects
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, one, sent_by
+from vneter_sdn.verify.expected import Directory, one, sent_by
 from vneter_sdn.verify.packets import NONE, Cube, Packets, overlap, without
 from vneter_sdn.verify.reach import BEGINNING
 from vneter_sdn.verify.values import Rest, Values, join, less, masked

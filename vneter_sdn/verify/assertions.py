@@ -27,15 +27,8 @@ from vneter_sdn.verify.asserted import (
     ways,
     within,
 )
-from vneter_sdn.verify.checks import (
-    Directory,
-    Expected,
-    is_too_long,
-    meant_for,
-    one,
-    ordinary,
-    unmet,
-)
+from vneter_sdn.verify.checks import is_too_long, unmet
+from vneter_sdn.verify.expected import Directory, Expected, meant_for, one, ordinary
 from vneter_sdn.verify.findings import Finding, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace
 from vneter_sdn.verify.packets import Cube, Packets, overlap

@@ -32,7 +32,7 @@ from vneter_sdn.policy.worlds import world_of
 from vneter_sdn.simulate.attempts import Wanted, first_packet
 from vneter_sdn.simulate.meaning import Meaning, Station
 from vneter_sdn.verify.asserted import between
-from vneter_sdn.verify.checks import Directory, one
+from vneter_sdn.verify.expected import Directory, one
 from vneter_sdn.verify.findings import Example, Finding
 from vneter_sdn.verify.fleet import Fabric
 from vneter_sdn.verify.packets import NONE, Cube, Packets

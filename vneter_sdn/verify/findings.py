@@ -38,7 +38,8 @@ class Finding:
     """A fault."""
 
     kind: str
-    """``leak``, ``loop``, ``black_hole``, ``misdelivery``, ``shadowed`` or ``conflict``."""
+    """``leak``, ``loop``, ``black_hole``, ``misdelivery``, ``untold``, ``shadowed`` or
+    ``conflict``, among others."""
     about: str
     """What is wrong, in one line."""
     example: Example | None = None

@@ -19,7 +19,7 @@ from vneter_sdn.model.flow import Flow, Punt
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, meant_for, one
+from vneter_sdn.verify.expected import Directory, meant_for, one
 from vneter_sdn.verify.expressions import INSIDE
 from vneter_sdn.verify.fleet import ONWARD, Fabric, Reached, Trace
 from vneter_sdn.verify.heads import Heads, Until

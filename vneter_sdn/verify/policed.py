@@ -17,7 +17,7 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory
+from vneter_sdn.verify.expected import Directory
 from vneter_sdn.verify.expressions import INSIDE
 from vneter_sdn.verify.index import BridgeIndex, TableIndex
 from vneter_sdn.verify.packets import Cube, cube_of, overlap

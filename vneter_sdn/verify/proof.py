@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group
@@ -21,25 +22,24 @@ from vneter_sdn.pipeline.locator import MAX_SLOT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Meaning, Station
 from vneter_sdn.verify.checks import (
-    Directory,
     Excuse,
     between,
     by_policy,
     entering,
-    expectations,
     leak,
     loop,
-    meant_for,
     nobodys,
     unclaimed,
     unmet,
 )
+from vneter_sdn.verify.expected import Directory, expectations, meant_for
 from vneter_sdn.verify.facts import RULED
 from vneter_sdn.verify.findings import Finding
 from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
 from vneter_sdn.verify.policed import Unpoliced
+from vneter_sdn.verify.punted import punted
 from vneter_sdn.verify.reach import Change, Pair, Reach, addressed, change, reached_from
 from vneter_sdn.verify.rewrite import Rewrite
 from vneter_sdn.verify.rules import Rules, conflicting, shadowed
@@ -367,7 +367,7 @@ class Proof:
         self, station: Station, packets: Packets, fabric: Fabric | None = None
     ) -> Iterator[Finding]:
         """Black holes, of some packets of an endpoint."""
-        for wanted in expectations(station, self.known):
+        for wanted in chain(expectations(station, self.known), punted(station, self.known)):
             asked = replace(wanted, packets=wanted.packets.meet(packets))
             if asked.packets.cubes:
                 whose = self.known.whose

@@ -25,7 +25,7 @@ from vneter_sdn.model.fields import (
 )
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, Expected, expectations, meant_for, one
+from vneter_sdn.verify.expected import Directory, Expected, expectations, meant_for, one
 from vneter_sdn.verify.fleet import Fabric, Reached
 from vneter_sdn.verify.packets import ALL, NONE, Cube, Packets, overlap
 from vneter_sdn.verify.values import Rest, Values, holds

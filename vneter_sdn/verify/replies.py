@@ -16,14 +16,8 @@ from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, 
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import (
-    Directory,
-    expectations,
-    is_too_long,
-    meant_for,
-    one,
-    ordinary,
-)
+from vneter_sdn.verify.checks import is_too_long
+from vneter_sdn.verify.expected import Directory, expectations, meant_for, one, ordinary
 from vneter_sdn.verify.expressions import Expression
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
 from vneter_sdn.verify.fleet import Fabric, Reached, Trace

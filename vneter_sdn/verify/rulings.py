@@ -20,7 +20,8 @@ from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.pipeline.registers import NETWORK, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory, Excuse
+from vneter_sdn.verify.checks import Excuse
+from vneter_sdn.verify.expected import Directory
 from vneter_sdn.verify.facts import (
     FIRST,
     PEERS,

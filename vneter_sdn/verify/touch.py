@@ -15,7 +15,7 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.registers import NETWORK, TENANT
 from vneter_sdn.pipeline.tables import BY_ID, table
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import Directory
+from vneter_sdn.verify.expected import Directory
 from vneter_sdn.verify.expressions import INSIDE
 from vneter_sdn.verify.index import KNOWN, BridgeIndex
 from vneter_sdn.verify.packets import Cube, width

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets that the controller is to be told of: what cannot be forwarded, what the edge is asked.
+
+Whatever an endpoint sends by the gateway and nobody takes is complained of (`pipeline.complaints`),
+by the meter of its port; questions to the edge are asked in its name. Both are flows' doing: which
+packets, and every word of what is said with them, follow from who is where. What policies drop is
+not complained of, nor are packets that are dropped unsaid (link-local ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from vneter_sdn.model.addresses import IPAddress, IPNetwork
+from vneter_sdn.model.fields import (
+    ETH_IP,
+    ETH_IPV6,
+    LENGTH,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_UDP,
+)
+from vneter_sdn.model.flow import Punt
+from vneter_sdn.pipeline.complaints import Complaint, Fault, of_endpoint
+from vneter_sdn.pipeline.punts import ASKED_LENGTH, Asked, Service
+from vneter_sdn.simulate.meaning import Gateway, Station
+from vneter_sdn.verify.expected import (
+    ETHERNET,
+    Directory,
+    Expected,
+    fitting,
+    one,
+    ordinary,
+    sent_by,
+)
+from vneter_sdn.verify.packets import Cube, Packets
+from vneter_sdn.verify.values import Rest, Values, above, everything, less, masked
+
+_EVERYBODY, _EVERYBODY4 = one(0xFFFF_FFFF_FFFF), one(0xFFFF_FFFF)
+_ALL_ROUTERS, _ALL_ROUTERS_MAC = one(0xFF02 << 112 | 2), one(0x3333_0000_0002)
+_ALL_SERVERS, _ALL_SERVERS_MAC = one(0xFF02 << 112 | 0x1_0002), one(0x3333_0001_0002)
+_GONE = frozenset((0, 1))
+"""Hops left of a packet that goes no further."""
+_LEFT = Rest(8, _GONE)
+_LINK_LOCAL = masked(128, 0xFE80 << 112, 0xFFC0 << 112)
+_SERVED = frozenset((53, 67, 68, 546, 547))
+"""Ports of UDP that the gateway may answer at."""
+_FRAGMENT = 44
+_LISTENED = Rest(8, frozenset((PROTO_UDP, PROTO_ICMP, PROTO_ICMPV6, _FRAGMENT)))
+"""Protocols of which the gateway answers nothing."""
+
+
+class _Side(NamedTuple):
+    """An endpoint and its gateway, of one family."""
+
+    station: Station
+    gateway: Gateway
+    version: int
+    sender: Cube
+    """What it may send by the gateway."""
+
+    @property
+    def target(self) -> str:
+        """The field that says whom packets are for."""
+        return "ip_dst" if self.version == 4 else "ipv6_dst"
+
+    def faces(self, gateway: Gateway) -> tuple[IPAddress, ...]:
+        """Addresses of a gateway of this family."""
+        return tuple(a for a in gateway.addresses if a.version == self.version)
+
+
+def punted(station: Station, known: Directory) -> Iterator[Expected]:
+    """What of an endpoint's packets the controller is to be told of, before any policy."""
+    gateway = known.meaning.gateways.get(station.network)
+    if gateway is None:
+        return
+    for version in (4, 6):
+        sender = sent_by(station, station.addresses, version)
+        if sender is not None:
+            side = _Side(station, gateway, version, {**sender, "eth_dst": one(gateway.mac)})
+            if side.faces(gateway):
+                yield from _complaints(side, known)
+    yield from _questions(station, gateway)
+
+
+# ---- what cannot be forwarded
+
+
+def _complaints(side: _Side, known: Directory) -> Iterator[Expected]:
+    """Of packets by the gateway, those that are for nobody, for itself, too long, or at an end."""
+    own = side.gateway
+    faces = frozenset(int(a) for a in own.in_network if a.version == side.version)
+    routed = _unsaid(side, faces)
+    inside = [p for g in known.routers[own.network.tenant] for p in g.prefixes]
+    yield _complaint(side, Fault.EXPIRED, {side.target: routed, "ip_ttl": _GONE})
+    nowhere: Cube = {side.target: _outside(routed, tuple(inside)), "ip_ttl": _LEFT}
+    yield _complaint(side, Fault.NO_ROUTE, nowhere)
+    yield _for_itself(side, faces)
+    for other in known.routers[own.network.tenant]:
+        narrow = other.mtu < own.mtu
+        for prefix in other.prefixes:
+            if prefix.version != side.version:
+                continue
+            if narrow:
+                yield _too_long(side, prefix, other.mtu)
+            if side.faces(other):
+                vacant = _vacant(prefix, known.owned[own.network.tenant, side.version])
+                there: Cube = {side.target: less(vacant, faces), "ip_ttl": _LEFT}
+                fits: Cube = fitting(other.mtu) if narrow else {}
+                yield _complaint(side, Fault.NOBODY, {**there, **fits}, other)
+
+
+def _complaint(
+    side: _Side, fault: Fault, packets: Cube, of: Gateway | None = None, mtu: int = 0
+) -> Expected:
+    """Packets to complain of, and the words for it."""
+    gateway = of or side.gateway
+    said = (
+        Complaint(fault, face, gateway.mac, gateway.number, gateway.vni, mtu)
+        for face in side.faces(gateway)
+    )
+    told = frozenset(Punt(one_of.encode(), one_of.meter, one_of.length) for one_of in said)
+    cubes = tuple(ordinary([{**side.sender, **packets}]))
+    limit = of_endpoint(side.station.port).meter
+    return Expected(_WORDS[fault], Packets(cubes), told=told, limit=limit)
+
+
+_WORDS = {
+    Fault.EXPIRED: "what has no hop left",
+    Fault.NO_ROUTE: "what no network has the address of",
+    Fault.NOBODY: "what is for nobody",
+    Fault.GATEWAY: "what is for the gateway",
+    Fault.TOO_LONG: "what is too long where it goes",
+}
+
+
+def _for_itself(side: _Side, faces: frozenset[int]) -> Expected:
+    """Nobody listens at a gateway, but for what flows and the edge answer."""
+    own: Cube = {side.target: faces}
+    expected = _complaint(side, Fault.GATEWAY, {**own, "ip_proto": _LISTENED})
+    udp = _complaint(
+        side,
+        Fault.GATEWAY,
+        {**own, "ip_proto": one(PROTO_UDP), "udp_dst": Rest(16, _SERVED)},
+    )
+    both = Packets((*expected.packets.cubes, *udp.packets.cubes))
+    return replace(expected, packets=both)
+
+
+def _too_long(side: _Side, prefix: IPNetwork, mtu: int) -> Expected:
+    long: Cube = {
+        side.target: _of(prefix),
+        "ip_ttl": _LEFT,
+        LENGTH.name: above(LENGTH.bits, mtu + ETHERNET),
+    }
+    return _complaint(side, Fault.TOO_LONG, long, mtu=mtu)
+
+
+def _unsaid(side: _Side, faces: frozenset[int]) -> Values:
+    """All addresses but the gateway's own, and those of which nothing is said."""
+    if side.version == 4:
+        return Rest(32, faces)
+    return less(less(everything(128), _LINK_LOCAL), faces)
+
+
+def _of(prefix: IPNetwork) -> Values:
+    bits = prefix.max_prefixlen
+    return masked(bits, int(prefix.network_address), int(prefix.netmask))
+
+
+@lru_cache(maxsize=4096)
+def _outside(values: Values, prefixes: tuple[IPNetwork, ...]) -> Values:
+    bits = 32 if isinstance(values, Rest) and values.bits == 32 else 128
+    for prefix in prefixes:
+        if prefix.max_prefixlen == bits:
+            values = less(values, _of(prefix))
+    return values
+
+
+@lru_cache(maxsize=4096)
+def _vacant(prefix: IPNetwork, owned: frozenset[int]) -> Values:
+    """Addresses of a prefix that are nobody's."""
+    return less(_of(prefix), owned)
+
+
+# ---- what the edge is asked
+
+
+def _questions(station: Station, gateway: Gateway) -> Iterator[Expected]:
+    base: Cube = {
+        "in_port": one(station.port),
+        "tun_id": one(0),
+        "vlan_vid": one(0),
+        "eth_src": one(station.mac),
+    }
+    four, six = (
+        frozenset(int(a) for a in station.in_network if a.version == version) for version in (4, 6)
+    )
+    asked: dict[Service, Iterator[Cube]] = {
+        Service.DHCP: _dhcp(gateway, four),
+        Service.DNS: _names(gateway, four, six),
+        Service.ROUTER: _solicitations(six),
+        Service.DHCPV6: _dhcp6(gateway, six),
+    }
+    for service in sorted(gateway.services):
+        said = Asked(service, station.port, gateway.vni, station.mac)
+        told = Punt(said.encode(), said.meter.meter, ASKED_LENGTH)
+        cubes = tuple({**base, **cube} for cube in asked[service] if all(cube.values()))
+        if cubes:
+            what = f"a question of {service.name}"
+            yield Expected(what, Packets(cubes), told=frozenset((told,)))
+
+
+def _dhcp(gateway: Gateway, own: frozenset[int]) -> Iterator[Cube]:
+    asking: Cube = {
+        "eth_type": one(ETH_IP),
+        "ip_proto": one(PROTO_UDP),
+        "udp_src": one(68),
+        "udp_dst": one(67),
+    }
+    yield {**asking, "eth_dst": _EVERYBODY, "ip_dst": _EVERYBODY4, "ip_src": own | {0}}
+    faces = frozenset(int(a) for a in gateway.addresses if a.version == 4)
+    yield {**asking, "eth_dst": one(gateway.mac), "ip_dst": faces, "ip_src": own}
+
+
+def _names(gateway: Gateway, four: frozenset[int], six: frozenset[int]) -> Iterator[Cube]:
+    for version, kind, ip, own in ((4, ETH_IP, "ip", four), (6, ETH_IPV6, "ipv6", six)):
+        yield {
+            "eth_type": one(kind),
+            "eth_dst": one(gateway.mac),
+            "ip_proto": one(PROTO_UDP),
+            "udp_dst": one(53),
+            f"{ip}_src": own,
+            f"{ip}_dst": frozenset(int(a) for a in gateway.addresses if a.version == version),
+        }
+
+
+def _solicitations(own: frozenset[int]) -> Iterator[Cube]:
+    yield {
+        "eth_type": one(ETH_IPV6),
+        "eth_dst": _ALL_ROUTERS_MAC,
+        "ip_proto": one(PROTO_ICMPV6),
+        "icmpv6_type": one(133),
+        "icmpv6_code": one(0),
+        "ipv6_dst": _ALL_ROUTERS,
+        "ipv6_src": own | {0},
+    }
+
+
+def _dhcp6(gateway: Gateway, own: frozenset[int]) -> Iterator[Cube]:
+    asking: Cube = {
+        "eth_type": one(ETH_IPV6),
+        "ip_proto": one(PROTO_UDP),
+        "udp_src": one(546),
+        "udp_dst": one(547),
+        "ipv6_src": own,
+    }
+    yield {**asking, "eth_dst": _ALL_SERVERS_MAC, "ipv6_dst": _ALL_SERVERS}
+    faces = frozenset(int(a) for a in gateway.in_network if a.version == 6)
+    yield {**asking, "eth_dst": one(gateway.mac), "ipv6_dst": faces}
