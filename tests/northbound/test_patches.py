@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from vneter_sdn.errors import IntentError
 from vneter_sdn.model.fieldpaths import pointer
+from vneter_sdn.northbound.origins import Origins
 from vneter_sdn.northbound.patches import (
     MOST_OPERATIONS,
     TestFailed,
     merged,
-    origin_of,
     patched,
     same,
 )
@@ -200,15 +200,70 @@ def test_any_patch_is_done_or_refused(document, operations):
     assert same(document, before)
 
 
-def test_where_a_fault_comes_from():
-    operations = [
-        _op("add", "/spec/mtu", value=1),
-        _op("replace", "/spec", value={"mtu": 2}),
-        _op("add", "/metadata/labels/a", value=5),
-        _op("remove", "/x"),
-    ]
-    assert origin_of(operations, "/spec/mtu") == "/1/value/mtu"
-    assert origin_of(operations, "/metadata/labels/a") == "/2/value"
-    assert origin_of(operations, "/metadata") == "/2/path"
-    assert origin_of(operations, "/kind") == ""
-    assert origin_of(operations, "/x/y") == "/3/path"
+def _marks(value, pointer=""):
+    """Every value within one, by its pointer."""
+    yield pointer, value
+    inside = value.items() if isinstance(value, dict) else ()
+    inside = enumerate(value) if isinstance(value, list) else inside
+    for name, one in inside:
+        step = str(name).replace("~", "~0").replace("/", "~1")
+        yield from _marks(one, f"{pointer}/{step}")
+
+
+@pytest.mark.parametrize(
+    ("operations", "pointer", "origin"),
+    [
+        ([_op("add", "/spec/mtu", value=1)], "/spec/mtu", "/0/value"),
+        ([_op("replace", "/spec", value={"mtu": {"x": 2}})], "/spec/mtu/x", "/0/value/mtu/x"),
+        ([_op("replace", "/spec", value={"mtu": 2})], "/spec/vni", "/0/value/vni"),
+        ([_op("add", "/metadata/a", value=5)], "/metadata", "/0/path"),
+        ([_op("add", "/metadata/a~1b.c", value=5)], "/metadata/a~1b.c", "/0/value"),
+        ([_op("add", "/metadata/a", value=5)], "/kind", ""),
+        ([_op("remove", "/spec")], "/spec/prefixes", "/0/path"),
+        ([_op("remove", "/spec"), _op("add", "/spec", value={})], "/spec/vni", "/1/value/vni"),
+        (  # what was put first moved on
+            [_op("add", "/spec/p/0", value="x"), _op("add", "/spec/p/0", value="y")],
+            "/spec/p/1",
+            "/0/value",
+        ),
+        (
+            [_op("add", "/spec/p/-", value="x"), _op("add", "/spec/p/-", value="y")],
+            "/spec/p/3",
+            "/1/value",
+        ),
+        ([_op("add", "/spec/p/-", value="x"), _op("remove", "/spec/p/0")], "/spec/p/1", "/0/value"),
+        ([_op("add", "/spec/p/-", value="x"), _op("remove", "/spec/p/0")], "/spec/p", "/1/path"),
+        ([_op("add", "/spec/p/-", value="x")], "/spec/p/0", ""),
+        ([{"op": "move", "from": "/spec/p", "path": "/spec/q"}], "/spec/q", "/0/path"),
+        ([{"op": "move", "from": "/spec/p", "path": "/spec/q"}], "/spec/q/1", "/0/path"),
+        ([{"op": "move", "from": "/spec/p", "path": "/spec/q"}], "/spec/p", "/0/from"),
+        (
+            [
+                _op("add", "/spec/x", value={"y": [1, 2]}),
+                {"op": "copy", "from": "/spec/x", "path": "/spec/z"},
+            ],
+            "/spec/z/y/1",
+            "/0/value/y/1",
+        ),
+        ([_op("test", "/kind", value="K")], "/kind", ""),
+        ([_op("replace", "", value={"a": 1})], "/a", "/0/value/a"),
+    ],
+)
+def test_where_a_fault_comes_from(operations, pointer, origin):
+    document = {"kind": "K", "metadata": {}, "spec": {"p": ["a", "b"]}}
+    patched(document, operations)
+    assert Origins(document, operations).of(pointer) == origin
+
+
+@given(_VALUES, _VALUES)
+def test_an_origin_holds_the_value_that_came_from_it(one, two):
+    operations = list(_difference(one, two))
+    origins, sources = Origins(one, operations), dict(_marks(operations))
+    for place, value in _marks(two):
+        origin = origins.of(place)
+        if not isinstance(value, dict | list):
+            assert same(sources[origin], value) if origin else value in _leaves(one)
+
+
+def _leaves(value):
+    return [one for _, one in _marks(value) if not isinstance(one, dict | list)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from vneter_sdn.errors import Conflict, IntentError, Problem
 from vneter_sdn.model import jsontext
+from vneter_sdn.northbound.origins import steps_of
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -123,7 +124,7 @@ class _Work:
         if not isinstance(text, str) or _POINTER.fullmatch(text) is None:
             reason = "Missing" if name not in operation else "InvalidPath"
             raise self._wrong(name, reason, "a JSON pointer (RFC 6901), as /spec/prefixes/0")
-        return [step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:]]
+        return steps_of(text)
 
     def _value(self, operation: Mapping[str, Any]) -> Any:
         if "value" not in operation:
@@ -200,20 +201,3 @@ def same(one: Any, two: Any) -> bool:
     if isinstance(one, list) and isinstance(two, list):
         return len(one) == len(two) and all(map(same, one, two))
     return isinstance(one, bool) is isinstance(two, bool) and bool(one == two)
-
-
-def origin_of(operations: Any, pointer: str) -> str:
-    """Where in a JSON Patch a value of the patched document comes from; empty when it does not."""
-    found = ""
-    for number, operation in enumerate(operations if isinstance(operations, list) else ()):
-        path = operation.get("path") if isinstance(operation, Mapping) else None
-        if not isinstance(path, str):
-            continue
-        if path.endswith("/-") and pointer.startswith(path[:-1]):
-            path = path[:-1] + pointer[len(path) - 1 :].partition("/")[0]
-        if pointer == path or pointer.startswith(f"{path}/"):
-            gives = operation.get("op") in {"add", "replace"}
-            found = f"/{number}/value{pointer[len(path) :]}" if gives else f"/{number}/path"
-        elif path.startswith(f"{pointer}/"):
-            found = found or f"/{number}/path"
-    return found

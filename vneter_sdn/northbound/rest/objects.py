@@ -17,6 +17,7 @@ from vneter_sdn.model.kinds import API_VERSION, Kind
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound import listed, patches, resources
 from vneter_sdn.northbound.conditions import met
+from vneter_sdn.northbound.origins import Origins
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import applied_answer, json_answer, remarked
 from vneter_sdn.northbound.rest.listing import kind_of
@@ -88,7 +89,8 @@ class Objects:
             stored = self._store.snapshot().objects.get(key)
             if stored is None:
                 raise NotFound(f"there is no {key}")
-            manifest = _patched(resources.manifest_of(stored), patch)
+            found = resources.manifest_of(stored)
+            manifest = _patched(found, patch)
             try:
                 placed = _placed(manifest, "apply", kind_of(route), tenant, name)
                 edit = replace(sign, manifest=placed.manifest, revision=stored.revision)
@@ -97,7 +99,7 @@ class Objects:
                 if asked.conditions.given or attempt == _ATTEMPTS - 1:
                     raise
             except IntentError as error:
-                raise _traced(error, patch) from None
+                raise _traced(error, patch, found) from None
             else:
                 return self._written(key, applied, asked)
         raise AssertionError("the last attempt ends it")
@@ -180,16 +182,14 @@ def _patched(manifest: dict[str, Any], patch: Any) -> Any:
     return patches.merged(manifest, patch)
 
 
-def _traced(error: IntentError, patch: Any) -> IntentError:
-    """The error with pointers into the patch, rather than into what it made."""
+def _traced(error: IntentError, patch: Any, found: Mapping[str, Any]) -> IntentError:
+    """The error with pointers into the patch, rather than into what it made of what it found."""
     if not isinstance(patch, list):
         requests.place({problem.object: "" for problem in error.problems})
         return error
+    origins = Origins(found, patch)
     return IntentError(
-        *(
-            replace(problem, pointer=patches.origin_of(patch, pointer(problem.field)))
-            for problem in error.problems
-        )
+        *(replace(one, pointer=origins.of(pointer(one.field))) for one in error.problems)
     )
 
 
