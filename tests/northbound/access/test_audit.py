@@ -65,6 +65,35 @@ def test_too_many_refusals_are_counted(auditor, store):
     assert len(written) - len(counted) + sum(counted) == auditing.BURST + 7
 
 
+def test_a_flood_does_not_wash_the_log_out(store):
+    """The log keeps so many entries: who fills it makes it forget who let others in."""
+    seconds = 0.0
+    auditor = Auditor(store, lambda: seconds)
+    for number in range(20_000):
+        seconds = number * 0.18  # an hour
+        auditor.refused("nobody", "GET /", "no", f"198.51.{number % 100}.{number % 250}")
+    auditor.refused("token:ci", "GET /v1/hosts", "no", "192.0.2.1")
+    auditor.close()
+    written = told(store)
+    assert len([one for one in written if one[0] == "nobody"]) <= auditing.STRANGERS + 61
+    counted = [int(one[2].split()[1]) for one in written if one[0] == "several"]
+    assert len(written) - len(counted) + sum(counted) == 20_001
+    assert len(written) < 250
+    assert "token:ci" in [one[0] for one in written]  # strangers hide no one who is known
+
+
+def test_who_is_refused_often_hides_no_other(auditor, store):
+    for _ in range(1000):
+        auditor.refused("nobody", "GET /", "no", "2001:db8::1")
+        auditor.refused("token:loud", "GET /", "no", "192.0.2.1")
+    auditor.refused("nobody", "GET /", "no", "2001:db8:0:1::1")
+    auditor.refused("token:ci", "GET /", "no", "192.0.2.1")
+    auditor.close()
+    written = [(one.author, one.source) for one in store.audited(1000)]
+    assert {("nobody", "2001:db8:0:1::1"), ("token:ci", "192.0.2.1")} < set(written)
+    assert len([one for one in written if one[0] != "several"]) == 2 * auditing.BURST + 2
+
+
 def test_nobody_waits_for_the_audit_log(store, monkeypatch):
     begun, proceed = threading.Event(), threading.Event()
     write = store.audit

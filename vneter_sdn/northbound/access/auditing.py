@@ -17,11 +17,17 @@ from typing import Protocol
 from vneter_sdn.errors import VneterError
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.northbound.access import tokens
+from vneter_sdn.northbound.access.identity import NOBODY
 from vneter_sdn.northbound.access.throttle import Throttle
+from vneter_sdn.northbound.wire.gateway import crowd_of
 
 _LOG = logging.getLogger("vneter.api")
-BURST, EVERY = 50, 0.1
-"""Refusals that are written at once, and seconds until one more is."""
+BURST, EVERY = 20, 60.0
+"""Refusals of one address, or of somebody who is known, that are written at once, and seconds until
+one more is."""
+STRANGERS = 50
+"""The same of all that are not known, together: a log of so many entries that anybody may fill is
+one that forgets whatever they like."""
 _WAITING = 1000
 _TOGETHER = 100
 _LONGEST = 200
@@ -40,7 +46,8 @@ class Auditor:
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to a store's chain; ``clock`` gives seconds that never go back."""
         self._log, self._lock = log, threading.Lock()
-        self._limit, self._dropped = Throttle(clock, BURST, EVERY), 0
+        self._each, self._dropped = Throttle(clock, BURST, EVERY), 0
+        self._strangers = Throttle(clock, STRANGERS, EVERY)
         self._waiting: queue.Queue[AuditEntry | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -50,7 +57,7 @@ class Auditor:
         with self._lock:
             if self._closed:
                 return
-            if self._limit.failed("") > 0:
+            if self._over(author, source):
                 self._dropped += 1
                 return
             if self._thread is None:
@@ -63,6 +70,13 @@ class Auditor:
         except queue.Full:
             with self._lock:
                 self._dropped += 1
+
+    def _over(self, author: str, source: str) -> bool:
+        """Whether one more is only counted."""
+        stranger = author.startswith(NOBODY.name)
+        if self._each.failed(crowd_of(source) if stranger else author) > 0:
+            return True
+        return stranger and self._strangers.failed("") > 0
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -84,6 +98,7 @@ class Auditor:
             self._append([one for one in entries if one is not None])
             if entries[-1] is None:
                 return
+        self._append([])  # how many were dropped at last
 
     def _append(self, entries: list[AuditEntry]) -> None:
         with self._lock:
@@ -91,6 +106,8 @@ class Auditor:
         if dropped:
             outcome = f"refused: {dropped} more requests, too many to be written"
             entries.append(AuditEntry("several", "several", outcome=outcome))
+        if not entries:
+            return
         try:
             self._log.audit(entries)
         except VneterError as error:
