@@ -21,6 +21,7 @@ from vneter_sdn.model.fields import (
     LENGTH,
     PROTO_ICMP,
     PROTO_ICMPV6,
+    PROTO_TCP,
     PROTO_UDP,
 )
 from vneter_sdn.model.flow import Punt
@@ -47,10 +48,10 @@ _GONE = frozenset((0, 1))
 _LEFT = Rest(8, _GONE)
 _LINK_LOCAL = masked(128, 0xFE80 << 112, 0xFFC0 << 112)
 _SERVED = frozenset((53, 67, 68, 546, 547))
-"""Ports of UDP that the gateway may answer at."""
+"""Ports that the gateway may answer at."""
 _FRAGMENT = 44
-_LISTENED = Rest(8, frozenset((PROTO_UDP, PROTO_ICMP, PROTO_ICMPV6, _FRAGMENT)))
-"""Protocols of which the gateway answers nothing."""
+_UNHEARD = Rest(8, frozenset((PROTO_TCP, PROTO_UDP, PROTO_ICMP, PROTO_ICMPV6, _FRAGMENT)))
+"""Protocols of which the gateway answers nothing, at any port."""
 
 
 class _Side(NamedTuple):
@@ -139,15 +140,14 @@ _WORDS = {
 
 def _for_itself(side: _Side, faces: frozenset[int]) -> Expected:
     """Nobody listens at a gateway, but for what flows and the edge answer."""
-    own: Cube = {side.target: faces}
-    expected = _complaint(side, Fault.GATEWAY, {**own, "ip_proto": _LISTENED})
-    udp = _complaint(
-        side,
-        Fault.GATEWAY,
-        {**own, "ip_proto": one(PROTO_UDP), "udp_dst": Rest(16, _SERVED)},
+    kinds: tuple[Cube, ...] = (
+        {"ip_proto": _UNHEARD},
+        {"ip_proto": one(PROTO_TCP), "tcp_dst": Rest(16, _SERVED)},
+        {"ip_proto": one(PROTO_UDP), "udp_dst": Rest(16, _SERVED)},
     )
-    both = Packets((*expected.packets.cubes, *udp.packets.cubes))
-    return replace(expected, packets=both)
+    found = [_complaint(side, Fault.GATEWAY, {side.target: faces, **kind}) for kind in kinds]
+    cubes = (cube for expected in found for cube in expected.packets.cubes)
+    return replace(found[0], packets=Packets(tuple(cubes)))
 
 
 def _too_long(side: _Side, prefix: IPNetwork, mtu: int) -> Expected:
