@@ -53,14 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In workers fleets come first, so that who gets them has run nothing else before.
-
-    Raises:
-        pytest.UsageError: a test is marked as one of a fleet, and `FLEETS` does not know.
-    """
-    for item in items:
-        if item.get_closest_marker("fleet") and group_of(item.nodeid) != "fleets":
-            raise pytest.UsageError(f"{item.nodeid} is marked as a fleet's: add it to {__file__}")
+    """In workers fleets come first, so that who gets them has run nothing else before."""
     if in_worker():
         items.sort(key=lambda item: group_of(item.nodeid) != "fleets")
 
@@ -70,3 +63,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Who begins with anything else gives way to fleets for good."""
     if in_worker() and group_of(item.nodeid) != "fleets":
         os.setpriority(os.PRIO_PROCESS, 0, 5)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test fails that is marked as one of a fleet, and would run beside others."""
+    if item.get_closest_marker("fleet") and group_of(item.nodeid) != "fleets":
+        pytest.fail(f"{item.path.name} runs a fleet: add it to FLEETS in {__file__}", pytrace=False)
