@@ -25,6 +25,20 @@ from vneter_sdn.model.snapshot import Key
             "encapsulation",
             "'stt' is none of geneve, vxlan, gre",
         ),
+        ("Network", {"prefixes": ["x"], "ra": {"mode": "x"}}, "ra.mode", "stateless, slaac, off"),
+        (
+            "Policy",
+            {"ingress": [{"action": "x"}]},
+            "ingress[0].action",
+            "none of allow, drop, reject, pass",
+        ),
+        (
+            "Policy",
+            {"egress": [{}, {"ports": [{"protocol": "x"}]}]},
+            "egress[1].ports[0].protocol",
+            "'x' is none of tcp, udp, sctp, icmp, icmpv6",
+        ),
+        ("Policy", {"schedule": [{"days": ["x"]}]}, "schedule[0].days[0]", "none of mon, tue"),
     ],
 )
 def test_what_would_be_right_is_said(kind, spec, field, said):
@@ -37,3 +51,17 @@ def test_what_would_be_right_is_said(kind, spec, field, said):
     assert problem.field == f"spec.{field}"
     assert said in problem.message
     assert "regex" not in problem.message
+
+
+def test_only_the_words_of_that_field_are_told():
+    manifest = {
+        "apiVersion": "vneter.io/v1",
+        "kind": "Policy",
+        "spec": {"ingress": [{"action": 1}]},
+    }
+    manifest["metadata"] = {"name": "x", "tenant": "red"}
+    manifest["spec"]["ingress"][0]["action"] = "x"
+    with pytest.raises(Malformed) as refused:
+        parse(Key("Policy", "red", "x"), manifest)
+    (problem,) = refused.value.problems
+    assert problem.message.endswith("'x' is none of allow, drop, reject, pass")

@@ -89,6 +89,27 @@ def test_bytes_that_are_no_json_are_refused(rest, store, data, reason):
 
 
 @pytest.mark.parametrize(
+    ("path", "asked", "pointers"),
+    [
+        ("/v1/revisions/0/rollback", {"mesage": "x", "dryRun": 1}, {"/mesage", "/dryRun"}),
+        ("/v1/revisions/0/rollback", [], {""}),
+        ("/v1/revisions/0/rollback", {"a.b": 1}, {"/a.b"}),
+        ("/v1/inject", {"tenant": 5}, {"/tenant", "/source", "/target", "/protocol"}),
+        (
+            "/v1/inject",
+            {"tenant": "t", "source": "a", "target": "b", "protocol": "x", "hosts": ["h", 5]},
+            {"/protocol", "/hosts/1"},
+        ),
+        ("/v1/tokens", {"nme": "x"}, {"/nme", "/name"}),
+    ],
+)
+def test_every_field_of_other_requests_is_pointed_at(rest, path, asked, pointers):
+    errors = _errors(rest.post(path, json=asked), status=422)
+    assert pointers <= {one["pointer"] for one in errors}
+    assert not any("`" in one["message"] or "$" in one["message"] for one in errors)
+
+
+@pytest.mark.parametrize(
     "objects",
     [
         [0] * 40_000,

@@ -52,9 +52,9 @@ def parse(key: Key, manifest: Any, origin: str = "") -> tuple[Object, int | None
     if not isinstance(manifest, Mapping) or kind is None:
         raise Malformed([_shape_problem(key, manifest, name)])
     problems += _envelope(key, manifest, name)
-    metadata, faults = _convert(manifest.get("metadata", {}), Metadata, "metadata", name)
+    metadata, faults = converted(manifest.get("metadata", {}), Metadata, "metadata", name)
     problems += faults
-    spec, faults = _convert(manifest.get("spec", {}), kind.spec, "spec", name)
+    spec, faults = converted(manifest.get("spec", {}), kind.spec, "spec", name)
     problems += faults
     if metadata is not None:
         problems += _identity(key, kind, metadata, name)
@@ -127,8 +127,15 @@ def _identity(key: Key, kind: Kind, metadata: Metadata, name: str) -> Iterator[P
         yield Problem(name, "metadata.tenant", "NameMismatch", text)
 
 
-def _convert(value: Any, type_: Any, path: str, name: str) -> tuple[Any, list[Problem]]:
-    """The value as a Struct, or None and every problem: field by field once the whole fails."""
+def converted(value: Any, type_: Any, path: str, name: str) -> tuple[Any, list[Problem]]:
+    """The value as a Struct, or None and every problem: field by field once the whole fails.
+
+    Args:
+        value: plain JSON.
+        type_: the Struct.
+        path: of the value, in what holds it.
+        name: what problems are said to be of.
+    """
     try:
         return msgspec.convert(value, type_), []
     except msgspec.ValidationError as error:
@@ -143,10 +150,11 @@ def _convert(value: Any, type_: Any, path: str, name: str) -> tuple[Any, list[Pr
     for field in fields.values():
         if field.encode_name in value:
             problems += _in_field(
-                value[field.encode_name], field, f"{path}.{field.encode_name}", name, type_
+                value[field.encode_name], field, below(path, field.encode_name), name, type_
             )
         elif field.required:
-            problems.append(Problem(name, f"{path}.{field.encode_name}", "Missing", "is required"))
+            at = below(path, field.encode_name)
+            problems.append(Problem(name, at, "Missing", "is required"))
     return None, problems or [whole]
 
 
@@ -157,10 +165,11 @@ def _in_field(value: Any, field: Any, path: str, name: str, type_: Any) -> list[
     except msgspec.ValidationError as error:
         within = struct_in(field.type)
         if within is not None and isinstance(value, Mapping):
-            return _convert(value, within, path, name)[1]
+            return converted(value, within, path, name)[1]
+        inside = field.encode_name
         members = islice(_members(value, field.type, error, path), _MOST)
-        found = [_problem(fault, at, name, type_, "") for fault, at in members]
-        return found or [_problem(error, path, name, type_)]
+        found = [_problem(fault, at, name, type_, inside, "") for fault, at in members]
+        return found or [_problem(error, path, name, type_, inside)]
     return []
 
 
@@ -208,21 +217,34 @@ def _where(error: msgspec.ValidationError) -> tuple[bool, str]:
 
 
 def _problem(
-    error: msgspec.ValidationError, path: str, name: str, type_: Any, where: str | None = None
+    error: msgspec.ValidationError,
+    path: str,
+    name: str,
+    type_: Any,
+    inside: str = "",
+    where: str | None = None,
 ) -> Problem:
-    """What msgspec found, in our words: ``Expected `int`, got `str` - at `$.mtu```."""
+    """What msgspec found, in our words: ``Expected `int`, got `str` - at `$.mtu```.
+
+    Args:
+        error: as msgspec has it.
+        path: of the value that it is about.
+        name: what the problem is said to be of.
+        type_: the Struct that the value is, or is a field of.
+        inside: name of that field.
+        where: within the value; what msgspec says, if not given.
+    """
     found = _WHERE.match(str(error))
     what = found["what"] if found else str(error)
     where = _where(error)[1] if where is None else where
     unknown = _UNKNOWN.match(what)
     if unknown:
         names = [field.encode_name for field in msgspec.structs.fields(type_)]
-        text = _unknown("field", unknown[1], names)
-        return Problem(name, below(f"{path}{where}", unknown[1]), "UnknownField", text)
+        at = below(f"{path}{where}".lstrip("."), unknown[1])
+        return Problem(name, at, "UnknownField", _unknown("field", unknown[1], names))
     reason = "WrongType" if ", got " in what else "InvalidValue"
-    return Problem(
-        name, path + where, reason, reworded(what, type_, (path + where).partition(".")[2])
-    )
+    text = reworded(what, type_, f"{inside}{where}".lstrip("."))
+    return Problem(name, f"{path}{where}".lstrip("."), reason, text)
 
 
 def _unknown(what: str, given: Any, valid: Any) -> str:

@@ -46,11 +46,15 @@ def _described(struct: Any) -> dict[str, str]:
 
 @cache
 def _words(struct: Any, path: str) -> tuple[str, ...]:
-    """The words that a field may be."""
-    name = re.split(r"[.\[]", path, maxsplit=1)[0]
-    types = [one.type for one in msgspec.structs.fields(struct) if one.encode_name == name]
-    parts = (part for field in types for part in _parts(field))
-    return tuple(word for part in parts if get_origin(part) is Literal for word in get_args(part))
+    """The words that a field may be, however deep in a Struct: ``ingress[0].action``."""
+    types: list[Any] = [struct]
+    for name in re.findall(r"(?:^|\.)([^.\[]+)", path):
+        within = [one for type_ in types for one in _parts(type_, deeply=False) if _is_struct(one)]
+        fields = [field for one in within for field in msgspec.structs.fields(one)]
+        types = [field.type for field in fields if field.encode_name == name]
+    parts = (part for type_ in types for part in _parts(type_, deeply=False))
+    words = (word for part in parts if get_origin(part) is Literal for word in get_args(part))
+    return tuple(dict.fromkeys(words))
 
 
 @cache
@@ -60,18 +64,22 @@ def struct_in(type_: Any) -> Any:
     while get_origin(inner) is Annotated:
         inner = inner.__origin__
     options = (inner,) if isinstance(inner, type) else get_args(inner)
-    structs = [one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    structs = [one for one in options if _is_struct(one)]
     return structs[0] if structs else None
 
 
-def _parts(struct: Any) -> Iterator[Any]:
-    """Every type within the fields of a Struct, or within one type."""
-    if isinstance(struct, type) and issubclass(struct, msgspec.Struct):
-        for field in msgspec.structs.fields(struct):
+def _is_struct(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, msgspec.Struct)
+
+
+def _parts(type_: Any, deeply: bool = True) -> Iterator[Any]:
+    """Every type within a type; ``deeply``, those within Structs too, and not the Structs."""
+    if _is_struct(type_) and deeply:
+        for field in msgspec.structs.fields(type_):
             yield from _parts(field.type)
         return
-    yield struct
-    inner = (struct.__origin__,) if get_origin(struct) is Annotated else get_args(struct)
-    if get_origin(struct) is not Literal:
+    yield type_
+    inner = (type_.__origin__,) if get_origin(type_) is Annotated else get_args(type_)
+    if get_origin(type_) is not Literal:
         for part in inner:
-            yield from _parts(part)
+            yield from _parts(part, deeply)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-import msgspec
 from flask import Response, request
 
 from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem, VneterError
@@ -62,7 +61,7 @@ class Credentials:
     def create(self, route: Route) -> Response:
         """A new one; the answer is the only place where its token ever is."""
         requests.query(route)
-        asked = _asked(requests.body())
+        asked = requests.read(requests.body(), CredentialAsked, "credential")
         grant = self._grant(asked)
         asking = requests.identity()
         if not _gives(asking, grant):
@@ -141,13 +140,6 @@ class Credentials:
     def _granted(self, grant: Grant) -> dict[str, Any]:
         ended = gone(grant, self._store.snapshot())
         return grant.document() | ({"gone": list(ended)} if ended else {})
-
-
-def _asked(body: Any) -> CredentialAsked:
-    try:
-        return msgspec.convert(body, CredentialAsked)
-    except msgspec.ValidationError as error:
-        raise IntentError(Problem("credential", "", "Malformed", str(error))) from None
 
 
 def _digest(token: str | None) -> str:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import get_args
 
-import msgspec
 from flask import Response
 
-from vneter_sdn.errors import IntentError, NotFound, Problem
+from vneter_sdn.errors import IntentError, NotFound
 from vneter_sdn.northbound import resources
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import applied_answer, json_answer
@@ -54,7 +53,7 @@ class History:
     def rollback(self, route: Route, number: str) -> Response:
         """Back to a revision, in a new one."""
         dry_run = requests.query(route).get("dryRun", False)
-        asked = _rollback(requests.body())
+        asked = requests.read(requests.body(), Rollback)
         applied = self._store.rollback(
             _number(number),
             author=requests.author(),
@@ -72,13 +71,6 @@ class History:
             if name == chain:
                 return json_answer(asdict(self._store.verify(name)))
         raise NotFound(f"there is no chain {chain!r}; the chains are {', '.join(names)}")
-
-
-def _rollback(body: Any) -> Rollback:
-    try:
-        return msgspec.convert(body, Rollback)
-    except msgspec.ValidationError as error:
-        raise IntentError(Problem("request", "", "Malformed", str(error))) from None
 
 
 def _number(text: str) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from flask import g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from vneter_sdn.admission.manifest import converted
 from vneter_sdn.errors import Forbidden, IntentError, Problem, Stale, Unauthenticated
 from vneter_sdn.model import jsontext
 from vneter_sdn.model.advice import advice
@@ -19,6 +20,7 @@ from vneter_sdn.northbound.access.gate import foreign_name
 from vneter_sdn.northbound.access.identity import Identity
 from vneter_sdn.northbound.routes import Query, Route
 
+_Read = TypeVar("_Read")
 HEADER, QUERY = "header", "query"
 """What problems of headers and of query parameters are said to be of."""
 _MAX_AUTHOR = 256
@@ -71,6 +73,18 @@ def body(*media: str) -> Any:
         return jsontext.parse(request.get_data(cache=False))
     except IntentError as error:
         raise Malformed(*error.problems) from None
+
+
+def read(value: Any, type_: type[_Read], name: str = "request") -> _Read:
+    """The body as a Struct.
+
+    Raises:
+        IntentError: with every field that is wrong.
+    """
+    found, problems = converted(value, type_, "", name)
+    if problems:
+        raise IntentError(*problems)
+    return cast("_Read", found)
 
 
 def query(route: Route) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import msgspec
 from flask import Response
 
 from vneter_sdn import __version__
-from vneter_sdn.errors import IntentError, Problem, StoreUnavailable
+from vneter_sdn.errors import StoreUnavailable
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound import openapi, topology
 from vneter_sdn.northbound.exports import export
@@ -74,11 +73,7 @@ class Service:
     def inject(self, route: Route) -> Response:
         """A packet to follow."""
         requests.query(route)
-        try:
-            asked = msgspec.convert(requests.body(), Injection)
-        except msgspec.ValidationError as error:
-            problem = Problem("request", "", "Malformed", str(error))
-            raise IntentError(problem) from None
+        asked = requests.read(requests.body(), Injection)
         for tenant in (asked.tenant, asked.target_tenant or asked.tenant):
             requests.require("inject", Key("Endpoint", tenant, ""))
         return json_answer(self._inject(asked))
