@@ -99,3 +99,30 @@ def test_an_audit_log_that_was_changed_is_found_out(server, vneterctl, store, mo
     found = vneterctl("audit", "--verify")
     assert found.code == 1
     assert "audit: 2 does not follow from 1" in found.err
+
+
+def test_a_first_entry_that_was_changed_is_found_out(server, vneterctl, store, monkeypatch):
+    vneterctl("token", "create", "a")
+    audited = store.audited
+
+    def forged(limit=100, before=None):
+        entries = audited(limit, before)
+        return tuple(replace(one, author="me") if one.position == 1 else one for one in entries)
+
+    monkeypatch.setattr(store, "audited", forged)
+    found = vneterctl("audit", "--verify")
+    assert (found.code, "audit: 1 is not what was written" in found.err) == (1, True)
+
+
+def test_heads_that_were_kept_are_there_or_somebody_cut_the_end_off(server, vneterctl, store):
+    vneterctl("token", "create", "a")
+    _make(store, "red")
+    printed = vneterctl("audit", "--verify").out.splitlines()
+    heads = [line.rpartition(" ")[2] for line in printed]
+    assert [len(head) for head in heads] == [64, 64]
+    vneterctl("token", "create", "b")
+    _make(store, "blue")
+    words = ["audit", "--verify", *(word for head in heads for word in ("--kept", head))]
+    assert vneterctl(*words).code == 0
+    cut = vneterctl("audit", "--kept", "0" * 64)
+    assert (cut.code, f"{'0' * 64} is in no chain any more" in cut.err) == (1, True)

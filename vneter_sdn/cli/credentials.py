@@ -6,18 +6,16 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from vneter_sdn.cli.chains import pages
 from vneter_sdn.cli.output import Form, structured
-from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, columns
+from vneter_sdn.cli.terminal import Usage, columns
 from vneter_sdn.client.client import Client
-from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.instants import rfc3339
-from vneter_sdn.store.chain import seal, sealed_audit
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-_PAGE = 1000
 
 
 def instant(text: str) -> str | None:
@@ -50,6 +48,9 @@ def create(client: Client, asked: Mapping[str, Any]) -> None:
 def show(client: Client, how: Form) -> None:
     """List credentials."""
     found = client.credentials()
+    if how.name == "name":
+        print("".join(f"{one['name']}\n" for one in found), end="")
+        return
     if not how.for_people:
         print(structured({"items": list(found)}, how))
         return
@@ -76,19 +77,10 @@ def whoami(client: Client, how: Form) -> None:
         print(structured(told, how))
 
 
-def audit(client: Client, how: Form, limit: int, *, verify: bool) -> None:
-    """Print the newest entries of the audit log; or verify all of it, and of the history.
-
-    The digests are recomputed here as well, so that a server that lies has to lie well.
-
-    Raises:
-        Answer: a chain is broken.
-    """
-    if verify:
-        _verify(client)
-        return
+def audit(client: Client, how: Form, limit: int) -> None:
+    """Print the newest entries of the audit log."""
     items: list[Mapping[str, Any]] = []
-    for page in _pages(client, limit):
+    for page in pages(client, limit):
         items += page
     if not how.for_people:
         print(structured({"items": items}, how))
@@ -100,44 +92,6 @@ def audit(client: Client, how: Form, limit: int, *, verify: bool) -> None:
             [str(one["position"]), one["time"], one["author"], one["source"], what, one["outcome"]]
         )
     print("\n".join(columns(rows)) if items else "nothing is in the audit log")
-
-
-def _pages(client: Client, limit: int) -> Iterable[Sequence[Mapping[str, Any]]]:
-    before: int | None = None
-    while limit > 0:
-        page = client.audit(min(limit, _PAGE), before)["items"]
-        yield page
-        if len(page) < min(limit, _PAGE):
-            return
-        before, limit = page[-1]["position"], limit - len(page)
-
-
-def _verify(client: Client) -> None:
-    told = client.audit(1, verify=True)["verified"]
-    wrong = _recomputed(client)
-    for one in told:
-        if one["broken"] is not None:
-            wrong.append(f"{one['chain']}: {one['broken']} is not as it was: {one['reason']}")
-        print(f"{one['chain']}: {one['entries']} entries, head {one['head'] or '-'}")
-    if wrong:
-        raise Answer(REFUSED, "; ".join(wrong), "somebody changed the database behind our back")
-
-
-def _recomputed(client: Client) -> list[str]:
-    later: AuditEntry | None = None
-    for page in _pages(client, sys.maxsize):
-        for values in page:
-            entry = AuditEntry(**values)
-            if later is not None and not _follows(entry, later):
-                return [f"audit: {later.position} does not follow from {entry.position}"]
-            later = entry
-    return []
-
-
-def _follows(entry: AuditEntry, later: AuditEntry) -> bool:
-    content = sealed_audit(later, entry.digest).content
-    sealed = seal(entry.digest, later.position, content) == later.digest
-    return sealed and later.position == entry.position + 1
 
 
 def _grants(told: Mapping[str, Any]) -> str:
