@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from vneter_sdn.daemon.offline import compile_manifests
-from vneter_sdn.model.flow import BridgeState
+from vneter_sdn.model.flow import BridgeState, MeterAction
 from vneter_sdn.simulate.bridge import Surroundings, run
 from vneter_sdn.simulate.fleet import PortOf, deliver, join
 from vneter_sdn.simulate.lookup import Datapath
@@ -67,6 +67,8 @@ class World:
         if finding.kind in ("shadowed", "conflict"):
             return self._confirms_rule(finding)
         delivery = self.send(finding.example)
+        if finding.kind == "untold":
+            return _told(delivery) != _told(world(self.name).send(finding.example))
         owner = {PortOf(s.host, s.port): s for s in self.meaning.stations.values()}
         sender = owner.get(PortOf(finding.example.host, finding.example.packet["in_port"]))
         reached = [owner.get(PortOf(a.host, a.port)) for a in delivery.reached]
@@ -103,6 +105,13 @@ class World:
         if finding.kind == "conflict":
             return set(finding.flows) <= set(found)
         return flow not in found
+
+
+def _told(delivery):
+    """What the controller is told, where, and by which meters; and who gets it instead."""
+    actions = [action for _, _, flow in delivery.trail for action in flow.actions]
+    meters = [action.meter for action in actions if isinstance(action, MeterAction)]
+    return [(h, p.action) for h, p in delivery.punts], meters, delivery.reached, delivery.replies
 
 
 def talk(meaning, a, b):
