@@ -35,6 +35,7 @@ class Decisions(OSKenApp):
     """One packet in, one call, or none."""
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
+    PUNTS = (bytes([punts.DECIDED]), bytes([punts.NAMES]))
 
     def __init__(
         self, *args: Any, session: DecisionSession, answers: AnswerSession, **kwargs: Any

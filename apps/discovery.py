@@ -29,6 +29,7 @@ class Discovery(OSKenApp):
     """One packet in, one call, or none."""
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
+    PUNTS = (bytes([punts.LLDP]),)
 
     def __init__(self, *args: Any, session: DiscoverySession, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -12,6 +12,10 @@ from os_ken.ofproto import ofproto_v1_4, ofproto_v1_5
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline.punts import Service
+
+CONFIGURING = (Service.DHCP, Service.DHCPV6, Service.ROUTER)
+"""Services that configure an endpoint; all others are asked about names."""
 
 
 class EdgeSession(Protocol):
@@ -22,9 +26,10 @@ class EdgeSession(Protocol):
 
 
 class Edge(OSKenApp):
-    """One packet in, one call, or none."""
+    """One packet in, one call, or none: of what configures endpoints. Names queue apart."""
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
+    PUNTS = tuple(bytes([punts.ASKED, service]) for service in CONFIGURING)
 
     def __init__(self, *args: Any, session: EdgeSession, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,3 +45,9 @@ class Edge(OSKenApp):
             return
         if isinstance(reason, punts.Asked):
             self.session.asked(msg.datapath.id, reason, bytes(msg.data), msg.total_len)
+
+
+class Names(Edge):
+    """The same of names, so that a flood of these fills its own queue, and costs no lease."""
+
+    PUNTS = tuple(bytes([punts.ASKED, one]) for one in Service if one not in CONFIGURING)

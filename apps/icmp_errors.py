@@ -20,7 +20,7 @@ from os_ken.ofproto import ofproto_v1_4, ofproto_v1_5
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.flow import Action, Output, Resubmit
-from vneter_sdn.pipeline import punts
+from vneter_sdn.pipeline import complaints, punts
 from vneter_sdn.pipeline.complaints import Complaint, Fault
 from vneter_sdn.pipeline.registers import NETWORK, ORIGIN, SOURCE, TENANT, Source
 from vneter_sdn.pipeline.tables import table
@@ -31,6 +31,7 @@ class IcmpErrors(OSKenApp):
     """One packet in, one packet out, or none."""
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
+    PUNTS = (bytes([complaints.REASON]),)
 
     def __init__(
         self, *args: Any, counts: Counter[tuple[str, str]] | None = None, **kwargs: Any

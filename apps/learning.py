@@ -28,6 +28,7 @@ class Learning(OSKenApp):
     """One packet in, one call, or none."""
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION, ofproto_v1_5.OFP_VERSION)
+    PUNTS = (bytes([punts.LEARN]),)
 
     def __init__(self, *args: Any, session: LearningSession, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

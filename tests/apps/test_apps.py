@@ -10,7 +10,9 @@ import eventlet
 import pytest
 
 from vneter_sdn.model.flow import Output, Resubmit
+from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.complaints import Complaint, Fault
+from vneter_sdn.pipeline.punts import Asked, Service
 from vneter_sdn.pipeline.registers import NETWORK, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.southbound.openflow import apphost
@@ -29,6 +31,7 @@ from os_ken.controller import ofp_event  # isort: skip
 from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls  # isort: skip
 from vneter_sdn_apps.bridges import Bridges  # isort: skip
 from vneter_sdn_apps.discovery import Discovery  # isort: skip
+from vneter_sdn_apps.edge import Edge, Names  # isort: skip
 from vneter_sdn_apps.icmp_errors import IcmpErrors  # isort: skip
 from vneter_sdn_apps.learning import Learning  # isort: skip
 
@@ -193,6 +196,43 @@ def test_a_full_queue_drops_and_does_not_wait(bridges, host) -> None:
     settle(lambda: app.seen == 128)
 
 
+class Hearing:
+    """Sessions of all apps of the edge: what they were told."""
+
+    def __init__(self) -> None:
+        self.asked_for: list = []
+        self.probed = 0
+
+    def asked(self, dpid, reason, frame, total) -> None:
+        self.asked_for.append(reason.service)
+
+    def frame_arrived(self, dpid, port, frame, at) -> None:
+        self.probed += 1
+
+
+EXPIRED = Complaint(Fault.EXPIRED, ip_address("10.0.0.254"), 0x020000000001, 1, 2).encode()
+
+
+@pytest.mark.parametrize("flood", [EXPIRED, Asked(Service.DNS, 5, 1, 9).encode(), b"", b"\xff"])
+def test_a_flood_of_one_kind_costs_no_other(bridges, host, flood) -> None:
+    """So much that no queue has room for it may come in one reading of a socket."""
+    heard = Hearing()
+    host.start(Edge, session=heard)
+    host.start(Names, session=heard)
+    host.start(Discovery, session=heard)
+    host.start(IcmpErrors)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    for _ in range(500):
+        bridges.deliver(packet(flood, frame()))
+    others = (Service.DHCP, Service.DHCPV6, Service.ROUTER)
+    for service in others:
+        bridges.deliver(packet(Asked(service, 6, 1, 8).encode(), frame()))
+    bridges.deliver(packet(bytes([punts.LLDP])))
+    settle(lambda: heard.probed and set(others) <= set(heard.asked_for))
+    for name in ("Edge", "Discovery"):
+        assert not bridges.tally.of("dropped", name)
+
+
 def test_an_app_sends_os_ken_messages_on_its_datapath(bridges, host) -> None:
     class Sender(OSKenApp):
         @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
@@ -223,13 +263,13 @@ class Surveyor:
 def test_a_discovery_frame_is_one_call_and_nothing_else_is(bridges, host) -> None:
     session = Surveyor()
     host.start(Discovery, session=session)
-    errors = host.start(IcmpErrors)
+    everything = host.start(Faulty)
     bridges.deliver(BridgeConnected(7, V15, "here", ()))
     bridges.deliver(packet(b"\2", b"a frame"))
     for userdata in (b"", b"\1", b"\2\0", b"\3"):
         bridges.deliver(packet(userdata, b"another"))
     bridges.deliver(packet(b"\2", b"without a port", port=0))
-    settle(lambda: errors.seen == 6)
+    settle(lambda: everything.seen == 6)
     settle(lambda: session.calls)
     assert session.calls == [(7, 3, b"a frame", True)]
     assert bridges.tally.of("exceptions") == 0
@@ -248,7 +288,7 @@ class Learner:
 def test_a_frame_to_learn_from_is_one_call_and_nothing_else_is(bridges, host) -> None:
     session = Learner()
     host.start(Learning, session=session)
-    errors = host.start(IcmpErrors)
+    everything = host.start(Faulty)
     bridges.deliver(BridgeConnected(7, V15, "here", ()))
     ends = b"\2" + bytes(5) + bytes([10, 0, 0, 1]) + bytes(10)
     arp = b"\xff" * 6 + b"\2" + bytes(5) + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + ends
@@ -257,7 +297,7 @@ def test_a_frame_to_learn_from_is_one_call_and_nothing_else_is(bridges, host) ->
         bridges.deliver(packet(userdata, arp))
     bridges.deliver(packet(b"\3", b"no frame at all"))
     bridges.deliver(packet(b"\3", arp, port=0))
-    settle(lambda: errors.seen == 7)
+    settle(lambda: everything.seen == 7)
     settle(lambda: session.calls)
     assert session.calls == [(7, 3, "10.0.0.1", arp)]
     assert bridges.tally.of("exceptions") == 0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.registry import Collector
 from vneter_sdn_apps.edge import Edge as EdgeApp
+from vneter_sdn_apps.edge import Names
 from vneter_sdn_apps.icmp_errors import IcmpErrors
 
 from vneter_sdn.config import Settings
@@ -66,6 +67,7 @@ class EdgeServices:
     def start(self, apps: AppHost) -> None:
         """Hear what bridges punt."""
         apps.start(EdgeApp, session=self._edge)
+        apps.start(Names, session=self._edge)
         apps.start(IcmpErrors, counts=self._complaints)
 
     def stored(self, snapshot: Snapshot, delta: Delta | None) -> None:

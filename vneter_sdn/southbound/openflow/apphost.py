@@ -5,6 +5,9 @@ os-ken's own controller (listener, handshake, parsers fed with raw bytes) is not
 given ordinary os-ken events with ordinary os-ken messages, made only from what the validator
 accepted, and a datapath whose ``send_msg`` goes out through our connection. A handler that raises,
 waits too long or falls behind costs itself one event and is counted.
+
+An app may say of which punts it wants to hear: ``PUNTS``, beginnings of user data. The others do
+not enter its queue, so a flood of these costs it nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ PATIENCE = 5.0
 """Seconds a handler may wait for something before it is given up."""
 _FIRST_XID = 0x8000_0001
 _NO_BUFFER = 0xFFFFFFFF
+_ALL = (b"",)
 
 
 class HostedDatapath(rare.Datapath):
@@ -98,9 +102,14 @@ class AppHost:
         self._apps.clear()
         self._manager.close()
 
-    def send(self, event: Any, state: str | None = None) -> None:
-        """Put an event into the queue of every app that handles it; full queues drop it."""
+    def send(self, event: Any, state: str | None = None, userdata: bytes | None = None) -> None:
+        """Put an event into the queue of every app that handles it; full queues drop it.
+
+        ``userdata``: of a punted packet.
+        """
         for app in self._apps:
+            if userdata is not None and not userdata.startswith(getattr(app, "PUNTS", _ALL)):
+                continue
             if not any(True for _ in app.get_handlers(event, state)):
                 continue
             if app.events.qsize() >= app.events.maxsize:
@@ -139,7 +148,8 @@ class AppHost:
             case PacketArrived(dpid=dpid, packet=packet):
                 datapath_of = self._datapaths.get(dpid)
                 if datapath_of is not None:
-                    self.send(_packet_in(datapath_of, packet), MAIN_DISPATCHER)
+                    event = _packet_in(datapath_of, packet)
+                    self.send(event, MAIN_DISPATCHER, packet.userdata)
 
     def _change(self, datapath: HostedDatapath, state: str) -> None:
         changed = ofp_event.EventOFPStateChange(datapath)
