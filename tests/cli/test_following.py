@@ -128,7 +128,7 @@ def test_events_of_the_journal_and_of_conditions(vneterctl, applied, store):
     assert vneterctl("events", "host").out == ""
 
 
-@pytest.mark.parametrize("words", [["pods"], ["-o", "yaml"], ["--since", "x"], ["network", "web"]])
+@pytest.mark.parametrize("words", [["pods"], ["-o", "xml"], ["--since", "x"], ["network", "web"]])
 def test_events_that_make_no_sense(vneterctl, server, words):
     assert vneterctl("events", *words).code == 2
 

@@ -7,21 +7,24 @@ from typing import Annotated
 
 import typer
 
-from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Command, Files, Server
+from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Command, Files, Server, Values
 from vneter_sdn.cli.terminal import Usage
 
 
 def recompute(
     check: Annotated[bool, typer.Option("--check", help="Compare, change nothing.")] = False,
+    output: Values = "table",
     server: Server = SERVER,
 ) -> None:
     """Compare the controller's state with a fresh one."""
     from vneter_sdn.cli import recompute as recomputing
     from vneter_sdn.cli import targets
+    from vneter_sdn.cli.output import VALUES, form
 
+    how = form(output, VALUES)
     if not check:
         raise Usage("recompute only checks", "add --check")
-    recomputing.check(targets.connect(server))
+    recomputing.check(targets.connect(server), how)
 
 
 def compile_files(
@@ -36,7 +39,14 @@ def compile_files(
 
 
 COMMANDS = (
-    Command("recompute", recompute, (("vneterctl recompute --check", "exit code 1: differs"),)),
+    Command(
+        "recompute",
+        recompute,
+        (
+            ("vneterctl recompute --check", "exit code 1: differs"),
+            ("vneterctl recompute --check -o jsonpath='{.items[*].verdict}'", ""),
+        ),
+    ),
     Command(
         "compile",
         compile_files,

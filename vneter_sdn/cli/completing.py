@@ -183,14 +183,12 @@ def _contexts(_place: _Place | None = None) -> Iterator[str]:
 
 
 def _formats(place: _Place) -> Iterator[str]:
-    from vneter_sdn.cli.output import OBJECTS, VALUES
-
-    known = {"get": OBJECTS, "status": VALUES}.get(place.command.name, ())
-    yield from (f"{one}=" if one == "jsonpath" else one for one in known)
-    if not known:
-        option = next(one for one in place.command.params if one.name == "output")
-        told = (option.help or "").partition(":")[0].replace(" or ", ", ").rstrip(".")
-        yield from (word for word in told.split(", ") if word.isalnum())
+    option = next(one for one in place.command.params if one.name == "output")
+    told = (option.help or "").partition(":")[0].replace(" or ", ", ").rstrip(".")
+    for word in told.split(", "):
+        name, equals, _ = word.partition("=")
+        if name.isalnum():
+            yield name + equals
 
 
 def _subjects(_place: _Place) -> Iterator[str]:

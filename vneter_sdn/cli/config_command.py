@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vneter_sdn.cli.options import NoHeaders, epilog
+from vneter_sdn.cli.options import Named, NoHeaders, Text, epilog
+from vneter_sdn.cli.output import NAMED, TEXT, form, structured
 from vneter_sdn.cli.terminal import Usage, columns, paint
 from vneter_sdn.client import contexts
 from vneter_sdn.client.contexts import Context
@@ -38,9 +39,16 @@ _HIDDEN = "(hidden)"
 @app.command(
     name="get-contexts", epilog=epilog((("vneterctl config get-contexts", "* is the current one"),))
 )
-def get_contexts(no_headers: NoHeaders = False) -> None:
+def get_contexts(output: Named = "table", no_headers: NoHeaders = False) -> None:
     """List them."""
+    how = form(output, NAMED, no_headers=no_headers)
     found = contexts.read_contexts()
+    if how.name == "name":
+        print("".join(f"{name}\n" for name in found.contexts), end="")
+        return
+    if not how.for_people:
+        print(structured(_values(found), how))
+        return
     rows = [] if no_headers else [["CURRENT", "NAME", "SERVER", "CREDENTIAL"]]
     for name, one in found.contexts.items():
         mark = "*" if name == found.current else ""
@@ -126,16 +134,36 @@ def delete_context(context: ContextName) -> None:
 
 
 @app.command(epilog=epilog((("vneterctl config view", "tokens are not shown"),)))
-def view() -> None:
+def view(output: Text = "text") -> None:
     """Show all of them, without secrets."""
+    how = form(output, TEXT)
     found = contexts.read_contexts()
+    if not how.for_people:
+        print(structured(_values(found), how))
+        return
     print(f"file: {contexts.contexts_file()}")
     print(f"current: {found.current or '-'}")
     for name, one in found.contexts.items():
         print(paint(f"{name}:", "bold"))
-        for field, value in asdict(one).items():
-            if value:
-                print(f"  {field}: {_HIDDEN if field in contexts.SECRETS else value}")
+        for field, value in _shown(one).items():
+            print(f"  {field}: {value}")
+
+
+def _values(found: contexts.Contexts) -> dict[str, Any]:
+    items = [
+        {"name": name, "current": name == found.current, **_shown(one)}
+        for name, one in found.contexts.items()
+    ]
+    return {"file": str(contexts.contexts_file()), "current": found.current, "items": items}
+
+
+def _shown(one: Context) -> dict[str, str]:
+    """What is set of a context, without secrets."""
+    return {
+        field: _HIDDEN if field in contexts.SECRETS else value
+        for field, value in asdict(one).items()
+        if value
+    }
 
 
 def _credential(one: Context) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vneter_sdn.cli.output import structured
+from vneter_sdn.cli.output import form, structured
 from vneter_sdn.cli.pathing import absent
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import Usage, columns
@@ -20,7 +20,7 @@ from vneter_sdn.graph.atlas import Atlas, read_atlas, read_demands
 from vneter_sdn.graph.engineering import Limits, Plan, PlannedPath, engineer
 from vneter_sdn.graph.traffic import ASSUMED_CAPACITY, Arcs, Demand, gravity
 
-FORMATS = ("text", "json", "yaml", "csv")
+FORMATS = ("text", "json", "yaml", "csv", "jsonpath")
 _SHOWN = 10
 
 
@@ -77,8 +77,7 @@ def te(
         Usage: there is no such format, or a bound on moves without a plan to move from.
         VneterError: the solver failed.
     """
-    if output not in FORMATS:
-        raise Usage(f"no output format {output!r}", f"one of {', '.join(FORMATS)}")
+    how = form(output, FORMATS)
     if limits.moves is not None and not before and not ground.held:
         raise Usage("--max-moves bounds what differs from a plan", "give that plan with --previous")
     atlas = ground.atlas
@@ -90,14 +89,14 @@ def te(
     with patience(f"planning {len(matrix)} demands on {len(atlas.topology.edges)} edges"):
         plan = engineer(atlas.topology, matrix, limits, held, atlas.aside)
     notes = [*ground.notes, *_notes(atlas, plan, origin)]
-    for note in notes if output in {"text", "csv"} else ():
+    for note in notes if how.name in {"text", "csv"} else ():
         print(f"note: {note}", file=sys.stderr)
-    if output == "csv":
+    if how.name == "csv":
         _write_csv(atlas, plan)
-    elif output == "text":
+    elif how.for_people:
         print("\n".join(_told(atlas, plan, moves=bool(held))))
     else:
-        print(structured(_document(atlas, plan, origin, notes), output))
+        print(structured(_document(atlas, plan, origin, notes), how))
 
 
 def _matrix(ground: Ground, file: str) -> tuple[list[Demand], str]:

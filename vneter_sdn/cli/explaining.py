@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from inspect import cleandoc
 
 from vneter_sdn.cli.output import Form, structured
@@ -26,6 +27,9 @@ def kinds(how: Form) -> None:
         }
         for kind in known_kinds()
     ]
+    if how.name == "name":
+        print("\n".join(str(one["plural"]) for one in items))
+        return
     if not how.for_people:
         print(structured({"items": items}, how))
         return
@@ -37,7 +41,7 @@ def kinds(how: Form) -> None:
     print("\n".join(columns(rows)[0 if how.headers else 1 :]))
 
 
-def explain(subject: str) -> None:
+def explain(subject: str, how: Form) -> None:
     """Print what a kind, or one field of it, means: ``network``, ``network.spec.vni``.
 
     Raises:
@@ -46,6 +50,10 @@ def explain(subject: str) -> None:
     word, _, path = subject.partition(".")
     kind = kind_named(word)
     rows = field_rows(kind)
+    if not how.for_people:
+        chosen = _chosen(rows, path, kind.name) if path else rows
+        print(structured({"kind": kind.name, "items": [asdict(row) for row in chosen]}, how))
+        return
     if path:
         rows = _chosen(rows, path, kind.name)
         within = dict.fromkeys(row.path for row in rows[:1])

@@ -7,15 +7,15 @@ With ``--follow`` a watch tells what comes.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from vneter_sdn.cli.output import Form, streamed
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named, kind_named
-from vneter_sdn.cli.terminal import Usage, paint, plain
+from vneter_sdn.cli.terminal import paint, plain
 from vneter_sdn.cli.watching import trouble
 from vneter_sdn.client.client import Client
 from vneter_sdn.client.results import Change, Manifest
@@ -23,7 +23,6 @@ from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Key, Revision
 from vneter_sdn.northbound.resources import key_of
 
-FORMATS = ("text", "json")
 _COLOURS = {"True": "green", "False": "red"}
 _PAGE = 100
 _SHOWN = 8
@@ -61,11 +60,11 @@ class Event(NamedTuple):
         told = f"  {plain(self.message)}" if self.message else ""
         return f"{at}  {plain(self.about)}  {reason}{told}"
 
-    def json(self) -> str:
-        """A line for programs."""
-        values = {**self._asdict()}
-        values.pop("good")
-        return json.dumps(values, ensure_ascii=False)
+    def values(self) -> dict[str, str]:
+        """For programs."""
+        found = {**self._asdict()}
+        found.pop("good")
+        return found
 
 
 class _Scope(NamedTuple):
@@ -81,14 +80,12 @@ class _Scope(NamedTuple):
         return key.kind in self.kinds and (not self.tenant or key.tenant == self.tenant)
 
 
-def events(client: Client, asked: Asked, form: str) -> None:
+def events(client: Client, asked: Asked, how: Form) -> None:
     """Print events, oldest first; with ``follow`` until interrupted.
 
     Raises:
         Usage: the command line makes no sense.
     """
-    if form not in FORMATS:
-        raise Usage(f"no output format {form!r}", f"it is one of {', '.join(FORMATS)}")
     scope = _scope(asked)
     begin = (datetime.now(UTC) - timedelta(seconds=asked.since)).isoformat()
     with patience("reading what happened"):
@@ -96,7 +93,7 @@ def events(client: Client, asked: Asked, form: str) -> None:
         items = [item for page in pages for item in page.items if scope.holds(key_of(item))]
         found = [*_of_conditions(items, begin), *_of_journal(client, scope, begin)]
     for event in sorted(found, key=lambda event: _instant(event.time)):
-        _show(event, form)
+        _show(event, how)
     if not asked.follow:
         return
     sys.stdout.flush()
@@ -108,11 +105,11 @@ def events(client: Client, asked: Asked, form: str) -> None:
     for change in changes:
         if change.revision > told:
             for event in _of_news(client, scope, told):
-                _show(event, form)
+                _show(event, how)
             told = change.revision
         if scope.holds(change.key):
             for event in _of_change(change, known):
-                _show(event, form)
+                _show(event, how)
             sys.stdout.flush()
 
 
@@ -201,8 +198,8 @@ def _of_change(change: Change, known: dict[Key, dict[str, Event]]) -> Iterator[E
     known[key] = found
 
 
-def _show(event: Event, form: str) -> None:
-    print(event.json() if form == "json" else event.text())
+def _show(event: Event, how: Form) -> None:
+    print(event.text() if how.for_people else streamed(event.values(), how))
 
 
 def _name(key: Key) -> str:

@@ -76,11 +76,24 @@ def tell(client: Client, what: Asked, how: Form) -> None:
     elif what.revision is not None:
         with _listed():
             found = client.revision(what.revision)
-        print("\n".join(shown(found)) if how.for_people else structured(_values(found), how))
+        if how.name == "name":
+            print(found.revision.number)
+        else:
+            print("\n".join(shown(found)) if how.for_people else structured(_values(found), how))
     else:
         found = list(_newest(client, what))
-        items = [asdict(one) for one in found]
-        print("\n".join(table(found, how)) if how.for_people else structured({"items": items}, how))
+        _list(found, how)
+
+
+def _list(found: Sequence[Revision], how: Form) -> None:
+    if how.name == "name":
+        lines = [str(one.number) for one in found]
+    elif how.for_people:
+        lines = table(found, how)
+    else:
+        lines = [structured({"items": [asdict(one) for one in found]}, how)]
+    if lines:  # of nothing, programs read no line
+        print("\n".join(lines))
 
 
 def rollback(client: Client, number: int, message: str, dry_run: bool) -> None:

@@ -12,10 +12,10 @@ from vneter_sdn.cli.options import (
     Command,
     DryRun,
     Message,
+    Named,
     NoHeaders,
     Server,
     Tenant,
-    Values,
 )
 
 LONGEST = 10**15
@@ -38,16 +38,16 @@ def history(
         bool, typer.Option("--verify", help="Check the digests of all; exit code 1 if broken.")
     ] = False,
     tenant: Tenant = "",
-    output: Values = "table",
+    output: Named = "table",
     no_headers: NoHeaders = False,
     server: Server = SERVER,
 ) -> None:
     """List who changed what, when and why; show one revision."""
     from vneter_sdn.cli import history as telling
     from vneter_sdn.cli import targets
-    from vneter_sdn.cli.output import VALUES, form
+    from vneter_sdn.cli.output import NAMED, form
 
-    how = form(output, VALUES, no_headers=no_headers)
+    how = form(output, NAMED, no_headers=no_headers)
     asked = telling.asked(kind, name, tenant, revision, author=author, limit=limit, verify=verify)
     telling.tell(targets.connect(server), asked, how)
 
@@ -78,6 +78,7 @@ COMMANDS = (
             ("vneterctl history --author ada@desk --limit 5", ""),
             ("vneterctl history --verify", "nothing was tampered with"),
             ("vneterctl history 42 -o yaml", ""),
+            ("vneterctl history --limit 1 -o name", "the number alone, for rollback"),
         ),
     ),
     Command(

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vneter_sdn.cli.output import Form, streamed
 from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage, paint, plain
 from vneter_sdn.telemetry.logs import PROCESSES, log_file
 
-FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 _OVS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z)\|(\d+)\|([^|]*)\|([A-Z]+)\|(.*)")
@@ -56,22 +56,22 @@ class Record(NamedTuple):
             lines += [f"    {plain(line)}" for line in trace.splitlines()]
         return "\n".join(lines)
 
-    def json(self) -> str:
+    def document(self) -> dict[str, Any]:
         """For programs."""
-        return json.dumps({"process": self.process, **self.values}, ensure_ascii=False)
+        return {"process": self.process, **self.values}
 
     def _message(self) -> str:
         return plain(str(self.values.get("message", "")))
 
 
-def show(state_dir: str, asked: Asked, form: str) -> None:
+def show(state_dir: str, asked: Asked, how: Form) -> None:
     """Print the log, oldest first; with ``follow`` until interrupted.
 
     Raises:
         Usage: the command line makes no sense.
         Answer: no controller ever wrote a log there.
     """
-    _check(asked, form)
+    _check(asked)
     processes = [asked.process] if asked.process else list(PROCESSES)
     readers = [_Reader(one, log_file(state_dir, one)) for one in processes]
     if not any(reader.there for reader in readers) and not asked.follow:
@@ -80,13 +80,13 @@ def show(state_dir: str, asked: Asked, form: str) -> None:
     records = [one for reader in readers for one in reader.all() if _wanted(one, asked)]
     records.sort(key=lambda one: one.time)
     for one in records[-asked.tail :]:
-        _print(one, form)
+        _print(one, how)
     while asked.follow:
         sys.stdout.flush()
         time.sleep(_PAUSE)
         fresh = [one for reader in readers for one in reader.more() if _wanted(one, asked)]
         for one in sorted(fresh, key=lambda one: one.time):
-            _print(one, form)
+            _print(one, how)
 
 
 class _Reader:
@@ -147,9 +147,8 @@ class _Reader:
             return Record("", self._process, "info", {"message": line})
 
 
-def _check(asked: Asked, form: str) -> None:
+def _check(asked: Asked) -> None:
     for word, known, what in (
-        (form, FORMATS, "output format"),
         (asked.level, LEVELS, "level"),
         (asked.process or PROCESSES[0], PROCESSES, "process"),
     ):
@@ -169,5 +168,5 @@ def _wanted(record: Record, asked: Asked) -> bool:
         return False
 
 
-def _print(record: Record, form: str) -> None:
-    print(record.json() if form == "json" else record.text())
+def _print(record: Record, how: Form) -> None:
+    print(record.text() if how.for_people else streamed(record.document(), how))

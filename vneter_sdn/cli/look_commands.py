@@ -13,12 +13,15 @@ from vneter_sdn.cli.options import (
     Fields,
     Kind,
     Name,
+    Named,
     NoHeaders,
     Output,
     Selector,
     Server,
     SortBy,
+    Stream,
     Tenant,
+    Text,
     Values,
 )
 
@@ -38,7 +41,13 @@ def topology(
         typer.Option("--topology", metavar="FILE", help="YAML, GML, JSON or XML; - for stdin."),
     ] = "",
     output: Annotated[
-        str, typer.Option("-o", "--output", help="text, wide, json, yaml, dot or svg.")
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FORMAT",
+            help="text, wide, json, yaml, dot, svg or jsonpath=TEMPLATE.",
+        ),
     ] = "text",
     server: Server = SERVER,
 ) -> None:
@@ -84,21 +93,23 @@ def describe(kind: Kind, name: Name, tenant: Tenant = "", server: Server = SERVE
     getting.describe(targets.connect(server), kind, name, tenant)
 
 
-def kinds(output: Values = "table", no_headers: NoHeaders = False) -> None:
+def kinds(output: Named = "table", no_headers: NoHeaders = False) -> None:
     """List the kinds of objects."""
     from vneter_sdn.cli import explaining
-    from vneter_sdn.cli.output import VALUES, form
+    from vneter_sdn.cli.output import NAMED, form
 
-    explaining.kinds(form(output, VALUES, no_headers=no_headers))
+    explaining.kinds(form(output, NAMED, no_headers=no_headers))
 
 
 def explain(
     subject: Annotated[str, typer.Argument(metavar="KIND[.FIELD]", help="network.spec.vni")],
+    output: Text = "text",
 ) -> None:
     """Say what a kind and its fields mean."""
     from vneter_sdn.cli import explaining
+    from vneter_sdn.cli.output import TEXT, form
 
-    explaining.explain(subject)
+    explaining.explain(subject, form(output, TEXT))
 
 
 def events(
@@ -110,16 +121,16 @@ def events(
         str, typer.Option("--since", metavar="AGE", help="Of the last 90s, 5m, 2h.")
     ] = "1h",
     tenant: Tenant = "",
-    output: Annotated[
-        str, typer.Option("-o", "--output", help="text, or json: one event a line.")
-    ] = "text",
+    output: Stream = "text",
     server: Server = SERVER,
 ) -> None:
     """Tell what happened: changes of objects and of their conditions."""
     from vneter_sdn.cli import happening, targets
+    from vneter_sdn.cli.output import TEXT, form
 
+    how = form(output, TEXT)
     asked = happening.Asked(kind, name, tenant, targets.seconds(since), follow)
-    happening.events(targets.connect(server), asked, output)
+    happening.events(targets.connect(server), asked, how)
 
 
 def logs(
@@ -138,16 +149,16 @@ def logs(
     state_dir: Annotated[
         str, typer.Option(envvar="VNETER_STATE_DIR", help="As `vneterctl up --state-dir`.")
     ] = "/var/lib/vneter",
-    output: Annotated[
-        str, typer.Option("-o", "--output", help="text, or json: one record a line.")
-    ] = "text",
+    output: Stream = "text",
 ) -> None:
     """Show the log of the controller on this machine."""
     from vneter_sdn.cli import logbook, targets
+    from vneter_sdn.cli.output import TEXT, form
 
+    how = form(output, TEXT)
     age = targets.seconds(since) if since else None
     asked = logbook.Asked(process, level, age, tail, follow)
-    logbook.show(state_dir, asked, output)
+    logbook.show(state_dir, asked, how)
 
 
 COMMANDS = (
@@ -197,6 +208,8 @@ COMMANDS = (
         (
             ("vneterctl explain network", "every field"),
             ("vneterctl explain network.spec.mtu", "one of them; `net.mtu` will do"),
+            ("vneterctl explain policy.ingress", "of the members of a list"),
+            ("vneterctl explain network -o jsonpath='{.items[*].path}'", ""),
         ),
     ),
     Command(
@@ -207,6 +220,7 @@ COMMANDS = (
             ("vneterctl events -f --since 0s", "from now on"),
             ("vneterctl events endpoint red/a --since 24h", "of one object"),
             ("vneterctl events -f -o json", "a JSON object a line"),
+            ("vneterctl events -o jsonpath='{.about}{\": \"}{.reason}'", ""),
         ),
     ),
     Command(

@@ -56,6 +56,25 @@ Values = Annotated[
         "-o", "--output", metavar="FORMAT", help="table, json, yaml or jsonpath=TEMPLATE."
     ),
 ]
+Named = Annotated[
+    str,
+    typer.Option(
+        "-o", "--output", metavar="FORMAT", help="table, json, yaml, name or jsonpath=TEMPLATE."
+    ),
+]
+Text = Annotated[
+    str,
+    typer.Option("-o", "--output", metavar="FORMAT", help="text, json, yaml or jsonpath=TEMPLATE."),
+]
+Stream = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FORMAT",
+        help="text, json, yaml or jsonpath=TEMPLATE: one after the other.",
+    ),
+]
 NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Only the rows of the table.")]
 SortBy = Annotated[
     str, typer.Option("--sort-by", metavar="PATH", help="spec.vni; -spec.vni is the other way.")

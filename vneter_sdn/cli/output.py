@@ -11,6 +11,8 @@ from vneter_sdn.cli.terminal import Usage
 
 OBJECTS = ("table", "wide", "json", "yaml", "name", "jsonpath")
 VALUES = ("table", "json", "yaml", "jsonpath")
+NAMED = ("table", "json", "yaml", "name", "jsonpath")
+TEXT = ("text", "json", "yaml", "jsonpath")
 
 
 class Form(NamedTuple):
@@ -24,8 +26,8 @@ class Form(NamedTuple):
 
     @property
     def for_people(self) -> bool:
-        """Whether it is a table."""
-        return self.name in {"table", "wide"}
+        """Whether it is a table, or text."""
+        return self.name in {"table", "wide", "text"}
 
 
 def form(
@@ -63,6 +65,16 @@ def structured(value: Any, how: Form | str) -> str:
     from vneter_sdn.northbound.manifests import write
 
     return write(value).rstrip("\n")
+
+
+def streamed(value: Any, how: Form) -> str:
+    """One of many values that are told as they come, for programs that read on.
+
+    A line of JSON, a document of YAML, or what a template says of it.
+    """
+    if how.name == "json":
+        return json.dumps(value, ensure_ascii=False)
+    return f"---\n{structured(value, how)}" if how.name == "yaml" else structured(value, how)
 
 
 def ordered(items: Sequence[Mapping[str, Any]], path: str) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vneter_sdn.cli.options import SERVER, Server
+from vneter_sdn.cli.options import SERVER, Server, Text
 
 EPILOG = """\b
 Examples:
@@ -83,7 +83,7 @@ def path(
         str, typer.Option(metavar="FILE", help="Work offline, on a topology file.")
     ] = "",
     rejected: Annotated[int, typer.Option(min=0, max=100, help="Runners-up to show.")] = 5,
-    output: Annotated[str, typer.Option("-o", "--output", help="text, json or yaml.")] = "text",
+    output: Text = "text",
     server: Server = SERVER,
 ) -> None:
     """Choose paths between two hosts, and say why these."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from vneter_sdn.cli.output import structured
+from vneter_sdn.cli.output import TEXT, form, structured
 from vneter_sdn.cli.path_report import Names, document, told
 from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage
 from vneter_sdn.errors import NotFound
@@ -27,8 +27,6 @@ from vneter_sdn.graph.objective import QUANTITIES
 from vneter_sdn.graph.selection import select
 from vneter_sdn.graph.topology import Topology
 from vneter_sdn.model.path_kinds import Objective, PathPolicySpec
-
-FORMATS = ("text", "json", "yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +201,7 @@ def answer(question: Question, place: Place, output: str, server: str) -> None:
         IntentError: a file is not acceptable.
         Usage: there is no such format.
     """
-    if output not in FORMATS:
-        raise Usage(f"no output format {output!r}", f"one of {', '.join(FORMATS)}")
+    how = form(output, TEXT)
     source, target = place.host(question.source), place.host(question.target)
     if source == target:
         raise Usage(f"{question.source} and {question.target} are one host", "name two")
@@ -212,10 +209,10 @@ def answer(question: Question, place: Place, output: str, server: str) -> None:
     graph = place.graph(source, target)
     found = select(graph, source, target, spec)
     lost = runners_up(graph, (source, target), spec, found, question.most)
-    if output == "text":
+    if how.for_people:
         print("\n".join(told((source, target), spec, found, lost)))
     else:
-        print(structured(document((source, target), spec, found, lost, place.names), output))
+        print(structured(document((source, target), spec, found, lost, place.names), how))
     if found.refusal is not None:
         hint = "relax what is named, or choose another policy" if found.refusal.nearest else ""
         raise Answer(REFUSED, found.refusal.message, hint)

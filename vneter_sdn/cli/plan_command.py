@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Server
+from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Server, Text
 from vneter_sdn.cli.verify_command import Delete, Offline, Resolve, Verbose
 
 EPILOG = """\b
@@ -48,7 +48,7 @@ def plan(
     resolve: Resolve = [],  # noqa: B006 -- typer reads it, nobody writes it
     cluster_tenant: ClusterTenant = CLUSTER,
     verbose: Verbose = False,
-    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+    output: Text = "text",
     server: Server = SERVER,
 ) -> None:
     """Show what a change would do to bridges, and to who reaches whom."""

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vneter_sdn.cli.output import TEXT, form, structured
 from vneter_sdn.cli.patience import patience
-from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, paint
+from vneter_sdn.cli.terminal import REFUSED, Answer, paint
 from vneter_sdn.cli.trying import (
     Asked,
     bench_of,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from vneter_sdn.model.rows import HostRows
     from vneter_sdn.verify.reach import Change
 
-FORMATS = ("text", "json")
 _PARTS = ("flows", "groups", "meters")
 _SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
 
@@ -49,8 +48,7 @@ def plan(asked: Asked, told: Told) -> None:
         IntentError, Conflict, NotFound: the change, or what is there, is not acceptable.
         Answer: something would change, and the exit code is to say so.
     """
-    if told.form not in FORMATS:
-        raise Usage(f"no output format {told.form!r}", f"one of {', '.join(FORMATS)}")
+    how = form(told.form, TEXT)
     began = time.perf_counter()
     change: Change | None = None
     with patience("working out what it would change"):
@@ -64,8 +62,8 @@ def plan(asked: Asked, told: Told) -> None:
         else:
             step = taken(bench, asked)
     took = round(time.perf_counter() - began, 4)
-    if told.form == "json":
-        print(json.dumps(values(step, change, took), indent=1, ensure_ascii=False))
+    if not how.for_people:
+        print(structured(values(step, change, took), how))
     else:
         for note in step.notes:
             print(f"note: {note}", file=sys.stderr)

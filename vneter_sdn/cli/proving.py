@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import defaultdict
@@ -11,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from vneter_sdn.cli.output import TEXT, form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, paint
 from vneter_sdn.cli.trying import (
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from vneter_sdn.daemon.verifying import Judged, Prover
     from vneter_sdn.verify.findings import Finding
 
-FORMATS = ("text", "json")
 MOST = 50
 """Findings that are told; the first of very many say what is wrong."""
 
@@ -41,8 +40,7 @@ def verify(asked: Asked, checks: Sequence[str], output: str, *, full: bool, verb
         IntentError: manifests are malformed or not acceptable.
         Answer: something does not hold (exit code 1).
     """
-    if output not in FORMATS:
-        raise Usage(f"no output format {output!r}", f"one of {', '.join(FORMATS)}")
+    how = form(output, TEXT)
     wanted = _checks(checks)
     from vneter_sdn.daemon.verifying import Prover
 
@@ -70,7 +68,7 @@ def verify(asked: Asked, checks: Sequence[str], output: str, *, full: bool, verb
             found = list(islice(prover.full(wanted), MOST + 1))
         clock.lap("prove")
     report = _Report(prover, wanted, found, step, judged, clock.laps)
-    print(json.dumps(report.values(), indent=1) if output == "json" else report.text(verbose))
+    print(report.text(verbose) if how.for_people else structured(report.values(), how))
     if found:
         raise Answer(REFUSED)
 

@@ -74,7 +74,15 @@ def reachability(
         str,
         typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Offline: tenant of Kubernetes'."),
     ] = "cluster",
-    output: Annotated[str, typer.Option("-o", "--output", help="table, grid or json.")] = "table",
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FORMAT",
+            help="table, grid, json, yaml or jsonpath=TEMPLATE.",
+        ),
+    ] = "table",
     server: Server = SERVER,
 ) -> None:
     """Show who reaches whom, and by which rule."""

@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vneter_sdn.cli import selecting
 from vneter_sdn.cli.compiling import compiled
+from vneter_sdn.cli.output import form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import Usage, columns, paint
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from vneter_sdn.daemon.picture import Picture
     from vneter_sdn.daemon.reachability import Port, Row
 
-FORMATS = ("table", "grid", "json")
+FORMATS = ("table", "grid", "json", "yaml", "jsonpath")
 _USUAL = "tcp/80"
 _MOST = 64
 """Ports that are tried when none are given."""
@@ -70,8 +71,7 @@ def reach(
         Usage: a selector, port or format is none, or nothing of what is asked can be tried.
         Answer: a selector selects nobody.
     """
-    if output not in FORMATS:
-        raise Usage(f"no output format {output!r}", f"one of {', '.join(FORMATS)}")
+    how = form(output, FORMATS)
     wanted = selecting.ports(ports)
     for text in (*senders, *targets):
         selecting.Who(text)
@@ -84,28 +84,33 @@ def reach(
         raise Usage("between two addresses outside there is nothing to ask", "name an endpoint")
     wanted = wanted or _usual(picture)
     rows = matrix(picture, sides[0], sides[1], wanted)
-    if output == "json":
+    if how.name == "json":
         _write_json(rows)
-    elif output == "grid":
+    elif how.name == "grid":
         _write_grid(list(rows), wanted)
-    else:
+    elif how.for_people:
         _write_table(list(rows))
+    else:
+        print(structured([_values(row) for row in rows], how))
 
 
 def _write_json(rows: Iterable[Row]) -> None:
     """A list, a row to a line: it may be long."""
     before = "[\n"
     for row in rows:
-        values = {
-            "from": row.source,
-            "to": row.target,
-            "port": row.port,
-            "allowed": row.allowed,
-            "rule": row.rule,
-        }
-        sys.stdout.write(before + json.dumps(values, ensure_ascii=False))
+        sys.stdout.write(before + json.dumps(_values(row), ensure_ascii=False))
         before = ",\n"
     sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {
+        "from": row.source,
+        "to": row.target,
+        "port": row.port,
+        "allowed": row.allowed,
+        "rule": row.rule,
+    }
 
 
 def _write_table(rows: Sequence[Row]) -> None:

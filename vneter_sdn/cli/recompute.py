@@ -7,10 +7,11 @@ the core reported for the flows it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, columns, paint
 from vneter_sdn.client import Client
@@ -31,7 +32,7 @@ class Verdict:
     """Whether the bridge has confirmed that it holds what was reported."""
 
 
-def check(client: Client) -> None:
+def check(client: Client, how: Form = Form()) -> None:
     """Print a verdict per bridge.
 
     Raises:
@@ -40,6 +41,20 @@ def check(client: Client) -> None:
     with patience("computing it anew"):
         snapshot = snapshot_from(client.snapshot())
         found = verdicts(snapshot, fresh_digests(snapshot))
+    wrong = [one.host for one in found if one.word != "same"]
+    print(_table(found) if how.for_people else structured({"items": _values(found)}, how))
+    if wrong:
+        raise Answer(REFUSED, f"not the same as a fresh computation: {', '.join(wrong)}")
+    if how.for_people:
+        _conclude(found)
+
+
+def _values(found: Sequence[Verdict]) -> list[dict[str, Any]]:
+    names = {"word": "verdict"}
+    return [{names.get(name, name): v for name, v in asdict(one).items()} for one in found]
+
+
+def _table(found: Sequence[Verdict]) -> str:
     rows = [["HOST", "VERDICT", "FRESH", "REPORTED", "ON THE BRIDGE"]]
     rows += [
         [
@@ -48,10 +63,10 @@ def check(client: Client) -> None:
         ]
         for one in found
     ]
-    print("\n".join(columns(rows)))
-    wrong = [one.host for one in found if one.word != "same"]
-    if wrong:
-        raise Answer(REFUSED, f"not the same as a fresh computation: {', '.join(wrong)}")
+    return "\n".join(columns(rows))
+
+
+def _conclude(found: Sequence[Verdict]) -> None:
     print(paint(f"all {len(found)} bridges are as a fresh computation has them", "green"))
     unconfirmed = [one.host for one in found if not one.confirmed]
     if unconfirmed:

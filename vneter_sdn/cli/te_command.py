@@ -65,7 +65,13 @@ def te(
         int | None, typer.Option("--max-moves", min=0, help="Paths that may differ from it.")
     ] = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", help="text, json, yaml or csv.")
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FORMAT",
+            help="text, json, yaml, csv or jsonpath=TEMPLATE.",
+        ),
     ] = "text",
     server: Server = SERVER,
 ) -> None:

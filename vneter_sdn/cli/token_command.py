@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vneter_sdn.cli.options import SERVER, NoHeaders, Server, Values, epilog
+from vneter_sdn.cli.options import SERVER, Named, NoHeaders, Server, Values, epilog
 
 app = typer.Typer(
     name="token",
@@ -70,12 +70,12 @@ def create(
 
 
 @app.command(name="list", epilog=epilog((("vneterctl token list -o json", ""),)))
-def list_(output: Values = "table", no_headers: NoHeaders = False, server: Server = SERVER) -> None:
+def list_(output: Named = "table", no_headers: NoHeaders = False, server: Server = SERVER) -> None:
     """List credentials, without secrets."""
     from vneter_sdn.cli import credentials, targets
-    from vneter_sdn.cli.output import VALUES, form
+    from vneter_sdn.cli.output import NAMED, form
 
-    credentials.show(targets.connect(server), form(output, VALUES, no_headers=no_headers))
+    credentials.show(targets.connect(server), form(output, NAMED, no_headers=no_headers))
 
 
 @app.command(epilog=epilog((("vneterctl token revoke ci", "requests under way end, too"),)))

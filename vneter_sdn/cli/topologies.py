@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vneter_sdn.cli.output import Form, form, structured
 from vneter_sdn.cli.patience import patience
-from vneter_sdn.cli.terminal import Usage, columns, paint
+from vneter_sdn.cli.terminal import columns, paint
 
 if TYPE_CHECKING:
     from vneter_sdn.client import Client
     from vneter_sdn.graph.atlas import Atlas
 
-FORMATS = ("text", "wide", "json", "yaml", "dot", "svg")
+FORMATS = ("text", "wide", "json", "yaml", "dot", "svg", "jsonpath")
 
 
 def show(connect: Callable[[], Client], file: str, output: str) -> None:
@@ -32,12 +32,11 @@ def show(connect: Callable[[], Client], file: str, output: str) -> None:
         Usage: there is no such format.
         IntentError: the file is not acceptable.
     """
-    if output not in FORMATS:
-        raise Usage(f"no format {output!r}", f"there are {', '.join(FORMATS)}")
+    how = form(output, FORMATS)
     atlas = _read(file) if file else live(connect())
     for warning in atlas.warnings if file else ():
         print(paint("warning:", "yellow", sys.stderr), warning, file=sys.stderr)
-    sys.stdout.write(rendered(atlas, output))
+    sys.stdout.write(rendered(atlas, how))
 
 
 def live(client: Client) -> Atlas:
@@ -50,24 +49,23 @@ def live(client: Client) -> Atlas:
     return replace(atlas_of(topology), topology=topology)
 
 
-def rendered(atlas: Atlas, output: str) -> str:
+def rendered(atlas: Atlas, how: Form) -> str:
     """A topology in one of `FORMATS`."""
     from vneter_sdn.graph import drawing
     from vneter_sdn.graph.atlas import atlas_text
     from vneter_sdn.graph.atlas.exchange import topology_document
 
-    if output == "yaml":
+    if how.name == "yaml":
         return atlas_text(atlas)
-    if output == "json":
-        document = topology_document(atlas.topology)
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    if output == "dot":
+    if how.name in {"json", "jsonpath"}:
+        return structured(topology_document(atlas.topology), how) + "\n"
+    if how.name == "dot":
         return drawing.dot(atlas)
-    if output == "svg":
+    if how.name == "svg":
         from vneter_sdn.graph.drawing_svg import svg
 
         return svg(atlas)
-    return _text(atlas, wide=output == "wide")
+    return _text(atlas, wide=how.name == "wide")
 
 
 def _read(file: str) -> Atlas:

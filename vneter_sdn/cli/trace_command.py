@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vneter_sdn.cli.options import SERVER, Server
+from vneter_sdn.cli.options import SERVER, Server, Text
 
 EPILOG = """\b
 Examples:
@@ -90,7 +90,7 @@ def trace(
         str,
         typer.Option(envvar="VNETER_CLUSTER_TENANT", help="Offline: tenant of Kubernetes'."),
     ] = "cluster",
-    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+    output: Text = "text",
     server: Server = SERVER,
 ) -> None:
     """Follow one packet: who decides, and every table and edge."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vneter_sdn.cli import selecting
+from vneter_sdn.cli.output import TEXT, form, structured
 from vneter_sdn.cli.reaching import Source, picture_of
 from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage, columns, paint
 
@@ -40,8 +40,7 @@ def answer(asked: Question, where: Source, output: str) -> None:
         Usage: it is not clear what is asked.
         Answer: there is no such end; or model and bridges disagree.
     """
-    if output not in {"text", "json"}:
-        raise Usage(f"no output format {output!r}", "one of text, json")
+    how = form(output, TEXT)
     if (asked.live or asked.inject) and where.offline:
         option = "--inject" if asked.inject else "--live"
         raise Usage("manifests have no bridges to ask", f"give one of {option} and --offline")
@@ -67,10 +66,7 @@ def answer(asked: Question, where: Source, output: str) -> None:
         differences = injecting.add(document, injecting.Case(picture, ends, port, found), where)
     elif asked.live:
         differences = _add_live(document, picture, found)
-    if output == "json":
-        print(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        print("\n".join(told(document)))
+    print("\n".join(told(document)) if how.for_people else structured(document, how))
     if differences:
         hint = "`vneterctl recompute --check` says whether bridges hold what they should"
         raise Answer(REFUSED, f"model and bridges disagree: {'; '.join(differences)}", hint)

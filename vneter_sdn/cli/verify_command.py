@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Server
+from vneter_sdn.cli.options import CLUSTER, SERVER, ClusterTenant, Server, Text
 
 EPILOG = """\b
 Examples:
@@ -74,7 +74,7 @@ def verify(
     resolve: Resolve = [],  # noqa: B006 -- typer reads it, nobody writes it
     cluster_tenant: ClusterTenant = CLUSTER,
     verbose: Verbose = False,
-    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+    output: Text = "text",
     server: Server = SERVER,
 ) -> None:
     """Prove isolation, delivery and assertions for all packets."""
