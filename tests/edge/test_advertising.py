@@ -2,6 +2,7 @@
 """What gateways say of themselves, asked for or not."""
 
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network
 
 import pytest
@@ -13,6 +14,7 @@ from vneter_sdn.edge import advertising
 from vneter_sdn.edge.advertising import Face
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import link_local
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.southbound.openflow import punt, router
 from vneter_sdn.southbound.openflow.icmp6 import ALL_NODES, ALL_NODES_MAC, Ends6, framed
 
@@ -95,6 +97,38 @@ def test_what_a_network_says_of_it_is_told():
     assert said.domains == (router.Domains(5400, ("example.com",)),)
     assert said.routes == (router.Route(IPv6Network("2001:db8:7::/48"), 5400, "high"),)
     assert (said.prefixes[0].valid, said.prefixes[0].preferred) == (7200, 60)
+
+
+def test_names_of_networks_need_be_none_of_domains():
+    """What DNS cannot hold is not told; all else is."""
+    who = replace(asker(ra={}, dns={}), network=Key("Network", "red", "a..b"))
+    said, _ = told(advertising.unsolicited(Face.of(who)))
+    assert said.domains[0].names == ("red.internal",)
+
+
+def test_an_advertisement_goes_into_one_packet_of_any_network():
+    """What does not fit is left out, the last first."""
+    search = [f"{number}{'a' * 60}.{'b' * 63}.{'c' * 60}" for number in range(8)]
+    ra = {
+        "search": search,
+        "routes": [f"2001:db8:{number}::1/128" for number in range(16)],
+        "dnsServers": [f"2001:db8::{number}" for number in range(1, 5)],
+    }
+    frame = advertising.unsolicited(Face.of(asker(ra=ra, mtu=1280)))
+    assert len(frame) - 14 <= 1280
+    said, _ = told(frame)
+    assert list(said.domains[0].names) == search[:3]
+    assert (len(said.routes), len(said.servers[0].addresses)) == (16, 4)
+
+
+def test_a_solicitation_in_a_fragment_is_none():
+    """RFC 6980 §5, also of fragments that are all there is."""
+    frame = asked()
+    size = int.from_bytes(frame[18:20], "big") + 8
+    head = frame[:18] + size.to_bytes(2, "big") + bytes((44,)) + frame[21:54]
+    fragment = head + bytes((58, 0, 0, 0, 0, 0, 0, 7)) + frame[54:]
+    assert advertising.respond(RED, frame)[0] == "advertised"
+    assert advertising.respond(RED, fragment) == ("ignored", None)
 
 
 def test_no_default_router_has_no_preference():

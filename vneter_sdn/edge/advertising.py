@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, IPv6Network, ip_network
+from itertools import accumulate
 
-from vneter_sdn.edge.ledger import Asker
+from vneter_sdn.edge.ledger import Asker, is_domain
 from vneter_sdn.model.addresses import IPAddress, link_local
 from vneter_sdn.model.kinds import NetworkSpec
 from vneter_sdn.model.router_kinds import RaSpec
@@ -20,6 +21,11 @@ from vneter_sdn.southbound.openflow.icmp6 import (
     framed,
 )
 from vneter_sdn.southbound.openflow.wire import need
+
+SEARCH_OCTETS = 600
+"""Of domains that are told: with all else that a network may tell, 1,280 are not exceeded."""
+_UNEXTENDED = 40
+"""Octets of an IPv6 header that nothing is between and what it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,16 @@ def name_servers(face: Face) -> tuple[IPv6Address, ...]:
 
 
 def search_list(face: Face) -> tuple[str, ...]:
-    """Domains that short names are looked for in."""
+    """Domains that short names are looked for in; those that go into one packet of any network."""
     ra, dns = face.spec.ra, face.spec.dns
+    found: tuple[str, ...] = ()
     if ra is not None and ra.search:
-        return ra.search
-    if dns is None or not dns.enabled:
-        return ()
-    return (f"{face.network.name}.{face.domain}", face.domain)
+        found = ra.search
+    elif dns is not None and dns.enabled:
+        found = (f"{face.network.name}.{face.domain}", face.domain)
+    sizes = accumulate(len(one) + 2 for one in found)
+    fitting = zip(found, sizes, strict=True)
+    return tuple(one for one, size in fitting if is_domain(one) and size <= SEARCH_OCTETS)
 
 
 def advertisement(face: Face, ra: RaSpec) -> router.Advertisement:
@@ -116,7 +125,9 @@ def solicited(asker: Asker, frame: bytes) -> bytes | None:
     ra, packet = advertises(face), punt.decode(frame).network
     if ra is None or not isinstance(packet, punt.Ip) or packet.ttl != LINK_LOCAL_HOPS:
         return None
-    if packet.fragment or not isinstance(packet.source, IPv6Address):
+    if packet.payload - packet.header != _UNEXTENDED:
+        return None  # perhaps a fragment (RFC 6980 §5); nobody needs to put anything there
+    if not isinstance(packet.source, IPv6Address):
         return None
     asked = router.solicitation(frame[packet.payload : packet.end])
     nameless = packet.source.is_unspecified
