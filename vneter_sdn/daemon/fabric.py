@@ -342,4 +342,5 @@ def _translated(host: str, event: BridgeEvent) -> Event | None:
 def _error(culprit: Culprit) -> str:
     what = f" {culprit.what}" if culprit.what else ""
     step = Step(Verb.ADD, culprit.thing)
-    return f"OpenFlow error ({culprit.kind}, {culprit.code}){what} for {step}"
+    error = f"OpenFlow error ({culprit.kind}, {culprit.code}){what} for {step}"
+    return f"no room for another meter: {error}" if culprit.crowded_out else error

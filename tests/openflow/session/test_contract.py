@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
@@ -21,10 +22,12 @@ from vneter_sdn.model.flow import (
 from vneter_sdn.pipeline import reserved
 from vneter_sdn.pipeline.cookies import Cookie
 from vneter_sdn.reconcile.plan import Changed
+from vneter_sdn.southbound.openflow import encode
 from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected
 from vneter_sdn.southbound.openflow.measurements import Echoed, FlowsCounted, PortsCounted
 from vneter_sdn.southbound.openflow.memory import MemoryBridges
-from vneter_sdn.southbound.openflow.quarantine import ROOM
+from vneter_sdn.southbound.openflow.quarantine import OUT_OF_METERS, ROOM
+from vneter_sdn.southbound.openflow.sandbox import Link
 from vneter_sdn.southbound.openflow.upkeep import (
     Blocked,
     DesiredBridge,
@@ -34,6 +37,7 @@ from vneter_sdn.southbound.openflow.upkeep import (
     Quarantined,
     Refused,
 )
+from vneter_sdn.southbound.openflow.wire import V15
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 DPID = 0x42
@@ -71,6 +75,9 @@ class Memory:
         bridge = self.bridges.add(DPID)
         key = flow(number).key
         bridge.observed = replace(bridge.observed, foreign=bridge.observed.foreign | {key})
+
+    def crowd(self, room: int) -> None:
+        self.bridges.add(DPID).room = room
 
     def remove_all(self) -> None:
         bridge = self.bridges.bridges[DPID]
@@ -112,6 +119,18 @@ class Real:
 
     def foreign(self, number: int) -> None:
         self.ovs.ofctl("add-flow", "br0", f"priority=10,reg1={number},actions=drop")
+
+    def crowd(self, room: int) -> None:
+        """Have another bridge of the datapath, on which they depend, hold all other meters."""
+        self.ovs.bridge("others", DPID + 1)
+        features = self.ovs.ofctl("meter-features", "others")
+        most = int(features.split("max_meter:")[1].split()[0])
+        meters = (Meter(number, 1, 1) for number in range(1, most - room + 1))
+        added = (encode.meter_mod(meter, encode.ADD, V15, 1) for meter in meters)
+        with Link(self.ovs.directory / "others.mgmt") as link:
+            while some := b"".join(islice(added, 2000)):
+                link.send(some)
+            link.barrier(2)
 
     def remove_all(self) -> None:
         self.ovs.ofctl("del-flows", "br0")
@@ -430,6 +449,37 @@ def test_who_needs_a_meter_that_is_refused_keeps_nobody_else_from_theirs(world) 
     one.bridges.desire(DPID, DesiredBridge(mended, 2, Changed()))
     one.until(InSync)
     assert one.held() == 3
+
+
+def metered(count: int) -> BridgeState:
+    """As many objects as there are meters, with two flows each of which one needs a meter."""
+    flows = [owned(n, n, MeterAction(M + n), Output(1)) for n in range(1, count + 1)]
+    flows += [owned(1000 + n, 1000 + n) for n in range(1, count + 1)]
+    return BridgeState.of(flows, [], [Meter(M + n, 50, 5) for n in range(1, count + 1)])
+
+
+def test_who_finds_no_meter_left_is_told_and_keeps_nobody_else_from_theirs(world) -> None:
+    one = world()
+    room, many = 5, 5 + 2 * ROOM
+    one.crowd(room)
+    one.bridges.desire(DPID, DesiredBridge(metered(many), 1))
+    one.connect()
+    left = one.until(Quarantined)
+    assert {(c.kind, c.code) for c in left.culprits} == {OUT_OF_METERS}
+    assert [c.through for c in left.culprits] == [
+        Meter(M + n, 50, 5) for n in range(room + 1, many + 1)
+    ], "each is told of its own"
+    assert one.held() == room + many
+    assert set(one.bridges.observed(DPID).meters) == {M + n for n in range(1, room + 1)}
+    assert sum(isinstance(event, Refused) for event in one.seen) == 1, "they are left out at once"
+    bad = owned(2000, 2000, GroupAction(G + 9))
+    wanted = BridgeState.of([*metered(many).flows.values(), bad], [], metered(many).meters.values())
+    one.bridges.desire(DPID, DesiredBridge(wanted, 2, Changed(frozenset({bad.key}))))
+    one.wait(lambda: any(bad in {c.flow for c in e.culprits} for e in one.seen
+                         if isinstance(e, Quarantined)))  # fmt: skip
+    one.bridges.desire(DPID, DesiredBridge(metered(room), 3))
+    assert one.until(InSync).revision == 3
+    assert one.held() == 2 * room
 
 
 def test_a_refused_group_that_nobody_needs_is_a_plain_refusal(world) -> None:

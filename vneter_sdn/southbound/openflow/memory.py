@@ -38,10 +38,13 @@ from vneter_sdn.southbound.openflow.measurements import (
     PortsCounted,
 )
 from vneter_sdn.southbound.openflow.multipart import FlowCounters, Port, PortCounters
+from vneter_sdn.southbound.openflow.quarantine import OUT_OF_METERS
 from vneter_sdn.southbound.openflow.upkeep import DesiredBridge, Report, Upkeep, Wire
 
 MAX_TABLE = 253
 """Tables 0..253 take flows; 254 is Open vSwitch's own."""
+MAX_METERS = 1 << 18
+"""Meters of all bridges of a datapath together (userspace, Open vSwitch 3.1)."""
 
 
 class MemoryBridge(Wire):
@@ -53,6 +56,8 @@ class MemoryBridge(Wire):
         """Every plan it confirmed."""
         self.refuse: Callable[[Step], tuple[int, int] | None] = lambda step: None
         """A fault to inject: the error for a step."""
+        self.room = MAX_METERS
+        """How many meters it takes."""
         self.ports: tuple[Port, ...] = ()
         self.counters: dict[int, PortCounters] = {}
         """What its ports carried, by number."""
@@ -81,7 +86,7 @@ class MemoryBridge(Wire):
         try:
             for step in plan:
                 self._strike(step)
-            self.observed = carried_out(plan, self.observed)
+            self.observed = carried_out(plan, self.observed, self.room)
         except StepRefused as refused:
             kept.rejected(plan_id, (refused.kind, refused.code), refused.step, self._clock())
             return
@@ -102,14 +107,17 @@ class StepRefused(BundleRejected):
         self.step = step
 
 
-def carried_out(plan: BridgePlan, observed: Observed) -> Observed:
+def carried_out(plan: BridgePlan, observed: Observed, room: int = MAX_METERS) -> Observed:
     """What a bridge holds after a plan, checked the way Open vSwitch checks.
 
     Raises:
-        StepRefused: a step refers to a table, group or meter that is not there by then.
+        StepRefused: a step refers to a table, group or meter that is not there by then, or is one
+            meter more than there is ``room`` for.
     """
     groups, meters = set(observed.groups), set(observed.meters)
     for step in plan:
+        if isinstance(step.thing, Meter) and step.verb is Verb.ADD and len(meters) >= room:
+            raise StepRefused(step, *OUT_OF_METERS, "no room for another meter")
         try:
             _judge(step, groups, meters)
         except BundleRejected as refused:

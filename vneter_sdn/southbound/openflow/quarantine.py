@@ -6,12 +6,16 @@ every other object from being programmed there. What is held back is everything 
 feature, deletions too: it stays on the bridge as it was, in one piece. Groups and meters belong to
 the objects whose flows use them: a refused one is held back with all that lead to it, and with
 the objects that do.
+
+A bridge that has no room for a meter has none for the next one: all that a plan adds from there on
+are held back at once, however many objects that is. Nothing is wrong with them, there are too many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import NamedTuple
 
 from vneter_sdn.model.flow import (
@@ -31,6 +35,8 @@ from vneter_sdn.reconcile.plan import BridgePlan, Changed, Observed, Step, Thing
 
 ROOM = 32
 """Objects of one bridge that may be left out; with more, something else is wrong."""
+OUT_OF_METERS = (12, 10)
+"""OpenFlow error type and code: there is no room for another meter (OpenFlow 1.5.1 §7.5.4.13)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,11 @@ class Culprit:
     def thing(self) -> Thing:
         """What was refused."""
         return self.flow if self.through is None else self.through
+
+    @property
+    def crowded_out(self) -> bool:
+        """Whether there was no room for its meter."""
+        return (self.kind, self.code) == OUT_OF_METERS
 
 
 class _Numbered(NamedTuple):
@@ -76,24 +87,37 @@ class Quarantine:
         return tuple(self._held.values())
 
     def take(
-        self, step: Step | None, refusal: tuple[int, int], what: str, desired: BridgeState
+        self,
+        step: Step | None,
+        refusal: tuple[int, int],
+        what: str,
+        desired: BridgeState,
+        plan: BridgePlan,
     ) -> bool:
         """Leave out whoever asked for a step; whether that is known, new, and there is room."""
         if step is None or step.verb is Verb.DELETE:
             return False
+        through: dict[_Numbered, Group | Meter] = {}
         if isinstance(step.thing, Flow):
-            through, leading, flows = None, set[_Numbered](), iter((step.thing,))
+            leading, flows = set[_Numbered](), iter((step.thing,))
         else:
-            through, leading = step.thing, _leading_to(step.thing, desired.groups)
+            through = _without_room(step, refusal, plan) or {_key(step.thing): step.thing}
+            leading = _leading_to(through.keys(), desired.groups)
             flows = (flow for flow in desired.flows.values() if leading & _used(flow))
         found = {flow.cookie & MEANING_MASK: flow for flow in flows}
         new = found.keys() - self._held.keys()
         known = not new and leading <= self._numbered
-        if not found or known or len(self._held) + len(new) > ROOM:
+        if not found or known or not self._has_room(len(new), refusal):
             return False
-        self._held |= {m: Culprit(found[m], *refusal, what, through) for m in sorted(new)}
+        for meaning in sorted(new):
+            flow = found[meaning]
+            self._held[meaning] = Culprit(flow, *refusal, what, _reason(flow, through))
         self._numbered |= leading
         return True
+
+    def _has_room(self, more: int, refusal: tuple[int, int]) -> bool:
+        held = sum(not culprit.crowded_out for culprit in self._held.values())
+        return refusal == OUT_OF_METERS or held + more <= ROOM
 
     def release(self) -> None:
         """Leave nothing out any more."""
@@ -178,10 +202,27 @@ def _needed(group: Group) -> set[_Numbered]:
     return found
 
 
-def _leading_to(thing: Group | Meter, groups: Mapping[int, Group]) -> set[_Numbered]:
-    """A group or meter, and the groups that need it, directly or through others."""
+def _without_room(
+    step: Step, refusal: tuple[int, int], plan: BridgePlan
+) -> dict[_Numbered, Group | Meter]:
+    """The meters that a plan adds from a step on, if there was no room for that one."""
+    if refusal != OUT_OF_METERS:
+        return {}
+    later = dropwhile(lambda one: one != step, plan.meters)
+    meters = (one.thing for one in later if one.verb is Verb.ADD)
+    return {_key(meter): meter for meter in meters if isinstance(meter, Meter)}
+
+
+def _reason(flow: Flow, through: Mapping[_Numbered, Group | Meter]) -> Group | Meter | None:
+    """What of the refused a flow was left out for: what it uses, or any that its groups do."""
+    own = (through[key] for key in sorted(_used(flow), key=str) if key in through)
+    return next(own, next(iter(through.values()), None))
+
+
+def _leading_to(things: Iterable[_Numbered], groups: Mapping[int, Group]) -> set[_Numbered]:
+    """Groups or meters, and the groups that need one, directly or through others."""
     needs = {_Numbered(Group, number): _needed(group) for number, group in groups.items()}
-    found, new = {_key(thing)}, {_key(thing)}
+    found, new = set(things), set(things)
     while new:
         new = {key for key, needed in needs.items() if key not in found and needed & new}
         found |= new

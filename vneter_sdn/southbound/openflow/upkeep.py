@@ -232,7 +232,7 @@ class Upkeep:
             self._release_at = now + wait
         wait = round(max(0.0, self._release_at - now), 3)
         self.doing = Doing.RESTING
-        others_can = self._quarantine.take(step, refusal, what, self._sent.state)
+        others_can = self._quarantine.take(step, refusal, what, self._sent.state, self._plan)
         if not others_can:
             self._release()
             self._retry_at = now + wait
