@@ -25,7 +25,8 @@ for samples:
                a zone that no other tenant's are in
   isolation    nobody reaches another tenant, or a port that is nobody's
   loops        no packet goes round
-  black-holes  what is for somebody arrives, unless a policy drops it
+  black-holes  what is for somebody arrives, unless a policy drops it; of what
+               cannot be forwarded, the controller is told
   shadowed     every flow, and every rule of a policy, is met by some packet
   conflicts    no two flows, or rules of one priority, contradict each other
   assertions   every Assertion holds: who can, or cannot, open which

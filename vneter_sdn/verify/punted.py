@@ -109,7 +109,8 @@ def _complaints(side: _Side, known: Directory) -> Iterator[Expected]:
                 yield _too_long(side, prefix, other.mtu)
             if side.faces(other):
                 vacant = _vacant(prefix, known.owned[own.network.tenant, side.version])
-                there: Cube = {side.target: less(vacant, faces), "ip_ttl": _LEFT}
+                free = less(vacant, faces) if other is own else vacant
+                there: Cube = {side.target: free, "ip_ttl": _LEFT}
                 fits: Cube = fitting(other.mtu) if narrow else {}
                 yield _complaint(side, Fault.NOBODY, {**there, **fits}, other)
 
