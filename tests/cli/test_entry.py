@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import vneter_sdn
 from vneter_sdn.cli import main
 
@@ -77,3 +79,31 @@ def test_usage_errors_are_code_2():
     ended = _run("get", "pods")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines()[0].startswith("error: no kind 'pods'")
+
+
+@pytest.mark.parametrize("words", [["get", "networks", "-o", "yaml"], ["status"], ["--help"]])
+def test_a_disk_that_is_full_is_told(server, red, words):
+    _run("apply", "-f", red)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ended = subprocess.run(
+            [*_PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, timeout=60,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr == "error: cannot write what this answers: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_streams_that_are_closed_are_written_to_by_nobody(server, red, closed):
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *_PROGRAM, "apply", "-f", str(red)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_server_is_named_behind_the_command(vneterctl):
+    code, _, told = vneterctl("--server", "http://127.0.0.1:1", "get", "hosts")
+    assert code == 2
+    assert "vneterctl get hosts --server URL" in told

@@ -29,6 +29,8 @@ def read(words: Sequence[str]) -> tuple[str, list[str]]:
         if not word.isascii() and any("\ud800" <= letter <= "\udfff" for letter in word):
             raise Usage(f"{word!r} is not UTF-8", "arguments are text")
     end = words.index("--") if "--" in words else len(words)
+    if words and words[0].partition("=")[0] == "--server":
+        raise Usage("--server stands behind the command", "vneterctl get hosts --server URL")
     context, left = "", []
     mine = iter(words[:end])
     for word in mine:

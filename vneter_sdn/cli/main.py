@@ -119,6 +119,9 @@ def command(name: str) -> Any:
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    for name in ("stdout", "stderr"):  # where whoever started us closed one, nobody reads it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     sys.exit(run(sys.argv[1:]))
 
 
@@ -144,6 +147,8 @@ def run(arguments: list[str]) -> int:
     except SystemExit as over:  # typer's own answer to a closed pipe
         return _unread() if isinstance(over.__context__, BrokenPipeError) else REFUSED
     except Exception as error:  # noqa: BLE001 -- outcome() raises what is not for users
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            return _unwritten(error)
         code, lines, hint = outcome(error)
         report(lines, hint)
     finally:
@@ -155,6 +160,14 @@ def _unread() -> int:
     """Of a command whose reader, `head` say, has seen enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Of a command that could not write, or read, what it had to: a disk is full, say."""
+    where = f"{error.filename}: " if error.filename else "cannot write what this answers: "
+    report([f"{where}{error.strerror or error}"])
+    _unread()  # what is left of it cannot be written either
+    return REFUSED
 
 
 def _wrong(error: Exception) -> int:
