@@ -115,3 +115,41 @@ def test_the_described_batch_is_the_one_that_is_read(rest):
     names = [field.encode_name for field in msgspec.structs.fields(Apply)]
     answer = rest.post("/v1/apply", json={"nothing": 1})
     assert answer.json["errors"][0]["message"].endswith(", ".join(names))
+
+
+def _described(operation, status):
+    whole = document()
+    answer = operation["responses"][str(status)]
+    if "$ref" in answer:
+        answer = whole["components"]["responses"][str(status)]
+    return set(answer["headers"])
+
+
+_OF_EVERY_MESSAGE = {"Content-Type", "Content-Length"}
+_GIVEN = {"tenant": "red", "name": "web", "number": "1", "chain": "audit", "file": "page.js"}
+
+
+def test_every_header_is_described(rest, red):
+    rest.post("/v1/apply", json={"objects": red})
+    kept = {"Idempotency-Key": "once"}
+    asked = [
+        (route, route.path.format(**_GIVEN), given)
+        for route in ROUTES
+        if route.kind is None or route.kind.name in {"Network", "Host"}
+        for given in (
+            {},
+            {"headers": kept},
+            {"query_string": "timeout=0&since=x"},
+            {"json": {"metadata": {"name": "web"}, "spec": {"prefixes": ["10.0.0.0/24"]}}},
+            {"data": b"x", "headers": {"Content-Encoding": "gzip"}},
+        )
+    ]
+    for route, path, given in asked:
+        answer = rest.open(path, method=route.method, **given)
+        operation = document()["paths"][route.path][route.method.lower()]
+        told = set(answer.headers.keys()) - _OF_EVERY_MESSAGE
+        assert told <= _described(operation, answer.status_code), (route, answer.status_code)
+        answer.close()
+    shut = rest.open("/v1/networks", method="DELETE")
+    told = set(shut.headers.keys()) - _OF_EVERY_MESSAGE
+    assert {"Allow"} <= told <= set(document()["components"]["responses"]["405"]["headers"])

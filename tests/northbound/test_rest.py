@@ -299,3 +299,29 @@ def test_what_stands_not_in_the_body_has_no_pointer_into_it(rest, query, headers
     (error,) = answer.json["errors"]
     assert answer.status_code == 400
     assert (error["object"], error["field"], error["pointer"]) == (subject, field, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/netwroks", "/v1/networks"),
+        ("/v1/network/x", "/v1/networks"),
+        ("/v1/tenants/red/endpoint", "/v1/tenants/red/endpoints"),
+        ("/v1/networks/", "/v1/networks"),
+        ("/v1/zzz", ""),
+        ("/healthy", ""),
+        ("/", ""),
+        ("/docs/x", ""),
+    ],
+)
+def test_a_path_that_was_meant_perhaps_is_told(rest, path, meant):
+    answer = rest.get(path)
+    assert answer.status_code == 404
+    detail = answer.json["detail"]
+    assert detail.endswith(f"; did you mean {meant}?") if meant else "mean" not in detail
+
+
+def test_what_is_packed_is_told_to_come_unpacked(rest):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = rest.post("/v1/apply", data=b"x", headers=headers)
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from vneter_sdn import __version__
 from vneter_sdn.northbound.access.needs import NEEDS
-from vneter_sdn.northbound.routes import ROUTES, Header, Query, Route
+from vneter_sdn.northbound.routes import EVENT_STREAM, ROUTES, Header, Query, Route
 from vneter_sdn.northbound.schemas import components
 
-_EVERYWHERE = (400, 401, 403, 405, 429, 500, 503)
+_EVERYWHERE = (400, 401, 403, 405, 408, 429, 431, 500, 503)
 _MEANINGS = {
     200: "Done.",
     201: "Created.",
@@ -22,13 +23,15 @@ _MEANINGS = {
     403: "Whoever asks may not do that.",
     404: "There is no such object.",
     405: "The path has no such method.",
+    408: "The request takes too long to arrive; the connection is closed.",
     409: "It changed since it was read.",
     410: "What it goes on from is not kept any more; begin anew.",
     412: "The object is not as If-Match or If-None-Match says.",
-    413: "The body is larger than 8 MiB.",
+    413: "The body is larger than 8 MiB; the connection is closed.",
     415: "The body is of another media type, or compressed.",
     422: "The intent is not acceptable; nothing was changed.",
     429: "Too many requests; Retry-After says when to ask again.",
+    431: "The request's headers are larger than 16 KiB, or more than 100.",
     500: "A fault of the server's own.",
     503: "The database or the core cannot be reached, or the server is busy.",
 }
@@ -48,6 +51,32 @@ pointer (RFC 6901) leads to it in the request.
 Local users are administrators, unless the server was told otherwise; everybody else shows a token
 or a certificate.
 """
+_HEADERS = {
+    "Accept-Encoding": "identity: bodies are not unpacked.",
+    "Accept-Patch": "Media types of patches.",
+    "Accept-Post": "Media types of bodies.",
+    "Allow": "Methods of the path.",
+    "Cache-Control": "no-store.",
+    "Content-Security-Policy": "What the page may load and ask: this server, nothing else.",
+    "ETag": "State of the object. Absent of a dry run.",
+    "Idempotency-Replayed": "true: it was done before, and is answered so.",
+    "Location": "Path of the object. Absent of a dry run.",
+    "Referrer-Policy": "no-referrer.",
+    "Retry-After": "Seconds after which to ask again.",
+    "Server-Timing": "proof;dur=…: milliseconds that the proof of the change took.",
+    "WWW-Authenticate": "Bearer.",
+    "Warning": "299: something to know about a change that was made.",
+    "X-Accel-Buffering": "no: proxies pass each event on at once.",
+    "X-Content-Type-Options": "nosniff.",
+}
+_ALWAYS = ("Cache-Control", "X-Content-Type-Options")
+_OF_PROBLEMS = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    415: ("Accept-Encoding", "Accept-Patch", "Accept-Post"),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _CREDENTIALS: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "Of vneterctl token create."},
     "certificate": {"type": "mutualTLS", "description": "One that something was granted to."},
@@ -80,6 +109,10 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": components(),
             "responses": {str(code): _problem(code) for code in _MEANINGS if code >= 400},
+            "headers": {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in _HEADERS.items()
+            },
             "securitySchemes": _CREDENTIALS,
         },
     }
@@ -113,26 +146,30 @@ def _answer(route: Route, code: int) -> dict[str, Any]:
         schema = _ref(route.answer) if route.answer else {}
         names = [one.split(";")[0].strip() for one in route.media.split(",")]
         answer["content"] = {name: {"schema": schema} for name in names}
-    headers = {}
+    return answer | {"headers": _headers(_names(route, code))}
+
+
+def _names(route: Route, code: int) -> list[str]:
+    """The headers that an answer may have, beside those of every message."""
+    names = list(_ALWAYS)
+    writes = any(header.name == "Idempotency-Key" for header in route.headers)
     if route.kind and route.answer == route.kind.name:
-        headers["ETag"] = _header("State of the object. Absent of a dry run.")
-    if code == 201:
-        headers["Location"] = _header("Path of the object. Absent of a dry run.")
-    if any(header.name == "Idempotency-Key" for header in route.headers):
-        headers["Idempotency-Replayed"] = _header("true: it was done before, and is answered so.")
-    return answer | ({"headers": headers} if headers else {})
+        names += ["ETag", "Warning", "Server-Timing"] if writes else ["ETag"]
+    names += ["Location"] if code == 201 and route.kind else []
+    names += ["Idempotency-Replayed"] if writes else []
+    names += ["X-Accel-Buffering"] if route.media == EVENT_STREAM else []
+    page = route.operation in {"docs", "docsAsset"}
+    return names + (["Content-Security-Policy", "Referrer-Policy"] if page else [])
 
 
-def _header(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _problem(code: int) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": _ref("ProblemDetails")}}
-    problem: dict[str, Any] = {"description": _MEANINGS[code], "content": content}
-    if code in {429, 503}:
-        problem["headers"] = {"Retry-After": _header("Seconds after which to ask again.")}
-    return problem
+    headers = _headers((*_ALWAYS, *_OF_PROBLEMS.get(code, ())))
+    return {"description": _MEANINGS[code], "content": content, "headers": headers}
 
 
 def _path_parameter(name: str) -> dict[str, Any]:

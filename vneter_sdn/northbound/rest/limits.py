@@ -18,6 +18,7 @@ from flask import Flask, g, request
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import Throttled
 from vneter_sdn.northbound.access.identity import Identity
+from vneter_sdn.northbound.wire.gateway import crowd_of
 
 BURST = 5.0
 """Seconds of its rate that a client may use at once."""
@@ -77,7 +78,7 @@ class Limits:
         if identity.via == "local" and not self._local:
             return
         known = identity.via in {"token", "certificate"}
-        client = identity.name if known else f"address {address}"
+        client = identity.name if known else f"address {crowd_of(address)}"
         sort = "reads" if method in _READS else "writes"
         seconds = (self._reads if sort == "reads" else self._writes).take(client)
         if seconds:

@@ -50,6 +50,8 @@ class NotAccepted(UnsupportedMediaType):
         """With what would be taken (RFC 9110 §12.5.1, RFC 5789 §3.1)."""
         name = "Accept-Patch" if request.method == "PATCH" else "Accept-Post"
         told = [] if request.method == "PUT" else [(name, self._accepted)]
+        if "Content-Encoding" in request.headers:  # RFC 9110 §12.5.3
+            told.append(("Accept-Encoding", "identity"))
         return [*super().get_headers(*given, **named), *told]
 
 

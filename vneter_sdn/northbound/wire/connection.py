@@ -317,6 +317,7 @@ class Connection:
             ("Content-Type", problems.MEDIA_TYPE),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
             ("Connection", "close"),
             *refusal.headers,
         ]
