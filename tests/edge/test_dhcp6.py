@@ -15,7 +15,7 @@ from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import link_local
 from vneter_sdn.southbound.openflow import datagram, dhcp6
 from vneter_sdn.southbound.openflow.datagram import Datagram
-from vneter_sdn.southbound.openflow.dhcp6 import Association, Code, Kind, Lease, Message
+from vneter_sdn.southbound.openflow.dhcp6 import Association, Code, Kind, Lease, Message, Wish
 
 OWN, GATEWAY = IPv6Address("fd00::9"), link_local(GATEWAY_MAC)
 SERVERS = IPv6Address("ff02::1:2")
@@ -91,6 +91,48 @@ def test_what_lies_elsewhere_is_not_on_link():
 def test_an_endpoint_has_one_address():
     _, reply = ask(said(Kind.REQUEST, HELD, Association(6), server=SERVER))
     assert [status(one) for one in reply.associations] == [None, Code.NO_ADDRESSES]
+
+
+def test_nobody_need_wait_for_another_server():
+    """RFC 8415 §18.2.1: who is offered that by the highest preference asks for it at once."""
+    _, offer = ask(said(Kind.SOLICIT, Association(5)))
+    assert offer.preference == 255
+    _, reply = ask(said(Kind.REQUEST, HELD, server=SERVER))
+    assert reply.preference is None
+
+
+WISHES = (Wish(dhcp6.TEMPORARY, 8), Wish(dhcp6.DELEGATION, 9))
+
+
+@pytest.mark.parametrize(
+    ("kind", "server", "codes"),
+    [
+        (Kind.SOLICIT, None, [Code.NO_ADDRESSES, Code.NO_PREFIXES]),
+        (Kind.REQUEST, SERVER, [Code.NO_ADDRESSES, Code.NO_PREFIXES]),
+        (Kind.RENEW, SERVER, [Code.NO_BINDING] * 2),
+        (Kind.REBIND, None, [Code.NO_BINDING] * 2),
+        (Kind.RELEASE, SERVER, [Code.NO_BINDING] * 2),
+        (Kind.DECLINE, SERVER, [Code.NO_BINDING] * 2),
+    ],
+)
+def test_neither_prefixes_nor_passing_addresses_are_given(kind, server, codes):
+    """Who asks for both, as routers do, gets its address all the same."""
+    word, reply = ask(said(kind, HELD, server=server, wishes=WISHES))
+    assert [(one.kind, one.number) for one in reply.wishes] == [(4, 8), (25, 9)]
+    assert [one.status.code for one in reply.wishes] == codes
+    assert word != "refused"
+    if kind not in (Kind.RELEASE, Kind.DECLINE):
+        assert reply.associations == (LEASED,)
+
+
+@pytest.mark.parametrize(("kind", "server"), [(Kind.RENEW, SERVER), (Kind.REBIND, None)])
+def test_what_nobody_has_ends_when_it_is_renewed(kind, server):
+    """RFC 8415 §18.3.4, §18.3.5: addresses with no time left, or no binding."""
+    who = asker(ra={"mode": "stateless"}, dns={})
+    message = said(kind, HELD, Association(6), server=server)
+    _, reply = ask(message, who)
+    assert reply.associations[0] == Association(5, leases=(Lease(OWN),))
+    assert status(reply.associations[1]) == Code.NO_BINDING
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.southbound.openflow import dhcp6
-from vneter_sdn.southbound.openflow.dhcp6 import Association, Lease, Message, Status
+from vneter_sdn.southbound.openflow.dhcp6 import Association, Lease, Message, Status, Wish
 
 NUMBERS = st.integers(0, 0xFFFFFFFF)
 ADDRESSES = st.integers(0, (1 << 128) - 1).map(IPv6Address)
@@ -32,6 +32,9 @@ MESSAGES = st.builds(
     client=DUIDS,
     server=DUIDS,
     associations=some(st.builds(Association, NUMBERS, NUMBERS, NUMBERS, some(LEASES), STATUS)),
+    wishes=some(st.builds(Wish, st.sampled_from([4, 25]), NUMBERS, STATUS)).map(
+        lambda found: tuple(sorted(found, key=lambda one: one.kind))
+    ),
     wanted=some(st.integers(0, 0xFFFF)),
     preference=st.none() | st.integers(0, 255),
     elapsed=st.none() | st.integers(0, 0xFFFF),

@@ -24,10 +24,15 @@ from vneter_sdn.southbound.openflow.dhcp6 import (
     Lease,
     Message,
     Status,
+    Wish,
 )
 
 REFRESH = 86_400
 """Seconds until a client without an address should ask again (RFC 8415 §21.23)."""
+FOREMOST = 255
+"""The preference of a server that nobody need wait for others after (RFC 8415 §18.2.1)."""
+_BOUND = (Kind.RENEW, Kind.REBIND, Kind.RELEASE, Kind.DECLINE)
+"""Messages about what a client says that it has."""
 _MULTICAST_ONLY = (Kind.SOLICIT, Kind.CONFIRM, Kind.REBIND, Kind.INFORMATION_REQUEST)
 _TO_US = (Kind.REQUEST, Kind.RENEW, Kind.RELEASE, Kind.DECLINE)
 _NAMELESS = (Kind.SOLICIT, Kind.CONFIRM, Kind.REBIND)
@@ -84,22 +89,30 @@ def reply(asker: Asker, ra: RaSpec, said: Message, *, to_all: bool) -> Message |
     if not _valid(said, own):
         return None
     blank = Message(Kind.REPLY, said.transaction, said.client, own)
+    whole = replace(blank, wishes=tuple(_ungranted(said, one) for one in said.wishes))
     if not to_all:
         if said.kind in _MULTICAST_ONLY:
             return None
         return replace(blank, status=Status(Code.USE_MULTICAST, "ask all servers"))
     match said.kind:
         case Kind.SOLICIT:
-            return _offer(asker, ra, said, blank)
+            return _offer(asker, ra, said, whole)
         case Kind.REQUEST | Kind.RENEW | Kind.REBIND:
-            return _configured(asker, ra, said, _leased(asker, ra, said, blank))
+            return _configured(asker, ra, said, _leased(asker, ra, said, whole))
         case Kind.CONFIRM:
             return _confirmed(asker, ra, said, blank)
         case Kind.RELEASE | Kind.DECLINE:
-            return _returned(asker, ra, said, blank)
+            return _returned(asker, ra, said, whole)
         case Kind.INFORMATION_REQUEST:
             return replace(_configured(asker, ra, said, blank), refresh=REFRESH)
     return None
+
+
+def _ungranted(said: Message, one: Wish) -> Wish:
+    """No prefixes are delegated, and no addresses given for a while (RFC 8415 §18.3.2, §18.3.9)."""
+    code = Code.NO_ADDRESSES if one.kind == dhcp6.TEMPORARY else Code.NO_PREFIXES
+    code = Code.NO_BINDING if said.kind in _BOUND else code
+    return replace(one, status=Status(code, "nobody is given such"))
 
 
 def _valid(said: Message, own: bytes) -> bool:
@@ -109,7 +122,7 @@ def _valid(said: Message, own: bytes) -> bool:
     if said.kind in _NAMELESS:
         return said.client is not None and said.server is None
     if said.kind == Kind.INFORMATION_REQUEST:
-        return said.server in (None, own) and not said.associations
+        return said.server in (None, own) and not said.associations and not said.wishes
     return False
 
 
@@ -123,7 +136,9 @@ def _offer(asker: Asker, ra: RaSpec, said: Message, blank: Message) -> Message:
     at_once = said.rapid and _address(asker, ra) is not None
     kind = Kind.REPLY if at_once else Kind.ADVERTISE
     offered = _leased(asker, ra, replace(said, associations=_hintless(said)), blank)
-    return _configured(asker, ra, said, replace(offered, kind=kind, rapid=at_once))
+    preference = None if at_once else FOREMOST
+    offered = replace(offered, kind=kind, rapid=at_once, preference=preference)
+    return _configured(asker, ra, said, offered)
 
 
 def _hintless(said: Message) -> tuple[Association, ...]:
@@ -136,14 +151,25 @@ def _leased(asker: Asker, ra: RaSpec, said: Message, blank: Message) -> Message:
     found: list[Association] = []
     for position, one in enumerate(said.associations):
         if own is None or position:
-            status = Status(Code.NO_ADDRESSES, "an endpoint has one address")
-            found.append(Association(one.number, status=status))
+            found.append(_lacking(one, said.kind))
         elif said.kind == Kind.REQUEST and not all(_on_link(asker, lease) for lease in one.leases):
             status = Status(Code.NOT_ON_LINK, "no address of this network")
             found.append(Association(one.number, status=status))
         else:
             found.append(_association(one, own, ra))
     return replace(blank, associations=tuple(found))
+
+
+def _lacking(one: Association, kind: int) -> Association:
+    """No address; and an end to those that a client has (RFC 8415 §18.3.4)."""
+    if kind not in _BOUND:
+        return Association(one.number, status=Status(Code.NO_ADDRESSES, "there is one address"))
+    ended = tuple(Lease(lease.address) for lease in one.leases)
+    return Association(
+        one.number,
+        leases=ended,
+        status=None if ended else Status(Code.NO_BINDING, "there is one address"),
+    )
 
 
 def _association(one: Association, own: IPv6Address, ra: RaSpec) -> Association:

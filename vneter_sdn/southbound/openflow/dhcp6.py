@@ -52,11 +52,15 @@ class Code(IntEnum):
     NO_BINDING = 3
     NOT_ON_LINK = 4
     USE_MULTICAST = 5
+    NO_PREFIXES = 6
 
 
 CLIENT, SERVER, ASSOCIATION, ADDRESS, WANTED, PREFERENCE, ELAPSED = 1, 2, 3, 5, 6, 7, 8
+TEMPORARY, DELEGATION = 4, 25
 STATUS, RAPID, DNS_SERVERS, DOMAIN_LIST, SNTP, REFRESH, NTP = 13, 14, 23, 24, 31, 32, 56
 """Types of options: RFC 8415 §21, RFC 3646, RFC 4075, RFC 5908."""
+_HEADS = {TEMPORARY: 4, DELEGATION: 12}
+"""Octets before the options of associations that are for something else than addresses to keep."""
 _NTP_ADDRESS = 1
 _ASSOCIATION = Struct("!III")
 _ADDRESS = Struct("!16sII")
@@ -95,6 +99,17 @@ class Association:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """An association for what is given to nobody here: IA_TA, IA_PD (RFC 8415 §21.5, §21.21)."""
+
+    kind: int
+    """`TEMPORARY` or `DELEGATION`."""
+    number: int
+    """The client's (IAID)."""
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message, from a client or a server."""
 
@@ -106,6 +121,7 @@ class Message:
     server: bytes | None = None
     """DUID."""
     associations: tuple[Association, ...] = ()
+    wishes: tuple[Wish, ...] = ()
     wanted: tuple[int, ...] = ()
     """Types of options asked for (ORO)."""
     preference: int | None = None
@@ -161,6 +177,7 @@ def decode(data: bytes) -> Message:
         client=_duid(found, CLIENT),
         server=_duid(found, SERVER),
         associations=tuple(_association(value) for value in found.get(ASSOCIATION, ())),
+        wishes=tuple(_wish(kind, value) for kind in _HEADS for value in found.get(kind, ())),
         wanted=_codes(found),
         preference=_number(found, PREFERENCE, 1),
         elapsed=_number(found, ELAPSED, 2),
@@ -226,6 +243,12 @@ def _association(value: bytes) -> Association:
     return Association(number, renew, rebind, leases, _status(inside))
 
 
+def _wish(kind: int, value: bytes) -> Wish:
+    head = _HEADS[kind]
+    need(len(value) >= head, "association length")
+    return Wish(kind, int.from_bytes(value[:4], "big"), _status(_found(value[head:])))
+
+
 def _lease(value: bytes) -> Lease:
     need(len(value) >= _ADDRESS.size, "address length")
     packed, preferred, valid = _ADDRESS.unpack_from(value)
@@ -244,6 +267,7 @@ def encode(said: Message) -> bytes:
     if said.server is not None:
         parts.append(_option(SERVER, said.server))
     parts += [_written_association(one) for one in said.associations]
+    parts += [_written_wish(one) for one in said.wishes]
     if said.wanted:
         parts.append(_option(WANTED, b"".join(U16.pack(kind) for kind in said.wanted)))
     for kind, number, octets in (
@@ -281,6 +305,11 @@ def _written_association(one: Association) -> bytes:
     leases = b"".join(_written_lease(lease) for lease in one.leases)
     head = _ASSOCIATION.pack(one.number, one.renew, one.rebind)
     return _option(ASSOCIATION, head + leases + _written_status(one.status))
+
+
+def _written_wish(one: Wish) -> bytes:
+    head = one.number.to_bytes(4, "big").ljust(_HEADS[one.kind], b"\0")
+    return _option(one.kind, head + _written_status(one.status))
 
 
 def _written_lease(one: Lease) -> bytes:
