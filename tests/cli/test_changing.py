@@ -176,6 +176,7 @@ def test_what_is_refused_and_left_so_is_kept(vneterctl, applied, store, editor, 
     ended = vneterctl("edit", "network", "red/web")
     assert ended.code == 1
     assert words in editor.seen(1)
+    assert words in ended.err  # the editor's screen is gone
     (kept,) = editor.left()
     assert str(kept) in ended.err
     assert stat.S_IMODE(os.stat(kept).st_mode) == 0o600
@@ -189,8 +190,13 @@ def test_an_editor_that_fails_loses_nothing(vneterctl, applied, editor, monkeypa
     (kept,) = editor.left()
     assert "# precious" in kept.read_text()
     kept.unlink()
+    editor("exit 3")
+    ended = vneterctl("edit", "network", "red/web")
+    assert (ended.code, "what you wrote" in ended.err) == (1, False)
     monkeypatch.setenv("VISUAL", "no-such-editor-anywhere")
-    assert vneterctl("edit", "network", "red/web").code == 2
+    ended = vneterctl("edit", "network", "red/web")
+    assert (ended.code, "what you wrote" in ended.err) == (2, False)
+    assert editor.left() == []  # of what nobody typed anything into
     assert vneterctl("edit", "network", "red/none").code == 3
 
 

@@ -8,14 +8,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vneter_sdn.cli.comparing import asked_for, lines_of
 from vneter_sdn.cli.objects import tell
 from vneter_sdn.cli.patience import patience
-from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, problem_line
+from vneter_sdn.cli.terminal import REFUSED, Answer, Usage, problem_line, report
 from vneter_sdn.client.client import Client
 from vneter_sdn.client.results import Manifest
 from vneter_sdn.errors import Conflict, IntentError, Problem
@@ -44,13 +44,16 @@ def edit(client: Client, key: Key, message: str = "") -> None:
     try:
         done = session.run(Path(name), in_editor)
     except _GivenUp as over:
-        if over.kept:
-            raise Answer(REFUSED, f"{over}; what you wrote is in {name}") from None
-        os.unlink(name)
-        print(f"{key.kind.lower()}/{key.path} unchanged: {over}")
-        return
+        if not over.failed:
+            os.unlink(name)
+            print(f"{key.kind.lower()}/{key.path} unchanged: {over}")
+            return
+        report(over.reasons)
+        where = f"; what you wrote is in {name}" if session.kept(Path(name)) else ""
+        raise Answer(REFUSED, f"{over}{where}") from None
     except BaseException:  # Ctrl-C, too: nothing that was typed is lost
-        print(f"what you wrote is in {name}", file=sys.stderr)
+        if session.kept(Path(name)):
+            print(f"what you wrote is in {name}", file=sys.stderr)
         raise
     os.unlink(name)
     tell(done)
@@ -69,13 +72,13 @@ def in_editor(path: Path) -> None:
     except (OSError, IndexError):
         raise Usage(f"there is no editor {' '.join(words)!r}", "set EDITOR") from None
     if code:
-        raise _GivenUp(f"the editor ended with exit code {code}", kept=True)
+        raise _GivenUp(f"the editor ended with exit code {code}", failed=True)
 
 
 class _GivenUp(Exception):
-    def __init__(self, message: str, *, kept: bool = False) -> None:
+    def __init__(self, message: str, *, failed: bool = False, reasons: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.kept = kept
+        self.failed, self.reasons = failed, reasons
 
 
 class _Session:
@@ -90,8 +93,8 @@ class _Session:
         Raises:
             _GivenUp: it is not to be.
         """
-        body = self._body(self._stored)
-        first, remarks, repeat = body, self._greeting(), False
+        body = first = self._body(self._stored)
+        remarks, reasons, repeat = self._greeting(), list[str](), False
         while True:
             path.write_text(_above(remarks) + body, encoding="utf-8", errors="surrogateescape")
             open_in(path)
@@ -101,17 +104,25 @@ class _Session:
             if body.strip() == first.strip() and not repeat:
                 raise _GivenUp("no change")
             if body == before and remarks != self._greeting() and not repeat:
-                raise _GivenUp("refused, and not corrected", kept=True)
+                raise _GivenUp("refused, and not corrected", failed=True, reasons=reasons)
             repeat = False
             try:
                 return self._apply(body)
             except IntentError as error:
-                remarks = [
-                    "This is refused; nothing was changed:",
-                    *map(problem_line, error.problems),
-                ]
+                reasons = [problem_line(problem) for problem in error.problems]
+                remarks = ["This is refused; nothing was changed:", *reasons]
             except Conflict:
                 remarks, repeat = self._overtaken(), True
+
+    def kept(self, path: Path) -> bool:
+        """Whether the file holds anything that somebody typed; it is removed where not."""
+        try:
+            typed = _below(path).strip() != self._body(self._stored).strip()
+        except OSError:  # the editor took it away
+            return False
+        if not typed:
+            path.unlink()
+        return typed
 
     def _greeting(self) -> list[str]:
         return [
