@@ -219,6 +219,33 @@ def test_a_patch_does_not_move_an_object_to_another_tenant(red, store):
         assert store.snapshot() is before
 
 
+def test_no_endpoint_binds_by_what_is_another_tenants_to_use(red, root, app, store):
+    """Ports have iface-ids before there are endpoints: who claims one first has the workload."""
+    claim = endpoint("red", "x")
+    claim["spec"]["interfaceId"] = "blue/db"
+    merge = {"Content-Type": "application/merge-patch+json"}
+    patch = {"spec": {"interfaceId": "blue/db"}}
+    for ask in (
+        lambda: red.apply(claim),
+        lambda: red.apply(claim, dryRun=True),
+        lambda: red("POST", "/v1/tenants/red/endpoints", claim),
+        lambda: red("PUT", "/v1/tenants/red/endpoints/x", claim),
+        lambda: red("PATCH", "/v1/tenants/red/endpoints/a", patch, **merge),
+    ):
+        refused(ask(), store, store.snapshot())
+    roles = (grant_of("viewer"), grant_of("editor", ["red"]))  # reads all, writes in one
+    refused(Asker(app, store, "both", *roles).apply(claim), store, store.snapshot())
+    before = store.snapshot().revision
+    assert root.apply(claim).status_code == 200  # who runs the whole fleet knows what it is for
+    claim["metadata"]["labels"] = {"a": "b"}
+    assert red.apply(claim).status_code == 200  # what it is by now may stay
+    claim["spec"]["interfaceId"] = "red/y"
+    assert red.apply(claim).status_code == 200
+    refused(red("POST", f"/v1/revisions/{before + 2}/rollback", {}), store, store.snapshot())
+    claim["spec"]["interfaceId"] = "4c2f3f86-0d4e"
+    assert red.apply(claim).status_code == 200
+
+
 def test_lists_of_everything_hold_what_is_ones_own(red):
     def names(path):
         return [

@@ -21,6 +21,7 @@ from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
 from vneter_sdn.northbound.access.authorise import everywhere, may, owner_of, sees
 from vneter_sdn.northbound.access.births import Births
+from vneter_sdn.northbound.access.claims import usurped
 from vneter_sdn.northbound.access.identity import WRITES, Identity
 from vneter_sdn.store.port import Applied, Edit, Request, Store
 
@@ -212,6 +213,7 @@ class GuardedStore:
         own = [edit for edit in refused if sees(identity, edit.key)]
         if refused:
             raise _forbidden(identity, own, theirs=len(own) < len(refused))
+        self._require_unclaimed(identity, edits)
 
     def _judged(self, identity: Identity, edits: Sequence[Edit]) -> list[Edit]:
         """Judge what somebody asks for by name."""
@@ -219,7 +221,18 @@ class GuardedStore:
         refused = [edit for edit, may_be in zip(edits, judged, strict=True) if may_be is None]
         if refused:
             raise _forbidden(identity, refused)
+        self._require_unclaimed(identity, edits)
         return [edit for edit in judged if edit is not None]
+
+    def _require_unclaimed(self, identity: Identity, edits: Sequence[Edit]) -> None:
+        if all(everywhere(identity, verb) for verb in WRITES):
+            return
+        objects = self._store.snapshot().objects
+        for edit in edits:
+            wanted = usurped(identity, edit, objects.get(edit.key))
+            if wanted:
+                text = f"bind {edit.key} by {wanted!r}, which is for a tenant of that name to use"
+                raise Forbidden(f"{identity.name} may not {text}")
 
     # ---- remembering
 
