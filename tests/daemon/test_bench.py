@@ -50,6 +50,16 @@ def test_graph_as_json(capsys):
     ] + [f"graph/wan/45/one-link-flows{what}" for what in ("", "-worst", "-repairs-step")]
 
 
+def test_edge_as_json(capsys):
+    assert rows_of(capsys, "edge", "--json", "--endpoints", "40", "--hosts", "3") == [
+        f"edge/40/3/{what}"
+        for what in (
+            *("flows-of-endpoint", "meters-of-endpoint", "flows-per-bridge", "full", "one-added"),
+            *("peak-memory", "answers-dhcp", "answers-names", "answers-router", "answers-error"),
+        )
+    ]
+
+
 def test_policy_as_json(capsys):
     sizes = ("--endpoints", "60", "--hosts", "3", "--policies", "60", "--namespaces", "4")
     changes = (

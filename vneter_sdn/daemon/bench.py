@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``scripts/bench codec|compile|graph|policy|system [--json]``: how fast, against what."""
+"""``scripts/bench codec|compile|edge|graph|policy|system [--json]``: how fast, against what."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Callable
 
-from vneter_sdn.daemon import bench_compile, bench_graph, bench_policy, bench_system
+from vneter_sdn.daemon import bench_compile, bench_edge, bench_graph, bench_policy, bench_system
 from vneter_sdn.southbound.openflow import bench as codec
 from vneter_sdn.southbound.openflow.bench import Row, table
 
 _BENCHES: dict[str, Callable[[list[str]], list[Row]]] = {
     "compile": bench_compile.measure,
+    "edge": bench_edge.measure,
     "graph": bench_graph.measure,
     "policy": bench_policy.measure,
     "system": bench_system.measure,
