@@ -61,7 +61,8 @@ def _own_machine(name: str, upstreams: tuple[str, ...]) -> Iterator[Problem]:
             address = ip_address(text)
         except ValueError:
             continue
-        if address.is_loopback or address.is_link_local:
+        meant = getattr(address, "ipv4_mapped", None) or address
+        if meant.is_loopback or meant.is_link_local or meant.is_unspecified:
             advice = f"{address} would be the controller's own machine, or one beside it; only "
             advice += "its setting dns_upstreams may name such"
             yield Problem(name, f"spec.dns.upstreams[{position}]", "UnfitAddress", advice)

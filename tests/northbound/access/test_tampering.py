@@ -246,6 +246,27 @@ def test_no_endpoint_binds_by_what_is_another_tenants_to_use(red, root, app, sto
     assert red.apply(claim).status_code == 200
 
 
+def test_no_network_of_a_tenant_learns_unless_somebody_let_it(red, root, store):
+    """It takes in whoever speaks by a port that is nobody's, wherever that is."""
+    learns = network("red", vni=100, learning=True)
+    refused(red.apply(learns), store, store.snapshot())
+    patch = {"Content-Type": "application/merge-patch+json"}
+    where = "/v1/tenants/red/networks/web"
+    refused(red("PATCH", where, {"spec": {"learning": True}}, **patch), store, store.snapshot())
+    assert root.apply(learns).status_code == 200
+    assert red.apply(learns | {"spec": learns["spec"] | {"mtu": 1300}}).status_code == 200
+    assert red.apply(network("red", vni=100)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "near", ["127.0.0.1", "::1", "0.0.0.0", "169.254.169.254", "fe80::1", "::ffff:127.0.0.1"]
+)
+def test_the_controllers_own_machine_is_nobodys_dns_server(red, store, near):
+    before = store.snapshot()
+    answer = red.apply(network("red", vni=100, dns={"upstreams": ["192.0.2.53", near]}))
+    assert (answer.status_code, store.snapshot()) == (422, before)
+
+
 def test_lists_of_everything_hold_what_is_ones_own(red):
     def names(path):
         return [

@@ -231,8 +231,7 @@ class GuardedStore:
         for edit in edits:
             wanted = usurped(identity, edit, objects.get(edit.key))
             if wanted:
-                text = f"bind {edit.key} by {wanted!r}, which is for a tenant of that name to use"
-                raise Forbidden(f"{identity.name} may not {text}")
+                raise Forbidden(f"{identity.name} may not give {edit.key} {wanted}")
 
     # ---- remembering
 
