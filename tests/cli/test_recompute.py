@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from vneter_sdn.cli import recompute
@@ -96,3 +98,16 @@ def test_links_that_are_down_are_taken_as_they_are():
     there = compile_snapshot(snapshot, ports, seen=Observed(links=seen))
     assert there.digest("h1") != compile_snapshot(snapshot, ports).digest("h1")
     assert recompute.fresh_digests(snapshot)["h1"] == there.digest("h1")
+
+
+@pytest.mark.parametrize(("ago", "hint"), [(5, "ask again"), (500, "")])
+def test_of_links_that_changed_a_moment_ago_it_is_said(monkeypatch, ago, hint):
+    monkeypatch.setattr(recompute, "fresh_digests", lambda _: {"h1": "aa"})
+    changed = (datetime.now(UTC) - timedelta(seconds=ago)).isoformat()
+    key = Key("Link", "", "h1-h2")
+    link = Status(key, conditions=(Condition("Up", "False", "Down", "", changed),))
+    there = _snapshot(h1={"digest": "bb"})
+    with pytest.raises(Answer) as answer:
+        recompute.check(_Client(Snapshot(revision=5, statuses={**there.statuses, key: link})))
+    assert hint in answer.value.hint
+    assert bool(answer.value.hint) == bool(hint)

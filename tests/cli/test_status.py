@@ -163,3 +163,11 @@ def test_tunnels_of_a_host_that_is_not_heard_of_are_not_up(vneterctl, two):
     assert "1 of 2 tunnels up" in vneterctl("status").out
     hears(two, "h1", database="False")
     assert "1 of 2 tunnels up" in vneterctl("status").out
+
+
+def test_without_a_core_nothing_is_said_to_be_ready():
+    summary = {"version": "1", "revision": 1, "lastChange": None, "core": False, "hosts": [],
+               "kinds": {}, "hostsOmitted": 0, "notReady": [], "notReadyOmitted": 0}  # fmt: skip
+    text = "\n".join(lines(summary))
+    assert "everything is ready" not in text
+    assert "vneterctl logs core" in text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vneter_sdn.cli.output import Form, structured
@@ -44,9 +45,25 @@ def check(client: Client, how: Form = Form()) -> None:
     wrong = [one.host for one in found if one.word != "same"]
     print(_table(found) if how.for_people else structured({"items": _values(found)}, how))
     if wrong:
-        raise Answer(REFUSED, f"not the same as a fresh computation: {', '.join(wrong)}")
+        text = f"not the same as a fresh computation: {', '.join(wrong)}"
+        raise Answer(REFUSED, text, _SETTLING if _settling(snapshot) else "")
     if how.for_people:
         _conclude(found)
+
+
+_SETTLING = "links went down or up a moment ago, and repairs follow a little later: ask again"
+_SETTLED = timedelta(seconds=60)
+
+
+def _settling(snapshot: Snapshot, now: datetime | None = None) -> bool:
+    """Whether a link changed so lately that bridges may still follow (`engine.standing`)."""
+    begin = ((now or datetime.now(UTC)) - _SETTLED).isoformat()
+    return any(
+        one.type == "Up" and one.changed > begin
+        for key, status in snapshot.statuses.items()
+        if key.kind == "Link"
+        for one in status.conditions
+    )
 
 
 def _values(found: Sequence[Verdict]) -> list[dict[str, Any]]:

@@ -110,7 +110,10 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
         f"core: {paint(core, colour)}",
     ]
     if summary["core"] is False:
-        text.append("  what hosts and endpoints say below is from before; bridges keep forwarding")
+        text += [
+            "  what hosts and endpoints say below is from before; bridges keep forwarding",
+            "  it takes a few seconds to start; if it lasts: `vneterctl logs core --tail 20`",
+        ]
     if fleet.get("hosts"):
         total, tunnels = fleet["hosts"], fleet["tunnels"]
         text.append(
@@ -157,6 +160,8 @@ def _hosts(summary: Mapping[str, Any], shown: int) -> list[str]:
 def _waiting(summary: Mapping[str, Any], waiting: int, down: int) -> list[str]:
     """What is not ready or down, the slowest first, and what to try, once for each reason."""
     found = _amiss(summary)
+    if not found and summary["core"] is False:
+        return ["", paint("nothing else was amiss", "yellow")]
     if not found:
         return ["", paint("everything is ready", "green")]
     unready: Sequence[Mapping[str, Any]] = summary["notReady"]
