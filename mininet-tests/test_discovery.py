@@ -58,6 +58,17 @@ while True:
 """Sends the discovery frames that come in at a place, ``pid:interface``, out at another at once."""
 
 
+HALF_LIFE = 15
+"""Seconds, of what flapping wires are left out for: half of what is usual, as we wait for it."""
+
+
+@pytest.fixture(scope="module")
+def controller(lab, mininet):
+    made = mininet.Controller(lab)
+    made.start(f"--damping-half-life={HALF_LIFE}")
+    return made
+
+
 def found(controller, net):
     return controller.edges() == net.edges
 
@@ -185,8 +196,8 @@ def test_a_flood_of_probes_disturbs_neither_traffic_nor_wires(lab, mininet, cont
 
 
 CYCLES = 30
-"""Far more than a wire that fails again and again is allowed: three within 40 s, or one each 29 s
-for long."""
+"""Far more than a wire that fails again and again is allowed: three within 20 s, or one each 14 s
+for long, by `HALF_LIFE`."""
 
 
 def test_a_wire_that_is_cut_is_lost_and_one_that_flaps_is_damped(mininet, controller, net):

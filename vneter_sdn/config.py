@@ -90,6 +90,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Milliseconds between BFD packets on links, each way; three missed take one down. 20 finds
     what fails silently in 60 ms, at 50 packets/s for each link, where machines are never too busy
     to send them."""
+    damping_half_life: float = 30.0
+    """Seconds in which half of what a link's failures count for is forgotten. One that fails three
+    times within 4/3 of it is left out until it has been quiet, for twice as long at most."""
     te_max_moves: int = 10
     """Paths whose weight one plan of traffic engineering may change."""
     te_interval: float = 30.0

@@ -142,14 +142,14 @@ def test_without_a_capacity_there_is_no_utilisation() -> None:
 GAPS = st.lists(st.floats(0, 120), min_size=1, max_size=60)
 
 
-@given(GAPS)
-def test_the_penalty_is_bounded_and_everybody_is_taken_back(gaps) -> None:
-    one, now = Damping(), 0.0
+@given(GAPS, st.floats(1, 60))
+def test_the_penalty_is_bounded_and_everybody_is_taken_back(gaps, half_life) -> None:
+    one, now = Damping(half_life=half_life), 0.0
     for gap in gaps:
         now += gap
         one = one.failed(now)
         assert 0 < one.penalty <= damping.CEILING
-        assert not one.suppressed_at(now + damping.MAX_SUPPRESSED + 0.001)
+        assert not one.suppressed_at(now + damping.MAX_SUPPRESSED * half_life + 0.001)
         until = one.until()
         if until is not None:
             assert one.suppressed_at(until - 0.01) or until <= now + 0.01
@@ -198,7 +198,7 @@ def test_the_third_failure_is_one_too_many(period) -> None:
         one = one.failed(number * period)
         seen.append(one.suppressed_at(number * period))
     assert seen == [False, False, True]
-    now = 2 * period + damping.MAX_SUPPRESSED / 2
+    now = 2 * period + damping.HALF_LIFE
     assert one.suppressed_at(now)
     assert one.failed(now).suppressed_at(now + damping.HALF_LIFE)
 

@@ -8,7 +8,7 @@ import pytest
 from vneter_sdn.southbound.openflow.discovery import Discovery, Pace, Purpose
 from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 from vneter_sdn.southbound.openflow.probes import Place
-from vneter_sdn.telemetry.damping import MAX_SUPPRESSED
+from vneter_sdn.telemetry.damping import HALF_LIFE, MAX_SUPPRESSED
 from vneter_sdn.telemetry.links import HOLD
 from vneter_sdn.telemetry.survey import (
     GRACE,
@@ -125,7 +125,7 @@ def test_a_wire_that_flaps_is_damped_and_then_taken_back(lab) -> None:
     assert lab.last(FORTH).state == "damped"
     assert not lab.last(FORTH).observation.up
     assert lab.last(FORTH).flaps == 3
-    lab.run(MAX_SUPPRESSED)
+    lab.run(MAX_SUPPRESSED * HALF_LIFE)
     assert lab.last(FORTH).state == "up"
     assert lab.last(FORTH).observation.up
 

@@ -76,6 +76,7 @@ _TOLD: Mapping[str, _Told] = {
     "readback_interval": _Told("Seconds between audits of bridges.", 1),
     "count_interval": _Told("Seconds between readings of ports.", 0.5),
     "bfd_interval_ms": _Told("Between BFD packets on links.", 5, 10_000),
+    "damping_half_life": _Told("Seconds; how long flapping is remembered.", 1),
     "te_interval": _Told("Seconds between plans of traffic.", 5),
     "te_measure_interval": _Told("Seconds; 0 measures no traffic.", 0),
     "te_max_moves": _Told("Paths that a plan may reweight.", 0),

@@ -69,7 +69,12 @@ class Watch:
         self._probing, self._count_interval = settings.discovery, settings.count_interval
         secret = secrets.token_bytes(SECRET_OCTETS)
         probes = probe_rate(settings.bfd_interval_ms)
-        self._survey = Survey(Discovery(self._pace, secret, random.random), self._sighted, probes)
+        self._survey = Survey(
+            Discovery(self._pace, secret, random.random),
+            self._sighted,
+            probes,
+            settings.damping_half_life,
+        )
         self._plain: set[str] = set()
         """Hosts without a database."""
         self._complaints = Complaints(_log)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vneter_sdn.graph.topology import Observation
-from vneter_sdn.telemetry.damping import Damping
+from vneter_sdn.telemetry.damping import HALF_LIFE, Damping
 from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE, Latency, Load, Loss, Traffic, utilisation
 
 HOLD = 4.0
@@ -59,11 +59,11 @@ class LinkSeen:
 @dataclass(slots=True)
 class _Record:
     edge: Edge
+    damping: Damping
     works: bool | None = None
     """None while nothing says."""
     doubted: float | None = None
     """When it was seen to fail, for `HOLD` seconds."""
-    damping: Damping = field(default_factory=Damping)
     latency: Latency = field(default_factory=Latency)
     loss: Loss = field(default_factory=Loss)
     load: Load = field(default_factory=Load)
@@ -77,9 +77,12 @@ class _Record:
 class Links:
     """Every link that was seen, by the name of its edge."""
 
-    def __init__(self, probes: float = DISCOVERY_RATE) -> None:
-        """``probes``: packets a second that a link carries though nobody uses it."""
-        self._probes = probes
+    def __init__(self, probes: float = DISCOVERY_RATE, half_life: float = HALF_LIFE) -> None:
+        """``probes``: packets a second that a link carries though nobody uses it.
+
+        ``half_life``: seconds, of what links are left out for when they flap.
+        """
+        self._probes, self._sound = probes, Damping(half_life=half_life)
         self._records: dict[str, _Record] = {}
         self._stale: set[str] = set()
         self._damped: set[str] = set()
@@ -94,7 +97,7 @@ class Links:
         """
         record = self._records.get(edge.name)
         if record is None or record.edge != edge:
-            record = self._records[edge.name] = _Record(edge)
+            record = self._records[edge.name] = _Record(edge, self._sound)
             self._gone.discard(edge.name)
         elif works is False and record.works:
             if certain:

@@ -32,6 +32,7 @@ from vneter_sdn.southbound.openflow.discovery import (
 from vneter_sdn.southbound.openflow.multipart import Port, PortCounters
 from vneter_sdn.southbound.openflow.ports import Ports
 from vneter_sdn.southbound.openflow.probes import Place, Refusal
+from vneter_sdn.telemetry.damping import HALF_LIFE
 from vneter_sdn.telemetry.links import Edge, Links, LinkSeen, PortSeen
 from vneter_sdn.telemetry.smoothing import DISCOVERY_RATE
 from vneter_sdn.telemetry.surveyed import SurveyedBridge, TunnelEnd
@@ -92,6 +93,7 @@ class Survey:
         discovery: finds wires.
         tell: takes every sighting; must not block.
         probes: packets a second that a link carries though nobody uses it.
+        half_life: seconds, of what links are left out for when they flap.
     """
 
     def __init__(
@@ -99,9 +101,10 @@ class Survey:
         discovery: Discovery,
         tell: Callable[[Sighting], None],
         probes: float = DISCOVERY_RATE,
+        half_life: float = HALF_LIFE,
     ) -> None:
         self._discovery, self._tell = discovery, tell
-        self._links = Links(probes)
+        self._links = Links(probes, half_life)
         self._bridges: dict[int, SurveyedBridge] = {}
         self._dpids: dict[str, int] = {}
         self._present: dict[int, Ports] = {}
