@@ -14,15 +14,16 @@ import pytest
 
 FLEETS = (
     "mininet-tests/",
-    "tests/apps/test_own_apps.py",
-    "tests/apps/test_programs.py",
-    "tests/compile/test_real_bridge.py",
-    "tests/daemon/",
+    "tests/daemon/test_bench.py",
     "tests/fleet/",
-    "tests/store/test_cluster.py",
     "tests/system/",
 )
-"""How paths begin of tests that run fleets, Mininet, or a whole controller."""
+"""How paths begin of tests that run fleets or Mininet."""
+APART = (
+    "tests/apps/",
+    "tests/compile/test_real_bridge.py",
+)
+"""Of tests with a namespace to themselves, who are marked as such but measure nothing."""
 
 
 def group_of(nodeid: str) -> str:
@@ -66,6 +67,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test fails that is marked as one of a fleet, and would run beside others."""
-    if item.get_closest_marker("fleet") and group_of(item.nodeid) != "fleets":
+    """A test fails that is marked as a fleet's, and would run beside others."""
+    if item.get_closest_marker("fleet") and not item.nodeid.startswith((*FLEETS, *APART)):
         pytest.fail(f"{item.path.name} runs a fleet: add it to FLEETS in {__file__}", pytrace=False)
