@@ -134,6 +134,8 @@ def test_what_was_meant_perhaps_is_said(rest):
     assert "did you mean Network?" in error["message"]
     (error,) = _errors(rest.get("/v1/networks?labelselector=a"), status=400)
     assert "did you mean 'labelSelector'?" in error["message"]
+    (error,) = _errors(rest.get("/v1/networks?fieldSelector=spec.mut=1"), status=400)
+    assert "did you mean spec.mtu?" in error["message"]
     (error,) = _errors(rest.get("/v1/watch?kinds=netwroks"), status=400)
     assert "did you mean Network?" in error["message"]
 

@@ -325,3 +325,11 @@ def test_what_is_packed_is_told_to_come_unpacked(rest):
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     answer = rest.post("/v1/apply", data=b"x", headers=headers)
     assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_an_author_may_be_written_in_utf_8(rest, red, encoding):
+    named = "Zoë".encode(encoding).decode("latin-1")
+    headers = {"X-Vneter-Author": named}
+    assert rest.post("/v1/apply", json={"objects": red}, headers=headers).status_code == 200
+    assert rest.get("/v1/revisions").json["items"][0]["author"] == "Zoë"

@@ -37,6 +37,7 @@ _LABELS = {"a": "b", "e": "x", "f": "", "vneter.io/site": "s-1"}
         ("e notin (x,y)", False),
         ("missing notin (x)", True),
         ("missing in (x)", False),
+        ("e in (,)", False),
         ("vneter.io/site=s-1", True),
         ("a=b,c!=d,e in (x,y),f,!g", True),
         ("a=b,g", False),
@@ -50,6 +51,7 @@ def test_selection(text, selects):
 @pytest.mark.parametrize(
     ("text", "position"),
     [("a b", 1), ("a=b,", 5), (",", 1), ("a=b,,c", 5), ("a in x", 1), ("a in (x", 1), ("=b", 1),
+     ("a in ()", 7), ("a notin ( )", 10), ("a=b,c in (x y)", 11), ("a in (b!)", 7),
      ("a=b=c", 1), ("!", 1), ("a=b\n;", 1), ("é=b", 1)],
 )  # fmt: skip
 def test_what_is_no_selector(text, position):

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from vneter_sdn.errors import IntentError, Problem
+from vneter_sdn.model.advice import nearest
 from vneter_sdn.model.kinds import Kind
 from vneter_sdn.northbound.fields import field_rows
 
@@ -85,7 +86,9 @@ def _term(found: re.Match[str], kinds: tuple[Kind, ...]) -> Term:
     path = tuple(name or f"[{inner}" for name, inner in _STEP.findall(found["path"]))
     if kinds and not any(_known(kind, path) for kind in kinds):
         names = ", ".join(kind.name for kind in kinds)
-        text = f"{names} has no field {found['path']!r}; vneterctl explain lists what there is"
+        near = nearest(found["path"], {path for kind in kinds for path in _fields(kind)}, 0.75)
+        meant = f"did you mean {near}?" if near else "vneterctl explain lists what there is"
+        text = f"{names} has no field {found['path'][:80]!r}; {meant}"
         raise IntentError(Problem("selector", "fieldSelector", "UnknownField", text))
     value = re.sub(r"\\(.)", r"\1", found["value"])
     return Term(path, value, found["sign"] == "!=")

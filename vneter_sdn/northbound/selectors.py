@@ -2,7 +2,7 @@
 """Label selectors: ``a=b,c!=d,e in (x,y),f notin (z),g,!h``, all of which must hold.
 
 The grammar and meaning are those of Kubernetes: ``!=`` and ``notin`` also hold for objects
-that lack the label.
+that lack the label. A set without values is refused: with ``notin`` it would be everything.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from vneter_sdn.errors import IntentError, Problem
 
 _KEY = r"[A-Za-z0-9](?:[-A-Za-z0-9_./]{0,251}[A-Za-z0-9])?"
 _VALUE = r"[-A-Za-z0-9_./:]{0,253}"
+_WHOLE = re.compile(_VALUE)
 _TERM = re.compile(
     rf"\s*(?:"
     rf"(?P<absent>!)\s*(?P<no>{_KEY})"
@@ -65,9 +66,16 @@ def parse_selector(text: str) -> Selector:
         found = _TERM.match(text, position)
         if found is None:
             raise _invalid(text, position)
+        if found["set"] and not _are_values(found["values"]):
+            raise _invalid(text, found.start("values"))
         requirements.append(_requirement(found))
         position, more = found.end(), found["end"] == ","
     return Selector(tuple(requirements))
+
+
+def _are_values(text: str) -> bool:
+    parts = text.split(",")
+    return bool(text.strip()) and all(_WHOLE.fullmatch(part.strip()) for part in parts)
 
 
 def _requirement(found: re.Match[str]) -> Requirement:

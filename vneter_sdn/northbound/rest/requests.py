@@ -151,7 +151,7 @@ def author() -> str:
     Whoever showed a credential is called by it, and what they say of themselves is added; local
     users are believed.
     """
-    given = request.headers.get("X-Vneter-Author", "").strip()
+    given = _text(request.headers.get("X-Vneter-Author", "")).strip()
     if len(given) > _MAX_AUTHOR or not given.isprintable():
         message = f"must be printable and at most {_MAX_AUTHOR} characters"
         raise Malformed(Problem(HEADER, "X-Vneter-Author", "InvalidHeader", message))
@@ -162,6 +162,14 @@ def author() -> str:
         message = "is not for who showed no credential"
         raise Malformed(Problem(HEADER, "X-Vneter-Author", "InvalidHeader", message))
     return given or asking.name
+
+
+def _text(given: str) -> str:
+    """A header's value as UTF-8, which most send, or else as the Latin-1 that WSGI reads it as."""
+    try:
+        return given.encode("latin-1").decode()
+    except UnicodeError:
+        return given
 
 
 def require_allowed(route: Route, parameters: Mapping[str, str]) -> None:
