@@ -101,7 +101,9 @@ def test_ten_megabytes_of_manifests(vneterctl, server, store, tmp_path):
         (tmp_path / name).write_text(text, encoding="utf-8")
     ended = vneterctl("apply", "-f", tmp_path)
     assert ended.code == 1
+    assert "2 objects in one transaction are 10000" in ended.err
     assert "8388608" in ended.err
+    assert "at most about 1 such objects at a time" in ended.err
     assert store.snapshot().revision == 0
 
 

@@ -311,6 +311,22 @@ def test_delete_may_ignore_what_is_not_there(vneterctl, server, red):
         assert (ended.code, ended.out.splitlines()[-len(words) :]) == (0, words), ended.err
 
 
+def test_of_many_those_that_are_there_are_deleted(vneterctl, server, store, tmp_path):
+    made = [{"kind": "Tenant", "metadata": {"name": "red"}}]
+    made += [
+        {"kind": "Network", "metadata": {"tenant": "red", "name": f"n{n}"},
+         "spec": {"prefixes": [f"10.{n}.0.0/24"]}} for n in range(40)
+    ]  # fmt: skip
+    whole = [json.dumps({"apiVersion": "vneter.io/v1", "spec": {}, **one}) for one in made]
+    file = tmp_path / "many.yaml"
+    file.write_text("\n---\n".join(whole[:21]), encoding="utf-8")
+    assert vneterctl("apply", "-f", file).code == 0
+    file.write_text("\n---\n".join(whole[1:]), encoding="utf-8")
+    ended = vneterctl("delete", "-f", file, "--ignore-not-found")
+    assert (ended.code, ended.out.count("deleted")) == (0, 20), ended.err
+    assert [str(key) for key in store.snapshot().objects] == ["Tenant red"]
+
+
 def test_problems_come_in_the_order_of_the_file(vneterctl, server, red):
     broken = red.read_text("utf-8").replace("10.0.0.0/24", "10.0.0/24") + "\n".join(
         f"---\napiVersion: vneter.io/v1\nkind: Network\nmetadata: {{name: {name}, tenant: red}}\n"

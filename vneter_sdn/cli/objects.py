@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named, kind_named, seconds
-from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage
+from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage
 from vneter_sdn.client import Client
 from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
 from vneter_sdn.model import jsontext
@@ -25,6 +27,8 @@ from vneter_sdn.northbound.manifests import Document
 from vneter_sdn.northbound.resources import key_of
 from vneter_sdn.store.port import Applied
 
+_FEW = 16
+"""Objects that are asked for one by one."""
 _DONE = ("created", "updated", "deleted", "unchanged")
 
 
@@ -35,9 +39,24 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
         with patience(f"applying {len(documents)} objects"):
             done = client.apply([one.value for one in documents], message, dry_run)
     except IntentError as error:
+        if any(one.reason == "TooLarge" and one.object == "request" for one in error.problems):
+            raise _too_large(error, documents) from None
         raise placed(error, documents) from None
     noted(done.notes, documents)
     tell(done, dry_run)
+
+
+def _too_large(error: IntentError, documents: Sequence[Document]) -> Answer:
+    """How large it is, and into how many parts it would have to go."""
+    size = sum(len(msgspec.json.encode(one.value)) + 1 for one in documents)
+    told = [
+        f"{len(documents)} objects in one transaction are {size} bytes of JSON, too many: "
+        f"{one.message} ({one.reason})"
+        for one in error.problems
+    ]
+    each = max(1, len(documents) * jsontext.MAX_BYTES // (size + 1024))
+    hint = f"nothing was changed; apply at most about {each} such objects at a time"
+    return Answer(REFUSED, "; ".join(told), hint)
 
 
 def noted(notes: Sequence[str], documents: Sequence[Document]) -> None:
@@ -78,7 +97,7 @@ def delete_files(client: Client, files: Sequence[str], how: Deleting) -> None:
     with patience("deleting"):
         keys = keys_in(client, read(files), ignore_missing=how.ignore_missing)
         if how.ignore_missing:
-            keys = [key for key in keys if _exists(client, key)]
+            keys = _existing(client, keys)
         done = client.apply([], dry_run=how.dry_run, delete=keys)
     tell(done, how.dry_run)
 
@@ -124,6 +143,20 @@ def _written(client: Client, documents: Sequence[Document]) -> dict[str, list[Ke
     return foreign.keys_by_title(
         (key_of(item), item["metadata"].get("annotations", {})) for item in stored
     )
+
+
+def _existing(client: Client, keys: Sequence[Key]) -> list[Key]:
+    """Those of some keys that there are; of many of one kind and tenant, by one list of these."""
+    groups: dict[tuple[str, str], list[Key]] = {}
+    for key in keys:
+        groups.setdefault((key.kind, key.tenant), []).append(key)
+    there: set[Key] = set()
+    for (kind, tenant), some in groups.items():
+        if len(some) <= _FEW:
+            there.update(key for key in some if _exists(client, key))
+        else:
+            there.update(key_of(item) for item in client.iterate(kind, tenant or None))
+    return [key for key in keys if key in there]
 
 
 def _exists(client: Client, key: Key) -> bool:
