@@ -51,6 +51,8 @@ class Plan:
     """Whether gateways are the last addresses of their prefixes instead of the first."""
     apart: tuple[str, str] | None = None
     """Two hosts without a tunnel between them."""
+    more: tuple[tuple[str, dict], ...] = ()
+    """What else networks of a name are asked to be."""
 
 
 @st.composite
@@ -120,6 +122,7 @@ def edits(plan):
         answers = {"dns": {}} if plan.gateways else {}
         if plan.gateways and any(ip_network(prefix).version == 4 for prefix in prefixes):
             answers["dhcp"] = {}
+        answers |= dict(plan.more).get(key.name, {})
         yield edit(key, {"prefixes": list(prefixes), "gateways": last, **lengths, **answers})
     if plan.apart:
         source, target = plan.apart

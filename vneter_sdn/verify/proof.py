@@ -367,7 +367,8 @@ class Proof:
         self, station: Station, packets: Packets, fabric: Fabric | None = None
     ) -> Iterator[Finding]:
         """Black holes, of some packets of an endpoint."""
-        for wanted in chain(expectations(station, self.known), punted(station, self.known)):
+        told = punted(station, self.known, packets)
+        for wanted in chain(expectations(station, self.known), told):
             asked = replace(wanted, packets=wanted.packets.meet(packets))
             if asked.packets.cubes:
                 whose = self.known.whose

@@ -10,7 +10,6 @@ not complained of, nor are packets that are dropped unsaid (link-local ones).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -37,7 +36,7 @@ from vneter_sdn.verify.expected import (
     ordinary,
     sent_by,
 )
-from vneter_sdn.verify.packets import Cube, Packets
+from vneter_sdn.verify.packets import ALL, Cube, Packets, overlap
 from vneter_sdn.verify.values import Rest, Values, above, everything, less, masked
 
 _EVERYBODY, _EVERYBODY4 = one(0xFFFF_FFFF_FFFF), one(0xFFFF_FFFF)
@@ -50,8 +49,12 @@ _LINK_LOCAL = masked(128, 0xFE80 << 112, 0xFFC0 << 112)
 _SERVED = frozenset((53, 67, 68, 546, 547))
 """Ports that the gateway may answer at."""
 _FRAGMENT = 44
-_UNHEARD = Rest(8, frozenset((PROTO_TCP, PROTO_UDP, PROTO_ICMP, PROTO_ICMPV6, _FRAGMENT)))
-"""Protocols of which the gateway answers nothing, at any port."""
+_UNHEARD: tuple[Cube, ...] = (
+    {"ip_proto": Rest(8, frozenset((PROTO_TCP, PROTO_UDP, PROTO_ICMP, PROTO_ICMPV6, _FRAGMENT)))},
+    {"ip_proto": one(PROTO_TCP), "tcp_dst": Rest(16, _SERVED)},
+    {"ip_proto": one(PROTO_UDP), "udp_dst": Rest(16, _SERVED)},
+)
+"""What nobody listens for at a gateway: all but what flows and the edge may answer."""
 
 
 class _Side(NamedTuple):
@@ -73,8 +76,24 @@ class _Side(NamedTuple):
         return tuple(a for a in gateway.addresses if a.version == self.version)
 
 
-def punted(station: Station, known: Directory) -> Iterator[Expected]:
-    """What of an endpoint's packets the controller is to be told of, before any policy."""
+class _Wrong(NamedTuple):
+    """Packets by the gateway that cannot be forwarded."""
+
+    fault: Fault
+    packets: Cube
+    gateway: Gateway
+    """Of the network that they fail in."""
+    mtu: int = 0
+
+
+def punted(station: Station, known: Directory, within: Packets = ALL) -> Iterator[Expected]:
+    """What of an endpoint's packets the controller is to be told of, before any policy.
+
+    Args:
+        station: whose packets.
+        known: who is where.
+        within: packets that matter; what has none of them may be left out.
+    """
     gateway = known.meaning.gateways.get(station.network)
     if gateway is None:
         return
@@ -82,52 +101,54 @@ def punted(station: Station, known: Directory) -> Iterator[Expected]:
         sender = sent_by(station, station.addresses, version)
         if sender is not None:
             side = _Side(station, gateway, version, {**sender, "eth_dst": one(gateway.mac)})
-            if side.faces(gateway):
-                yield from _complaints(side, known)
+            near = [cube for cube in within.cubes if overlap(side.sender, cube) is not None]
+            for wrong in _wrongs(side, known) if near and side.faces(gateway) else ():
+                if any(overlap(wrong.packets, cube) is not None for cube in near):
+                    yield _complaint(side, wrong)
     yield from _questions(station, gateway)
 
 
 # ---- what cannot be forwarded
 
 
-def _complaints(side: _Side, known: Directory) -> Iterator[Expected]:
-    """Of packets by the gateway, those that are for nobody, for itself, too long, or at an end."""
-    own = side.gateway
+def _wrongs(side: _Side, known: Directory) -> Iterator[_Wrong]:
+    """What is for nobody, for the gateway itself, too long, or at an end."""
+    own, target = side.gateway, side.target
     faces = frozenset(int(a) for a in own.in_network if a.version == side.version)
     routed = _unsaid(side, faces)
-    inside = [p for g in known.routers[own.network.tenant] for p in g.prefixes]
-    yield _complaint(side, Fault.EXPIRED, {side.target: routed, "ip_ttl": _GONE})
-    nowhere: Cube = {side.target: _outside(routed, tuple(inside)), "ip_ttl": _LEFT}
-    yield _complaint(side, Fault.NO_ROUTE, nowhere)
-    yield _for_itself(side, faces)
-    for other in known.routers[own.network.tenant]:
+    routers = known.routers[own.network.tenant]
+    inside = tuple(prefix for router in routers for prefix in router.prefixes)
+    yield _Wrong(Fault.EXPIRED, {target: routed, "ip_ttl": _GONE}, own)
+    yield _Wrong(Fault.NO_ROUTE, {target: _outside(routed, inside), "ip_ttl": _LEFT}, own)
+    yield from (_Wrong(Fault.GATEWAY, {target: faces, **kind}, own) for kind in _UNHEARD)
+    owned = known.owned[own.network.tenant, side.version]
+    for other in routers:
         narrow = other.mtu < own.mtu
         for prefix in other.prefixes:
             if prefix.version != side.version:
                 continue
             if narrow:
-                yield _too_long(side, prefix, other.mtu)
+                long = above(LENGTH.bits, other.mtu + ETHERNET)
+                there: Cube = {target: _of(prefix), "ip_ttl": _LEFT, LENGTH.name: long}
+                yield _Wrong(Fault.TOO_LONG, there, own, other.mtu)
             if side.faces(other):
-                vacant = _vacant(prefix, known.owned[own.network.tenant, side.version])
+                vacant = _vacant(prefix, owned)
                 free = less(vacant, faces) if other is own else vacant
-                there: Cube = {side.target: free, "ip_ttl": _LEFT}
                 fits: Cube = fitting(other.mtu) if narrow else {}
-                yield _complaint(side, Fault.NOBODY, {**there, **fits}, other)
+                yield _Wrong(Fault.NOBODY, {target: free, "ip_ttl": _LEFT, **fits}, other)
 
 
-def _complaint(
-    side: _Side, fault: Fault, packets: Cube, of: Gateway | None = None, mtu: int = 0
-) -> Expected:
+def _complaint(side: _Side, wrong: _Wrong) -> Expected:
     """Packets to complain of, and the words for it."""
-    gateway = of or side.gateway
+    of = wrong.gateway
     said = (
-        Complaint(fault, face, gateway.mac, gateway.number, gateway.vni, mtu)
-        for face in side.faces(gateway)
+        Complaint(wrong.fault, face, of.mac, of.number, of.vni, wrong.mtu)
+        for face in side.faces(of)
     )
-    told = frozenset(Punt(one_of.encode(), one_of.meter, one_of.length) for one_of in said)
-    cubes = tuple(ordinary([{**side.sender, **packets}]))
+    told = frozenset(Punt(each.encode(), each.meter, each.length) for each in said)
+    cubes = tuple(ordinary([{**side.sender, **wrong.packets}]))
     limit = of_endpoint(side.station.port).meter
-    return Expected(_WORDS[fault], Packets(cubes), told=told, limit=limit)
+    return Expected(_WORDS[wrong.fault], Packets(cubes), told=told, limit=limit)
 
 
 _WORDS = {
@@ -137,27 +158,6 @@ _WORDS = {
     Fault.GATEWAY: "what is for the gateway",
     Fault.TOO_LONG: "what is too long where it goes",
 }
-
-
-def _for_itself(side: _Side, faces: frozenset[int]) -> Expected:
-    """Nobody listens at a gateway, but for what flows and the edge answer."""
-    kinds: tuple[Cube, ...] = (
-        {"ip_proto": _UNHEARD},
-        {"ip_proto": one(PROTO_TCP), "tcp_dst": Rest(16, _SERVED)},
-        {"ip_proto": one(PROTO_UDP), "udp_dst": Rest(16, _SERVED)},
-    )
-    found = [_complaint(side, Fault.GATEWAY, {side.target: faces, **kind}) for kind in kinds]
-    cubes = (cube for expected in found for cube in expected.packets.cubes)
-    return replace(found[0], packets=Packets(tuple(cubes)))
-
-
-def _too_long(side: _Side, prefix: IPNetwork, mtu: int) -> Expected:
-    long: Cube = {
-        side.target: _of(prefix),
-        "ip_ttl": _LEFT,
-        LENGTH.name: above(LENGTH.bits, mtu + ETHERNET),
-    }
-    return _complaint(side, Fault.TOO_LONG, long, mtu=mtu)
 
 
 def _unsaid(side: _Side, faces: frozenset[int]) -> Values:
