@@ -10,6 +10,7 @@ import sys
 import pytest
 import yaml
 
+from vneter_sdn.client import Client
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.store.port import Edit
 
@@ -311,7 +312,8 @@ def test_delete_may_ignore_what_is_not_there(vneterctl, server, red):
         assert (ended.code, ended.out.splitlines()[-len(words) :]) == (0, words), ended.err
 
 
-def test_of_many_those_that_are_there_are_deleted(vneterctl, server, store, tmp_path):
+def test_many_are_not_asked_for_one_by_one(vneterctl, server, store, tmp_path, monkeypatch):
+    monkeypatch.delattr(Client, "get")
     made = [{"kind": "Tenant", "metadata": {"name": "red"}}]
     made += [
         {"kind": "Network", "metadata": {"tenant": "red", "name": f"n{n}"},
@@ -321,6 +323,9 @@ def test_of_many_those_that_are_there_are_deleted(vneterctl, server, store, tmp_
     file = tmp_path / "many.yaml"
     file.write_text("\n---\n".join(whole[:21]), encoding="utf-8")
     assert vneterctl("apply", "-f", file).code == 0
+    assert vneterctl("label", "net", "--all", "a=b").code == 0
+    labels = [one.labels for key, one in store.snapshot().objects.items() if key.kind == "Network"]
+    assert labels == [{"a": "b"}] * 20
     file.write_text("\n---\n".join(whole[1:]), encoding="utf-8")
     ended = vneterctl("delete", "-f", file, "--ignore-not-found")
     assert (ended.code, ended.out.count("deleted")) == (0, 20), ended.err

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from vneter_sdn.cli.objects import selected, tell
+from vneter_sdn.cli.objects import present, selected, tell
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage
 from vneter_sdn.client.client import Client
@@ -56,7 +56,8 @@ def change(client: Client, which: Which, words: Sequence[str], how: How) -> None
     with patience("changing " + how.field):
         keys = selected(client, which.kind, name, which.tenant, which.selector, which.everything)
         for left in range(_TRIES - 1, -1, -1):
-            changed = [_changed(client.get(*key), wish, how) for key in keys]
+            there = present(client, keys)
+            changed = [_changed(there.get(key) or client.get(*key), wish, how) for key in keys]
             try:
                 done = client.apply(changed, dry_run=how.dry_run)
                 break

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named, kind_named, seconds
 from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage
 from vneter_sdn.client import Client
+from vneter_sdn.client.results import Manifest
 from vneter_sdn.errors import IntentError, NotFound, Problem, VneterError
 from vneter_sdn.model import jsontext
 from vneter_sdn.model.kinds import KINDS
@@ -81,7 +82,7 @@ class Deleting(NamedTuple):
 def delete(client: Client, key: Key, how: Deleting) -> None:
     """Delete one object."""
     with patience(f"deleting {key}"):
-        missing = how.ignore_missing and not _exists(client, key)
+        missing = how.ignore_missing and not present(client, [key])
         done = None if missing else client.apply([], dry_run=how.dry_run, delete=[key])
     if done is None:
         print(f"{_name(key)} is not there")
@@ -97,7 +98,8 @@ def delete_files(client: Client, files: Sequence[str], how: Deleting) -> None:
     with patience("deleting"):
         keys = keys_in(client, read(files), ignore_missing=how.ignore_missing)
         if how.ignore_missing:
-            keys = _existing(client, keys)
+            there = present(client, keys)
+            keys = [key for key in keys if key in there]
         done = client.apply([], dry_run=how.dry_run, delete=keys)
     tell(done, how.dry_run)
 
@@ -145,26 +147,25 @@ def _written(client: Client, documents: Sequence[Document]) -> dict[str, list[Ke
     )
 
 
-def _existing(client: Client, keys: Sequence[Key]) -> list[Key]:
-    """Those of some keys that there are; of many of one kind and tenant, by one list of these."""
-    groups: dict[tuple[str, str], list[Key]] = {}
+def present(client: Client, keys: Sequence[Key]) -> dict[Key, Manifest]:
+    """Those of some objects that there are; many of a kind and tenant by one list of these."""
+    groups: dict[tuple[str, str], set[Key]] = {}
     for key in keys:
-        groups.setdefault((key.kind, key.tenant), []).append(key)
-    there: set[Key] = set()
+        groups.setdefault((key.kind, key.tenant), set()).add(key)
+    found: dict[Key, Manifest] = {}
     for (kind, tenant), some in groups.items():
         if len(some) <= _FEW:
-            there.update(key for key in some if _exists(client, key))
+            found.update(_one_by_one(client, some))
         else:
-            there.update(key_of(item) for item in client.iterate(kind, tenant or None))
-    return [key for key in keys if key in there]
+            listed = ((key_of(item), item) for item in client.iterate(kind, tenant or None))
+            found.update((key, item) for key, item in listed if key in some)
+    return found
 
 
-def _exists(client: Client, key: Key) -> bool:
-    try:
-        client.get(*key)
-    except NotFound:
-        return False
-    return True
+def _one_by_one(client: Client, keys: Iterable[Key]) -> Iterator[tuple[Key, Manifest]]:
+    for key in keys:
+        with suppress(NotFound):
+            yield key, client.get(*key)
 
 
 def wait(client: Client, keys: Sequence[Key], condition: str, timeout: str) -> None:
