@@ -228,3 +228,13 @@ def test_what_somebody_else_changed_meanwhile_is_shown(vneterctl, applied, store
     assert "#!   +  learning: true" in again
     spec = store.snapshot().objects[WEB].spec
     assert (spec.mtu, spec.learning) == (1300, False)
+
+
+def test_an_edit_can_be_tried(vneterctl, applied, store, editor):
+    editor('sed -i "s/mtu: .*/mtu: 1300/" "$1"')
+    before = store.snapshot()
+    ended = vneterctl("edit", "network", "red/web", "--dry-run=server")
+    assert (ended.code, "network/red/web updated (dry run)" in ended.out) == (0, True)
+    (kept,) = editor.left()
+    assert str(kept) in ended.err
+    assert store.snapshot() == before

@@ -139,3 +139,16 @@ def test_bad_requests_change_nothing(found, store, words, code):
     before = store.snapshot()
     assert found(*words).code == code
     assert store.snapshot() is before
+
+
+def test_a_dry_run_says_what_it_would_write(found, store):
+    before = store.snapshot()
+    done = found("drain", "link", "h1-h2", "--dry-run=server")
+    assert (done.code, "link/h1-h2 created (dry run)" in done.out) == (OK, True)
+    assert "host/h1 updated (dry run)" in found("drain", "bridge", "h1", "--dry-run").out
+    assert found("drain", "link", "none", "--dry-run").code == NOT_FOUND
+    assert store.snapshot() == before
+    found("drain", "link", "h1-h2", "--no-wait")
+    told = found("drain", "link", "h1-h2", "--undo", "--dry-run").out
+    assert "link/h1-h2 deleted (dry run)" in told
+    assert drained(store, LINK)

@@ -69,13 +69,18 @@ def delete(
 
 
 def edit(
-    kind: Kind, name: Name, message: Message = "", tenant: Tenant = "", server: Server = SERVER
+    kind: Kind,
+    name: Name,
+    dry_run: DryRun = False,
+    message: Message = "",
+    tenant: Tenant = "",
+    server: Server = SERVER,
 ) -> None:
     """Change one object in an editor."""
     from vneter_sdn.cli import editing, targets
 
     key = targets.key_named(targets.kind_named(kind), name, tenant)
-    editing.edit(targets.connect(server), key, message)
+    editing.edit(targets.connect(server), key, message, dry_run=dry_run)
 
 
 Pairs = Annotated[
@@ -149,6 +154,7 @@ def drain(
     undo: Annotated[bool, typer.Option("--undo", help="Use it again.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until nothing uses it.")] = True,
     timeout: Annotated[str, typer.Option("--timeout", help="90, 90s, 5m or 1h.")] = "5m",
+    dry_run: DryRun = False,
     server: Server = SERVER,
 ) -> None:
     """Take a link or bridge out of use; say when it is empty.
@@ -159,7 +165,11 @@ def drain(
     from vneter_sdn.cli import draining, targets
 
     limit = targets.seconds(timeout)
-    draining.drain(targets.connect(server), what, name, undo=undo, timeout=limit if wait else None)
+    client = targets.connect(server)
+    if dry_run:
+        draining.try_out(client, what, name, undo=undo)
+    else:
+        draining.drain(client, what, name, undo=undo, timeout=limit if wait else None)
 
 
 COMMANDS = (

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from vneter_sdn.cli.objects import tell
 from vneter_sdn.cli.targets import key_named
 from vneter_sdn.cli.terminal import Usage
 from vneter_sdn.client import Client
@@ -41,10 +42,7 @@ def drain(client: Client, what: str, name: str, *, undo: bool, timeout: float | 
         NotFound: there is no such link or host.
         TimeoutError: it is not empty in time.
     """
-    kind = WORDS.get(what.lower())
-    if kind is None:
-        raise Usage(f"{what!r} cannot be drained", "write `drain link NAME` or `drain bridge HOST`")
-    key = key_named(KINDS[kind], name)
+    key = _key(what, name)
     manifest = client.get(*key)
     drained = bool(manifest["spec"].get("drained"))
     if drained == undo:
@@ -57,16 +55,44 @@ def drain(client: Client, what: str, name: str, *, undo: bool, timeout: float | 
         _await_empty(client, key, timeout)
 
 
-def _write(client: Client, key: Key, manifest: Mapping[str, Any], *, drained: bool) -> None:
-    message = f"{'drain' if drained else 'use again'} {key}"
+def try_out(client: Client, what: str, name: str, *, undo: bool) -> None:
+    """Say what `drain` would write, as the server has checked it; nothing is written.
+
+    Raises:
+        Usage: ``what`` is something else.
+        NotFound: there is no such link or host.
+        IntentError: it would be refused.
+    """
+    key = _key(what, name)
+    written, deleted = _change(key, client.get(*key), drained=not undo)
+    tell(client.apply(written, delete=deleted, dry_run=True), dry_run=True)
+
+
+def _key(what: str, name: str) -> Key:
+    kind = WORDS.get(what.lower())
+    if kind is None:
+        raise Usage(f"{what!r} cannot be drained", "write `drain link NAME` or `drain bridge HOST`")
+    return key_named(KINDS[kind], name)
+
+
+def _change(
+    key: Key, manifest: Mapping[str, Any], *, drained: bool
+) -> tuple[list[dict[str, Any]], list[Key]]:
+    """What to apply, and what to delete."""
     spec = {**manifest["spec"], "drained": drained}
     if not drained and key.kind == "Link" and _says_nothing(spec, manifest["status"]):
-        client.apply([], message, delete=[key])
-        print(f"{_name(key)} is used again, and no longer declared")
-        return
+        return [], [key]
     asked = {name: value for name, value in manifest.items() if name != "status"}
-    client.apply([{**asked, "spec": spec}], message)
-    print(f"{_name(key)} {'is being drained' if drained else 'is used again'}")
+    return [{**asked, "spec": spec}], []
+
+
+def _write(client: Client, key: Key, manifest: Mapping[str, Any], *, drained: bool) -> None:
+    written, deleted = _change(key, manifest, drained=drained)
+    client.apply(written, f"{'drain' if drained else 'use again'} {key}", delete=deleted)
+    if deleted:
+        print(f"{_name(key)} is used again, and no longer declared")
+    else:
+        print(f"{_name(key)} {'is being drained' if drained else 'is used again'}")
 
 
 def _says_nothing(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

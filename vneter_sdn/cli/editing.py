@@ -29,8 +29,10 @@ _MARK = "#! "
 Open = Callable[[Path], None]
 
 
-def edit(client: Client, key: Key, message: str = "") -> None:
+def edit(client: Client, key: Key, message: str = "", *, dry_run: bool = False) -> None:
     """Open an object in the user's editor, and apply what becomes of it.
+
+    With ``dry_run``, what becomes of it is checked, and the file kept.
 
     Raises:
         Answer: it was given up, or the editor failed; says where the text is, if any is lost else.
@@ -40,7 +42,7 @@ def edit(client: Client, key: Key, message: str = "") -> None:
         stored = client.get(*key)
     made, name = tempfile.mkstemp(prefix=f"vneterctl-{key.kind.lower()}-", suffix=".yaml")
     os.close(made)
-    session = _Session(client, key, stored, message)
+    session = _Session(client, key, stored, message, dry_run)
     try:
         done = session.run(Path(name), in_editor)
     except _GivenUp as over:
@@ -55,8 +57,11 @@ def edit(client: Client, key: Key, message: str = "") -> None:
         if session.kept(Path(name)):
             print(f"what you wrote is in {name}", file=sys.stderr)
         raise
-    os.unlink(name)
-    tell(done)
+    tell(done, dry_run)
+    if dry_run:
+        print(f"what you wrote is in {name}", file=sys.stderr)
+    else:
+        os.unlink(name)
 
 
 def in_editor(path: Path) -> None:
@@ -84,8 +89,11 @@ class _GivenUp(Exception):
 class _Session:
     """One object, as long as it is in the editor."""
 
-    def __init__(self, client: Client, key: Key, stored: Manifest, message: str) -> None:
-        self._client, self._key, self._stored, self._message = client, key, stored, message
+    def __init__(
+        self, client: Client, key: Key, stored: Manifest, message: str, dry_run: bool
+    ) -> None:
+        self._client, self._key, self._stored = client, key, stored
+        self._message, self._dry_run = message, dry_run
 
     def run(self, path: Path, open_in: Open) -> Applied:
         """Edit until it is applied.
@@ -142,7 +150,8 @@ class _Session:
             message = f"is {self._key}; kind, tenant and name cannot be changed"
             raise IntentError(Problem("the text", "metadata", "OtherObject", message))
         with patience(f"applying {self._key}"):
-            return self._client.apply([self._of_now(value)], self._message)
+            asked = [self._of_now(value)]
+            return self._client.apply(asked, self._message, dry_run=self._dry_run)
 
     def _of_now(self, value: dict[str, Any]) -> dict[str, Any]:
         """With the revision that it is a change of, so that nobody else's change is undone."""
