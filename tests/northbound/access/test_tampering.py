@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from vneter_sdn.config import Settings
-from vneter_sdn.errors import Forbidden
+from vneter_sdn.errors import Forbidden, IntentError, Problem
 from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Condition, Key, Status
 from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
 from vneter_sdn.northbound.access.guarded import GuardedStore
-from vneter_sdn.northbound.access.identity import Identity, grant_of, grants_text
+from vneter_sdn.northbound.access.identity import LOCAL, Identity, grant_of, grants_text
 from vneter_sdn.northbound.rest.app import create_app
 from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.store.port import Edit
 
 VNI = 777
 
@@ -396,6 +398,36 @@ def test_a_refusal_does_not_name_what_is_in_the_way(red, root):
     assert "blue" in root.apply(
         network("red", "y", prefixes=["10.7.0.0/24"], vni=VNI)
     ).get_data(as_text=True)  # fmt: skip
+
+
+def test_what_a_proof_found_is_told_to_who_may_see_all_of_it(root, store, monkeypatch):
+    """Its example has endpoints, hosts and flows of whomever it is about."""
+    shown = "for example 10.7.0.9 of blue/a over h1 > h2"
+    found = (
+        Problem("change", "", "BreaksIsolation", shown),
+        Problem("Assertion apart", "", "BreaksAssertion", shown),
+    )
+    write = store.apply
+
+    def refuse(*_edits, **_more):
+        raise IntentError(*found)
+
+    def warn(*edits, **more):
+        return replace(write(*edits, **more), notes=tuple(map(str, found)))
+
+    own = Identity("token:red", "token", (grant_of("admin", ["red"]),))
+    edit = Edit("apply", Key("Network", "red", "web"), network("red", mtu=1300))
+    monkeypatch.setattr(store, "apply", refuse)
+    with pytest.raises(IntentError) as refusal:
+        GuardedStore(store, lambda: own).apply([edit], author="x")
+    monkeypatch.setattr(store, "apply", warn)
+    noted = GuardedStore(store, lambda: own).apply([edit], author="x").notes
+    for told in (tuple(map(str, refusal.value.problems)), noted):
+        text = "; ".join(told)
+        assert len(told) == 2
+        assert "who runs the controller can tell" in text
+        assert not any(secret in text for secret in ("blue", "h1", "10.7", "apart"))
+    assert shown in str(GuardedStore(store, lambda: LOCAL).apply([edit], author="x").notes)
 
 
 def test_a_key_of_another_is_a_key_of_ones_own(red, root, store):

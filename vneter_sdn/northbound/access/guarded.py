@@ -34,6 +34,10 @@ _SEARCHED = 5_000
 """Revisions that one request looks through, at most."""
 _KEY = re.compile(rf"\b({'|'.join(KINDS)}) ([\w.-]+)(?:/([\w.-]+))?")
 _HIDDEN = "an object of another tenant"
+_PROVEN = ("change: ", "Assertion ")
+"""How what a proof found of the whole fleet begins: with examples of whomever they are about."""
+_UNTOLD = "it breaks what holds for the whole fleet, or that is not known; "
+_UNTOLD += "who runs the controller can tell"
 
 
 class GuardedStore:
@@ -324,7 +328,10 @@ def _key(found: re.Match[str]) -> Key:
 def _told(identity: Identity, applied: Applied) -> Applied:
     if identity.everywhere:
         return applied
-    notes = tuple(_hide(identity, note) for note in applied.notes)
+    notes = tuple(
+        f"change: {_UNTOLD}" if note.startswith(_PROVEN) else _hide(identity, note)
+        for note in applied.notes
+    )
     diff = tuple(one for one in applied.diff if sees(identity, one.key))
     return replace(applied, notes=notes, diff=diff)
 
@@ -333,14 +340,13 @@ def _discreet(identity: Identity, error: IntentError) -> IntentError:
     """A refusal that does not name objects of others: that an address is taken, not by whom."""
     if identity.everywhere:
         return error
-    return IntentError(
-        *(
-            Problem(
-                _hide(identity, one.object), one.field, one.reason, _hide(identity, one.message)
-            )
-            for one in error.problems
-        )
-    )
+    return IntentError(*(_discreetly(identity, one) for one in error.problems))
+
+
+def _discreetly(identity: Identity, one: Problem) -> Problem:
+    if str(one).startswith(_PROVEN):
+        return Problem("change", "", one.reason, _UNTOLD)
+    return Problem(_hide(identity, one.object), one.field, one.reason, _hide(identity, one.message))
 
 
 def _hide(identity: Identity, text: str) -> str:
