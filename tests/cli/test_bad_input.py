@@ -115,3 +115,13 @@ def test_numbers_that_are_none_are_refused(server, store, vneterctl, number):
     assert done.code == 1
     assert "spec.latencyMs" in done.err
     assert not store.snapshot().objects
+
+
+def test_what_shells_and_people_expand_is_told_how_to_give(vneterctl, server, red):
+    code, _, told = vneterctl("apply", "-f", red, red)
+    assert code == 2
+    assert "one -f for each file, or -f DIRECTORY" in told
+    assert "one -f" not in vneterctl("get", "hosts", "h1", "h2").err
+    code, _, told = vneterctl("apply", "-f", "https://example.com/x.yaml")
+    assert code == 2
+    assert "curl -fsSL https://example.com/x.yaml | vneterctl .. -f -" in told

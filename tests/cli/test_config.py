@@ -161,7 +161,7 @@ def test_names_that_are_none(vneterctl, contexts, name):
 
 
 def test_servers_that_are_none(vneterctl, contexts):
-    assert vneterctl("config", "set-context", "a", "--server", "ftp://x").code == 1
+    assert vneterctl("config", "set-context", "a", "--server", "ftp://x").code == 2
     assert not contexts.exists()
 
 
@@ -191,3 +191,13 @@ def test_where_the_file_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = tmp_path / ".config" / "vneter" / "contexts.toml"
     assert client_contexts.contexts_file() == expected
+
+
+def test_what_is_wrong_is_told_with_where_to_look(vneterctl):
+    for words in (("use-context", "none"), ("delete-context", "none")):
+        code, _, told = vneterctl("config", *words)
+        assert code == 3
+        assert "`vneterctl config get-contexts` lists them" in told
+    code, _, told = vneterctl("config", "set-context", "lab", "--server", "nonsense")
+    assert code == 2
+    assert "'nonsense' is not http://HOST:PORT" in told

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -10,9 +12,10 @@ import typer
 
 from vneter_sdn.cli.options import Named, NoHeaders, Text, epilog
 from vneter_sdn.cli.output import NAMED, TEXT, form, structured
-from vneter_sdn.cli.terminal import Usage, columns, paint
+from vneter_sdn.cli.terminal import NOT_FOUND, Answer, Usage, columns, paint
 from vneter_sdn.client import contexts
 from vneter_sdn.client.contexts import Context
+from vneter_sdn.errors import IntentError, NotFound
 
 app = typer.Typer(
     name="config",
@@ -78,7 +81,8 @@ def use_context(context: ContextName) -> None:
         found.named(context)
         return replace(found, current=context)
 
-    contexts.change_contexts(change)
+    with _listed():
+        contexts.change_contexts(change)
     print(f"commands are about {context} now")
 
 
@@ -117,7 +121,10 @@ def set_context(
     from vneter_sdn.client.transport import address_of
 
     if server:
-        address_of(server)
+        try:
+            address_of(server)
+        except IntentError as error:
+            raise Usage(error.problems[0].message, "nothing was changed") from None
     files = {"ca": ca, "certificate": certificate, "key": key, "token_file": token_file}
     given = {"server": server, "token": _secret(token)}
     given |= {field: _absolute(path) for field, path in files.items()}
@@ -129,7 +136,8 @@ def set_context(
 @app.command(name="delete-context", epilog=epilog((("vneterctl config delete-context lab", ""),)))
 def delete_context(context: ContextName) -> None:
     """Forget a context and what it holds."""
-    contexts.change_contexts(lambda found: contexts.without(found, context))
+    with _listed():
+        contexts.change_contexts(lambda found: contexts.without(found, context))
     print(f"context {context} is deleted")
 
 
@@ -147,6 +155,16 @@ def view(output: Text = "text") -> None:
         print(paint(f"{name}:", "bold"))
         for field, value in _shown(one).items():
             print(f"  {field}: {value}")
+
+
+@contextmanager
+def _listed() -> Iterator[None]:
+    """Say of a context that is not there where to look."""
+    try:
+        yield
+    except NotFound as error:
+        hint = "`vneterctl config get-contexts` lists them, `config set-context` makes one"
+        raise Answer(NOT_FOUND, str(error), hint) from None
 
 
 def _values(found: contexts.Contexts) -> dict[str, Any]:

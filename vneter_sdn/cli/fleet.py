@@ -31,7 +31,7 @@ app = typer.Typer(
     "  vneterctl fleet exec red/a -- ip address\n"
     "  vneterctl fleet exec h1 -- ovs-vsctl show\n"
     "  vneterctl fleet probe --tcp 80 --udp 53\n"
-    "  vneterctl fleet link h1 h2 --silent\n"
+    "  vneterctl fleet link h1-u0 --silent\n"
     "\n\b\n"
     "Several fleets: VNETER_RUN_DIR (/run/vneter) is where one keeps its files,\n"
     "VNETER_FLEET_PREFIX (vn) begins the names of its namespaces.",

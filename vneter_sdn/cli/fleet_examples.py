@@ -18,8 +18,9 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
     "status": (("vneterctl fleet status", ""), ("vneterctl fleet status -o json", "")),
     "link": (
         ("vneterctl fleet link", "lists them"),
-        ("vneterctl fleet link h1 plane-a --down", "cuts it"),
-        ("vneterctl fleet link h1 plane-a --up", "mends it"),
+        ("vneterctl fleet link h1-u0 --down", "cuts it, by what the list calls it"),
+        ("vneterctl fleet link h1 u0 --up", "mends it, by its ends"),
+        ("vneterctl fleet link h1-u0 --silent", "loses all, and nobody is told"),
     ),
     "manifests": (("vneterctl fleet manifests | vneterctl apply -f -", "registers the hosts"),),
     "attach": (

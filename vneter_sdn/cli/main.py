@@ -174,5 +174,9 @@ def _wrong(error: Exception) -> int:
     text = str(getattr(error, "format_message", lambda: error)())
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "vneterctl"
-    report([text], f"`{path} --help` shows how")
+    more = "one -f for each file, or -f DIRECTORY; " if "unexpected extra" in text else ""
+    takes_files = any(
+        one.name == "file" for one in getattr(getattr(context, "command", None), "params", ())
+    )
+    report([text], f"{more if takes_files else ''}`{path} --help` shows how")
     return USAGE

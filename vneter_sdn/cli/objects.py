@@ -221,6 +221,8 @@ def read(files: Sequence[str]) -> list[Document]:
         raise Usage("no manifests are given", "add -f FILE, -f DIRECTORY or -f -")
     documents: list[Document] = []
     for name in files:
+        if name.startswith(("http://", "https://")):
+            raise Usage("manifests are not fetched", f"curl -fsSL {name} | vneterctl .. -f -")
         if name == "-":
             data = sys.stdin.buffer.read(jsontext.MAX_BYTES + 1)
             documents += manifests.read_bytes(data, "-")
