@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from vneter_sdn.config import Settings
-from vneter_sdn.errors import Forbidden, IntentError, Problem
+from vneter_sdn.errors import Forbidden, IntentError, Problem, Throttled
 from vneter_sdn.model.access import Credential
 from vneter_sdn.model.snapshot import Condition, Key, Status
-from vneter_sdn.northbound.access import tokens
+from vneter_sdn.northbound.access import guarded, tokens
 from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
 from vneter_sdn.northbound.access.guarded import GuardedStore
 from vneter_sdn.northbound.access.identity import LOCAL, Identity, grant_of, grants_text
@@ -339,6 +340,56 @@ def test_history_is_of_ones_own(red, root):
     assert red("GET", "/v1/chains/revisions").status_code == 403
 
 
+def test_a_status_looks_through_no_history(red, root, store, monkeypatch):
+    """One row of the journal at most: anybody may ask for it a hundred times a second."""
+    last = red("GET", "/v1/revisions?limit=1").json["items"][0]
+    for mtu in range(1280, 1290):
+        assert root.apply(network("blue", mtu=mtu)).status_code == 200
+    reads: list[int] = []
+    read = store.revision
+    monkeypatch.setattr(store, "revision", lambda number: reads.append(number) or read(number))
+    monkeypatch.setattr(store, "revisions", None)
+    told = red("GET", "/v1/status").json
+    assert (told["lastChange"], reads) == (last, [last["number"]])
+
+
+def test_whether_it_is_ready_costs_strangers_one_row(root, app, store, monkeypatch):
+    """Anybody on the network may ask that, and may see nothing: they would look through all."""
+    asked: list[int] = []
+    read = store.revisions
+    for mtu in range(1280, 1290):
+        assert root.apply(network("blue", mtu=mtu)).status_code == 200
+    monkeypatch.setattr(
+        store, "revisions", lambda limit, *more, **rest: asked.append(limit) or read(limit)
+    )
+    assert app.test_client().get("/readyz").json["revision"] == store.snapshot().revision
+    assert asked == [1]
+
+
+def test_few_look_through_the_history_at_once(root, store, monkeypatch):
+    own = Identity("token:red", "token", (grant_of("viewer", ["red"]),))
+    guard = GuardedStore(store, lambda: own)
+    inside, proceed = threading.Semaphore(0), threading.Event()
+
+    def slow(*_words, **_more):
+        inside.release()
+        assert proceed.wait(30)
+        return ()
+
+    monkeypatch.setattr(store, "revisions", slow)
+    monkeypatch.setattr(guarded, "_PATIENCE", 0.01)
+    threads = [threading.Thread(target=guard.revisions) for _ in range(guarded._SEARCHES)]
+    for thread in threads:
+        thread.start()
+        assert inside.acquire(timeout=30)
+    with pytest.raises(Throttled):
+        guard.revisions()
+    proceed.set()
+    for thread in threads:
+        thread.join(30)
+    assert guard.revisions() == ()
+
+
 def test_a_rollback_changes_what_is_ones_own_or_nothing(red, root, store):
     ours = store.snapshot().revision
     assert red.apply(network("red", mtu=1300)).status_code == 200
@@ -368,25 +419,25 @@ def test_a_revision_of_so_many_that_lines_are_left_out_tells_no_more(red, root):
 
 def test_a_store_in_the_hands_of_a_tenant_gives_nothing_away(root, store):
     red = Identity("token:red", "token", (grant_of("admin", ["red"]),))
-    guarded = GuardedStore(store, lambda: red)
+    kept = GuardedStore(store, lambda: red)
     with pytest.raises(Forbidden, match="Tenant red and what is not theirs") as refusal:
-        guarded.edits_back_to(0)
+        kept.edits_back_to(0)
     assert "blue" not in str(refusal.value)
     with pytest.raises(Forbidden):
-        guarded.audited()
+        kept.audited()
     for chain in ("audit", "revisions"):
         with pytest.raises(Forbidden):
-            guarded.verify(chain)
-    seen = guarded.snapshot()
+            kept.verify(chain)
+    seen = kept.snapshot()
     assert {key.tenant or key.name for key in seen.objects} == {"red"}
-    assert guarded.snapshot() is seen
+    assert kept.snapshot() is seen
     store.report([Status(Key("Endpoint", "blue", "a"), details={"x": 2})])
-    later, delta = guarded.wait(seen, 0)
+    later, delta = kept.wait(seen, 0)
     assert (delta.objects, delta.statuses) == (frozenset(), frozenset())
     assert later.statuses == seen.statuses
-    assert guarded.wait(later, 0) is None
+    assert kept.wait(later, 0) is None
     for hidden in ("sweep", "bind", "report", "colour", "issue", "revoke", "credentials", "close"):
-        assert not hasattr(guarded, hidden)
+        assert not hasattr(kept, hidden)
 
 
 def test_a_refusal_does_not_name_what_is_in_the_way(red, root):

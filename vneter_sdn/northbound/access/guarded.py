@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from vneter_sdn.admission.views import View, view
-from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem
+from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem, Throttled
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.journal import Change, Recorded
 from vneter_sdn.model.kinds import KINDS
@@ -32,6 +32,11 @@ _REVISIONS = 100
 """Revisions that are read at a time, to find those that may be seen."""
 _SEARCHED = 5_000
 """Revisions that one request looks through, at most."""
+_SEARCHES = 2
+"""Requests that look through revisions at once: each reads many rows for a few, from the database
+that everybody writes to."""
+_PATIENCE = 1.0
+"""Seconds that another one waits for its turn."""
 _KEY = re.compile(rf"\b({'|'.join(KINDS)}) ([\w.-]+)(?:/([\w.-]+))?")
 _HIDDEN = "an object of another tenant"
 _PROVEN = ("change: ", "Assertion ")
@@ -53,6 +58,7 @@ class GuardedStore:
         self._lock = threading.Lock()
         self._views: dict[tuple[int, Identity], View] = {}
         self._births = Births(store)
+        self._searches = threading.BoundedSemaphore(_SEARCHES)
 
     # ---- reading
 
@@ -87,6 +93,16 @@ class GuardedStore:
             return self._store.revisions(limit, before, author=author, about=about)
         if about and not _about(identity, about):
             return ()
+        if not self._searches.acquire(timeout=_PATIENCE):
+            raise Throttled("many look for their part of the history; ask again in a moment", 1.0)
+        try:
+            return self._found(identity, limit, before, author, about)
+        finally:
+            self._searches.release()
+
+    def _found(
+        self, identity: Identity, limit: int, before: int | None, author: str, about: str
+    ) -> tuple[Revision, ...]:
         found: list[Revision] = []
         for _ in range(_SEARCHED // _REVISIONS):
             page = self._store.revisions(_REVISIONS, before, author=author, about=about)
@@ -95,6 +111,31 @@ class GuardedStore:
                 break
             before = page[-1].number
         return tuple(found[:limit])
+
+    def answers(self) -> int:
+        """The newest revision, which is for everybody to know, from a database that answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        self._store.revisions(1)
+        return self._store.snapshot().revision
+
+    def newest(self) -> Revision | None:
+        """The last revision of anything that is there and that they may see.
+
+        It costs no search, unlike `revisions`; what was deleted since does not count for those who
+        may not see everything.
+        """
+        identity = self._who()
+        if identity.everywhere:
+            return next(iter(self._store.revisions(1)), None)
+        view = self._view(self._store.snapshot(), identity)
+        number = max((stored.revision for stored in view.objects.values()), default=0)
+        try:
+            return self.revision(number).revision if number else None
+        except NotFound:  # pruned
+            return None
 
     def revision(self, number: int) -> Recorded:
         """One revision, with what they may see of its diff.

@@ -70,7 +70,8 @@ def create_app(
     _admit(app, doorkeeper)
     if doorkeeper is not None:
         metrics.follow(doorkeeper.results)
-    guarded = cast("Store", GuardedStore(store, requests.identity))
+    guard = GuardedStore(store, requests.identity)
+    guarded = cast("Store", guard)
     Limits(settings).install(app)
     feed = Feed(store)  # what is read of it is filtered where it is selected
     objects = Objects(guarded, max(1, settings.api_threads // 4))
@@ -80,7 +81,7 @@ def create_app(
     watches = Watches(feed, room, settings.api_watch_seconds)
     app.extensions["vneter.stop"] = watches.stop
     history = History(guarded)
-    service = Service(guarded, metrics, core_alive, inject)
+    service = Service(guard, metrics, core_alive, inject)
     credentials = Credentials(store)
     docs = Docs()
     handlers: dict[str, Handler] = {

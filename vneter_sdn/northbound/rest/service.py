@@ -14,6 +14,7 @@ from vneter_sdn import __version__
 from vneter_sdn.errors import StoreUnavailable
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound import openapi, topology
+from vneter_sdn.northbound.access.guarded import GuardedStore
 from vneter_sdn.northbound.exports import export
 from vneter_sdn.northbound.rest import requests
 from vneter_sdn.northbound.rest.answers import json_answer
@@ -21,7 +22,6 @@ from vneter_sdn.northbound.rest.metrics import Metrics
 from vneter_sdn.northbound.routes import Route
 from vneter_sdn.northbound.schemas import Injection
 from vneter_sdn.northbound.summary import summarise
-from vneter_sdn.store.port import Store
 
 CoreAlive = Callable[[], bool | None]
 """Whether the core process lives; None where that is not known."""
@@ -38,7 +38,7 @@ class Service:
     """Handlers that belong to no kind, one method per operation of `routes`."""
 
     def __init__(
-        self, store: Store, metrics: Metrics, core_alive: CoreAlive, inject: Inject = nobody
+        self, store: GuardedStore, metrics: Metrics, core_alive: CoreAlive, inject: Inject = nobody
     ) -> None:
         self._store, self._metrics, self._core_alive = store, metrics, core_alive
         self._inject = inject
@@ -48,13 +48,13 @@ class Service:
         """Counts per kind, hosts, and what is not ready."""
         requests.query(route)
         snapshot = self._store.snapshot()
-        newest = self._store.revisions(1)
+        newest = self._store.newest()
         summary = summarise(snapshot)
         return json_answer(
             {
                 "version": __version__,
                 "revision": snapshot.revision,
-                "lastChange": asdict(newest[0]) if newest else None,
+                "lastChange": asdict(newest) if newest else None,
                 "core": self._core_alive(),
                 **summary,
             }
@@ -88,8 +88,7 @@ class Service:
 
     def readyz(self, _route: Route) -> Response:
         """The database answers, and the core lives, where that is known."""
-        revision = self._store.snapshot().revision
-        self._store.revisions(1)
+        revision = self._store.answers()
         core = self._core_alive()
         if core is False:
             raise StoreUnavailable("the core process has not been heard of lately")
