@@ -9,14 +9,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vneter_sdn.config import Settings
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.kinds import API_VERSION
 from vneter_sdn.model.snapshot import Key
+from vneter_sdn.northbound.server import Server
 from vneter_sdn.store.embedded import EmbeddedDatabase
 from vneter_sdn.store.ovsdb import OvsdbStore
 from vneter_sdn.store.port import Edit, Retention
@@ -90,6 +93,7 @@ def main(revisions: int) -> None:
         say(f"{revisions:,} revisions, each", f"{each * 1000:.2f} ms")
         sizes(database)
         ask(store, revisions)
+        by_hand(store, revisions)
         store.close()
         prune(database)
         sizes(database)
@@ -108,6 +112,30 @@ def prune(database: EmbeddedDatabase) -> None:
         keep.wait(keep.snapshot(), 0.01)
     say("until all but 100 are pruned", f"{(time.perf_counter() - began) * 1000:.1f} ms")
     keep.close()
+
+
+def by_hand(store: OvsdbStore, revisions: int) -> None:
+    """Time what people type, whole processes and the REST server."""
+    server = Server(store, Settings(api_listen="127.0.0.1:0"))
+    serving = threading.Thread(target=server.run)
+    serving.start()
+    half = str(revisions // 2)
+    for words in (
+        ["history"],
+        ["history", "--limit", str(revisions)],
+        ["history", "endpoint", "red/e7"],
+        ["history", half],
+        ["history", "--verify"],
+        ["rollback", half, "--dry-run"],
+        ["rollback", half],
+    ):
+        command = [sys.executable, "-m", "vneter_sdn", *words, "--server", server.address]
+        timed(
+            f"vneterctl {' '.join(words)}",
+            lambda: subprocess.run(command, check=True, timeout=120, capture_output=True),  # noqa: B023
+        )
+    server.stop()
+    serving.join()
 
 
 def ask(store: OvsdbStore, revisions: int) -> None:

@@ -9,7 +9,7 @@ from ipaddress import IPv6Network
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vneter_sdn.admission.facts import addresses_of, network_of, prefixes_of
+from vneter_sdn.admission.facts import addresses_of, network_of, pools_of, prefixes_of
 from vneter_sdn.model.addresses import IPAddress, IPNetwork, formed, mac_number
 from vneter_sdn.model.kinds import EndpointSpec, HostSpec, NetworkSpec, TenantSpec
 from vneter_sdn.model.path_kinds import PathPolicySpec, ReservationSpec
@@ -50,14 +50,12 @@ def needs(read: Read, stored: Object) -> tuple[Need, ...]:
 def _endpoint_needs(read: Read, key: Key, spec: EndpointSpec) -> tuple[Need, ...]:
     at = network_of(key, spec)
     network = read(at)
-    prefixes = prefixes_of(network.spec) if network else ()
+    pools = pools_of(at, network.spec) if network else {}
     asked = addresses_of(spec.addresses)
     mac = spec.mac.lower() if spec.mac else None
     addresses = (
-        Need(
-            Pools.address(at, str(prefix)), _within(prefix, asked) or _formed(network, prefix, mac)
-        )
-        for prefix in prefixes
+        Need(pool, _within(prefix, asked) or _formed(network, prefix, mac))
+        for prefix, pool in pools.items()
     )
     return (Need(Pools.SLOT), Need(Pools.mac(at), mac), *addresses)
 

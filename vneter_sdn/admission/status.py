@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
 from vneter_sdn.admission import allocation
 from vneter_sdn.admission.draft import Draft
-from vneter_sdn.admission.facts import interface_id, network_of, prefixes_of
+from vneter_sdn.admission.facts import interface_id, network_of, pools_of, prefixes_of
 from vneter_sdn.admission.link_rules import edge_asked
 from vneter_sdn.admission.needs import Need, gateways_of
 from vneter_sdn.admission.views import View
+from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.links import link_name, ranks
 from vneter_sdn.model.snapshot import Condition, Key, Object, Pools, Snapshot
@@ -188,18 +190,22 @@ def _block_order(prefix: str) -> tuple[int, int]:
 def _gateways(draft: Draft, network: Key) -> list[str]:
     """The gateways of a network that are its own by now, with prefix lengths."""
     spec = draft.network(network)
-    return [
-        f"{gateway}/{prefix.prefixlen}"
-        for prefix, gateway in (gateways_of(spec) if spec else {}).items()
-        if draft.owner(Pools.address(network, str(prefix)), str(gateway)) == network
-    ]
+    if spec is None:
+        return []
+    pools = pools_of(network, spec)
+    told = ((p, pools[p], _text(gateway)) for p, gateway in gateways_of(spec).items())
+    return [f"{text}/{p.prefixlen}" for p, pool, text in told if draft.owner(pool, text) == network]
+
+
+@lru_cache(maxsize=4096)
+def _text(address: IPAddress) -> str:
+    return str(address)
 
 
 def _endpoint(draft: Draft, stored: Object, held: dict[str, str]) -> Fields:
     at = network_of(stored.key, stored.spec)
     network, binding = draft.network(at), draft.snapshot.bindings.get(stored.key)
-    prefixes = prefixes_of(network) if network else ()
-    pools = {prefix: Pools.address(at, str(prefix)) for prefix in prefixes}
+    pools = pools_of(at, network) if network else {}
     addresses = {prefix: held[pool] for prefix, pool in pools.items() if pool in held}
     mac = held.get(Pools.mac(at))
     return {
