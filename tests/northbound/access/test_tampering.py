@@ -362,8 +362,17 @@ def test_whether_it_is_ready_costs_strangers_one_row(root, app, store, monkeypat
     monkeypatch.setattr(
         store, "revisions", lambda limit, *more, **rest: asked.append(limit) or read(limit)
     )
-    assert app.test_client().get("/readyz").json["revision"] == store.snapshot().revision
-    assert asked == [1]
+    clock = [100.0]
+    monkeypatch.setattr(guarded, "monotonic", lambda: clock[0])
+    stranger = app.test_client()
+    for _ in range(3):
+        assert stranger.get("/readyz").json["revision"] == store.snapshot().revision
+    assert asked == [1]  # a second: this is not limited, for whoever watches must not be refused
+    clock[0] += 1.5
+    stranger.get("/readyz")
+    assert asked == [1, 1]
+    root("GET", "/readyz")
+    assert asked == [1, 1, 1]  # who is known gets what is so now
 
 
 def test_few_look_through_the_history_at_once(root, store, monkeypatch):

@@ -7,10 +7,12 @@ away. Whoever may see everything sees the store's own values, at no cost.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from vneter_sdn.admission.views import View, view
@@ -36,7 +38,7 @@ _SEARCHES = 2
 """Requests that look through revisions at once: each reads many rows for a few, from the database
 that everybody writes to."""
 _PATIENCE = 1.0
-"""Seconds that another one waits for its turn."""
+"""Seconds that another one waits for its turn; for which strangers believe that all is well."""
 _KEY = re.compile(rf"\b({'|'.join(KINDS)}) ([\w.-]+)(?:/([\w.-]+))?")
 _HIDDEN = "an object of another tenant"
 _PROVEN = ("change: ", "Assertion ")
@@ -58,6 +60,7 @@ class GuardedStore:
         self._lock = threading.Lock()
         self._views: dict[tuple[int, Identity], View] = {}
         self._births = Births(store)
+        self._answered = -math.inf
         self._searches = threading.BoundedSemaphore(_SEARCHES)
 
     # ---- reading
@@ -115,10 +118,14 @@ class GuardedStore:
     def answers(self) -> int:
         """The newest revision, which is for everybody to know, from a database that answers.
 
+        Strangers ask the database once a second at most, all together.
+
         Raises:
             StoreUnavailable: it does not.
         """
-        self._store.revisions(1)
+        if self._who().grants or monotonic() >= self._answered + _PATIENCE:
+            self._store.revisions(1)
+            self._answered = monotonic()
         return self._store.snapshot().revision
 
     def newest(self) -> Revision | None:
