@@ -8,7 +8,6 @@ away. Whoever may see everything sees the store's own values, at no cost.
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,14 +15,14 @@ from time import monotonic
 from typing import Any
 
 from vneter_sdn.admission.views import View, view
-from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem, Throttled
+from vneter_sdn.errors import Forbidden, IntentError, NotFound, Throttled
 from vneter_sdn.model.access import AuditEntry
 from vneter_sdn.model.journal import Change, Recorded
-from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.model.snapshot import Delta, Key, Revision, Snapshot
 from vneter_sdn.northbound.access.authorise import everywhere, may, owner_of, sees
 from vneter_sdn.northbound.access.births import Births
 from vneter_sdn.northbound.access.claims import usurped
+from vneter_sdn.northbound.access.discretion import discreet, key_in, told
 from vneter_sdn.northbound.access.identity import WRITES, Identity
 from vneter_sdn.store.port import Applied, Edit, Request, Store
 
@@ -39,12 +38,6 @@ _SEARCHES = 2
 that everybody writes to."""
 _PATIENCE = 1.0
 """Seconds that another one waits for its turn; for which strangers believe that all is well."""
-_KEY = re.compile(rf"\b({'|'.join(KINDS)}) ([\w.-]+)(?:/([\w.-]+))?")
-_HIDDEN = "an object of another tenant"
-_PROVEN = ("change: ", "Assertion ")
-"""How what a proof found of the whole fleet begins: with examples of whomever they are about."""
-_UNTOLD = "it breaks what holds for the whole fleet, or that is not known; "
-_UNTOLD += "who runs the controller can tell"
 
 
 class GuardedStore:
@@ -208,13 +201,13 @@ class GuardedStore:
                 idempotency_key=idempotency_key,
             )
         except IntentError as error:
-            raise _discreet(identity, error) from None
-        return _told(identity, applied)
+            raise discreet(identity, error) from None
+        return told(identity, applied)
 
     def remembered(self, asked: Request) -> Applied | None:
         """See `Store.remembered`; who asks is part of what is asked."""
         found = self._store.remembered(asked)
-        return None if found is None else _told(self._who(), found)
+        return None if found is None else told(self._who(), found)
 
     def rollback(
         self,
@@ -238,8 +231,8 @@ class GuardedStore:
                 allow=lambda edits: self._allow(identity, edits),
             )  # fmt: skip
         except IntentError as error:
-            raise _discreet(identity, error) from None
-        return _told(identity, applied)
+            raise discreet(identity, error) from None
+        return told(identity, applied)
 
     def edits_back_to(self, number: int) -> tuple[Edit, ...]:
         """See `Store.edits_back_to`.
@@ -303,10 +296,10 @@ class GuardedStore:
         With only a part of its changes shown its message may be about the others, and its digest
         cannot be checked.
         """
-        about = ((line, _KEY.search(line)) for line in revision.changes)
+        about = ((line, key_in(line)) for line in revision.changes)
         changes = tuple(
-            line for line, found in about
-            if found is not None and self._knew(identity, _key(found), revision.number)
+            line for line, key in about
+            if key is not None and self._knew(identity, key, revision.number)
         )  # fmt: skip
         if not changes:
             return None
@@ -332,10 +325,10 @@ class GuardedStore:
 
 def _forbidden(identity: Identity, edits: Sequence[Edit], *, theirs: bool = False) -> Forbidden:
     """The refusal of some edits; others, of what is not to be named, are among them or not."""
-    told = ", ".join(f"{edit.verb} {edit.key}" for edit in edits[:10])
+    named = ", ".join(f"{edit.verb} {edit.key}" for edit in edits[:10])
     more = f" and {len(edits) - 10} more" if len(edits) > 10 else ""
     others = (" and what is not theirs" if edits else "change what is not theirs") if theirs else ""
-    return Forbidden(f"{identity.name} may not {told}{more}{others}")
+    return Forbidden(f"{identity.name} may not {named}{more}{others}")
 
 
 def _allowed(identity: Identity, edit: Edit) -> Edit | None:
@@ -364,44 +357,5 @@ def _line(change: Change) -> str:
 
 def _about(identity: Identity, line: str) -> bool:
     """Whether ``Network red/web`` is what they may see."""
-    found = _KEY.search(line)
-    return found is not None and sees(identity, _key(found))
-
-
-def _key(found: re.Match[str]) -> Key:
-    kind, first, second = found.groups()
-    return Key(kind, first, second) if second else Key(kind, "", first)
-
-
-def _told(identity: Identity, applied: Applied) -> Applied:
-    if identity.everywhere:
-        return applied
-    notes = tuple(
-        f"change: {_UNTOLD}" if note.startswith(_PROVEN) else _hide(identity, note)
-        for note in applied.notes
-    )
-    diff = tuple(one for one in applied.diff if sees(identity, one.key))
-    return replace(applied, notes=notes, diff=diff)
-
-
-def _discreet(identity: Identity, error: IntentError) -> IntentError:
-    """A refusal that does not name objects of others: that an address is taken, not by whom."""
-    if identity.everywhere:
-        return error
-    return IntentError(*(_discreetly(identity, one) for one in error.problems))
-
-
-def _discreetly(identity: Identity, one: Problem) -> Problem:
-    if str(one).startswith(_PROVEN):
-        return Problem("change", "", one.reason, _UNTOLD)
-    return Problem(_hide(identity, one.object), one.field, one.reason, _hide(identity, one.message))
-
-
-def _hide(identity: Identity, text: str) -> str:
-    def hidden(found: re.Match[str]) -> str:
-        key = _key(found)
-        kind = KINDS[key.kind]
-        others = (kind.tenanted and key.tenant) or key.kind == "Tenant"
-        return _HIDDEN if others and not sees(identity, key) else found[0]
-
-    return _KEY.sub(hidden, text)
+    key = key_in(line)
+    return key is not None and sees(identity, key)
