@@ -16,8 +16,8 @@ with atheris.instrument_imports(include=["h11", "vneter_sdn.northbound"]):
     from vneter_sdn.northbound.access.doorkeeper import Doorkeeper
     from vneter_sdn.northbound.access.gate import foreign_name, welcome
     from vneter_sdn.northbound.access.identity import NOBODY, grants_from
-    from vneter_sdn.northbound.wire.connection import MAX_HEADER, Refusal, head_of
     from vneter_sdn.northbound.wire.gateway import Head, Peer, environ_of
+    from vneter_sdn.northbound.wire.heads import MAX_HEADER, Refusal, head_of
     from vneter_sdn.store.memory import MemoryStore
 
 PEER = Peer("192.0.2.1", trusted=False, secured=True)

@@ -125,6 +125,7 @@ def test_garbage_by_the_megabyte_is_answered_in_brief(rest, store, objects):
     assert len(errors) <= 1001
     assert len(answer.data) < 500_000
     assert len(answer.json["detail"]) < 10_000
+    assert all(one["pointer"].startswith("/objects/") for one in errors[:-1])
     assert store.snapshot().revision == 0
 
 

@@ -13,8 +13,9 @@ from vneter_sdn.northbound.access.doorkeeper import Doorkeeper, until_of
 from vneter_sdn.northbound.access.identity import Identity
 from vneter_sdn.northbound.access.needs import NEEDS
 from vneter_sdn.northbound.routes import ROUTES
-from vneter_sdn.northbound.wire.connection import Gate, Refusal
+from vneter_sdn.northbound.wire.connection import Gate
 from vneter_sdn.northbound.wire.gateway import CERTIFICATE, VALID, Environ
+from vneter_sdn.northbound.wire.heads import Refusal
 
 IDENTITY = "vneter.identity"
 """In the environment: the `Identity` of whoever asks."""

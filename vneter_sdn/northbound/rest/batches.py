@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
@@ -86,32 +86,46 @@ def batch(asked: Any, accept: Accept = as_given) -> Batch:
     problems = Problems()
     fields = _checked(asked, problems)
     places = _places(fields["objects"])
-    requests.place(places)
-    accepted = as_given(())
     try:
-        accepted = accept(fields["objects"])
+        accepted = _taken_in(fields["objects"], accept, places, problems)
+        edits = [
+            *_edits("objects", accepted.manifests, places, problems),
+            *_edits("delete", fields["delete"], places, problems),
+        ]
+    finally:
+        requests.place(places)
+    if problems:
+        raise IntentError(*problems)
+    return Batch(edits, fields["message"], fields["dryRun"], accepted)
+
+
+def _taken_in(
+    objects: Sequence[Any], accept: Accept, places: dict[str, str], problems: Problems
+) -> foreign.Accepted:
+    try:
+        return accept(objects)
     except IntentError as error:
         for one in error.problems:
             name = foreign.renumbered(one.object)
             places.setdefault(name, _pointed(name))
             problems.add([Problem(name, one.field, one.reason, one.message)])
-    edits: list[Edit] = []
-    for group, items in (("objects", accepted.manifests), ("delete", fields["delete"])):
-        for index, item in enumerate(items):
-            origin = f"{group}[{index}]"
-            places.setdefault(origin, f"/{group}/{index}")
-            try:
-                edit = _edit(group, item, origin)
-            except IntentError as error:
-                problems.add(error.problems)
-                continue
-            if group == "delete":
-                places[str(edit.key)] = f"/{group}/{index}"
-            edits.append(edit)
-    requests.place(places)
-    if problems:
-        raise IntentError(*problems)
-    return Batch(edits, fields["message"], fields["dryRun"], accepted)
+    return as_given(())
+
+
+def _edits(
+    group: str, items: Sequence[Any], places: dict[str, str], problems: Problems
+) -> Iterator[Edit]:
+    for index, item in enumerate(items):
+        origin = f"{group}[{index}]"
+        places.setdefault(origin, f"/{group}/{index}")
+        try:
+            edit = _edit(group, item, origin)
+        except IntentError as error:
+            problems.add(error.problems)
+            continue
+        if group == "delete":
+            places[str(edit.key)] = f"/{group}/{index}"
+        yield edit
 
 
 def _places(objects: Sequence[Any]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -39,16 +38,16 @@ from vneter_sdn.northbound.wire.gateway import (
     environ_of,
     with_body,
 )
+from vneter_sdn.northbound.wire.heads import (
+    MAX_HEADER,
+    Refusal,
+    head_of,
+    not_http,
+    require_strict,
+)
 from vneter_sdn.northbound.wire.workers import Workers
 
 _LOG = logging.getLogger("vneter.api")
-MAX_HEADER = 16 * 1024
-"""Octets of a request's first line and headers."""
-_MAX_FIELDS = 100
-_LONGEST_WHY = 200
-_END = re.compile(rb"\n\r?\n")
-_LOOSE = re.compile(rb"(?<!\r)\n|\n[ \t]")
-"""A line that ends with LF alone, or goes on on the next: some take it for one, some for two."""
 _READ = 64 * 1024
 _PIECE = 256 * 1024
 """Octets that are handed to the kernel at once; each piece has a stalled client's time."""
@@ -75,14 +74,6 @@ class Pace:
     """For the TLS handshake."""
     drain: float = 5.0
     """That a stopping server waits for requests under way."""
-
-
-class Refusal(Exception):
-    """The server itself answers, with a problem, and closes the connection."""
-
-    def __init__(self, status: int, detail: str, headers: Headers | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.headers = status, detail, headers or []
 
 
 Gate = Callable[[Environ], None]
@@ -210,9 +201,9 @@ class Connection:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise _not_http(error) from None
+                raise not_http(error) from None
             if event is not h11.NEED_DATA:
-                _require_strict(held)
+                require_strict(held)
                 return event
             async with asyncio.timeout(silence):
                 self._http.receive_data(await self._reader.read(_READ))
@@ -349,57 +340,9 @@ class Connection:
         self._writer.transport.abort()
 
 
-def head_of(event: h11.Request) -> Head:
-    """A request's head, if it is one that can be read in one way only.
-
-    Raises:
-        Refusal: it is too long, or its length is given in two ways.
-    """
-    headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in event.headers)
-    size = len(event.target) + sum(len(name) + len(value) + 4 for name, value in headers)
-    if size > MAX_HEADER or len(headers) > _MAX_FIELDS:
-        raise _too_much_head()
-    head = Head(
-        event.method.decode("latin-1"),
-        event.target.decode("latin-1"),
-        event.http_version.decode("latin-1"),
-        headers,
-    )
-    if head.version not in {"1.0", "1.1"}:
-        raise Refusal(505, "this server speaks HTTP/1.1")
-    if head.count("transfer-encoding") and (head.count("content-length") or head.version < "1.1"):
-        raise Refusal(400, "the request's length is given in two ways")
-    return head
-
-
 def _always() -> bool:
     return True
 
 
 def _too_large() -> Refusal:
     return Refusal(413, f"request bodies are at most {jsontext.MAX_BYTES} bytes long")
-
-
-def _too_much_head() -> Refusal:
-    what = f"request headers are at most {MAX_HEADER} bytes long, and {_MAX_FIELDS} in number"
-    return Refusal(431, what)
-
-
-def _require_strict(held: bytes) -> None:
-    """Refuse a head with line ends that two parties could read differently (RFC 9112 §2.2, §5.2).
-
-    Raises:
-        Refusal: so.
-    """
-    end = _END.search(held)
-    if end is not None and _LOOSE.search(held, 0, end.end()):
-        raise Refusal(400, "header lines end with CR and LF, and none goes on on the next")
-
-
-def _not_http(error: h11.RemoteProtocolError) -> Refusal:
-    if error.error_status_hint == 431:
-        return _too_much_head()
-    if error.error_status_hint == 501:
-        return Refusal(501, "the only Transfer-Encoding that is read is chunked, once")
-    why = "".join(one for one in str(error)[:_LONGEST_WHY] if one.isprintable())
-    return Refusal(error.error_status_hint, f"this is not a request of HTTP/1.1: {why}")
