@@ -94,12 +94,33 @@ def test_an_answer_that_a_bridge_does_not_take_is_lost():
     assert world.edge.counts["dhcp", "lost"] == 1
 
 
+SILENT = answering(lambda asker, frame: None)
+
+
 def test_all_of_a_service_are_limited_and_recover():
-    silent = answering(lambda asker, frame: None)
-    world = World({Service.DHCP: silent, Service.DNS: silent})
-    most = int(edge.BURST)
-    became = [world.ask() for _ in range(most + 5)]
-    assert became == ["ignored"] * most + ["too many"] * 5
+    world = World({Service.DHCP: SILENT, Service.DNS: SILENT})
+    many = [replace(ASKED, mac=mac) for mac in range(100, 100 + int(edge.BURST) + 5)]
+    became = [world.ask(one) for one in many]
+    assert became == ["unknown"] * int(edge.BURST) + ["too many"] * 5
     assert world.ask(replace(ASKED, service=Service.DNS)) == "ignored", "that has its own"
+    world.clock = 10 / edge.RATE
+    assert [world.ask() for _ in range(11)] == ["ignored"] * 10 + ["too many"]
+
+
+def test_many_who_ask_without_end_leave_half_to_those_who_do_not():
+    world = World({Service.DHCP: SILENT})
+    flood = [replace(ASKED, mac=mac) for mac in range(100, 200)]
+    became = [world.ask(one) for _ in range(30) for one in flood]
+    assert became.count("unknown") == max(edge.BURST / 2, edge.FEW * len(flood))
+    assert became[-1] == "too many"
+    assert world.ask() == "ignored"
+    world.clock = edge.WINDOW + 0.1
+    assert world.ask(flood[0]) == "unknown", "who stops is as good as anybody"
+
+
+def test_of_a_flood_as_much_is_looked_at_as_others_leave():
+    world = World({Service.DHCP: SILENT})
+    most = int(edge.BURST / 2)
+    assert [world.ask() for _ in range(most + 1)] == ["ignored"] * most + ["too many"]
     world.clock = 10 / edge.RATE
     assert [world.ask() for _ in range(11)] == ["ignored"] * 10 + ["too many"]

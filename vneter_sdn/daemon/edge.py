@@ -21,6 +21,9 @@ from vneter_sdn.southbound.openflow.bridges import Bridges
 
 RATE, BURST = 1000.0, 2000.0
 """Questions a second that are looked at, of a service and all endpoints, and at once."""
+FEW, WINDOW = 10, 5.0
+"""Who asks a service no more often than that, in so many seconds, is looked at first: half of what
+is left at once is not for others, however many these are."""
 Send = Callable[[bytes], None]
 Responder = Callable[[Asker, bytes, Send], str]
 Pure = Callable[[Asker, bytes], bytes | None]
@@ -75,6 +78,9 @@ class Edge:
         self._now = now
         self._left = dict.fromkeys(Service, (BURST, now()))
         """By service: how many more are looked at, and since when it is so many."""
+        self._lately: Counter[tuple[Service, int, int]] = Counter()
+        self._since = now()
+        """Questions since then, by service, VNI and MAC."""
         self._traced = traced
         self.counts: Counter[tuple[str, str]] = Counter()
         """Questions by service and what became of them, in a word each."""
@@ -90,7 +96,7 @@ class Edge:
             return "ignored"
         if self._traced(frame):
             return "traced"
-        if not self._may(reason.service):
+        if not self._may(reason):
             return "too many"
         asker = self._ledger.asker(reason.vni, reason.mac)
         if asker is None:
@@ -100,13 +106,18 @@ class Edge:
         except DecodeError:
             return "malformed"
 
-    def _may(self, service: Service) -> bool:
+    def _may(self, reason: Asked) -> bool:
         """Whether one more is looked at."""
-        left, since = self._left[service]
+        left, since = self._left[reason.service]
         now = self._now()
+        if now - self._since > WINDOW:
+            self._lately.clear()
+            self._since = now
+        who = (reason.service, reason.vni, reason.mac)
+        self._lately[who] += 1
         left = min(BURST, left + (now - since) * RATE)
-        may = left >= 1
-        self._left[service] = (left - may, now)
+        may = left >= (1 if self._lately[who] <= FEW else BURST / 2 + 1)
+        self._left[reason.service] = (left - may, now)
         return may
 
     def _send(self, dpid: int, reason: Asked, frame: bytes) -> None:
