@@ -10,6 +10,8 @@ import pytest
 
 from vneter_sdn.cli import terminal
 from vneter_sdn.cli.terminal import columns, padded, plain
+from vneter_sdn.model.snapshot import Key
+from vneter_sdn.store.port import Edit
 
 
 @pytest.fixture
@@ -120,3 +122,43 @@ def test_kinds_for_programs(vneterctl):
     assert len(json.loads(vneterctl("kinds", "-o", "json").out)["items"]) > 5
     bare = vneterctl("kinds", "--no-headers").out.splitlines()
     assert bare == vneterctl("kinds").out.splitlines()[1:]
+
+
+HOSTILE = "x\x1b]0;pwned\x07\x9b31m\u202e\ry\nz\t\U000e0001"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get", "tn", "-o", "yaml"),
+        ("get", "tn", "-o", "json"),
+        ("get", "tn", "-o", "jsonpath={.items[*].metadata.annotations.note}"),
+        ("get", "tn", "-o", "jsonpath={.items[*].metadata.annotations}"),
+        ("history", "2", "-o", "json"),
+        ("history", "2", "-o", "yaml"),
+        ("events", "-o", "json"),
+        ("events", "-o", "yaml"),
+        ("events",),
+    ],
+    ids=" ".join,
+)
+def test_what_a_terminal_obeys_is_not_printed_on_one(vneterctl, applied, store, monkeypatch, words):
+    """Whoever may write a note does not command the terminal of whoever reads it."""
+    edit = {"apiVersion": "vneter.io/v1", "kind": "Tenant"}
+    edit["metadata"] = {"name": "red", "annotations": {"note": HOSTILE}}
+    store.apply([Edit("apply", Key("Tenant", "", "red"), edit)], author="x\x1b[2J", message=HOSTILE)
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = vneterctl(*words).out
+    assert "pwned" in shown
+    assert all(one.isprintable() or one in "\n\t" for one in shown), shown
+    if words == ("get", "tn", "-o", "json"):
+        assert json.loads(shown)["items"][0]["metadata"]["annotations"]["note"] == HOSTILE
+
+
+def test_programs_get_every_character(vneterctl, applied, store):
+    edit = {"apiVersion": "vneter.io/v1", "kind": "Tenant"}
+    edit["metadata"] = {"name": "red", "annotations": {"note": HOSTILE}}
+    store.apply([Edit("apply", Key("Tenant", "", "red"), edit)], author="x")
+    told = vneterctl("get", "tn", "-o", "jsonpath={.items[*].metadata.annotations.note}")
+    assert told.out == f"{HOSTILE}\n"

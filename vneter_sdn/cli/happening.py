@@ -56,7 +56,8 @@ class Event(NamedTuple):
     def text(self) -> str:
         """A line for people."""
         at = _local(self.time)
-        reason = paint(self.reason, _COLOURS[self.good]) if self.good in _COLOURS else self.reason
+        reason = plain(self.reason)
+        reason = paint(reason, _COLOURS[self.good]) if self.good in _COLOURS else reason
         told = f"  {plain(self.message)}" if self.message else ""
         return f"{at}  {plain(self.about)}  {reason}{told}"
 

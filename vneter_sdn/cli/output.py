@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vneter_sdn.cli.terminal import Usage
+from vneter_sdn.cli.terminal import Usage, harmless
 
 OBJECTS = ("table", "wide", "json", "yaml", "name", "jsonpath")
 VALUES = ("table", "json", "yaml", "jsonpath")
@@ -57,7 +57,10 @@ def form(
 
 def structured(value: Any, how: Form | str) -> str:
     """A value as JSON, as YAML, or what a template says of it."""
-    how = Form(how) if isinstance(how, str) else how
+    return harmless(_structured(value, Form(how) if isinstance(how, str) else how))
+
+
+def _structured(value: Any, how: Form) -> str:
     if how.name == "json":
         return json.dumps(value, indent=2, ensure_ascii=False)
     if how.name == "jsonpath":
@@ -73,7 +76,7 @@ def streamed(value: Any, how: Form) -> str:
     A line of JSON, a document of YAML, or what a template says of it.
     """
     if how.name == "json":
-        return json.dumps(value, ensure_ascii=False)
+        return harmless(json.dumps(value, ensure_ascii=False))
     return f"---\n{structured(value, how)}" if how.name == "yaml" else structured(value, how)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vneter_sdn.cli import selecting
 from vneter_sdn.cli.compiling import compiled
-from vneter_sdn.cli.output import form, structured
+from vneter_sdn.cli.output import Form, form, streamed, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import Usage, columns, paint
 
@@ -98,7 +97,7 @@ def _write_json(rows: Iterable[Row]) -> None:
     """A list, a row to a line: it may be long."""
     before = "[\n"
     for row in rows:
-        sys.stdout.write(before + json.dumps(_values(row), ensure_ascii=False))
+        sys.stdout.write(before + streamed(_values(row), Form("json")))
         before = ",\n"
     sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 

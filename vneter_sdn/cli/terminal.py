@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -138,6 +139,26 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def harmless(text: str) -> str:
+    """Text of many lines for standard output: as it is, but for a terminal that would obey it.
+
+    There it has JSON's escapes, so that JSON stays what it is.
+    """
+    if not getattr(sys.stdout, "isatty", lambda: False)():
+        return text
+    return _OBEYED.sub(_escaped, text)
+
+
+_OBEYED = re.compile(r"[^\n\t\x20-\x7e]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def terminal_width() -> int:

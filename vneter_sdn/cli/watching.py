@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 
 from vneter_sdn.cli import rendering
 from vneter_sdn.cli.getting import Asked
-from vneter_sdn.cli.output import Form, ordered
+from vneter_sdn.cli.output import Form, ordered, streamed
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named
 from vneter_sdn.cli.terminal import GAP, padded, paint, plain, terminal_width, widths_of
@@ -66,9 +65,7 @@ def _fields(kind: Kind, asked: Asked) -> str:
 
 def _show(kind: Kind, items: Sequence[Manifest], how: Form) -> Show:
     if how.name == "json":
-        return lambda change: print(
-            json.dumps({"type": change.sort, "object": change.manifest}, ensure_ascii=False)
-        )
+        return lambda change: print(streamed({"type": change.sort, "object": change.manifest}, how))
     if how.name == "name":
         return lambda change: print(f"{kind.name.lower()}/{rendering.path_of(change.manifest)}")
     if how.name == "jsonpath":
