@@ -22,14 +22,18 @@ FLEETS = (
 APART = (
     "tests/apps/",
     "tests/compile/test_real_bridge.py",
+    "tests/system/test_faults.py",
+    "tests/system/test_refusals.py",
+    "tests/system/test_restored.py",
+    "tests/system/test_tls.py",
 )
-"""Of tests with a namespace to themselves, who are marked as such but measure nothing."""
+"""Of those that measure nothing: bridges with a namespace to themselves, or without packets."""
 
 
 def group_of(nodeid: str) -> str:
     """What one worker gets at once: a file, or all fleets."""
     file = nodeid.partition("::")[0]
-    return "fleets" if file.startswith(FLEETS) else file
+    return "fleets" if file.startswith(FLEETS) and not file.startswith(APART) else file
 
 
 def in_worker() -> bool:
