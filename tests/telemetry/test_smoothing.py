@@ -220,3 +220,11 @@ def test_a_port_is_busy_when_it_sends_more_than_probes(readings, start):
     assert traffic.taken(99.0, 5, packets, rate).busy is None
     again = traffic.taken(float(len(readings)), octets + 10**6, packets + 10**4, rate)
     assert again == traffic
+
+
+def test_an_idle_tunnel_of_the_userspace_datapath_is_not_busy():
+    # As read of one, five seconds apart: 12 packets of BFD a second, each counted twice.
+    traffic = Traffic().taken(43.920, 131084, 1421, probe_rate(100))
+    for at, octets, packets in ((49.197, 142674, 1547), (54.405, 154326, 1673)):
+        traffic = traffic.taken(at, octets, packets, probe_rate(100))
+        assert traffic.busy is False
