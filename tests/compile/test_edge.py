@@ -41,6 +41,8 @@ def ends(target_mac, target, source=BOTH.own, mac=BOTH.mac):
         (udp(ends(BOTH.gateway_mac, GATEWAY), 68, 67), [Service.DHCP]),
         (udp(ends(BOTH.gateway_mac, GATEWAY), 5000, 53), [Service.DNS]),
         (udp(ends(BOTH.gateway_mac, GATEWAY6, BOTH.own6), 5000, 53), [Service.DNS]),
+        (tcp(ends(BOTH.gateway_mac, GATEWAY), 5000, 53), [Service.DNS]),
+        (tcp(ends(BOTH.gateway_mac, GATEWAY6, BOTH.own6), 5000, 53), [Service.DNS]),
         # Whoever has no address asks for one, and says nothing else.
         (udp(ends(BROADCAST, EVERYBODY, NOBODY), 68, 53), []),
         (udp(ends(BOTH.gateway_mac, GATEWAY, NOBODY), 68, 67), []),
@@ -56,7 +58,7 @@ def ends(target_mac, target, source=BOTH.own, mac=BOTH.mac):
         (udp(ends(BROADCAST, GATEWAY), 5000, 53), []),
         (udp(ends(BOTH.gateway_mac, GATEWAY), 53, 5000), []),
         (udp(ends(BOTH.gateway_mac, GATEWAY), 5000, 67), []),
-        (tcp(ends(BOTH.gateway_mac, GATEWAY), 5000, 53), []),
+        (tcp(ends(BOTH.gateway_mac, GATEWAY), 53, 5000), []),
     ],
 )
 def test_what_is_asked_of_the_controller(packet, asked):

@@ -9,16 +9,18 @@ import eventlet
 import pytest
 from eventlet.green import socket
 
-from vneter_sdn.daemon import resolver
+from vneter_sdn.daemon import dns_streams, resolver
 from vneter_sdn.daemon.resolver import Resolver
+from vneter_sdn.edge import streams
 from vneter_sdn.edge.ledger import Asker, Ledger
 from vneter_sdn.edge.servers import Server, server_of
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.network_kinds import DnsSpec, NetworkSpec
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.southbound.openflow import datagram, dns_message
+from vneter_sdn.southbound.openflow import datagram, dns_message, segment
 from vneter_sdn.southbound.openflow.datagram import Datagram
 from vneter_sdn.southbound.openflow.dns_message import Message, Question, Record, Result, name_of
+from vneter_sdn.southbound.openflow.segment import Segment
 
 OWN, GATEWAY = ip_address("10.0.0.9"), ip_address("10.0.0.1")
 NAME = name_of("www.example")
@@ -174,6 +176,101 @@ def test_what_is_cut_short_is_asked_for_by_tcp(elsewhere):
     world.ask(question())
     told = world.told()
     assert (told.truncated, len(told.answers)) == (False, 1)
+
+
+class Connection:
+    """A client that asks by TCP, of a world."""
+
+    def __init__(self, world):
+        self.world, self.at, self.wanted = world, 100, 0
+
+    def say(self, flags, payload=b""):
+        rest = (4711, 53, self.at, self.wanted, flags, 65_535, payload)
+        frame = segment.written(Segment(9, 1, OWN, GATEWAY, *rest))
+        became = self.world.resolver(asker(), frame, self.world.sent.put)
+        self.at += len(payload) + bool(flags & segment.SYN)
+        return became
+
+    def hear(self):
+        """The next segment that says anything."""
+        while True:
+            said = segment.read(self.world.sent.get(timeout=30))
+            if said.octets or said.flags & segment.RST:
+                self.wanted = (said.sequence + said.octets) % segment.WORD
+                return said
+
+    def open(self):
+        assert self.say(segment.SYN) == "segment"
+        self.hear()
+        self.say(segment.ACK)
+        return self
+
+    def ask(self, said):
+        data = dns_message.encode(said)
+        return self.say(segment.ACK, len(data).to_bytes(2, "big") + data)
+
+    def told(self):
+        data = b""
+        while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):
+            data += self.hear().payload
+            self.say(segment.ACK)
+        return data[2:]
+
+
+def test_who_is_told_that_an_answer_was_cut_short_gets_it_by_tcp(elsewhere):
+    records = tuple(Record(NAME, 1, bytes((192, 0, 2, n)), 60) for n in range(200))
+
+    def answers(said, by_tcp):
+        whole = replace(said, answer=True, answers=records, others=())
+        cut = replace(said, answer=True, truncated=True, others=())
+        yield dns_message.encode(whole if by_tcp else cut)
+
+    world = World(elsewhere(answers).address)
+    world.ask(question())
+    assert world.told().truncated
+    client = Connection(world).open()
+    assert client.ask(question()) == "forwarded"
+    data = client.told()
+    assert data[:3] == bytes((0, 7, 0x81)), "whole"
+    assert int.from_bytes(data[6:8], "big") == 200
+    assert world.held[-1] == (Key("Endpoint", "red", "a"), "h1", data), "rules know it first"
+
+
+def test_names_of_the_tenant_are_answered_by_tcp_too():
+    client = Connection(World()).open()
+    for _ in range(2):
+        assert client.ask(question(name=name_of("a.net.red.internal"))) == "answered"
+        assert dns_message.decode(client.told()).result == Result.NO_SUCH_NAME
+    assert client.ask(question(answer=True)) == "ignored"
+    assert client.hear().flags & segment.RST
+
+
+def test_by_tcp_what_cannot_be_read_is_told_so_and_what_is_not_ours_is_nobodys():
+    world = World()
+    client = Connection(world).open()
+    assert client.say(segment.ACK, b"\0\14\0\7\1\0\0\2" + bytes(6)) == "malformed"
+    assert dns_message.decode(client.told()).result == Result.MALFORMED
+    rest = (4711, 53, 1, 0, segment.SYN, 65_535)
+    away = segment.written(Segment(9, 1, OWN, ip_address("10.0.0.7"), *rest))
+    assert world.resolver(asker(), away, world.sent.put) == "ignored"
+
+
+def test_what_is_lost_by_tcp_is_said_again(monkeypatch):
+    monkeypatch.setattr(dns_streams, "LOOK", 0.01)
+    monkeypatch.setattr(streams, "AGAIN", 0.01)
+    client = Connection(World()).open()
+    client.ask(question(name=name_of("a.net.red.internal")))
+    assert client.hear().payload == client.hear().payload
+
+
+def test_a_tenant_has_no_more_than_its_share(elsewhere, monkeypatch):
+    monkeypatch.setattr(resolver, "PATIENCE", 0.1)
+    monkeypatch.setattr(resolver, "MOST_OF_TENANT", 2)
+    world = World(elsewhere(lambda said, by_tcp: []).address)
+    other = replace(asker(), key=Key("Endpoint", "blue", "a"))
+    askers = (asker("a"), asker("b"), asker("c"), other)
+    became = [world.ask(question(), who) for who in askers]
+    assert became == ["forwarded", "forwarded", "too many", "forwarded"]
 
 
 def test_the_next_server_is_asked_when_one_fails(elsewhere):

@@ -189,6 +189,24 @@ def test_an_answer_has_to_be_about_the_question(answer, is_one):
     assert names.is_answer(dns_message.encode(answer), ASKED, 9) == is_one
 
 
+def test_an_answer_comes_back_in_the_case_that_was_asked_in():
+    """Servers that write another one are believed; who asked may not believe us."""
+    record = Record(name_of("WWW.example"), Kind.A, bytes(4), 60)
+    sent = dns_message.encode(replace(ANSWER, answers=(record,)))
+    told = dns_message.decode(names.passed_on(sent, ASKED))
+    assert (told.question, told.answers[0].name) == (ASKED.question, ASKED.question.name)
+
+
+@pytest.mark.parametrize("by_tcp", [False, True])
+def test_by_tcp_answers_come_whole(by_tcp):
+    records = tuple(Record((b"a",), 1, bytes(4)) for _ in range(2000))
+    asked = Message(7, question=Question((b"a",), 1))
+    data = names.written(names.answer(asked, FINE, answers=records), asked, by_tcp=by_tcp)
+    assert (len(data) > 30_000, bool(data[2] & 2)) == (by_tcp, not by_tcp)
+    passed = names.passed_on(dns_message.encode(replace(ANSWER, answers=records)), ASKED)
+    assert passed[2] & 2
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes(data):
     names.complaint(data)

@@ -309,15 +309,21 @@ def test_names_of_others_are_asked_elsewhere(fleet, upstream):
     assert len(dig(fleet, "red/a", "many.example.org")) == 60, "by TCP to the server"
     told = fleet.netns("red/a", "dig", "@10.0.0.1", "+ignore", "huge.example.org").stdout
     assert re.search(r"flags:.* tc", told), told
+    assert len(dig(fleet, "red/a", "huge.example.org")) == 200, "by TCP, as it was cut short"
     assert dig(fleet, "red/a", "silent.example.org", "+time=9", result="SERVFAIL") == []
 
 
 @pytest.mark.parametrize("gateway", ["10.0.0.1", "fd00::1"])
-def test_by_tcp_nobody_listens(fleet, gateway):
-    """Whoever tries is told so, and need not wait."""
-    words = ("dig", f"@{gateway}", "+tcp", "+tries=1", "+time=20", "b.net.red.internal")
-    told = fleet.netns("red/b", *words, check=False).stdout
-    assert "connection refused" in told, told
+def test_names_by_tcp(fleet, upstream, gateway):
+    """Also several by one connection; and by TCP nobody else listens there."""
+    upstream.names["www.example.org"] = ["192.0.2.7"]
+    ours, theirs = "b.net.red.internal", "www.example.org"
+    told = dig(fleet, "red/b", "+tcp", "+keepopen", ours, theirs, server=gateway)
+    assert told[0] == address(fleet, "red/b")
+    assert dig(fleet, "red/b", "+tcp", theirs, server=gateway) == ["192.0.2.7"]
+    connect = f"import socket; socket.create_connection(({gateway!r}, 54), 10)"
+    words = (sys.executable, "-c", connect)
+    assert "refused" in fleet.netns("red/b", *words, check=False).stderr
 
 
 def test_names_of_a_tenant_are_never_told_to_another(fleet, upstream):
@@ -359,9 +365,10 @@ def test_who_may_speak_to_nobody_is_configured_but_asks_no_names(fleet, client, 
         assert asking.told("bound")["ip"] == address(fleet, "red/a")
     words = ("dig", "@10.0.0.1", "+tries=1", "+time=1", "b.net.red.internal")
     assert fleet.netns("red/a", *words, check=False).returncode == 9
-    gateway = {"peers": [{"cidr": "10.0.0.1/32"}], "ports": [{"protocol": "udp", "port": 53}]}
-    only(gateway)
-    assert dig(fleet, "red/a", "b.net.red.internal") == [address(fleet, "red/b")]
+    ports = [{"protocol": protocol, "port": 53} for protocol in ("udp", "tcp")]
+    only({"peers": [{"cidr": "10.0.0.1/32"}], "ports": ports})
+    for words in ((), ("+tcp",)):
+        assert dig(fleet, "red/a", *words, "b.net.red.internal") == [address(fleet, "red/b")]
 
 
 def test_rules_about_names_know_what_the_gateway_answers(fleet, upstream, only):

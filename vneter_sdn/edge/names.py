@@ -37,9 +37,11 @@ from vneter_sdn.southbound.openflow.dns_message import (
 from vneter_sdn.southbound.openflow.wire import U16
 
 MOST = 1232
-"""Octets of an answer: as many as any network carries in one packet (DNS flag day 2020)."""
+"""Octets of an answer by UDP: what any network carries in one packet (DNS flag day 2020)."""
 GATEWAY = "gateway"
 _DO = 0x8000
+_FIRST = 12
+"""Where a message has its question."""
 _REVERSE: dict[Name, int] = {(b"in-addr", b"arpa"): 4, (b"ip6", b"arpa"): 6}
 _REFRESH, _RETRY, _EXPIRE = 3600, 600, 86_400
 """Seconds, for servers that would copy a zone; nobody may."""
@@ -132,10 +134,15 @@ def answer(
     )
 
 
-def written(said: Message, asked: Message) -> bytes:
+def room(asked: Message, *, by_tcp: bool) -> int:
+    """Octets of an answer that who asked takes: by TCP, as many as there may be."""
+    return 0xFFFF if by_tcp else min(asked.limit, MOST)
+
+
+def written(said: Message, asked: Message, *, by_tcp: bool = False) -> bytes:
     """An answer on the wire; what is too long for who asked says so, and nothing else."""
     data = dns_message.encode(said)
-    if len(data) <= min(asked.limit, MOST):
+    if len(data) <= room(asked, by_tcp=by_tcp):
         return data
     return dns_message.encode(replace(said, truncated=True, answers=(), authorities=()))
 
@@ -306,9 +313,19 @@ def is_answer(data: bytes, question: Message, number: int) -> bool:
     )
 
 
-def passed_on(data: bytes, question: Message) -> bytes:
+def _as_asked(data: bytes, question: Message) -> bytes:
+    """What begins with a name, in the case that it was asked in: some look whether it comes back.
+
+    A length is no letter, so names that are alike but for case have the same lengths.
+    """
+    name = written_name(question.question.name) if question.question else b""
+    alike = data[: len(name)].lower() == name.lower()
+    return name + data[len(name) :] if alike else data
+
+
+def passed_on(data: bytes, question: Message, *, by_tcp: bool = False) -> bytes:
     """Somebody else's answer, for who asked; what is too long for it says so, and nothing else."""
-    if len(data) <= min(question.limit, MOST):
-        return U16.pack(question.number) + data[2:]
+    if len(data) <= room(question, by_tcp=by_tcp):
+        return U16.pack(question.number) + data[2:_FIRST] + _as_asked(data[_FIRST:], question)
     result = Result(data[3] & 0xF) if data[3] & 0xF in set(Result) else Result.FAILED
     return dns_message.encode(replace(answer(question, result), truncated=True))

@@ -10,15 +10,16 @@ class Refusal(IntEnum):
     """Why the guard lets a packet of an endpoint not pass."""
 
     FRAME = 0
-    """A tag, or an Ethernet address that is not its own in a frame of no known type."""
+    """A tag; an Ethernet address that is not its own in a frame of no known type; IPv6 headers that
+    are cut off."""
     ADDRESS = 1
     """IPv4 or IPv6 from an address that is not its own, in IP or in Ethernet."""
     NEIGHBOUR = 2
-    """ARP or neighbour discovery that claims what is not its own."""
+    """ARP or neighbour discovery that claims what is not its own, or may be hidden in fragments."""
     ROUTER = 3
     """A router advertisement, or a redirect: a rogue router."""
     DHCP = 4
-    """What only a DHCP server says: a rogue server."""
+    """What is for clients of DHCP: a rogue server."""
 
     @property
     def word(self) -> str:

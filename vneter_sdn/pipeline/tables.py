@@ -322,7 +322,7 @@ _CONTRACTS = (
         "switch",
         "L2: the gateway's MAC goes on to be routed, an endpoint's MAC to that endpoint. Names "
         "are asked of the controller.",
-        matches="in_port reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto udp_dst",
+        matches="in_port reg1 eth_dst eth_type ip_dst ipv6_dst ip_proto tcp_dst udp_dst",
         sets="reg0 reg3 eth_dst",
         goes_to="size route ingress steer complaints",
     ),

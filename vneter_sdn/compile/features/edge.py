@@ -2,8 +2,9 @@
 """What endpoints ask the edge of their network for goes to the controller, and nowhere else.
 
 Only what is addressed to the service itself does: to everybody or to the gateway, by the ports of
-DHCP; to the gateway's MAC and address, by the port of DNS. The user data says who asks, by the port
-it came by, and a meter of each port limits how often: a flood starves nobody but who sends it.
+DHCP; to the gateway's MAC and address, by the port of DNS, UDP or TCP. The user data says who asks,
+by the port it came by, and a meter of each port limits how often: a flood starves nobody but who
+sends it.
 
 Configuration is asked about before policies, as neighbours are; who has no address yet has none
 that a policy could name. Names are asked after them, in `switch`: whom policies keep from speaking
@@ -19,7 +20,7 @@ from vneter_sdn.compile.features.unit import Feature, Matched, Part, Writer
 from vneter_sdn.compile.queries import Place, Segment, Station, place, segment, station
 from vneter_sdn.compile.query import View, query
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_UDP
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP, PROTO_UDP
 from vneter_sdn.model.flow import Flow, Punt
 from vneter_sdn.model.kinds import NetworkSpec
 from vneter_sdn.model.snapshot import Key
@@ -100,9 +101,10 @@ def _dhcp(client: Client, write: Writer) -> Iterator[Flow]:
 
 def _names(client: Client, write: Writer) -> Iterator[Flow]:
     for gateway in client.network.gateways:
-        asking: Matched = {"in_port": client.at.ofport, **_to(client.network, gateway)}
-        asking |= {"ip_proto": PROTO_UDP, "udp_dst": DNS}
-        yield write("switch", HIGH, asking, client.punt(Service.DNS))
+        to: Matched = {"in_port": client.at.ofport, **_to(client.network, gateway)}
+        for protocol, port in ((PROTO_UDP, "udp_dst"), (PROTO_TCP, "tcp_dst")):
+            asking: Matched = {**to, "ip_proto": protocol, port: DNS}
+            yield write("switch", HIGH, asking, client.punt(Service.DNS))
 
 
 def _to(network: Segment, gateway: IPAddress) -> Matched:
