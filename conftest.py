@@ -22,12 +22,14 @@ FLEETS = (
 APART = (
     "tests/apps/",
     "tests/compile/test_real_bridge.py",
+    "tests/fleet/test_lifecycle.py",
     "tests/system/test_faults.py",
     "tests/system/test_refusals.py",
     "tests/system/test_restored.py",
     "tests/system/test_tls.py",
 )
-"""Of those that measure nothing: bridges with a namespace to themselves, or without packets."""
+"""Of those that measure nothing: a bridge in a namespace of its own, hosts without a controller, a
+controller of bridges without packets."""
 
 
 def group_of(nodeid: str) -> str:
