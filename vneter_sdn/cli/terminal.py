@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from vneter_sdn.errors import (
     Conflict,
@@ -106,32 +107,52 @@ def paint(text: str, colour: str, stream: object = None) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
-GAP = "   "
-_NARROWEST = 8
+_GAPS = ("   ", " ")
+"""Between columns: of tables that fit so, and of others."""
+_NARROWEST, _LEAST = 8, 4
+"""Columns that a cell is left, where its heading has no more; and a heading, where nothing else
+makes the table fit."""
+
+
+class Layout(NamedTuple):
+    """How the lines of a table are made."""
+
+    widths: Sequence[int]
+    gap: str = _GAPS[0]
+
+    def line(self, row: Sequence[str], *, cut: bool = True) -> str:
+        """One row; ``cut`` as `padded` has it."""
+        cells = (padded(cell, n, cut=cut) for cell, n in zip(row, self.widths, strict=True))
+        return self.gap.join(cells).rstrip()
 
 
 def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
     """Rows as lines with aligned columns.
 
     Args:
-        rows: of one length; the first is the heading, which is never cut.
+        rows: of one length; the first is the heading, which is cut last.
         width: cells are cut so that lines are no longer; what a terminal's are when None, and
             never where nobody reads them on one; 0: never.
     """
     if not rows:
         return []
     shown = [[plain(cell) for cell in row] for row in rows]
-    widths = widths_of(shown, terminal_width() if width is None else width)
-    return [
-        GAP.join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in shown
-    ]
+    made = layout(shown, terminal_width() if width is None else width)
+    return [made.line(row) for row in shown]
 
 
-def widths_of(rows: Sequence[Sequence[str]], limit: int) -> list[int]:
-    """How wide the columns of a table are; ``limit`` as `columns` has it."""
+def layout(rows: Sequence[Sequence[str]], limit: int) -> Layout:
+    """How wide the columns of a table are; ``limit`` as ``width`` of `columns`."""
     widths = [max(_length(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return _fitted(widths, [_length(cell) for cell in rows[0]], limit) if limit else widths
+    if not limit:
+        return Layout(widths)
+    headings = [max(_length(cell), _NARROWEST) for cell in rows[0]]
+    for least, gap in ((headings, 0), (headings, 1), ([_LEAST] * len(widths), 1)):
+        room = limit - len(_GAPS[gap]) * (len(widths) - 1)
+        found = _fitted(widths, least, room)
+        if sum(found) <= room:
+            break
+    return Layout(found, _GAPS[gap])
 
 
 def plain(text: str) -> str:
@@ -175,17 +196,14 @@ def terminal_height() -> int:
     return shutil.get_terminal_size((0, 0)).lines
 
 
-def _fitted(widths: Sequence[int], least: Sequence[int], limit: int) -> list[int]:
-    """Widths that fit, as far as headings let them: the widest give way first."""
+def _fitted(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths that add up to no more, as far as they may be less: the widest give way first."""
     found = list(widths)
-    over = sum(found) + len(GAP) * (len(found) - 1) - limit
-    while over > 0:
-        wide = [n for n in range(len(found)) if found[n] > max(least[n], _NARROWEST)]
+    while sum(found) > room:
+        wide = [n for n in range(len(found)) if found[n] > least[n]]
         if not wide:
             break
-        widest = max(wide, key=lambda n: found[n])
-        found[widest] -= 1
-        over -= 1
+        found[max(wide, key=lambda n: found[n])] -= 1
     return found
 
 

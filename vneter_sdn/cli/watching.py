@@ -11,7 +11,7 @@ from vneter_sdn.cli.getting import Asked
 from vneter_sdn.cli.output import Form, ordered, streamed
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named
-from vneter_sdn.cli.terminal import GAP, padded, paint, plain, terminal_width, widths_of
+from vneter_sdn.cli.terminal import Layout, layout, paint, plain, terminal_width
 from vneter_sdn.client.client import Client
 from vneter_sdn.client.results import Change, Manifest
 from vneter_sdn.errors import VneterError
@@ -80,21 +80,17 @@ def _rows(kind: Kind, items: Sequence[Manifest], how: Form) -> Show:
     wide = how.name == "wide"
     heading = ["CHANGE", *rendering.heading(kind, wide=wide)]
     rows = [["modified", *rendering.row(kind, item, wide=wide)] for item in items]
-    widths = widths_of([heading, *rows], terminal_width())
+    made = layout([heading, *rows], terminal_width())
     if how.headers:
-        print(_line(heading, widths))
+        print(_line(heading, made))
 
     def show(change: Change) -> None:
         row = rendering.row(kind, change.manifest, wide=wide)
-        line = _line([change.sort, *row], widths)
+        line = _line([change.sort, *row], made)
         print(paint(line, _COLOURS[change.sort]) if change.sort == "deleted" else line)
 
     return show
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    limited = terminal_width() > 0
-    cells = (
-        padded(plain(cell), width, cut=limited) for cell, width in zip(row, widths, strict=True)
-    )
-    return GAP.join(cells).rstrip()
+def _line(row: Sequence[str], made: Layout) -> str:
+    return made.line([plain(cell) for cell in row], cut=terminal_width() > 0)
