@@ -10,7 +10,6 @@ administrator can always make credentials.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,7 +25,7 @@ from vneter_sdn.northbound.rest.service import CoreAlive, Inject, nobody
 from vneter_sdn.northbound.wire.connection import Pace
 from vneter_sdn.northbound.wire.doors import Address, Door, address_of, opened
 from vneter_sdn.northbound.wire.front import Front
-from vneter_sdn.northbound.wire.tls import Context, TlsFiles
+from vneter_sdn.northbound.wire.tls import Context, TlsFiles, not_private, open_to_all
 from vneter_sdn.store.port import Store
 
 _LOG = logging.getLogger("vneter.api")
@@ -76,17 +75,9 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     if settings.api_require_certificate and not settings.api_client_ca:
         message = "--api-require-certificate needs --api-client-ca"
         raise _refused("api_require_certificate", "Missing", message)
-    if _open_to_all(key):
-        message = f"{key} is a private key that everybody on this machine can read; chmod 600 it"
-        raise _refused("api_tls_key", "NotPrivate", message)
+    if open_to_all(key):
+        raise _refused("api_tls_key", "NotPrivate", not_private(key))
     return TlsFiles(certificate, key, settings.api_client_ca, settings.api_require_certificate)
-
-
-def _open_to_all(path: str) -> bool:
-    try:
-        return bool(os.stat(path).st_mode & 0o007)
-    except OSError:  # whoever reads it says why that fails
-        return False
 
 
 def _context(files: TlsFiles, failed: Callable[[], None] = lambda: None) -> Context:

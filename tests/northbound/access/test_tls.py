@@ -305,6 +305,13 @@ def test_a_new_certificate_is_used_for_new_connections(authority, stranger, pem,
     second = context.current()
     assert second is not first
     assert context.current() is second
+    key.unlink()
+    put(pem)
+    key.chmod(0o644)
+    assert context.current() is second
+    assert "everybody on this machine can read" in caplog.text
+    key.chmod(0o600)
+    assert context.current() is not second
 
 
 def test_a_running_server_shows_its_new_certificate(

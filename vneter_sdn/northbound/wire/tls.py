@@ -49,6 +49,19 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+def open_to_all(path: str) -> bool:
+    """Whether everybody on this machine may do something with a file."""
+    try:
+        return bool(os.stat(path).st_mode & 0o007)
+    except OSError:  # whoever reads it says why that fails
+        return False
+
+
+def not_private(path: str) -> str:
+    """What to say of such a key."""
+    return f"{path} is a private key that everybody on this machine can read; chmod 600 it"
+
+
 def _no_passphrase() -> str:
     """Nobody is there to be asked for one."""
     raise ssl.SSLError("the private key has a passphrase; give one that has none, mode 0600")
@@ -90,6 +103,8 @@ class Context:
         if stamp == self._stamp:
             return
         try:
+            if open_to_all(self._files.key):
+                raise PermissionError(not_private(self._files.key))
             self._context = server_context(self._files)
         except OSError as error:  # of which ssl.SSLError is one
             if stamp != self._refused:
