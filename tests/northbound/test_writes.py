@@ -395,3 +395,33 @@ def test_no_update_is_lost(rest, store, way):
     notes = store.snapshot().objects[Key("Network", "red", "web")].annotations
     assert notes == {"n": "40"} if way == "match" else len(notes) == editors * times
     assert store.snapshot().revision == 1 + editors * times
+
+
+def test_patches_of_one_object_take_turns(rest, store, monkeypatch):
+    """Else, with many at once, some are told again and again that others were quicker."""
+    inside, two = threading.Semaphore(1), threading.Event()
+    apply = store.apply
+
+    def watched(edits, **given):
+        if not inside.acquire(blocking=False):
+            two.set()
+            return apply(edits, **given)
+        two.wait(0.5)
+        inside.release()
+        return apply(edits, **given)
+
+    monkeypatch.setattr(store, "apply", watched)
+    answers = []
+
+    def edit(number):
+        patch = {"metadata": {"annotations": {f"e{number}": "x"}}}
+        answers.append(_patch(rest.application.test_client(), patch))
+
+    threads = [threading.Thread(target=edit, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not two.is_set()
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len(store.snapshot().objects[Key("Network", "red", "web")].annotations) == 3

@@ -87,7 +87,8 @@ class Shelves:
             shelf = self._shelves.get(token.step)
             now = self._clock()
             if token.epoch != self._epoch or shelf is None or shelf.until < now:
-                raise Gone("the list was left lying for too long; begin with its first page")
+                what = "the list was left lying for too long, or the server was restarted"
+                raise Gone(f"{what}; begin with its first page")
             shelf.until = now + LIFETIME
             self._shelves.move_to_end(token.step)
         return shelf, (token.tenant, token.name)

@@ -30,6 +30,7 @@ LONGEST_WAIT = 20.0
 """Seconds a request may wait for a condition."""
 _ATTEMPTS = 8
 """How often a patch is made again of what others wrote meanwhile."""
+_TURNS = 64
 
 
 class _Asked(NamedTuple):
@@ -47,6 +48,8 @@ class Objects:
         """Serve a store; at most ``waiters`` requests wait for conditions at once."""
         self._store = store
         self._waiters = threading.BoundedSemaphore(waiters)
+        # Patches of one object take turns, or many would make theirs again until they give up.
+        self._turns = tuple(threading.Lock() for _ in range(_TURNS))
 
     def get(self, route: Route, name: str, tenant: str = "") -> Response:
         """One object, at once or when a condition of it is met."""
@@ -85,6 +88,13 @@ class Objects:
         before = self._before(sign, asked)
         if before is not None:
             return self._written(key, before, asked)
+        with self._turns[hash(key) % _TURNS]:
+            applied = self._patch(route, sign, patch, asked)
+        return self._written(key, applied, asked)
+
+    def _patch(self, route: Route, sign: Edit, patch: Any, asked: _Asked) -> Applied:
+        """Make the patch of what is there, until nobody else wrote in between."""
+        key = sign.key
         for attempt in range(_ATTEMPTS):
             stored = self._store.snapshot().objects.get(key)
             if stored is None:
@@ -92,16 +102,14 @@ class Objects:
             found = resources.manifest_of(stored)
             manifest = _patched(found, patch)
             try:
-                placed = _placed(manifest, "apply", kind_of(route), tenant, name)
+                placed = _placed(manifest, "apply", kind_of(route), key.tenant, key.name)
                 edit = replace(sign, manifest=placed.manifest, revision=stored.revision)
-                applied = self._apply(edit, asked)
+                return self._apply(edit, asked)
             except Conflict:
                 if asked.conditions.given or attempt == _ATTEMPTS - 1:
                     raise
             except IntentError as error:
                 raise _traced(error, patch, found) from None
-            else:
-                return self._written(key, applied, asked)
         raise AssertionError("the last attempt ends it")
 
     def _before(self, sign: Edit, asked: _Asked) -> Applied | None:
