@@ -125,6 +125,12 @@ def test_what_is_not_served(more, result):
     assert (said.result | edns << 4, said.answers) == (result, ())
 
 
+@pytest.mark.parametrize("kind", [251, 252])
+@pytest.mark.parametrize("name", ["red.example", "www.example.com"])
+def test_zones_are_told_to_nobody_whole(kind, name):
+    assert ask(name, kind).result == Result.REFUSED
+
+
 def test_a_question_without_one():
     assert names.resolve(LEDGER, RED, Message(7)).result == Result.MALFORMED
 

@@ -225,6 +225,21 @@ def test_dhcpv6_gives_the_address_that_the_endpoint_has(fleet, tmp_path):
     assert (bound["new_preferred_life"], bound["new_max_life"]) == ("604800", "2592000")
 
 
+def test_a_lease_is_renewed_and_outlives_a_controller(fleet, tmp_path):
+    """By its server's DUID, so whoever answers now has the same one."""
+    fleet.controller.client.apply([network("wide", preferredSeconds=12)])
+    with dhclient(fleet, "b", tmp_path) as told:
+        bound = told("BOUND6")
+        fleet.controller.kill()
+        fleet.controller.start(*fleet.options)
+        fleet.controller.await_synced(["h1", "h2"])
+        renewed = told("RENEW6")
+    names = ("new_ip6_address", "new_dhcp6_server_id", "new_max_life")
+    assert [renewed[one] for one in names] == [bound[one] for one in names]
+    assert renewed["new_ip6_address"] == address(fleet, "b", 6)
+    fleet.controller.client.apply([network("wide")])
+
+
 def test_dhcpv6_says_the_rest_where_addresses_are_formed(fleet, tmp_path):
     with dhclient(fleet, "c", tmp_path, "-S") as told:
         assert told("RENEW6")["new_dhcp6_name_servers"] == "2001:db8::53"

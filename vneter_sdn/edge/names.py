@@ -39,6 +39,8 @@ from vneter_sdn.southbound.openflow.wire import U16
 MOST = 1232
 """Octets of an answer by UDP: what any network carries in one packet (DNS flag day 2020)."""
 GATEWAY = "gateway"
+_TRANSFERS = (251, 252)
+"""IXFR and AXFR: zones are told to nobody whole, ours or others' (RFC 5936 §2.2.1)."""
 _DO = 0x8000
 _FIRST = 12
 """Where a message has its question."""
@@ -95,6 +97,8 @@ def resolve(ledger: Ledger, asker: Asker, said: Message) -> Message | Elsewhere:
     if edns is not None and edns.seconds >> 16 & 0xFF:
         return answer(said, Result.BAD_VERSION)
     if asked.family not in (IN, ANY_FAMILY):
+        return answer(said, Result.REFUSED)
+    if asked.kind in _TRANSFERS:
         return answer(said, Result.REFUSED)
     zone = zone_of(ledger, asker, asked)
     if zone is None:
