@@ -56,7 +56,21 @@ def test_names_come_from_the_server(applied):
     assert words("get", "network", "red/web", "") == []
     assert words("history", "net") == ["network"]
     assert words("history", "network", "") == ["red/web"]
+    assert words("fleet", "exec", "re") == ["red/a"]
+    assert words("fleet", "move", "") == words("fleet", "detach", "") == ["red/a"]
+    assert words("fleet", "attach", "h1", "x", "--network", "") == ["web"]
+    assert words("trace", "--from", "") == words("trace", "--to", "r") == ["red/a"]
+    assert words("token", "create", "x", "--role", "e") == ["editor"]
     assert words("rollback", "") == words("history", "--revision", "") == ["1"]
+
+
+def test_hosts_and_credentials_come_from_the_server(vneterctl, server):
+    host = b"{apiVersion: vneter.io/v1, kind: Host, metadata: {name: h1}, spec: {ovsdb: 'unix:/x'}}"
+    assert vneterctl("apply", "-f", "-", stdin=host).code == 0
+    assert vneterctl("token", "create", "ci").code == 0
+    assert words("path", "") == words("path", "h1", "") == words("fleet", "exec", "") == ["h1"]
+    assert words("token", "revoke", "") == ["ci"]
+    assert words("token", "create", "") == []
 
 
 def test_contexts_come_from_the_file(vneterctl, contexts, server):

@@ -135,6 +135,9 @@ def _names(place: _Place) -> Iterator[str]:
     """Of objects, when the kind is known: ``red/web``, or ``web`` behind ``-t red``."""
     arguments = [one.name for one in place.command.params if one.param_type_name == "argument"]
     told = dict(zip(arguments, place.words, strict=False))
+    if not place.words:
+        kind = {"move": "endpoint", "detach": "endpoint"}.get(place.command.name or "")
+        yield from _objects(place, kind) if kind else _credentials(place)
     if len(place.words) != 1:
         return
     if "kind" in told:
@@ -155,6 +158,31 @@ def _objects(place: _Place, word: str) -> Iterator[str]:
         yield f"{metadata['tenant']}/{metadata['name']}" if apart else metadata["name"]
         if number >= _MOST:
             return
+
+
+def _credentials(place: _Place) -> Iterator[str]:
+    from vneter_sdn.cli.targets import connect
+
+    if place.command.name == "revoke":
+        client = connect(place.options.get("server", _environment()), timeout=place.patience)
+        yield from (str(one["name"]) for one in client.credentials())
+
+
+def _ends(place: _Place) -> Iterator[str]:
+    """Of a path hosts; of packets endpoints."""
+    yield from _objects(place, "host" if place.command.name == "path" else "endpoint")
+
+
+def _places(place: _Place) -> Iterator[str]:
+    """Where `fleet exec` may run something."""
+    if not place.words:
+        yield from _objects(place, "host")
+        yield from _objects(place, "endpoint")
+
+
+def _networks(place: _Place) -> Iterator[str]:
+    """Their names alone: the tenant is another option."""
+    yield from (one.rpartition("/")[2] for one in _objects(place, "network"))
 
 
 def _environment() -> str:
@@ -226,6 +254,11 @@ _BY_NAME: Mapping[str, Callable[[_Place], Iterator[str]]] = {
     "level": lambda _place: iter(("debug", "info", "warning", "error")),
     "policy": lambda place: _objects(place, "pathpolicy"),
     "host": lambda place: _objects(place, "host"),
+    "source": _ends,
+    "target": _ends,
+    "where": _places,
+    "network": _networks,
+    "role": lambda _place: iter(("viewer", "editor", "admin")),
 }
 
 
