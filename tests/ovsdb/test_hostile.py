@@ -2,6 +2,7 @@
 """A server that lies costs its own connection, within a bound, and nothing else."""
 
 import json
+import select
 import socket
 
 import pytest
@@ -216,6 +217,21 @@ def test_strange_replies_are_counted_and_ignored(fake):
         assert client.list_dbs() == ["a"]
         assert client.counters.unknown_replies == 2
         assert client.counters.unknown_notifications == 1
+
+
+def test_who_works_at_an_answer_need_not_answer_an_echo(fake):
+    """A server of one thread, and a transaction that takes it longer than two probes."""
+
+    def handle(peer):
+        asked = request(peer)
+        assert not select.select([peer], [], [], 1.0)[0], "asked again meanwhile"
+        reply = {"id": asked["id"], "result": ["db"], "error": None}
+        peer.sendall(json.dumps(reply).encode())
+        while peer.recv(65536):
+            pass
+
+    with Client(fake(handle), limits=Limits(deadline=30.0, probe=0.2)) as client:
+        assert client._call("list_dbs", []) == ["db"]
 
 
 def test_echo_is_answered_and_other_requests_are_refused(fake):

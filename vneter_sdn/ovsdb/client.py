@@ -37,7 +37,8 @@ class Limits:
     deadline: float = 10.0
     """Seconds for connecting, for an answer, and for the rest of a message once it has begun."""
     probe: float = 5.0
-    """Seconds of silence before an echo request, and again before giving up; 0 never asks."""
+    """Seconds of silence before an echo request, and again before giving up; 0 never asks, nor
+    does anybody while an answer is waited for."""
     backlog: int = 65536
     """Updates kept for a caller that does not poll."""
 
@@ -257,7 +258,9 @@ class Client:
             waits.append(self._begun + limits.deadline - now)
             if waits[-1] <= 0:
                 raise self._lost(f"half a message, and no more for {limits.deadline:g} s")
-        if limits.probe:
+        # A server has one thread: while it works at an answer, for which there is a deadline, it
+        # answers no echo. 10,000 objects in one transaction take it seconds.
+        if limits.probe and not self._awaited:
             silent = now - self._heard
             if self._probe is not None and silent >= 2 * limits.probe:
                 raise self._lost(f"no answer to echo within {limits.probe:g} s")
