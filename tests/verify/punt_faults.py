@@ -31,6 +31,7 @@ def questions(station, gateway):
             yield udp(Ends(station.mac, BROADCAST, own, everybody), 68, 67)
         for face in (a for a in gateway.addresses if a.version == own.version):
             yield udp(Ends(station.mac, gateway.mac, own, face), 2000, 53)
+            yield tcp(Ends(station.mac, gateway.mac, own, face), 2000, 53, flags=2)
     for own in (a for a in station.in_network if a.version == 6):
         routers = Ends(station.mac, ROUTERS, own, ip_address("ff02::2"))
         yield ip_packet(routers, 58, ttl=255).with_(icmpv6_type=133)

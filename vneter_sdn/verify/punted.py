@@ -229,14 +229,16 @@ def _dhcp(gateway: Gateway, own: frozenset[int]) -> Iterator[Cube]:
 
 def _names(gateway: Gateway, four: frozenset[int], six: frozenset[int]) -> Iterator[Cube]:
     for version, kind, ip, own in ((4, ETH_IP, "ip", four), (6, ETH_IPV6, "ipv6", six)):
-        yield {
-            "eth_type": one(kind),
-            "eth_dst": one(gateway.mac),
-            "ip_proto": one(PROTO_UDP),
-            "udp_dst": one(53),
-            f"{ip}_src": own,
-            f"{ip}_dst": frozenset(int(a) for a in gateway.addresses if a.version == version),
-        }
+        faces = frozenset(int(a) for a in gateway.addresses if a.version == version)
+        for protocol, port in ((PROTO_UDP, "udp_dst"), (PROTO_TCP, "tcp_dst")):
+            yield {
+                "eth_type": one(kind),
+                "eth_dst": one(gateway.mac),
+                "ip_proto": one(protocol),
+                port: one(53),
+                f"{ip}_src": own,
+                f"{ip}_dst": faces,
+            }
 
 
 def _solicitations(own: frozenset[int]) -> Iterator[Cube]:
