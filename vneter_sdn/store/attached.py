@@ -308,6 +308,8 @@ class Attached:
             try:
                 connection.transact(wanted)
             except OvsdbError as error:
+                if error.error == "I/O error":  # a full disk; nobody was first
+                    raise connection.refused(error) from error
                 refusal = str(error)
                 self._drain(connection, 0.05)
             else:
