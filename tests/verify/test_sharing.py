@@ -11,14 +11,15 @@ from policy_faults import sound
 
 from vneter_sdn.daemon.verifying import Prover
 from vneter_sdn.pipeline.tables import table
-from vneter_sdn.verify.facts import RULED
+from vneter_sdn.verify.facts import RULED, exactly
 from vneter_sdn.verify.forwarding import ends_of
 from vneter_sdn.verify.gates import Gates
 from vneter_sdn.verify.narrowing import Narrowing
 from vneter_sdn.verify.packets import Packets, overlap
+from vneter_sdn.verify.passing import Passing
 from vneter_sdn.verify.policies import News, Pages, conflicts, shadows
-from vneter_sdn.verify.reach import change, reach
-from vneter_sdn.verify.rulings import Place
+from vneter_sdn.verify.reach import Pair, change, reach
+from vneter_sdn.verify.rulings import Place, Rulings
 from vneter_sdn.verify.values import Rest, holds
 from vneter_sdn.verify.written import WAYS
 
@@ -67,6 +68,21 @@ def test_somebody_elses_port_behind_one_slot_is_told_apart():
     assert same(moved, change(before, reach(watch.new, watch.known)))
 
 
+def test_a_change_after_one_that_could_not_be_weighed_is_as_exact():
+    """Whose endpoints are an address's is not half known, where one has no tenant."""
+    proof = prover(shop(hosts=("h1", "h2")))
+    watch = proof.watch
+    first = next(s for s in watch.known.stations if s.host == "h1")
+    flow = next(f for f in flows_of(proof, "h1", "classify") if exactly(f, "in_port") == first.port)
+    watch.update({"h1": {flow.key: None}}, watch.known.meaning)
+    for number in range(3):
+        refused = policy("new", WEB, priority=9.0, ingress=[rule("drop", None, 80 + number)])
+        before = reach(watch.new, watch.known)
+        moved = changed(proof, [refused]).verdict.change
+        assert moved.lost.allowed
+        assert same(moved, change(before, reach(watch.new, watch.known)))
+
+
 # ---- gates
 
 
@@ -101,6 +117,47 @@ def test_between_two_addresses_is_a_part_of_all_that_passes():
                         asked += 1
                         assert gate.between(who, ends).same(between(gate, who, ends))
     assert asked > 500
+
+
+def alone(watch, pair):
+    """What gates let pass of one pair, with nothing known from others."""
+    rulings = Rulings(watch._indexes, watch.open, watch.known)
+    return Passing(rulings).ruled((pair,))[pair]
+
+
+def equal(one, other):
+    """Whether what gates let pass is the same, by addresses."""
+    return [ends for ends, *_ in one] == [ends for ends, *_ in other] and all(
+        Packets(ours.cubes).same(Packets(theirs.cubes))
+        for (_, *mine), (_, *others) in zip(one, other, strict=True)
+        for ours, theirs in zip(mine, others, strict=True)
+    )
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_passes_of_all_pairs_is_what_passes_of_each_alone(seed):
+    """Narrowed by classes of identities and addresses, while policies come and go."""
+    random = Random(seed)
+    proof = prover(shop(hosts=HOSTS))
+    watch = proof.watch
+    shared = Passing(watch._ruling())
+    stations = list(watch.known.stations)
+    pairs = [Pair(a.key, b.key) for a in stations for b in stations if a is not b]
+    seen = set()
+    for number in range(6):
+        peers = random.choice((None, WEB, OPS, {"cidr": "10.0.1.0/31"}, {"cidr": "10.0.2.0/24"}))
+        way = random.choice(("ingress", "egress"))
+        isolates = {"isolates": [way]} if random.random() < 0.5 else {"priority": 9.0 - number}
+        action = "allow" if "isolates" in isolates else random.choice(("allow", "drop"))
+        said = {way: [rule(action, peers, 80 + number)], **isolates}
+        tier = "kubernetes" if "isolates" in isolates else "application"
+        changed(proof, [policy(f"p{number}", random.choice((WEB, DB, OPS)), tier=tier, **said)])
+        together = shared.ruled(pairs)
+        for pair in random.sample(pairs, 6):
+            found = alone(watch, pair)
+            assert equal(together[pair], found)
+            seen |= {len(packets.cubes) for _, *both in found for packets in both}
+    assert len(seen) > 1
 
 
 @pytest.mark.parametrize("seed", range(3))

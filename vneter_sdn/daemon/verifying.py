@@ -94,7 +94,8 @@ class Prover:
         """Read what proofs of changes will ask for, step by step, while nobody waits."""
         yield from self.watch.prepare()
         for host, state in self.bench.states().items():
-            self._pages.read(host, state)
+            for rule in self._pages.read(host, state).values():
+                rule.packets()
             yield
 
     def full(self, checks: Collection[str] = CHECKS) -> Iterator[Finding]:

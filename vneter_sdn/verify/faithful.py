@@ -32,7 +32,7 @@ from vneter_sdn.policy.worlds import world_of
 from vneter_sdn.simulate.attempts import Wanted, first_packet
 from vneter_sdn.simulate.meaning import Meaning, Station
 from vneter_sdn.verify.asserted import between
-from vneter_sdn.verify.expected import Directory, one
+from vneter_sdn.verify.expected import Directory, one, ordinary
 from vneter_sdn.verify.findings import Example, Finding
 from vneter_sdn.verify.fleet import Fabric
 from vneter_sdn.verify.packets import NONE, Cube, Packets
@@ -167,8 +167,10 @@ class _Tenant:
         version: Literal[4, 6],
     ) -> Iterator[Finding]:
         for kind, answer in zip(self._classes[version], said, strict=True):
-            whole = Packets((kind.cube,))
-            wrong = whole.less(allowed) if answer.allowed else whole.meet(allowed)
+            if answer.allowed:  # but for what the guard drops, whatever policies say
+                wrong = Packets(tuple(ordinary((kind.cube,)))).less(allowed)
+            else:
+                wrong = Packets((kind.cube,)).meet(allowed)
             if wrong:
                 yield self._finding(source, target, wrong, answer, version)
 

@@ -50,6 +50,8 @@ _BEFOREHAND = 20_000
 Constants = frozenset[tuple[str, int]]
 Ends = tuple[str, int, int]
 """``ip`` or ``ipv6``, and the addresses of the source and of the target."""
+Addresses = tuple[tuple[str, int], ...]
+"""Each with ``ip`` or ``ipv6``."""
 
 
 class Irregular(Exception):
@@ -288,9 +290,20 @@ def _met(some: Iterable[Cube], others: Iterable[Cube]) -> list[Cube]:
     return [cube for cube in both if cube is not None and real(cube) is not None]
 
 
+def numbered(station: Station) -> Iterator[tuple[str, int]]:
+    """Addresses that an endpoint has in its network: ``ip`` or ``ipv6``, and the number."""
+    for address in station.in_network:
+        yield "ip" if address.version == 4 else "ipv6", int(address)
+
+
+def ends_between(ours: Addresses, theirs: Addresses) -> Iterator[Ends]:
+    """Addresses of two endpoints that they may talk by."""
+    for version, source in ours:
+        for other, target in theirs:
+            if version == other:
+                yield version, source, target
+
+
 def ends_of(source: Station, target: Station) -> Iterator[Ends]:
-    """Addresses that two endpoints may talk by."""
-    for ours in source.in_network:
-        for theirs in target.in_network:
-            if ours.version == theirs.version:
-                yield "ip" if ours.version == 4 else "ipv6", int(ours), int(theirs)
+    """The same, of endpoints."""
+    return ends_between(tuple(numbered(source)), tuple(numbered(target)))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.pipeline.registers import PEER
+from vneter_sdn.verify.classes import Classes
 from vneter_sdn.verify.facts import PEERS, VERDICT
 from vneter_sdn.verify.forwarding import Ends
 from vneter_sdn.verify.packets import Cube, Packets, merged
@@ -26,7 +28,7 @@ from vneter_sdn.verify.parts import (
     passed,
 )
 from vneter_sdn.verify.sieve import Sieve
-from vneter_sdn.verify.values import Values, holds, meet
+from vneter_sdn.verify.values import meet
 
 _MOST = 10_000
 """Answers about others, and addresses that it tells apart, that a gate remembers."""
@@ -77,10 +79,11 @@ class Gate:
             label: those alone of whom that is remembered; None: all.
         """
         version, source, target = ends
-        sources, targets = self._told[version]
-        marks = [holds(values, source) for values in sources]
-        marks += [holds(values, target) for values in targets]
-        place = (who, version, label, *marks)
+        whom, sources, targets = self._told[version]
+        marks = [classes.of(who) for classes in whom]
+        marks += [classes.of(source) for classes in sources]
+        marks += [classes.of(target) for classes in targets]
+        place = (version, label, *marks)
         found = self._between.get(place)
         if found is None:
             if len(self._between) > _MOST:
@@ -92,16 +95,19 @@ class Gate:
         return found
 
     @cached_property
-    def _told(self) -> Mapping[str, tuple[tuple[Values, ...], tuple[Values, ...]]]:
-        """Sets of addresses that the gate tells apart, of sources and targets, by IP version."""
+    def _told(self) -> Mapping[str, tuple[tuple[Classes, ...], ...]]:
+        """How the gate tells identities, sources and targets apart, by IP version."""
         every = [self.before, *self.after.values()]
         every += (parts for stages in self.stages.values() for parts in stages)
-        fields = [found for parts in every if (found := self.sieve.fields(parts))]
+        told = [found for parts in every if (found := self.sieve.told(parts))]
 
-        def sets(name: str) -> tuple[Values, ...]:
-            return tuple(dict.fromkeys(one for found in fields for one in found.get(name, ())))
+        def classes(name: str) -> tuple[Classes, ...]:
+            return tuple(dict.fromkeys(one[name] for one in told if name in one))
 
-        return {ip: (sets(f"{ip}_src"), sets(f"{ip}_dst")) for ip in ("ip", "ipv6")}
+        return {
+            ip: (classes(PEER.field), classes(f"{ip}_src"), classes(f"{ip}_dst"))
+            for ip in ("ip", "ipv6")
+        }
 
     @cached_property
     def _between(self) -> dict[tuple[object, ...], Packets]:

@@ -70,6 +70,7 @@ class PolicyTables:
         self._stages: dict[int, Stage] = {}
         self._peers: dict[Direction, dict[Address, dict[int, Flow]]] = {}
         self._whose: dict[Direction, defaultdict[int, set[Address]]] = {}
+        self._whom: dict[Direction, dict[Address, int]] = {}
         self._homes: dict[int, _Homes] = {}
         index.watchers.append(self.note)
 
@@ -102,9 +103,10 @@ class PolicyTables:
         if address is None:
             return
         held, whose = self._peers[way].setdefault(address, {}), self._whose[way]
-        whose[_first(held, self._known)].discard(address)
+        whose[self._whom[way].get(address, 0)].discard(address)
         _kept(held, flow, count)
-        whose[_first(held, self._known)].add(address)
+        now = self._whom[way][address] = _first(held, self._known)
+        whose[now].add(address)
 
     def _stage(self, number: int) -> Stage:
         found = self._stages.get(number)
@@ -118,7 +120,7 @@ class PolicyTables:
         found = self._peers.get(way)
         if found is None:
             found = self._peers[way] = {}
-            self._whose[way] = defaultdict(set)
+            self._whose[way], self._whom[way] = defaultdict(set), {}
             for flow in self._index.flows(PEERS[way]):
                 self._note_peer(way, flow, 1)
         return found
@@ -135,7 +137,8 @@ class PolicyTables:
 
     def peer(self, way: Direction, address: Address) -> int:
         """The identity that an address at the other end has; 0 for none."""
-        return _first(self._addresses(way).get(address), self._known)
+        self._addresses(way)
+        return self._whom[way].get(address, 0)
 
     def whose(self, way: Direction) -> Mapping[int, Collection[Address]]:
         """Addresses at the other end, by their identity; some of 0 have none any more."""
@@ -236,7 +239,7 @@ class PolicyTables:
         return frozenset(found)
 
 
-def _first(held: Mapping[int, Flow] | None, known: Known) -> int:
+def _first(held: Mapping[int, Flow], known: Known) -> int:
     """The identity that an address gets by the first of some flows."""
     if not held:
         return 0

@@ -115,13 +115,11 @@ class Policed:
     ) -> None:
         self._indexes, self._known = indexes, known
         self._here: defaultdict[str, dict[int, Station]] = defaultdict(dict)
+        self._tenants: defaultdict[int, set[str]] = defaultdict(set)
+        """By the numbers that bridges have for somebody of theirs."""
         for station in known.stations:
             self._here[station.host][station.port] = station
-        self._tenants = {
-            constants(members[0]).get(TENANT.field, 0): name
-            for name, members in known.tenants.items()
-            if members
-        }
+            self._tenants[constants(station).get(TENANT.field, 0)].add(station.tenant)
         self._owners: dict[str, dict[int, list[Station]]] = {}
 
     def of(self, host: str, flow: Flow) -> Iterator[About]:
@@ -180,13 +178,13 @@ class Policed:
     def _of_cube(self, host: str, way: Direction, view: PolicyView, cube: Cube) -> Iterator[About]:
         """Packets that meet a policy table of a bridge with such registers and headers."""
         number = self._number(cube)
-        tenant = None if number is None else self._tenants.get(number, "")
+        tenants = None if number is None else self._tenants.get(number, ())
         local = cube.get(LOCAL.field)
         known = view.identities[way]
         stations = [
             station
             for port, station in self._here[host].items()
-            if (tenant is None or station.tenant == tenant)
+            if (tenants is None or station.tenant in tenants)
             and (local is None or (port in known and holds(local, known[port])))
         ]
         headers = {name: values for name, values in cube.items() if name in _HEADERS}

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
 
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group
 from vneter_sdn.model.snapshot import Key
@@ -36,19 +35,21 @@ from vneter_sdn.verify.expected import Directory, expectations, meant_for
 from vneter_sdn.verify.facts import RULED
 from vneter_sdn.verify.findings import Finding
 from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
+from vneter_sdn.verify.footprint import Footprint, Side, apart, by_source
 from vneter_sdn.verify.index import BridgeIndex
-from vneter_sdn.verify.packets import ALL, Cube, Packets, merged, without
+from vneter_sdn.verify.kept_rules import KeptRules
+from vneter_sdn.verify.packets import ALL, Cube, Packets
+from vneter_sdn.verify.passing import Passing
 from vneter_sdn.verify.policed import Unpoliced
 from vneter_sdn.verify.punted import punted
 from vneter_sdn.verify.reach import Change, Pair, Reach, addressed, change, reached_from
 from vneter_sdn.verify.rewrite import Rewrite
-from vneter_sdn.verify.rules import Rules, conflicting, shadowed
 from vneter_sdn.verify.rulings import Rulings
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
 from vneter_sdn.verify.walk import Around, Walker, all_up
 from vneter_sdn.verify.weighing import weigh
-from vneter_sdn.verify.written import STAGES, is_clause
+from vneter_sdn.verify.written import STAGES
 
 _CLASSIFY, _TRANSIT = table("classify").id, table("transit").id
 _NO_SLOT = MAX_SLOT
@@ -91,7 +92,7 @@ class Proof:
         """By sender, packets whose answers the last change puts in doubt; None: any it touched."""
         self._origins: Origins | None = None
         self._rulings: Rulings | None = None
-        self._rules: dict[tuple[str, int], Rules] = {}
+        self._rules = KeptRules(self._indexes)
         self._wire(wiring)
 
     @property
@@ -124,12 +125,10 @@ class Proof:
         for station in self.known.stations:
             yield from self._followed(station, entering(station), shared)
             yield from self._expected(station, ALL)
-        for host, index in self._indexes.items():
+        for host in self._indexes:
             yield from self._nobodys(host)
             yield from self._between(host)
-            tables = [(self._ruled(host, n), list(index.table(n).flows)) for n in index.tables()]
-            yield from shadowed(host, tables)
-            yield from conflicting(host, tables)
+            yield from self._rules.all(host)
 
     def reach(self) -> Reach:
         """Who can open connections to whom."""
@@ -162,36 +161,44 @@ class Proof:
             verdict = self._ruled_anew(edit)
             if verdict is not None:
                 return verdict
-        later = self.known if meaning is self.known.meaning else Directory.of(meaning)
-        touched = Touching(self._indexes, self.known, self.origins, self.new.wiring.links)
-        found = touched.all(edit.flows(self._indexes))
-        ways = self._ways(touched.locators)
-        back = edit.apply(self._indexes)
-        self.origins.add(flow for _, flow in edit.flows(self._indexes))
-        touched = Touching(
-            self._indexes, later, self.origins, self.new.wiring.links, touched.locators
-        )
-        found += touched.all(edit.flows(self._indexes))
-        found += touched.towards(_unequal(ways, self._ways(touched.locators)))
-        if wiring is not None:
-            found.append(Touch(frozenset((*meaning.stations, *self.known.meaning.stations)), {}))
-        regions = _by_source(found)
-        later_on = _Side(later, wiring)
-        moved = self._compared(regions, back, edit, later_on)
-        pairs = {*moved.gained.allowed, *moved.lost.allowed}
-        again = self._towards(pairs, later)
-        again = {key: all_ for key, all_ in again.items() if all_.less(regions[key])}
-        pairs = {pair for pair in pairs if pair.source in again}
-        if pairs:
-            exact = self._compared(again, back, edit, later_on, pairs)
-            moved = Change(*(_without(a, pairs, b) for a, b in zip(moved, exact, strict=True)))
-        self._take(later_on)
-        self._rule(edit, back)
-        findings = (*self._behind(found, touched), *self._news(regions, edit))
-        self._about(regions)
+        known = self.known if meaning is self.known.meaning else Directory.of(meaning)
+        about = self._touched_by(edit, Side(known, wiring))
+        moved = self._moved(about)
+        self._take(about.later)
+        self._rules.take(edit, about.back)
+        findings = (*self._behind(about), *self._news(about.regions, edit))
+        self._about(about.regions)
         if self._rulings is not None:
             self._rulings.settle(self.open, self.known)
-        return Verdict(findings, moved, len(regions))
+        return Verdict(findings, moved, len(about.regions))
+
+    def _touched_by(self, edit: Rewrite, later: Side) -> Footprint:
+        """Make a change; what it is about, of what was before and is after."""
+        links = self.new.wiring.links
+        before = Touching(self._indexes, self.known, self.origins, links)
+        found = before.all(edit.flows(self._indexes))
+        ways = self._ways(before.locators)
+        back = edit.apply(self._indexes)
+        self.origins.add(flow for _, flow in edit.flows(self._indexes))
+        after = Touching(self._indexes, later.known, self.origins, links, before.locators)
+        found += after.all(edit.flows(self._indexes))
+        found += after.towards(_unequal(ways, self._ways(after.locators)))
+        if later.wiring is not None:
+            every = (*later.known.meaning.stations, *self.known.meaning.stations)
+            found.append(Touch(frozenset(every), {}))
+        return Footprint(edit, back, later, tuple(found), after, by_source(found))
+
+    def _moved(self, about: Footprint) -> Change:
+        """What a change does to reachability: of pairs that it is about at all, of all packets."""
+        moved = self._compared(about, about.regions)
+        pairs = {*moved.gained.allowed, *moved.lost.allowed}
+        every = self._towards(pairs, about.later.known)
+        again = {key: all_ for key, all_ in every.items() if all_.less(about.regions[key])}
+        pairs = {pair for pair in pairs if pair.source in again}
+        if not pairs:
+            return moved
+        exact = self._compared(about, again, pairs)
+        return Change(*(_without(a, pairs, b) for a, b in zip(moved, exact, strict=True)))
 
     # ---- changes of policies alone
 
@@ -201,9 +208,10 @@ class Proof:
         Nothing follows from it. A change makes it out of date, and some of it worth reading anew.
         """
         yield from self._ruling().prepare()
+        yield from Passing(self._ruling()).prepare()
         for host in tuple(self._indexes):
             for number in STAGES:
-                self._ruled(host, number)
+                self._rules.of(host, number)
                 yield
 
     def _is_of_policies(self, edit: Rewrite, meaning: Meaning) -> bool:
@@ -223,8 +231,8 @@ class Proof:
             for key, packets in weighed.suspects.items()
             for finding in self._expected(self.known.meaning.stations[key], packets)
         ]
-        self._rule(edit, weighed.back)
-        findings += self._about_flows(edit)
+        self._rules.take(edit, weighed.back)
+        findings += self._rules.changed(edit, self._is_single)
         self._about(weighed.regions)
         self.doubtful = weighed.doubtful
         return Verdict(tuple(findings), weighed.change, len(weighed.regions))
@@ -237,22 +245,22 @@ class Proof:
     def _about(self, regions: Mapping[Key, Packets]) -> None:
         """Told which packets a change was about."""
 
-    def _behind(self, found: Iterable[Touch], touched: Touching) -> Iterator[Finding]:
+    def _behind(self, about: Footprint) -> Iterator[Finding]:
         """Isolation and loops of what a change is about, from the tables that it is behind.
 
         What only says whether packets go on is taken to let them: where they go is asked then. More
         packets than come there; so what is found is looked for again from the beginning.
         """
         work: defaultdict[tuple[Key, int, bool], list[Cube]] = defaultdict(list)
-        for touch in found:
+        for touch in about.found:
             for key in touch.sources:
                 work[key, touch.at, touch.free].append(touch.packets)
         for (key, at, free), cubes in work.items():
             station = self.known.meaning.stations.get(key)
             if station is None:
                 continue
-            packets = entering(station).meet(_apart(cubes))
-            held = touched.constants(station) if at > _CLASSIFY else {}
+            packets = entering(station).meet(apart(cubes))
+            held = about.touching.constants(station) if at > _CLASSIFY else {}
             if any(self._followed(station, packets, self.free, at, held)):
                 real = list(self._followed(station, packets, self.any))
                 # What policies refuse now, a change of them may let pass, and is not followed then.
@@ -260,23 +268,21 @@ class Proof:
 
     def _compared(
         self,
+        about: Footprint,
         regions: Mapping[Key, Packets],
-        back: Rewrite,
-        edit: Rewrite,
-        later: _Side,
         pairs: Collection[Pair] | None = None,
     ) -> Change:
         """What of some packets arrives before and after; leaves the bridges as they are after."""
-        back.apply(self._indexes)
+        about.back.apply(self._indexes)
         was = self._reached(regions, pairs)
-        edit.apply(self._indexes)
-        before = _Side(self.known, self.new.wiring)
-        self._take(later)
+        about.edit.apply(self._indexes)
+        before = Side(self.known, self.new.wiring)
+        self._take(about.later)
         now = self._reached(regions, pairs)
         self._take(before)
         return change(was, now)
 
-    def _take(self, side: _Side) -> None:
+    def _take(self, side: Side) -> None:
         self.known = side.known
         if side.wiring is not None and side.wiring is not self.new.wiring:
             self._wire(side.wiring)
@@ -297,7 +303,7 @@ class Proof:
                     if gateway and values:
                         routed: Cube = {"eth_dst": frozenset((gateway.mac,)), name: values}
                         cubes[pair.source].append(routed)
-        return {key: _apart(found) for key, found in cubes.items()}
+        return {key: apart(found) for key, found in cubes.items()}
 
     def _news(self, regions: Mapping[Key, Packets], edit: Rewrite) -> Iterator[Finding]:
         for key, packets in regions.items():
@@ -311,43 +317,12 @@ class Proof:
                 yield from self._nobodys(host)
             if asked and self._about_links(host, asked):
                 yield from self._between(host)
-        yield from self._about_flows(edit)
-
-    def _about_flows(self, edit: Rewrite) -> Iterator[Finding]:
-        """Flows that changed and that say nothing, or contradict others."""
-        for host, held in edit.changed.items():
-            changed: defaultdict[int, list[Flow]] = defaultdict(list)
-            for place, flow in held.items():
-                if flow is not None and not self._is_single(host, flow):
-                    changed[place.table].append(flow)
-            tables = [(self._ruled(host, number), flows) for number, flows in changed.items()]
-            yield from shadowed(host, tables)
-            yield from conflicting(host, tables)
+        yield from self._rules.changed(edit, self._is_single)
 
     def _is_single(self, host: str, flow: Flow) -> bool:
-        """Whether a flow is a clause, or matches what no other of its table does."""
-        if is_clause(flow):
-            return True
+        """Whether a flow gives an address an identity, and nothing else of its table does."""
         tables = self._rulings.gates.tables(host) if self._rulings is not None else None
         return tables is not None and not tables.wild and tables.single(flow)
-
-    def _ruled(self, host: str, number: int) -> Rules:
-        """The rules of a table, kept from the first time on."""
-        found = self._rules.get((host, number))
-        if found is None:
-            found = self._rules[host, number] = Rules(self._indexes[host].flows(number))
-        return found
-
-    def _rule(self, edit: Rewrite, back: Rewrite) -> None:
-        """Bring rules that are kept up to date."""
-        for host, held in edit.changed.items():
-            for key, flow in held.items():
-                rules = self._rules.get((host, key.table))
-                before = back.changed[host][key]
-                if rules is not None and before is not None:
-                    rules.remove(before)
-                if rules is not None and flow is not None:
-                    rules.add(flow)
 
     def _followed(
         self,
@@ -423,35 +398,8 @@ def _without(reach: Reach, pairs: Collection[Pair], instead: Reach) -> Reach:
     return Reach({**kept, **instead.allowed})
 
 
-class _Side(NamedTuple):
-    """What besides the bridges is before a change, or after."""
-
-    known: Directory
-    wiring: Wiring | None
-
-
 def _unequal(
     before: Mapping[tuple[str, Locators], object], after: Mapping[tuple[str, Locators], object]
 ) -> frozenset[Locators]:
     both = before.keys() | after.keys()
     return frozenset(at[1] for at in both if before.get(at) != after.get(at))
-
-
-def _by_source(touched: Iterable[Touch]) -> dict[Key, Packets]:
-    found: defaultdict[Key, dict[frozenset[object], Cube]] = defaultdict(dict)
-    for touch in touched:
-        same = frozenset(touch.packets.items())
-        for key in touch.sources:
-            found[key][same] = touch.packets
-    return {key: _apart(cubes.values()) for key, cubes in found.items()}
-
-
-def _apart(cubes: Iterable[Cube]) -> Packets:
-    """A union of cubes that may meet, the widest first."""
-    left: list[Cube] = []
-    for cube in sorted(merged(cubes), key=len):
-        pieces = [cube]
-        for held in left:
-            pieces = without(pieces, held)
-        left += pieces
-    return Packets(tuple(left))

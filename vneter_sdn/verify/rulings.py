@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from vneter_sdn.model.flow import ZONE_BITS, Flow
 from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.registers import NETWORK, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Station
@@ -32,7 +33,7 @@ from vneter_sdn.verify.facts import (
     exactly,
 )
 from vneter_sdn.verify.fleet import Fabric
-from vneter_sdn.verify.forwarding import Forwarding, Irregular
+from vneter_sdn.verify.forwarding import Addresses, Forwarding, Irregular, numbered
 from vneter_sdn.verify.gate import Gate
 from vneter_sdn.verify.gates import Gates
 from vneter_sdn.verify.index import BridgeIndex
@@ -47,7 +48,9 @@ _WAY: dict[int, Direction] = {
     **{number: way for way, number in PEERS.items()},
     **STAGES,
 }
-HEADER: dict[Direction, str] = {"egress": "dst", "ingress": "src"}
+_ENDS: tuple[tuple[Direction, str], ...] = (("egress", "dst"), ("ingress", "src"))
+HEADERS = {(way, ip): f"{ip}_{end}" for way, end in _ENDS for ip in ("ip", "ipv6")}
+"""Fields of the address at the other end, by direction and IP version."""
 _BOTH: tuple[tuple[Direction, Direction], ...] = (("egress", "ingress"), ("ingress", "egress"))
 _ZONES = (1 << ZONE_BITS) - 1
 Flows = Iterable[tuple[str, Flow]]
@@ -105,10 +108,10 @@ class Rulings:
         self.forwarding = Forwarding(free, known)
         self._numbers: dict[str, dict[int, int]] = {}
         self._here: defaultdict[str, list[Station]] = defaultdict(list)
-        self._owners: defaultdict[tuple[int, str, int], list[Station]] = defaultdict(list)
+        self._owners: Mapping[tuple[int, str, int], list[Station]] | None = None
+        self._addresses: dict[Key, Addresses] = {}
         for station in known.stations:
             self._here[station.host].append(station)
-        self._owned = False
 
     def prepare(self) -> Iterator[None]:
         """Read what will be asked for, step by step."""
@@ -120,6 +123,7 @@ class Rulings:
                 yield
         yield from self.forwarding.prepare()
         with suppress(Irregular):
+            self._owned()
             for station in tuple(self.known.stations):
                 for way in WAYS:
                     self.gate(Place(station, way))
@@ -156,17 +160,28 @@ class Rulings:
                 return {}
         return found
 
-    def owners(self, address: Address) -> Collection[Station]:
-        """Endpoints that have an address."""
-        if not self._owned:
-            self._owned = True
+    def addresses(self, station: Station) -> Addresses:
+        """Addresses that an endpoint has in its network."""
+        found = self._addresses.get(station.key)
+        if found is None:
+            found = self._addresses[station.key] = tuple(numbered(station))
+        return found
+
+    def _owned(self) -> Mapping[tuple[int, str, int], list[Station]]:
+        """Endpoints by their addresses: all of them, or Irregular."""
+        if self._owners is None:
+            found: defaultdict[tuple[int, str, int], list[Station]] = defaultdict(list)
             for station in self.known.stations:
                 number = self.number(station)
-                for one in station.in_network:
-                    version = "ip" if one.version == 4 else "ipv6"
-                    self._owners[number, version, int(one)].append(station)
+                for version, value in self.addresses(station):
+                    found[number, version, value].append(station)
+            self._owners = found
+        return self._owners
+
+    def owners(self, address: Address) -> Collection[Station]:
+        """Endpoints that have an address."""
         version = address.field.partition("_")[0]
-        return self._owners.get((address.tenant, version, address.value), ())
+        return self._owned().get((address.tenant, version, address.value), ())
 
     # ---- what flows are about
 
@@ -295,9 +310,8 @@ class Rulings:
         station, way = place
         number, tables = self.number(station), self.gates.tables(station.host)
         for other in self.known.tenants.get(station.tenant, ()):
-            for one in other.in_network:
-                version = "ip" if one.version == 4 else "ipv6"
-                address = Address(number, f"{version}_{HEADER[way]}", int(one))
+            for version, value in self.addresses(other):
+                address = Address(number, HEADERS[way, version], value)
                 if not tables.peer(way, address) and _any_holds(wanted, address):
                     yield other
                     break
@@ -322,7 +336,7 @@ def astray(gate: Gate, excused: Excuse) -> list[Cube]:
 
 
 def _asked(cube: Cube, way: Direction) -> tuple[Values | None, Cube]:
-    names = f"ip_{HEADER[way]}", f"ipv6_{HEADER[way]}"
+    names = HEADERS[way, "ip"], HEADERS[way, "ipv6"]
     return cube.get(PEER.field), {name: cube[name] for name in names if name in cube}
 
 

@@ -4,17 +4,21 @@
 Gates of one kind on many bridges differ in what is said of these bridges' own addresses; between
 two endpoints they are mostly the same. So parts are narrowed first and put together then, and what
 narrowed parts come to is remembered.
+
+A part that names a few identities and addresses says the same of all others. So parts are narrowed
+once for each class of those (`classes`), whoever they are, and not for each pair.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.pipeline.registers import PEER
+from vneter_sdn.verify.classes import Classes
 from vneter_sdn.verify.forwarding import Ends
 from vneter_sdn.verify.packets import Cube, Packets, merged
 from vneter_sdn.verify.parts import (
@@ -30,11 +34,12 @@ from vneter_sdn.verify.parts import (
 from vneter_sdn.verify.values import Values, holds
 
 _ADDRESSES = ("ip_src", "ip_dst", "ipv6_src", "ipv6_dst")
-_TOLD = frozenset((PEER.field, *_ADDRESSES))
+_TOLD = (PEER.field, *_ADDRESSES)
 _MOST = 200_000
 """Results that are remembered."""
 Begun = tuple[tuple[Said | None, list[Cube]], ...]
-_Fields = Mapping[str, list[Values]]
+Told = Mapping[str, Classes]
+"""By field, how parts tell its values apart; a field that they do not is missing."""
 
 
 class _Narrowed(NamedTuple):
@@ -47,7 +52,7 @@ class Sieve:
     """Narrows parts. Equal ones are one object, so that their identities stand for them."""
 
     def __init__(self) -> None:
-        self._fields: dict[int, tuple[Parts, _Fields]] = {}
+        self._told: dict[int, tuple[Parts, Told]] = {}
         self.narrowed: dict[tuple[object, ...], _Narrowed] = {}
         self._alike: dict[object, Parts] = {}
         self.begun: dict[tuple[object, ...], tuple[object, Begun]] = {}
@@ -58,21 +63,21 @@ class Sieve:
         memories: tuple[dict[Any, Any], ...] = (self.narrowed, self.begun, self.passed)
         if any(len(memory) > _MOST for memory in memories):
             # All at once: some say what identities in others are of.
-            for memory in (*memories, self._alike, self._fields):
+            for memory in (*memories, self._alike, self._told):
                 memory.clear()
         return Narrow(self, who, ends)
 
-    def fields(self, parts: Parts) -> _Fields:
-        """Which addresses parts tell apart: sets of them by field, each once."""
-        found = self._fields.get(id(parts))
+    def told(self, parts: Parts) -> Told:
+        """How parts tell identities at the other end and addresses apart."""
+        found = self._told.get(id(parts))
         if found is None:
             sets: defaultdict[str, dict[Values, None]] = defaultdict(dict)
             for part in parts:
                 for cube in part.cubes:
-                    for name in _ADDRESSES:
+                    for name in _TOLD:
                         if name in cube:
                             sets[name][cube[name]] = None
-            found = self._fields[id(parts)] = parts, {n: list(v) for n, v in sets.items()}
+            found = self._told[id(parts)] = parts, {n: Classes(v) for n, v in sets.items()}
         return found[1]
 
     def one(self, parts: Parts) -> Parts:
@@ -91,10 +96,10 @@ class Narrow:
 
     def __init__(self, sieve: Sieve, who: int, ends: Ends) -> None:
         version, source, target = ends
-        self._sieve, self._who = sieve, who
-        self._addresses = (f"{version}_src", source), (f"{version}_dst", target)
+        self._sieve = sieve
+        self._given = (PEER.field, who), (f"{version}_src", source), (f"{version}_dst", target)
         self._kind = ETH_IP if version == "ip" else ETH_IPV6
-        self._wanted = (*self._addresses, (PEER.field, who), ("eth_type", self._kind))
+        self._wanted = (*self._given, ("eth_type", self._kind))
 
     def passing(
         self,
@@ -134,13 +139,11 @@ class Narrow:
     def _parts(self, parts: Parts) -> Parts:
         """Of some parts, what is about these packets, and goes on."""
         sieve = self._sieve
-        fields = sieve.fields(parts)
-        marks = [
-            holds(values, value)
-            for name, value in self._addresses
-            for values in fields.get(name, ())
+        told = sieve.told(parts)
+        marks: list[Hashable] = [
+            told[name].of(value) if name in told else 0 for name, value in self._given
         ]
-        place = (id(parts), self._who, self._kind, *marks)
+        place = (id(parts), self._kind, *marks)
         found = sieve.narrowed.get(place)
         if found is None:
             found = sieve.narrowed[place] = _Narrowed(parts, sieve.one(tuple(self._kept(parts))))

@@ -147,7 +147,7 @@ class _Weighing:
         hosts = {stations[key].host for pair in self.pairs for key in pair}
         if self.rulings.gates.wild(hosts):
             raise Irregular
-        return {pair: self.passing.ruled(pair) for pair in self.pairs}
+        return self.passing.ruled(self.pairs)
 
     def _reached(self, before: Mapping[Pair, Passed], after: Mapping[Pair, Passed]) -> Change:
         """What pairs gain and lose. Forwarding is the same, before and after."""
