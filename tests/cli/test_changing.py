@@ -56,6 +56,8 @@ def test_diff_of_nothing_and_of_something(vneterctl, applied, store):
         "+  mtu: 1300",
     ]
     assert store.snapshot() == before
+    told = vneterctl("diff", "-f", applied, "-o", "jsonpath={.items[*].after.spec.mtu}")
+    assert (told.code, told.out) == (1, "1300\n")
 
 
 def test_diff_of_what_is_new_and_of_what_is_refused(vneterctl, applied, tmp_path):

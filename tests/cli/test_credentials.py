@@ -49,6 +49,20 @@ def test_a_token_is_printed_alone_and_once(server, vneterctl, store):
     assert vneterctl("token", "list").out == "there are no credentials\n"
 
 
+def test_a_dry_run_issues_and_revokes_nothing(server, vneterctl, store):
+    asked = ("token", "create", "ci", "--role", "editor", "--expires", "never")
+    tried = vneterctl(*asked, "--dry-run")
+    assert tried.out == "ci would be editor everywhere, for ever (dry run)\n"
+    assert store.credentials() == ()
+    assert store.audited(10) == ()
+    assert vneterctl("token", "create", "CI!", "--dry-run").code == 1
+    assert vneterctl("token", "revoke", "ci", "--dry-run").code == 3
+    assert vneterctl(*asked).code == 0
+    assert vneterctl(*asked, "--dry-run").code == 4
+    assert vneterctl("token", "revoke", "ci", "--dry-run").out == "ci would be revoked (dry run)\n"
+    assert len(store.credentials()) == 1
+
+
 def test_a_token_of_few_verbs_and_one_that_never_ends(server, vneterctl):
     assert vneterctl("token", "create", "r", "--verbs", "get, list", "--expires", "never").code == 0
     (found,) = json.loads(vneterctl("token", "list", "-o", "json").out)["items"]

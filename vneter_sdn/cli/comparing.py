@@ -9,18 +9,22 @@ from typing import Any
 
 from vneter_sdn.cli import objects
 from vneter_sdn.cli.history import painted
+from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer
 from vneter_sdn.client.client import Client
 from vneter_sdn.errors import IntentError
+from vneter_sdn.model.journal import Change
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.manifests import Document, write
+from vneter_sdn.northbound.resources import changes_values
 
 _SET_BY_STORE = ("uid", "revision", "created")
+_TEXT = Form("text")
 
 
-def diff(client: Client, files: Sequence[str]) -> None:
-    """Print a unified diff for each object that differs.
+def diff(client: Client, files: Sequence[str], how: Form = _TEXT) -> None:
+    """Print a unified diff for each object that differs, or what it was and would be.
 
     Raises:
         Answer: exit code 1: something does.
@@ -28,25 +32,26 @@ def diff(client: Client, files: Sequence[str]) -> None:
     """
     documents = objects.read(files)
     with patience(f"comparing {len(documents)} objects"):
-        found = list(differences(client, documents))
-    for lines in found:
-        print("\n".join(lines))
+        found = differences(client, documents)
+    if how.for_people:
+        for change in found:
+            print("\n".join(painted(change, "stored", "given")))
+    else:
+        print(structured({"items": changes_values(found)}, how))
     if found:
         raise Answer(REFUSED)
 
 
-def differences(client: Client, documents: Sequence[Document]) -> Iterator[list[str]]:
-    """The lines of a diff for each object that an apply would change.
+def differences(client: Client, documents: Sequence[Document]) -> Sequence[Change]:
+    """What an apply would change.
 
-    Which they are, and what would become of them, says the controller's dry run: it alone knows
+    Which objects, and what would become of them, says the controller's dry run: it alone knows
     all that counts.
     """
     try:
-        would = client.apply([one.value for one in documents], dry_run=True)
+        return client.apply([one.value for one in documents], dry_run=True).diff
     except IntentError as error:
         raise objects.placed(error, documents) from None
-    for change in would.diff:
-        yield list(painted(change, "stored", "given"))
 
 
 def lines_of(

@@ -32,10 +32,13 @@ def instant(text: str) -> str | None:
     return rfc3339(time.time() + int(found[1]) * _UNITS[found[2]])
 
 
-def create(client: Client, asked: Mapping[str, Any]) -> None:
+def create(client: Client, asked: Mapping[str, Any], *, dry_run: bool = False) -> None:
     """Issue a credential; a token goes to standard output, all else to standard error."""
-    told = client.issue(asked)
+    told = client.issue(asked, dry_run=dry_run)
     ends = f"until {told['expires']}" if told["expires"] else "for ever"
+    if dry_run:
+        print(f"{told['name']} would be {_grants(told)}, {ends} (dry run)")
+        return
     if told["token"] is None:
         print(f"whoever has the certificate {told['name']} is {_grants(told)}, {ends}")
         return
@@ -62,10 +65,10 @@ def show(client: Client, how: Form) -> None:
     print("\n".join(columns(rows)) if found else "there are no credentials")
 
 
-def revoke(client: Client, name: str) -> None:
+def revoke(client: Client, name: str, *, dry_run: bool = False) -> None:
     """Revoke a credential."""
-    told = client.revoke(name)
-    print(f"{told['name']} is revoked")
+    told = client.revoke(name, dry_run=dry_run)
+    print(f"{told['name']} would be revoked (dry run)" if dry_run else f"{told['name']} is revoked")
 
 
 def whoami(client: Client, how: Form) -> None:

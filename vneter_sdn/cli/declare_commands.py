@@ -18,6 +18,7 @@ from vneter_sdn.cli.options import (
     Selector,
     Server,
     Tenant,
+    Text,
 )
 from vneter_sdn.cli.terminal import Usage
 
@@ -36,12 +37,14 @@ def apply(
 
 def diff(
     file: Files,
+    output: Text = "text",
     server: Server = SERVER,
 ) -> None:
     """Compare files with what is stored."""
     from vneter_sdn.cli import comparing, targets
+    from vneter_sdn.cli.output import TEXT, form
 
-    comparing.diff(targets.connect(server), file)
+    comparing.diff(targets.connect(server), file, form(output, TEXT))
 
 
 def delete(

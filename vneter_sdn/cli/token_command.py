@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vneter_sdn.cli.options import SERVER, Named, NoHeaders, Server, Values, epilog
+from vneter_sdn.cli.options import SERVER, DryRun, Named, NoHeaders, Server, Values, epilog
 
 app = typer.Typer(
     name="token",
@@ -58,6 +58,7 @@ def create(
     certificate: Annotated[
         bool, typer.Option("--certificate", help="Of whoever has the certificate of that name.")
     ] = False,
+    dry_run: DryRun = False,
     server: Server = SERVER,
 ) -> None:
     """Issue a token and print it, alone, on standard output."""
@@ -66,7 +67,8 @@ def create(
     asked: dict[str, Any] = {"name": name, "role": role, "tenants": list(tenant)}
     asked["verbs"] = [verb.strip() for verb in verbs.split(",") if verb.strip()]
     asked["expires"] = credentials.instant(expires)
-    credentials.create(targets.connect(server), asked | {"certificate": certificate})
+    asked["certificate"] = certificate
+    credentials.create(targets.connect(server), asked, dry_run=dry_run)
 
 
 @app.command(name="list", epilog=epilog((("vneterctl token list -o json", ""),)))
@@ -79,11 +81,11 @@ def list_(output: Named = "table", no_headers: NoHeaders = False, server: Server
 
 
 @app.command(epilog=epilog((("vneterctl token revoke ci", "requests under way end, too"),)))
-def revoke(name: CredentialName, server: Server = SERVER) -> None:
+def revoke(name: CredentialName, dry_run: DryRun = False, server: Server = SERVER) -> None:
     """Revoke a credential, at once."""
     from vneter_sdn.cli import credentials, targets
 
-    credentials.revoke(targets.connect(server), name)
+    credentials.revoke(targets.connect(server), name, dry_run=dry_run)
 
 
 @app.command(epilog=epilog((("vneterctl token whoami", "and what one may do"),)))

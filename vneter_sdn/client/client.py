@@ -306,13 +306,15 @@ class Client:
         items: Sequence[dict[str, Any]] = self._ask(Request("GET", "/v1/tokens")).value["items"]
         return items
 
-    def issue(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def issue(self, asked: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """Issue a credential (`CredentialAsked`); the answer's ``token`` is shown this once."""
-        return self._ask(Request("POST", "/v1/tokens", dict(asked))).value
+        query = {"dryRun": "true"} if dry_run else {}
+        return self._ask(Request("POST", "/v1/tokens", dict(asked), query=query)).value
 
-    def revoke(self, name: str) -> dict[str, Any]:
+    def revoke(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Revoke a credential, at once."""
-        return self._ask(Request("DELETE", "/v1/tokens", query={"name": name})).value
+        query = {"name": name} | ({"dryRun": "true"} if dry_run else {})
+        return self._ask(Request("DELETE", "/v1/tokens", query=query)).value
 
     def audit(
         self, limit: int = 100, before: int | None = None, *, verify: bool = False

@@ -234,10 +234,10 @@ _FIXED = (
           answer="CredentialList"),
     Route("POST", "/v1/tokens", "createToken",
           "Issue a token, shown this once, or say what the holder of a certificate may do.",
-          body="CredentialAsked", answer="CredentialIssued", success=(201,),
+          query=_DRY_RUN, body="CredentialAsked", answer="CredentialIssued", success=(201,),
           refusals=(409, 413, 415, 422)),
     Route("DELETE", "/v1/tokens", "revokeToken", "Revoke a credential, at once.",
-          query=(Query("name", "string", "Which one."),), answer="CredentialTold",
+          query=(Query("name", "string", "Which one."), *_DRY_RUN), answer="CredentialTold",
           refusals=(404,)),
     Route("GET", "/v1/audit", "audit", "What was refused and who was let in, newest first.",
           query=(

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, request
 
-from vneter_sdn.errors import Forbidden, IntentError, NotFound, Problem, VneterError
+from vneter_sdn.errors import Conflict, Forbidden, IntentError, NotFound, Problem, VneterError
 from vneter_sdn.model.access import AuditEntry, Credential
 from vneter_sdn.model.instants import posix, rfc3339
 from vneter_sdn.northbound.access import tokens
@@ -59,8 +59,8 @@ class Credentials:
         return json_answer({"items": [self._told(one) for one in found]})
 
     def create(self, route: Route) -> Response:
-        """A new one; the answer is the only place where its token ever is."""
-        requests.query(route)
+        """A new one; the answer is the only place where its token ever is. None of a dry run."""
+        dry_run = requests.query(route).get("dryRun", False)
         asked = requests.read(requests.body(), CredentialAsked, "credential")
         grant = self._grant(asked)
         asking = requests.identity()
@@ -68,7 +68,7 @@ class Credentials:
             raise Forbidden(f"{asking.name} may only grant what they were granted themselves")
         _check_longer(asked.expires, asking)
         grant = bound(grant, self._store.snapshot())
-        token = None if asked.certificate else tokens.fresh(asked.name)
+        token = None if asked.certificate or dry_run else tokens.fresh(asked.name)
         kept = Credential(
             asked.name,
             _digest(token),
@@ -77,6 +77,10 @@ class Credentials:
             rfc3339(self._clock()),
             asked.expires,
         )
+        if dry_run:
+            self._check_absent(kept.name)
+            told = self._told(kept) | {"certificate": asked.certificate, "token": None}
+            return json_answer(told, 201)
         self._recorded("create", kept, lambda: self._store.issue(kept))
         response = json_answer(self._told(kept) | {"token": token}, 201)
         response.headers["Location"] = "/v1/tokens"
@@ -84,11 +88,13 @@ class Credentials:
 
     def revoke(self, route: Route) -> Response:
         """One less; requests that were begun with it get no further."""
-        name = requests.query(route).get("name", "")
+        query = requests.query(route)
+        name = query.get("name", "")
         kept = self._store.credential(name)
         if kept is None or not _covers(requests.identity(), kept):
             raise NotFound(f"there is no credential {name!r}")
-        self._recorded("revoke", kept, lambda: self._store.revoke(name))
+        if not query.get("dryRun", False):
+            self._recorded("revoke", kept, lambda: self._store.revoke(name))
         return json_answer(self._told(kept))
 
     def audit(self, route: Route) -> Response:
@@ -100,6 +106,10 @@ class Credentials:
             chains = (self._store.verify("audit"), self._store.verify("revisions"))
             answer["verified"] = [asdict(one) for one in chains]
         return json_answer(answer)
+
+    def _check_absent(self, name: str) -> None:
+        if self._store.credential(name) is not None:
+            raise Conflict(f"there is a credential {name} already")
 
     def _grant(self, asked: CredentialAsked) -> Grant:
         check = tokens.check_subject if asked.certificate else tokens.check_name
