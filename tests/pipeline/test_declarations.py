@@ -12,6 +12,7 @@ from vneter_sdn.errors import DecodeError, PipelineError
 from vneter_sdn.model.flow import Conntrack, Copy, DecTtl, Output, Resubmit, SetField
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.complaints import EVERY_BRIDGE, Complaint, Fault, of_endpoint
+from vneter_sdn.pipeline.contracts import Contract
 from vneter_sdn.pipeline.cookies import Cookie, is_ours, object_bits
 from vneter_sdn.pipeline.locator import (
     ANY_COLOUR_MASK,
@@ -26,7 +27,7 @@ from vneter_sdn.pipeline.punts import Asked, Names, Service, decode
 from vneter_sdn.pipeline.reference import dot, render
 from vneter_sdn.pipeline.registers import REGISTERS, TENANT
 from vneter_sdn.pipeline.reserved import METERS
-from vneter_sdn.pipeline.tables import TABLES, Contract, Table, table, table_names
+from vneter_sdn.pipeline.tables import TABLES, Table, table, table_names
 
 bridges, slots = st.integers(1, MAX_BRIDGE), st.integers(0, MAX_SLOT)
 locators = st.builds(Locator, st.integers(0, COLOURS - 1), bridges, slots)
