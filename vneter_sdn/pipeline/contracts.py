@@ -25,8 +25,8 @@ renumbers raises `cookies.GENERATION`.
 
 Before ``classify`` there is ``entry``, which does nothing on most bridges. What ``spoof_guard``
 drops is counted in ``refused``. ``switch`` goes by ``size`` where packets may be too long
-for what is next. What ``switch``, ``route`` and ``deliver`` cannot forward ends in ``complaints`` and
-``complain``; of what ``output`` sends, ``answers`` makes copies.
+for what is next. What ``switch``, ``route`` and ``deliver`` cannot forward ends in ``complaints``
+and ``complain``; of what ``output`` sends, ``answers`` makes copies.
 """
 
 from __future__ import annotations
