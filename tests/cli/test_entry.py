@@ -81,13 +81,19 @@ def test_usage_errors_are_code_2():
     assert ended.stderr.splitlines()[0].startswith("error: no kind 'pods'")
 
 
-@pytest.mark.parametrize("words", [["get", "networks", "-o", "yaml"], ["status"], ["--help"]])
+@pytest.mark.parametrize("words", [["get", "networks", "-o", "yaml"], ["diff"], ["--help"]])
 def test_a_disk_that_is_full_is_told(server, red, words):
-    _run("apply", "-f", red)
+    """Of commands that end with an exit code of their own, too: of what differs, diff says 1."""
+    if words == ["diff"]:
+        words = ["diff", "-f", str(red)]
+    else:
+        _run("apply", "-f", red)
     with open("/dev/full", "w", encoding="utf-8") as full:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment.pop("PYTHONUNBUFFERED", None)  # or every line is written at once
         ended = subprocess.run(
             [*_PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, timeout=60,
+            env=environment, timeout=60,
         )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stderr == "error: cannot write what this answers: No space left on device\n"

@@ -129,6 +129,26 @@ def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
     before = line.chosen.set("")
     try:
+        code = _ended(arguments)
+        sys.stdout.flush()  # whatever it ended with; at exit nobody would be told
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as over:  # typer's own answer to a closed pipe
+        return _unread() if isinstance(over.__context__, BrokenPipeError) else REFUSED
+    except OSError as error:
+        return _unwritten(error)
+    finally:
+        line.chosen.reset(before)
+    return code
+
+
+def _ended(arguments: list[str]) -> int:
+    """The exit code of a command line, once its error was told.
+
+    Raises:
+        OSError: something could not be read or written.
+    """
+    try:
         if arguments[:1] == [line.ASK]:
             from vneter_sdn.cli.completion_command import answer
 
@@ -137,22 +157,15 @@ def run(arguments: list[str]) -> int:
         line.chosen.set(context)
         words = words or ["--help"]
         code = app_of(words[0])(args=words, prog_name="vneterctl", standalone_mode=False)
-        sys.stdout.flush()
     except _CommandError as error:
         return _wrong(error)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        return _unread()
-    except SystemExit as over:  # typer's own answer to a closed pipe
-        return _unread() if isinstance(over.__context__, BrokenPipeError) else REFUSED
-    except Exception as error:  # noqa: BLE001 -- outcome() raises what is not for users
+    except Exception as error:  # outcome() raises what is not for users
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            return _unwritten(error)
+            raise
         code, lines, hint = outcome(error)
         report(lines, hint)
-    finally:
-        line.chosen.reset(before)
     return code if isinstance(code, int) else 0
 
 
