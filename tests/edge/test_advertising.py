@@ -17,6 +17,7 @@ from vneter_sdn.model.addresses import link_local
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.southbound.openflow import punt, router
 from vneter_sdn.southbound.openflow.icmp6 import ALL_NODES, ALL_NODES_MAC, Ends6, framed
+from vneter_sdn.southbound.openflow.ip_header import checksum
 
 OWN, ROUTERS = link_local(MAC), IPv6Address("ff02::2")
 NOBODY = IPv6Address(0)
@@ -35,7 +36,7 @@ def told(frame):
     pseudo = packet.source.packed + packet.target.packed
     message = frame[packet.payload : packet.end]
     summed = pseudo + len(message).to_bytes(4, "big") + (58).to_bytes(4, "big") + message
-    assert punt.checksum(summed) == 0
+    assert checksum(summed) == 0
     assert (seen.ethernet.source, packet.source) == (GATEWAY_MAC, link_local(GATEWAY_MAC))
     assert packet.ttl == 255
     return router.advertisement(message), (seen.ethernet.destination, packet.target)

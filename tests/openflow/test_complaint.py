@@ -11,6 +11,7 @@ from vneter_sdn.pipeline.complaints import Complaint, Fault
 from vneter_sdn.southbound.openflow import datagram, punt
 from vneter_sdn.southbound.openflow.complaint import answer
 from vneter_sdn.southbound.openflow.icmp6 import Ends6, framed
+from vneter_sdn.southbound.openflow.ip_header import checksum
 
 HOST, ROUTER = 0x020000000001, 0x02000000FFFF
 OWN = {4: ip_address("10.0.0.9"), 6: ip_address("fd00::9")}
@@ -45,7 +46,7 @@ def told(frame, said):
     if packet.source.version == 6:
         ends = packet.source.packed + packet.target.packed
         pseudo = ends + len(body).to_bytes(4, "big") + (58).to_bytes(4, "big")
-    assert punt.checksum(pseudo + body) == 0
+    assert checksum(pseudo + body) == 0
     return packet.source, (seen.transport.type, seen.transport.code), body[4:8], body[8:]
 
 

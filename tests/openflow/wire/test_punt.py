@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.southbound.openflow.ip_header import checksum
 
 HOST, ROUTER = 0x020000000001, 0x02000000FFFF
 V4, V6 = IPv4Address("10.0.0.1"), IPv6Address("fe80::1")
@@ -87,8 +88,8 @@ def test_time_exceeded_v4():
     assert seen.transport == punt.Icmp(11, 0)
     packet = answer[18:]
     assert len(packet) == 576
-    assert punt.checksum(packet[:20]) == 0
-    assert punt.checksum(packet[20:]) == 0
+    assert checksum(packet[:20]) == 0
+    assert checksum(packet[20:]) == 0
     assert packet[28:] == frame[18:][:548]
 
 
@@ -99,7 +100,7 @@ def test_time_exceeded_v6():
     assert seen.transport == punt.Icmp(3, 0)
     assert len(packet) == 1280
     pseudo = packet[8:40] + (len(packet) - 40).to_bytes(4, "big") + (58).to_bytes(4, "big")
-    assert punt.checksum(pseudo + packet[40:]) == 0
+    assert checksum(pseudo + packet[40:]) == 0
     assert packet[48:] == frame[14:][: 1280 - 48]
 
 

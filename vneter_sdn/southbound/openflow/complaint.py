@@ -13,7 +13,7 @@ from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import link_local
 from vneter_sdn.model.fields import PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, PROTO_UDP
 from vneter_sdn.pipeline.complaints import Complaint, Fault
-from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.southbound.openflow import ip_header, punt
 from vneter_sdn.southbound.openflow.punt import Unreachable
 from vneter_sdn.southbound.openflow.refusal import refusal
 from vneter_sdn.southbound.openflow.wire import U16
@@ -73,8 +73,9 @@ def _echo_reply(frame: bytes, seen: punt.Frame, packet: punt.Ip) -> bytes | None
         return None
     body = bytes((_ECHO_REPLY[version], 0, 0, 0)) + frame[at + 4 : packet.end]
     ends = packet.target.packed + packet.source.packed
-    pseudo = b"" if version == 4 else ends + len(body).to_bytes(4, "big") + bytes((0, 0, 0, 58))
-    body = body[:2] + U16.pack(punt.checksum(pseudo + body)) + body[4:]
+    over_ends = ip_header.transport_checksum(ends, PROTO_ICMPV6, body)
+    summed = ip_header.checksum(body) if version == 4 else over_ends
+    body = body[:2] + U16.pack(summed) + body[4:]
     macs = seen.ethernet.source.to_bytes(6, "big") + seen.ethernet.destination.to_bytes(6, "big")
     return macs + frame[12:14] + _header(frame[packet.header : at], ends) + body
 
@@ -84,7 +85,7 @@ def _header(asked: bytes, ends: bytes) -> bytes:
     if len(asked) == 40:
         return asked[:7] + bytes((_HOPS,)) + ends
     blank = asked[:8] + bytes((_HOPS, PROTO_ICMP, 0, 0)) + ends
-    return blank[:10] + U16.pack(punt.checksum(blank)) + blank[12:]
+    return blank[:10] + U16.pack(ip_header.checksum(blank)) + blank[12:]
 
 
 def _length(frame: bytes, packet: punt.Ip) -> int:

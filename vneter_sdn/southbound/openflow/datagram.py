@@ -8,19 +8,15 @@ What is written has them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from struct import Struct
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_UDP
-from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.model.fields import PROTO_UDP
+from vneter_sdn.southbound.openflow import ip_header, punt
 from vneter_sdn.southbound.openflow.wire import U16, need
 
 _UDP = Struct("!HHHH")
-_IPV4 = Struct("!BBHHHBBH4s4s")
-_IPV6 = Struct("!IHBB16s16s")
-_TTL = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +69,15 @@ def written(sent: Datagram) -> bytes:
     length = _UDP.size + len(sent.payload)
     if length > 0xFFFF - 20:
         raise ValueError(f"a datagram of {length} octets")
-    four = isinstance(sent.source, IPv4Address)
     macs = sent.target_mac.to_bytes(6, "big") + sent.source_mac.to_bytes(6, "big")
     ends = sent.source.packed + sent.target.packed
-    udp = _transport(sent, ends, length)
-    if four:
-        fields = (0x45, 0, 20 + length, 0, 0, _TTL, PROTO_UDP)
-        sum_ = punt.checksum(_IPV4.pack(*fields, 0, ends[:4], ends[4:]))
-        head = _IPV4.pack(*fields, sum_, ends[:4], ends[4:])
-    else:
-        head = _IPV6.pack(6 << 28, length, PROTO_UDP, _TTL, ends[:16], ends[16:])
-    return macs + U16.pack(ETH_IP if four else ETH_IPV6) + head + udp
+    head = ip_header.packed(ends, PROTO_UDP, length)
+    return macs + U16.pack(ip_header.ethertype(ends)) + head + _transport(sent, ends, length)
 
 
 def _transport(sent: Datagram, ends: bytes, length: int) -> bytes:
     """UDP with its checksum, which is never 0: that would mean none (RFC 768)."""
     ports = (sent.source_port, sent.target_port, length)
-    pseudo = ends + length.to_bytes(4, "big") + PROTO_UDP.to_bytes(4, "big")
-    summed = punt.checksum(pseudo + _UDP.pack(*ports, 0) + sent.payload)
+    blank = _UDP.pack(*ports, 0) + sent.payload
+    summed = ip_header.transport_checksum(ends, PROTO_UDP, blank)
     return _UDP.pack(*ports, summed or 0xFFFF) + sent.payload

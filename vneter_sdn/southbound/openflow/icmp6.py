@@ -8,10 +8,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from vneter_sdn.model.fields import ETH_IPV6, PROTO_ICMPV6
-from vneter_sdn.southbound.openflow.punt import checksum
+from vneter_sdn.southbound.openflow import ip_header
 
 _ETHERNET = Struct("!6s6sH")
-_IPV6 = Struct("!IHBB16s16s")
 ALL_NODES, ALL_NODES_MAC = IPv6Address("ff02::1"), 0x3333_0000_0001
 """RFC 4291 §2.7.1, RFC 2464 §7."""
 LINK_LOCAL_HOPS = 255
@@ -30,8 +29,7 @@ class Ends6(NamedTuple):
 def framed(ends: Ends6, message: bytes, hops: int = LINK_LOCAL_HOPS) -> bytes:
     """A frame round a message whose checksum is zero as yet."""
     addresses = ends.source.packed + ends.target.packed
-    size = len(message).to_bytes(4, "big") + PROTO_ICMPV6.to_bytes(4, "big")
-    summed = checksum(addresses + size + message).to_bytes(2, "big")
-    head = _IPV6.pack(6 << 28, len(message), PROTO_ICMPV6, hops, addresses[:16], addresses[16:])
+    summed = ip_header.transport_checksum(addresses, PROTO_ICMPV6, message).to_bytes(2, "big")
+    head = ip_header.packed(addresses, PROTO_ICMPV6, len(message), hops=hops)
     macs = ends.eth_dst.to_bytes(6, "big"), ends.eth_src.to_bytes(6, "big")
     return _ETHERNET.pack(*macs, ETH_IPV6) + head + message[:2] + summed + message[4:]

@@ -17,7 +17,6 @@ from struct import Struct
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.fields import (
     ETH_IP,
-    ETH_IPV6,
     PROTO_ICMP,
     PROTO_ICMPV6,
     PROTO_SCTP,
@@ -30,7 +29,7 @@ from vneter_sdn.pipeline.registers import TENANT
 from vneter_sdn.pipeline.tables import TABLES, table
 from vneter_sdn.southbound.openflow import oxm
 from vneter_sdn.southbound.openflow.decode import PacketIn
-from vneter_sdn.southbound.openflow.punt import checksum
+from vneter_sdn.southbound.openflow.ip_header import checksum, packed, transport_checksum
 from vneter_sdn.southbound.openflow.wire import NICIRA, TLV, U16, Type, message, pad8
 
 LAST = "output"
@@ -112,8 +111,6 @@ def _terms(data: bytes) -> Iterator[Term]:
         cursor = after
 
 
-_IPV4 = Struct("!BBHHHBBH4s4s")
-_IPV6 = Struct("!IHBB16s16s")
 _TCP = Struct("!HHIIBBHHH")
 _UDP = Struct("!HHHH")
 _ECHO = Struct("!BBHHH")
@@ -122,7 +119,6 @@ _INIT = Struct("!BBHIIHHI")
 _PARAMETER = 0xBFFF
 """Of SCTP: one that nobody knows, to be skipped without a report (RFC 9260 §3.2.1)."""
 _WINDOW = 65535
-_DONT_FRAGMENT = 0x4000
 
 
 def frame(packet: Mapping[str, int], known_by: bytes) -> bytes:
@@ -146,21 +142,14 @@ def frame(packet: Mapping[str, int], known_by: bytes) -> bytes:
 
 
 def _head(packet: Mapping[str, int], addresses: bytes, size: int) -> bytes:
-    service, ttl, protocol = packet.get("ip_dscp", 0) << 2, packet["ip_ttl"], packet["ip_proto"]
-    if packet["eth_type"] == ETH_IPV6:
-        first = 6 << 28 | service << 20
-        return _IPV6.pack(first, size, protocol, ttl, addresses[:16], addresses[16:])
-    fields = (0x45, service, 20 + size, 0, _DONT_FRAGMENT, ttl, protocol)
-    summed = checksum(_IPV4.pack(*fields, 0, addresses[:4], addresses[4:]))
-    return _IPV4.pack(*fields, summed, addresses[:4], addresses[4:])
-
-
-def _summed(protocol: int, addresses: bytes, segment: bytes) -> int:
-    """The checksum over the pseudo header, too (RFC 9293 §3.1, RFC 8200 §8.1)."""
-    length = 2 if len(addresses) == 8 else 4
-    number = bytes((0, protocol)) if length == 2 else b""
-    behind = b"" if length == 2 else protocol.to_bytes(4, "big")
-    return checksum(addresses + number + len(segment).to_bytes(length, "big") + behind + segment)
+    return packed(
+        addresses,
+        packet["ip_proto"],
+        size,
+        hops=packet["ip_ttl"],
+        service=packet.get("ip_dscp", 0) << 2,
+        dont_fragment=True,
+    )
 
 
 def _ports(packet: Mapping[str, int], name: str) -> tuple[int, int]:
@@ -170,13 +159,13 @@ def _ports(packet: Mapping[str, int], name: str) -> tuple[int, int]:
 def _tcp(packet: Mapping[str, int], addresses: bytes, known_by: bytes) -> bytes:
     sequence = int.from_bytes(known_by[:4], "big")
     head = (*_ports(packet, "tcp"), sequence, 0, 0x50, _SYN, _WINDOW)
-    summed = _summed(PROTO_TCP, addresses, _TCP.pack(*head, 0, 0) + known_by)
+    summed = transport_checksum(addresses, PROTO_TCP, _TCP.pack(*head, 0, 0) + known_by)
     return _TCP.pack(*head, summed, 0) + known_by
 
 
 def _udp(packet: Mapping[str, int], addresses: bytes, known_by: bytes) -> bytes:
     head = (*_ports(packet, "udp"), _UDP.size + len(known_by))
-    summed = _summed(PROTO_UDP, addresses, _UDP.pack(*head, 0) + known_by)
+    summed = transport_checksum(addresses, PROTO_UDP, _UDP.pack(*head, 0) + known_by)
     return _UDP.pack(*head, summed or 0xFFFF) + known_by
 
 
@@ -187,7 +176,7 @@ def _echo(packet: Mapping[str, int], addresses: bytes, known_by: bytes) -> bytes
     rest = (echo_number(known_by), 1)
     bare = _ECHO.pack(*head, 0, *rest) + known_by
     six = protocol == PROTO_ICMPV6
-    summed = _summed(protocol, addresses, bare) if six else checksum(bare)
+    summed = transport_checksum(addresses, protocol, bare) if six else checksum(bare)
     return _ECHO.pack(*head, summed, *rest) + known_by
 
 

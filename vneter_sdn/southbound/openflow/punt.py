@@ -23,6 +23,7 @@ from vneter_sdn.model.fields import (
     PROTO_TCP,
     PROTO_UDP,
 )
+from vneter_sdn.southbound.openflow import ip_header
 from vneter_sdn.southbound.openflow.wire import U16, need
 
 MAX_EXTENSIONS = 8
@@ -33,6 +34,8 @@ _IPV4 = Struct("!BBHHHBBH4s4s")
 _IPV6 = Struct("!IHBB16s16s")
 _TYPED = Struct("!BBH")
 _PORTS = Struct("!HH")
+_NETWORK_CONTROL = 0xC0
+"""Precedence of errors (RFC 1812 §4.3.2.5)."""
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
 _EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION)
 
@@ -263,16 +266,6 @@ _V4_ERRORS = frozenset({3, 4, 5, 11, 12})
 _IPV6_MINIMUM = 1280
 
 
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    if len(data) & 1:
-        data += b"\0"
-    total = sum(U16.unpack_from(data, at)[0] for at in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return int(~total & 0xFFFF)
-
-
 def time_exceeded(
     frame: bytes, source_ip: IPv4Address | IPv6Address, source_mac: int
 ) -> bytes | None:
@@ -398,11 +391,10 @@ def _icmp_v4(
     """Header, and the offending packet as far as 576 bytes allow (RFC 1812 §4.3.2.3)."""
     quoted = frame[packet.header : packet.end][: 576 - 28]
     rest = _PORTS.pack(0, min(mtu, 0xFFFF) if kind == (3, 4) else 0) + quoted
-    body = _TYPED.pack(*kind, checksum(_TYPED.pack(*kind, 0) + rest)) + rest
-    ends = (source.packed, packet.source.packed)
-    fields = (0x45, 0xC0, 20 + len(body), 0, 0, 64, PROTO_ICMP)
-    head = _IPV4.pack(*fields, checksum(_IPV4.pack(*fields, 0, *ends)), *ends)
-    return head + body
+    summed = ip_header.checksum(_TYPED.pack(*kind, 0) + rest)
+    body = _TYPED.pack(*kind, summed) + rest
+    ends = source.packed + packet.source.packed
+    return ip_header.packed(ends, PROTO_ICMP, len(body), service=_NETWORK_CONTROL) + body
 
 
 def _icmp_v6(
@@ -412,7 +404,6 @@ def _icmp_v6(
     quoted = frame[packet.header : packet.end][: _IPV6_MINIMUM - 48]
     rest = mtu.to_bytes(4, "big") + quoted
     ends = source.packed + packet.source.packed
-    size = 4 + len(rest)
-    pseudo = ends + size.to_bytes(4, "big") + PROTO_ICMPV6.to_bytes(4, "big")
-    body = _TYPED.pack(*kind, checksum(pseudo + _TYPED.pack(*kind, 0) + rest)) + rest
-    return _IPV6.pack(6 << 28, size, PROTO_ICMPV6, 64, ends[:16], ends[16:]) + body
+    blank = _TYPED.pack(*kind, 0) + rest
+    body = _TYPED.pack(*kind, ip_header.transport_checksum(ends, PROTO_ICMPV6, blank)) + rest
+    return ip_header.packed(ends, PROTO_ICMPV6, len(body)) + body

@@ -12,15 +12,13 @@ from ipaddress import IPv4Address
 from struct import Struct
 
 from vneter_sdn.errors import DecodeError
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP
-from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.model.fields import PROTO_TCP
+from vneter_sdn.southbound.openflow import ip_header, punt
+from vneter_sdn.southbound.openflow.wire import U16
 
 _TCP = Struct("!HHIIBBHHH")
-_IPV4 = Struct("!BBHHHBBH4s4s")
-_IPV6 = Struct("!IHBB16s16s")
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WORD = 1 << 32
-_HOPS = 64
 
 
 def refusal(frame: bytes) -> bytes | None:
@@ -74,16 +72,7 @@ def _length(frame: bytes, packet: punt.Ip) -> int:
 def _packet(packet: punt.Ip, segment: bytes) -> bytes:
     """Type, header and segment of the answer, from whom the packet was for."""
     ends = packet.target.packed + packet.source.packed
-    size = len(segment)
-    if isinstance(packet.source, IPv4Address):
-        pseudo = ends + bytes((0, PROTO_TCP)) + size.to_bytes(2, "big")
-        fields = (0x45, 0, 20 + size, 0, 0x4000, _HOPS, PROTO_TCP)
-        blank = _IPV4.pack(*fields, 0, ends[:4], ends[4:])
-        head = _IPV4.pack(*fields, punt.checksum(blank), ends[:4], ends[4:])
-        kind = ETH_IP
-    else:
-        pseudo = ends + size.to_bytes(4, "big") + PROTO_TCP.to_bytes(4, "big")
-        head = _IPV6.pack(6 << 28, size, PROTO_TCP, _HOPS, ends[:16], ends[16:])
-        kind = ETH_IPV6
-    summed = punt.checksum(pseudo + segment).to_bytes(2, "big")
-    return kind.to_bytes(2, "big") + head + segment[:16] + summed + segment[18:]
+    head = ip_header.packed(ends, PROTO_TCP, len(segment), dont_fragment=True)
+    summed = U16.pack(ip_header.transport_checksum(ends, PROTO_TCP, segment))
+    kind = U16.pack(ip_header.ethertype(ends))
+    return kind + head + segment[:16] + summed + segment[18:]

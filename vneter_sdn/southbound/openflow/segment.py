@@ -8,13 +8,12 @@ there is none of. Of options only the longest segment is read and written.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from struct import Struct
 
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
-from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_TCP
-from vneter_sdn.southbound.openflow import punt
+from vneter_sdn.model.fields import PROTO_TCP
+from vneter_sdn.southbound.openflow import ip_header, punt
 from vneter_sdn.southbound.openflow.wire import U16, need
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -23,10 +22,7 @@ WORD = 1 << 32
 LEAST_MSS = {4: 536, 6: 1220}
 """Octets of a segment that everybody takes (RFC 9293 §3.7.1), by IP version."""
 _TCP = Struct("!HHIIBBHHH")
-_IPV4 = Struct("!BBHHHBBH4s4s")
-_IPV6 = Struct("!IHBB16s16s")
 _END, _NOTHING, _MSS = 0, 1, 2
-_HOPS, _DONT_FRAGMENT = 64, 0x4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +120,15 @@ def written(sent: Segment) -> bytes:
     if size > 0xFFFF - 20:
         raise ValueError(f"a segment of {size} octets")
     ends = sent.source.packed + sent.target.packed
-    if isinstance(sent.source, IPv4Address):
-        fields = (0x45, 0, 20 + size, 0, _DONT_FRAGMENT, _HOPS, PROTO_TCP)
-        summed = punt.checksum(_IPV4.pack(*fields, 0, ends[:4], ends[4:]))
-        kind, head = ETH_IP, _IPV4.pack(*fields, summed, ends[:4], ends[4:])
-    else:
-        kind, head = ETH_IPV6, _IPV6.pack(6 << 28, size, PROTO_TCP, _HOPS, ends[:16], ends[16:])
     macs = sent.target_mac.to_bytes(6, "big") + sent.source_mac.to_bytes(6, "big")
-    return macs + U16.pack(kind) + head + _transport(sent, options, ends, size)
+    head = ip_header.packed(ends, PROTO_TCP, size, dont_fragment=True)
+    return macs + U16.pack(ip_header.ethertype(ends)) + head + _transport(sent, options, ends)
 
 
-def _transport(sent: Segment, options: bytes, ends: bytes, size: int) -> bytes:
+def _transport(sent: Segment, options: bytes, ends: bytes) -> bytes:
     """TCP with its checksum."""
     fields = (sent.source_port, sent.target_port, sent.sequence, sent.acknowledged)
     rest = ((5 + len(options) // 4) << 4, sent.flags, sent.window)
-    pseudo = ends + size.to_bytes(4, "big") + PROTO_TCP.to_bytes(4, "big")
     bare = _TCP.pack(*fields, *rest, 0, 0) + options + sent.payload
-    return _TCP.pack(*fields, *rest, punt.checksum(pseudo + bare), 0) + bare[_TCP.size :]
+    summed = ip_header.transport_checksum(ends, PROTO_TCP, bare)
+    return _TCP.pack(*fields, *rest, summed, 0) + bare[_TCP.size :]
