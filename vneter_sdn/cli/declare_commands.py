@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import typer
 
@@ -93,42 +94,31 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace values tha
 Everything = Annotated[bool, typer.Option("--all", help="All objects of the kind.")]
 
 
-def label(
-    kind: Kind,
-    pairs: Pairs,
-    *,
-    overwrite: Overwrite = False,
-    selector: Selector = "",
-    everything: Everything = False,
-    dry_run: DryRun = False,
-    tenant: Tenant = "",
-    server: Server = SERVER,
-) -> None:
-    """Set and remove labels of objects."""
-    from vneter_sdn.cli import labelling, targets
+def _setter(what: Literal["labels", "annotations"]) -> Callable[..., None]:
+    """The command that sets ``labels``, or ``annotations``."""
 
-    which = labelling.Which(kind, tenant, selector, everything)
-    how = labelling.How("labels", overwrite, dry_run)
-    labelling.change(targets.connect(server), which, pairs, how)
+    def change(
+        kind: Kind,
+        pairs: Pairs,
+        *,
+        overwrite: Overwrite = False,
+        selector: Selector = "",
+        everything: Everything = False,
+        dry_run: DryRun = False,
+        tenant: Tenant = "",
+        server: Server = SERVER,
+    ) -> None:
+        from vneter_sdn.cli import labelling, targets
+
+        which = labelling.Which(kind, tenant, selector, everything)
+        how = labelling.How(what, overwrite, dry_run)
+        labelling.change(targets.connect(server), which, pairs, how)
+
+    change.__doc__ = f"Set and remove {what} of objects."
+    return change
 
 
-def annotate(
-    kind: Kind,
-    pairs: Pairs,
-    *,
-    overwrite: Overwrite = False,
-    selector: Selector = "",
-    everything: Everything = False,
-    dry_run: DryRun = False,
-    tenant: Tenant = "",
-    server: Server = SERVER,
-) -> None:
-    """Set and remove annotations of objects."""
-    from vneter_sdn.cli import labelling, targets
-
-    which = labelling.Which(kind, tenant, selector, everything)
-    how = labelling.How("annotations", overwrite, dry_run)
-    labelling.change(targets.connect(server), which, pairs, how)
+label, annotate = _setter("labels"), _setter("annotations")
 
 
 def wait(
