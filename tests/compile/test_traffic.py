@@ -8,6 +8,8 @@ from fabric import ACK, SYN, Fabric
 from test_paths import TWO, choices, diamond
 
 from vneter_sdn.compile.features.traffic import COOKIE, COOKIE_MASK, TABLE, counted
+from vneter_sdn.compile.query import Fact
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate import fleet as simulated
 
 
@@ -76,3 +78,11 @@ def test_a_plan_changes_no_counter():
     before = Fabric.of(engineered())
     after = Fabric.of(engineered(paths=1))
     assert flows(before) == flows(after)
+
+
+def test_an_engineered_policy_can_be_taken_away():
+    fabric, policy = Fabric.of(engineered()), Key("PathPolicy", "", "spread")
+    assert fabric.compiler.task(policy) is not None
+    fabric.compiler.update({Fact("PathPolicy", policy): None})
+    assert fabric.compiler.task(policy) is None
+    assert not flows(fabric)

@@ -84,7 +84,9 @@ def asked(view: View, policy: Key) -> Asked:
 @query
 def ground(view: View, policy: Key) -> tuple[Topology, frozenset[str]]:
     """The graph that an engineered policy may use, and what of it carries nobody else's traffic."""
-    spec: PathPolicySpec = view.get("PathPolicy", policy)
+    spec: PathPolicySpec | None = view.get("PathPolicy", policy)
+    if spec is None:  # of a policy that goes away this is asked before who wants it knows
+        return Topology(), frozenset()
     whole, held = view.ask(graph, _CAPACITY), view.ask(reserved, "")
     barred = {
         host
