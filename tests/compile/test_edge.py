@@ -19,6 +19,8 @@ BROADCAST, EVERYBODY, NOBODY = (
     ip_address("255.255.255.255"),
     ip_address("0.0.0.0"),
 )
+STALE = ip_address("192.0.2.7")
+"""An address that nobody has, of anywhere."""
 GATEWAY, GATEWAY6 = ip_address("10.0.0.1"), ip_address("fd00::1")
 DROP = {
     "appliesTo": [{"endpoints": {"matchLabels": {"name": "a"}}}],
@@ -45,12 +47,25 @@ def ends(target_mac, target, source=BOTH.own, mac=BOTH.mac):
         (tcp(ends(BOTH.gateway_mac, GATEWAY6, BOTH.own6), 5000, 53), [Service.DNS]),
         # Whoever has no address asks for one, and says nothing else.
         (udp(ends(BROADCAST, EVERYBODY, NOBODY), 68, 53), []),
-        (udp(ends(BOTH.gateway_mac, GATEWAY, NOBODY), 68, 67), []),
         (udp(ends(BOTH.peer, BOTH.peers, NOBODY), 68, 67), []),
+        (udp(ends(BOTH.peer, EVERYBODY, NOBODY), 68, 67), []),
         (udp(ends(BOTH.gateway_mac, GATEWAY, NOBODY), 5000, 53), []),
         # With its own MAC and addresses.
         (udp(ends(BROADCAST, EVERYBODY, NOBODY, BOTH.peer), 68, 67), []),
-        (udp(ends(BROADCAST, EVERYBODY, BOTH.peers), 68, 67), []),
+        # DHCP alone may be asked with another one: it was its own, perhaps.
+        (udp(ends(BROADCAST, EVERYBODY, STALE), 68, 67), [Service.DHCP]),
+        (udp(ends(BROADCAST, EVERYBODY, BOTH.peers), 68, 67), [Service.DHCP]),
+        (udp(ends(BOTH.gateway_mac, GATEWAY, STALE), 68, 67), [Service.DHCP]),
+        (udp(ends(BOTH.gateway_mac, GATEWAY, NOBODY), 68, 67), [Service.DHCP]),
+        (udp(ends(BROADCAST, EVERYBODY, STALE, BOTH.peer), 68, 67), []),
+        (udp(ends(BOTH.gateway_mac, GATEWAY, STALE, BOTH.peer), 68, 67), []),
+        (udp(ends(BROADCAST, EVERYBODY, STALE), 67, 68), []),
+        (udp(ends(BROADCAST, EVERYBODY, STALE), 5000, 67), []),
+        (udp(ends(BROADCAST, BOTH.peers, STALE), 68, 67), []),
+        (udp(ends(BOTH.peer, BOTH.peers, STALE), 68, 67), []),
+        (udp(ends(BOTH.gateway_mac, BOTH.peers, STALE), 68, 67), []),
+        (udp(ends(BOTH.gateway_mac, EVERYBODY, STALE), 68, 67), []),
+        (udp(ends(BOTH.gateway_mac, GATEWAY, STALE), 5000, 53), []),
         (udp(ends(BOTH.gateway_mac, GATEWAY, BOTH.peers), 5000, 53), []),
         # Of the service, at its address.
         (udp(ends(BOTH.gateway_mac, EVERYBODY, NOBODY), 68, 67), []),

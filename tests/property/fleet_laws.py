@@ -240,6 +240,9 @@ def unreachable(world):
                 for packet in conversations(Ends(a.mac, gateway.mac, source, target)):
                     delivery = world.send(a, packet)
                     assert (delivery.reached, delivery.replies) == ((), ()), packet
+                    if _for_all(world, a, target):
+                        assert delivery.punts == (), packet
+                        continue
                     (said,) = complaints(delivery)
                     there = vnis[said.vni]
                     names = {str(key): one for key, one in world.meaning.gateways.items()}
@@ -248,6 +251,14 @@ def unreachable(world):
                     assert said.tenant == tenants[f"Tenant {a.tenant}"], packet
                     assert said.gateway in names[there].addresses, packet
                     assert said.gateway_mac == names[there].mac, packet
+
+
+def _for_all(world, a, target):
+    """Whether an address means everybody of a network (RFC 1812 §4.2.3.1)."""
+    gateways = [g for key, g in world.meaning.gateways.items() if key.tenant == a.tenant]
+    prefixes = [prefix for gateway in gateways for prefix in gateway.prefixes]
+    ends = {end for p in prefixes for end in (p.network_address, p.broadcast_address)}
+    return target.version == 4 and target in ends
 
 
 def _fault(world, a, target):
@@ -274,8 +285,8 @@ def silence(world):
                 assert (said.fault, said.gateway) == (Fault.GATEWAY, target), packet
         for key, other in world.meaning.gateways.items():
             for source, target in address_pairs(a, other) if key.tenant == a.tenant else ():
-                packet = echo(Ends(a.mac, gateway.mac, source, target))
-                if key != a.network:
+                ends = Ends(a.mac, gateway.mac, source, target)
+                for packet in (echo(ends), echo(ends, ttl=1)) if key != a.network else ():
                     (said,) = complaints(world.send(a, packet))
                     assert (said.gateway, said.gateway_mac) == (target, other.mac), packet
 
@@ -292,7 +303,7 @@ def _unowned(world, a, version):
         if key.kind == "Network" and key.tenant == a.tenant:
             for prefix in map(ip_network, held.spec.prefixes):
                 if prefix.version == version:
-                    yield from (prefix[n] for n in (0, 2, 3, 17, 100) if prefix[n] not in owned)
+                    yield from (prefix[n] for n in (0, 2, 3, 17, 100, -1) if prefix[n] not in owned)
 
 
 def resolution(world):
@@ -423,7 +434,8 @@ def asking(world):
 
 def questions(world, a):
     nobody, everybody = ip_address("0.0.0.0"), ip_address("255.255.255.255")
-    yield Service.DHCP, udp(Ends(a.mac, BROADCAST, nobody, everybody), 68, 67)
+    for source in (nobody, *of_family(NOWHERE, 4)):
+        yield Service.DHCP, udp(Ends(a.mac, BROADCAST, source, everybody), 68, 67)
     gateway = world.meaning.gateways[a.network]
     for source, target in address_pairs(a, gateway):
         ends = Ends(a.mac, gateway.mac, source, target)

@@ -11,6 +11,7 @@ from verify_world import world
 from vneter_sdn.model.flow import CheckLength, MeterAction, Punt
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.complaints import Complaint, Fault
+from vneter_sdn.pipeline.priorities import FACE
 from vneter_sdn.pipeline.registers import COMPLAINT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import deliver, join
@@ -28,7 +29,11 @@ def questions(station, gateway):
     for own in station.addresses:
         if own.version == 4:
             everybody = ip_address("255.255.255.255")
-            yield udp(Ends(station.mac, BROADCAST, own, everybody), 68, 67)
+            faces = [a for a in gateway.addresses if a.version == 4]
+            for source in (own, NOWHERE[4]):
+                yield udp(Ends(station.mac, BROADCAST, source, everybody), 68, 67)
+                for face in faces:
+                    yield udp(Ends(station.mac, gateway.mac, source, face), 68, 67)
         for face in (a for a in gateway.addresses if a.version == own.version):
             yield udp(Ends(station.mac, gateway.mac, own, face), 2000, 53)
             yield tcp(Ends(station.mac, gateway.mac, own, face), 2000, 53, flags=2)
@@ -48,6 +53,9 @@ def wrongs(place, station, gateway):
         free = [p[-2] for g in routers for p in g.prefixes if p.version == own.version]
         for target in (NOWHERE[own.version], *same, *faces, *free):
             yield tcp(Ends(station.mac, gateway.mac, own, target), 1000, 80, flags=2)
+        elsewhere = [a for g in routers if g != gateway for a in g.addresses]
+        for target in (a for a in elsewhere if a.version == own.version):
+            yield udp(Ends(station.mac, gateway.mac, own, target), 33000, 33434, ttl=1)
         for target in (NOWHERE[own.version], *same):
             ends = Ends(station.mac, gateway.mac, own, target)
             yield udp(ends, 33000, 33434, ttl=1)
@@ -83,6 +91,13 @@ LOADS = {COMPLAINT.load(fault): fault for fault in Fault}
 def is_finding(flow):
     """Whether it finds out that a packet cannot be forwarded."""
     return any(action in LOADS for action in flow.actions)
+
+
+GUARD = table("spoof_guard").id
+
+
+def _values(flow):
+    return {(term.field, term.value) for term in flow.match}
 
 
 def in_table(name):
@@ -211,6 +226,8 @@ def another_meter(place, rng):
 FAULTS = (
     *(deleted(name, in_table(name)) for name in ("edge", "size", "complaints", "complain")),
     deleted("finding", is_finding),
+    deleted("face", lambda flow: is_finding(flow) and flow.priority == FACE),
+    deleted("asking", lambda flow: flow.table == GUARD and ("udp_dst", 67) in _values(flow)),
     deleted("dns", lambda flow: in_table("switch")(flow) and of_kind(Punt)(flow)),
     lowered,
     hidden,

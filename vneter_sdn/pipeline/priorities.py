@@ -31,8 +31,10 @@ OVERSIZE = 1500
 """Packets too long for where they are going; above every route."""
 EXPIRED = 2000
 """Packets that have no hop left; above every route."""
+FACE = 2050
+"""Packets for a gateway itself, which are forwarded no further."""
 UNROUTABLE = 2100
-"""Packets that may not leave their network."""
+"""Packets that may not leave their network, or are for everybody of one."""
 
 POLICY_BASE = 1000
 """Path policies: the base plus four times the rank, so that flows of one never meet another's."""

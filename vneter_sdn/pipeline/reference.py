@@ -72,6 +72,7 @@ def _priorities() -> list[str]:
         )
     )
     lines.append(_row("EXPIRED", str(priorities.EXPIRED)))
+    lines.append(_row("FACE", str(priorities.FACE)))
     lines.append(_row("UNROUTABLE", str(priorities.UNROUTABLE)))
     return [*lines, ""]
 

@@ -45,6 +45,9 @@ class Directory:
     """Gateways, by tenant."""
     owned: Mapping[tuple[str, int], frozenset[int]]
     """Addresses that are somebody's, by tenant and version."""
+    unforwarded: Mapping[tuple[str, int], frozenset[int]]
+    """Addresses that the router forwards nothing to, by tenant and version: those of gateways, and
+    those that mean everybody of a network (RFC 1812 §4.2.3.1)."""
 
     @classmethod
     def of(cls, meaning: Meaning) -> Directory:
@@ -58,21 +61,39 @@ class Directory:
             tenants[station.tenant].append(station)
             for address in station.addresses:
                 owned[station.tenant, address.version].add(int(address))
+        unforwarded: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         for key, gateway in meaning.gateways.items():
             routers[key.tenant].append(gateway)
+            for version, end in _ends(gateway):
+                unforwarded[key.tenant, version].add(end)
         return cls(
             meaning,
             {PortOf(s.host, s.port): s for s in meaning.stations.values()},
             {key: tuple(members) for key, members in networks.items()},
             {name: tuple(members) for name, members in tenants.items()},
             {name: tuple(members) for name, members in routers.items()},
-            {place: frozenset(values) for place, values in owned.items()},
+            _frozen(owned),
+            _frozen(unforwarded),
         )
 
     @property
     def stations(self) -> Iterable[Station]:
         """All of them."""
         return self.meaning.stations.values()
+
+
+def _frozen(sets: Mapping[tuple[str, int], set[int]]) -> Mapping[tuple[str, int], frozenset[int]]:
+    return {key: frozenset(values) for key, values in sets.items()}
+
+
+def _ends(gateway: Gateway) -> Iterator[tuple[int, int]]:
+    """Addresses that nothing is forwarded to, with their version."""
+    for address in gateway.addresses:
+        yield address.version, int(address)
+    for prefix in gateway.prefixes:
+        if prefix.version == 4:
+            yield 4, int(prefix.network_address)
+            yield 4, int(prefix.broadcast_address)
 
 
 @dataclass(frozen=True, slots=True)

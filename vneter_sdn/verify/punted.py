@@ -115,7 +115,8 @@ def _wrongs(side: _Side, known: Directory) -> Iterator[_Wrong]:
     """What is for nobody, for the gateway itself, too long, or at an end."""
     own, target = side.gateway, side.target
     faces = frozenset(int(a) for a in own.in_network if a.version == side.version)
-    routed = _unsaid(side, faces)
+    there = known.unforwarded[own.network.tenant, side.version]
+    routed = _unsaid(side, there | faces)
     routers = known.routers[own.network.tenant]
     inside = tuple(prefix for router in routers for prefix in router.prefixes)
     yield _Wrong(Fault.EXPIRED, {target: routed, "ip_ttl": _GONE}, own)
@@ -129,13 +130,16 @@ def _wrongs(side: _Side, known: Directory) -> Iterator[_Wrong]:
                 continue
             if narrow:
                 long = above(LENGTH.bits, other.mtu + ETHERNET)
-                there: Cube = {target: _of(prefix), "ip_ttl": _LEFT, LENGTH.name: long}
-                yield _Wrong(Fault.TOO_LONG, there, own, other.mtu)
+                routable = _vacant(prefix, there)
+                over: Cube = {target: routable, "ip_ttl": _LEFT, LENGTH.name: long}
+                yield _Wrong(Fault.TOO_LONG, over, own, other.mtu)
             if side.faces(other):
-                vacant = _vacant(prefix, owned)
-                free = less(vacant, faces) if other is own else vacant
+                free = _vacant(prefix, owned | there)
                 fits: Cube = fitting(other.mtu) if narrow else {}
                 yield _Wrong(Fault.NOBODY, {target: free, "ip_ttl": _LEFT, **fits}, other)
+        if other is not own and side.faces(other):
+            face = frozenset(int(a) for a in side.faces(other))
+            yield _Wrong(Fault.NOBODY, {target: face}, other)
 
 
 def _complaint(side: _Side, wrong: _Wrong) -> Expected:
@@ -161,7 +165,7 @@ _WORDS = {
 
 
 def _unsaid(side: _Side, faces: frozenset[int]) -> Values:
-    """All addresses but the gateway's own, and those of which nothing is said."""
+    """All addresses but gateways' own, and those of which nothing is said."""
     if side.version == 4:
         return Rest(32, faces)
     return less(less(everything(128), _LINK_LOCAL), faces)
@@ -183,7 +187,7 @@ def _outside(values: Values, prefixes: tuple[IPNetwork, ...]) -> Values:
 
 @lru_cache(maxsize=4096)
 def _vacant(prefix: IPNetwork, owned: frozenset[int]) -> Values:
-    """Addresses of a prefix that are nobody's."""
+    """Addresses of a prefix but for these."""
     return less(_of(prefix), owned)
 
 
@@ -201,7 +205,7 @@ def _questions(station: Station, gateway: Gateway) -> Iterator[Expected]:
         frozenset(int(a) for a in station.in_network if a.version == version) for version in (4, 6)
     )
     asked: dict[Service, Iterator[Cube]] = {
-        Service.DHCP: _dhcp(gateway, four),
+        Service.DHCP: _dhcp(gateway),
         Service.DNS: _names(gateway, four, six),
         Service.ROUTER: _solicitations(six),
         Service.DHCPV6: _dhcp6(gateway, six),
@@ -215,16 +219,17 @@ def _questions(station: Station, gateway: Gateway) -> Iterator[Expected]:
             yield Expected(what, Packets(cubes), told=frozenset((told,)))
 
 
-def _dhcp(gateway: Gateway, own: frozenset[int]) -> Iterator[Cube]:
+def _dhcp(gateway: Gateway) -> Iterator[Cube]:
+    """From whatever address."""
     asking: Cube = {
         "eth_type": one(ETH_IP),
         "ip_proto": one(PROTO_UDP),
         "udp_src": one(68),
         "udp_dst": one(67),
     }
-    yield {**asking, "eth_dst": _EVERYBODY, "ip_dst": _EVERYBODY4, "ip_src": own | {0}}
+    yield {**asking, "eth_dst": _EVERYBODY, "ip_dst": _EVERYBODY4}
     faces = frozenset(int(a) for a in gateway.addresses if a.version == 4)
-    yield {**asking, "eth_dst": one(gateway.mac), "ip_dst": faces, "ip_src": own}
+    yield {**asking, "eth_dst": one(gateway.mac), "ip_dst": faces}
 
 
 def _names(gateway: Gateway, four: frozenset[int], six: frozenset[int]) -> Iterator[Cube]:

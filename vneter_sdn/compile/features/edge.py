@@ -7,8 +7,9 @@ by the port it came by, and a meter of each port limits how often: a flood starv
 sends it.
 
 Configuration is asked about before policies, as neighbours are; who has no address yet has none
-that a policy could name. Names are asked after them, in `switch`: whom policies keep from speaking
-to anybody does not speak to the world by way of a resolver either.
+that a policy could name. DHCP is asked from any address, as it may have been the asker's own until
+lately: that it is not is what the answer says. Names are asked after policies, in `switch`: whom
+these keep from speaking to anybody does not speak to the world by way of a resolver either.
 """
 
 from __future__ import annotations
@@ -86,17 +87,16 @@ def _asking(client: Client, service: Service, flows: Iterator[Flow]) -> Iterator
 
 
 def _dhcp(client: Client, write: Writer) -> Iterator[Flow]:
-    """Of everybody, also by who has no address yet; and of the gateway, to renew a lease."""
+    """Of everybody; and of the gateway, to renew a lease. Also by who has no such address."""
     asking: Matched = {"in_port": client.at.ofport, "eth_type": ETH_IP, "ip_proto": PROTO_UDP}
     asking |= {"udp_src": CLIENT, "udp_dst": SERVER}
-    broadcast: Matched = {**asking, "eth_dst": EVERYBODY, "ip_dst": EVERYBODY4}
-    nameless: Matched = {**broadcast, "eth_src": client.here.mac, "ip_src": 0}
-    yield write("spoof_guard", OVERRIDE, nameless, goto="edge")
-    punt = client.punt(Service.DHCP)
-    yield write("edge", NORMAL, broadcast, punt)
-    for gateway in client.network.gateways:
-        if gateway.version == 4:
-            yield write("edge", NORMAL, {**asking, **_to(client.network, gateway)}, punt)
+    asked: list[Matched] = [{**asking, "eth_dst": EVERYBODY, "ip_dst": EVERYBODY4}]
+    four = (gateway for gateway in client.network.gateways if gateway.version == 4)
+    asked += ({**asking, **_to(client.network, gateway)} for gateway in four)
+    for matched in asked:
+        whoever: Matched = {**matched, "eth_src": client.here.mac}
+        yield write("spoof_guard", OVERRIDE, whoever, goto="edge")
+        yield write("edge", NORMAL, matched, client.punt(Service.DHCP))
 
 
 def _names(client: Client, write: Writer) -> Iterator[Flow]:

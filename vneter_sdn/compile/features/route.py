@@ -5,6 +5,8 @@ A destination network is one flow for its prefix (delivered here; where the netw
 other flow takes is for nobody), one for each address block of
 another host (sent there, to the network's slot), and one for each endpoint that is not where
 its block is. The longest prefix wins; an endpoint's own route goes before a block of equal length.
+What is for another network's gateway goes no further, so neither hops nor lengths matter
+(RFC 1812 §5.3.1); what is for everybody of a network goes nowhere, and nobody is told.
 Every match has the tenant in it: overlapping prefixes of two tenants never meet.
 """
 
@@ -32,7 +34,7 @@ from vneter_sdn.model.flow import Action, DecTtl, Flow
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.complaints import Fault
 from vneter_sdn.pipeline.locator import DEFAULT, Locator
-from vneter_sdn.pipeline.priorities import EXPIRED, UNROUTABLE, route
+from vneter_sdn.pipeline.priorities import EXPIRED, FACE, UNROUTABLE, route
 from vneter_sdn.pipeline.registers import COMPLAINT, NETWORK, ROUTED, TENANT
 
 LINK_LOCAL = (0xFE80 << 112, 0xFFC0 << 112)
@@ -49,7 +51,8 @@ def network(view: View, key: Key, write: Writer) -> Iterator[Part]:
         yield on(tenant - here, _nobody(to, prefix, write, route(prefix.prefixlen) - 1))
     for gateway in to.gateways:
         own = _single(gateway.version, int(gateway))
-        yield on(tenant, _nobody(to, own, write, route(own.prefixlen)))
+        yield on(tenant, _nobody(to, own, write, FACE))
+    yield on(tenant, *_for_all(to, write))
     for block in view.ask(blocks, key):
         if block.host in here:
             flow = _remote(view, to, block.prefix, block.host, write, endpoint=False)
@@ -96,6 +99,17 @@ def _nobody(to: Segment, prefix: IPNetwork, write: Writer, priority: int) -> Flo
     """Addresses that are no endpoint's: that network's gateway says so, or answers for itself."""
     wrong = (NETWORK.load(to.vni), COMPLAINT.load(Fault.NOBODY))
     return write("route", priority, _to(to, prefix), *wrong, goto="complaints")
+
+
+def _for_all(to: Segment, write: Writer) -> Iterator[Flow]:
+    """What is for everybody of a network: no error may be sent about it (RFC 1812 §4.3.2.7).
+
+    All zeros mean the same to old hosts (§4.2.3.1); no endpoint has such an address.
+    """
+    for prefix in to.prefixes:
+        if prefix.version == 4:
+            for address in (prefix.network_address, prefix.broadcast_address):
+                yield write("route", UNROUTABLE, _to(to, _single(4, int(address))))
 
 
 def _to(to: Segment, prefix: IPNetwork) -> Matched:
