@@ -5,12 +5,14 @@ The flow that punts says in its user data what is wrong, and in whose name to sa
 (`pipeline.complaints`). Who sent the packet is behind the port that it came by, and is answered
 there; unless it failed where it was to be delivered: then it may have come from another bridge, and
 the answer goes into the pipeline as what that network's gateway sent, to find its way like any
-other. Frames are tenants' bytes: they are read by `southbound.openflow.complaint` alone.
+other. Bridges limit what each of them sends; who starts this app, how much is looked at of all of
+them. Frames are tenants' bytes: they are read by `southbound.openflow.complaint` alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from os_ken.base.app_manager import OSKenApp
@@ -34,11 +36,19 @@ class IcmpErrors(OSKenApp):
     PUNTS = (bytes([complaints.REASON]),)
 
     def __init__(
-        self, *args: Any, counts: Counter[tuple[str, str]] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        counts: Counter[tuple[str, str]] | None = None,
+        may: Callable[[Hashable], bool] = lambda who: True,
+        **kwargs: Any,
     ) -> None:
-        """``counts``: packets by what was wrong and what became of that, in a word each."""
+        """``counts``: packets by what was wrong and what became of that, in a word each.
+
+        ``may``: whether one more is looked at, of the bridge and port that it came by.
+        """
         super().__init__(*args, **kwargs)
         self.counts: Counter[tuple[str, str]] = Counter() if counts is None else counts
+        self._may = may
         self.seen = 0
         """Packets that came, whatever for."""
 
@@ -53,12 +63,14 @@ class IcmpErrors(OSKenApp):
             return
         if not isinstance(reason, Complaint):
             return
-        told = answer(bytes(msg.data), reason)
-        onward = _onward(reason, msg.match.get("in_port") or 0)
-        sent = told is not None and bool(onward)
-        if sent:
-            msg.datapath.packet_out(told, onward)
-        self.counts[reason.fault.name.lower(), "answered" if sent else "ignored"] += 1
+        port = msg.match.get("in_port") or 0
+        became = "too many"
+        if self._may((msg.datapath.id, port)):
+            told, onward = answer(bytes(msg.data), reason), _onward(reason, port)
+            became = "ignored" if told is None or not onward else "answered"
+            if became == "answered":
+                msg.datapath.packet_out(told, onward)
+        self.counts[reason.fault.name.lower(), became] += 1
 
 
 def _onward(reason: Complaint, port: int) -> tuple[Action, ...]:

@@ -165,6 +165,23 @@ def test_what_cannot_be_answered_is_ignored(bridges, host) -> None:
     assert not bridges.tally.of("exceptions")
 
 
+def test_of_all_bridges_no_more_is_looked_at_than_allowed(bridges, host) -> None:
+    asked: list = []
+
+    def may(who) -> bool:
+        asked.append(who)
+        return len(asked) % 2 == 1
+
+    app = host.start(IcmpErrors, may=may)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    for _ in range(4):
+        bridges.deliver(packet(EXPIRED, frame()))
+    settle(lambda: app.counts.total() == 4)
+    assert app.counts == {("expired", "answered"): 2, ("expired", "too many"): 2}
+    assert asked == [(7, 3)] * 4
+    assert len(bridges.out) == 2
+
+
 class Faulty(OSKenApp):
     seen = 0
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from vneter_sdn.daemon import edge
 from vneter_sdn.daemon.edge import Edge, answering, telling
+from vneter_sdn.edge import fairness
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.flow import Output
 from vneter_sdn.pipeline.punts import Asked, Service
@@ -99,11 +99,11 @@ SILENT = answering(lambda asker, frame: None)
 
 def test_all_of_a_service_are_limited_and_recover():
     world = World({Service.DHCP: SILENT, Service.DNS: SILENT})
-    many = [replace(ASKED, mac=mac) for mac in range(100, 100 + int(edge.BURST) + 5)]
+    many = [replace(ASKED, mac=mac) for mac in range(100, 100 + int(fairness.BURST) + 5)]
     became = [world.ask(one) for one in many]
-    assert became == ["unknown"] * int(edge.BURST) + ["too many"] * 5
+    assert became == ["unknown"] * int(fairness.BURST) + ["too many"] * 5
     assert world.ask(replace(ASKED, service=Service.DNS)) == "ignored", "that has its own"
-    world.clock = 10 / edge.RATE
+    world.clock = 10 / fairness.RATE
     assert [world.ask() for _ in range(11)] == ["ignored"] * 10 + ["too many"]
 
 
@@ -111,16 +111,16 @@ def test_many_who_ask_without_end_leave_half_to_those_who_do_not():
     world = World({Service.DHCP: SILENT})
     flood = [replace(ASKED, mac=mac) for mac in range(100, 200)]
     became = [world.ask(one) for _ in range(30) for one in flood]
-    assert became.count("unknown") == max(edge.BURST / 2, edge.FEW * len(flood))
+    assert became.count("unknown") == max(fairness.BURST / 2, fairness.FEW * len(flood))
     assert became[-1] == "too many"
     assert world.ask() == "ignored"
-    world.clock = edge.WINDOW + 0.1
+    world.clock = fairness.WINDOW + 0.1
     assert world.ask(flood[0]) == "unknown", "who stops is as good as anybody"
 
 
 def test_of_a_flood_as_much_is_looked_at_as_others_leave():
     world = World({Service.DHCP: SILENT})
-    most = int(edge.BURST / 2)
+    most = int(fairness.BURST / 2)
     assert [world.ask() for _ in range(most + 1)] == ["ignored"] * most + ["too many"]
-    world.clock = 10 / edge.RATE
+    world.clock = 10 / fairness.RATE
     assert [world.ask() for _ in range(11)] == ["ignored"] * 10 + ["too many"]

@@ -13,17 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from vneter_sdn.edge.fairness import Allowance
 from vneter_sdn.edge.ledger import Asker, Ledger
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.flow import Output
 from vneter_sdn.pipeline.punts import Asked, Service
 from vneter_sdn.southbound.openflow.bridges import Bridges
 
-RATE, BURST = 1000.0, 2000.0
-"""Questions a second that are looked at, of a service and all endpoints, and at once."""
-FEW, WINDOW = 10, 5.0
-"""Who asks a service no more often than that, in so many seconds, is looked at first: half of what
-is left at once is not for others, however many these are."""
 Send = Callable[[bytes], None]
 Responder = Callable[[Asker, bytes, Send], str]
 Pure = Callable[[Asker, bytes], bytes | None]
@@ -75,12 +71,7 @@ class Edge:
         traced: Callable[[bytes], bool] = lambda frame: False,
     ) -> None:
         self._bridges, self._ledger, self._responders = bridges, ledger, dict(responders)
-        self._now = now
-        self._left = dict.fromkeys(Service, (BURST, now()))
-        """By service: how many more are looked at, and since when it is so many."""
-        self._lately: Counter[tuple[Service, int, int]] = Counter()
-        self._since = now()
-        """Questions since then, by service, VNI and MAC."""
+        self._allowed = {service: Allowance(now) for service in Service}
         self._traced = traced
         self.counts: Counter[tuple[str, str]] = Counter()
         """Questions by service and what became of them, in a word each."""
@@ -96,7 +87,7 @@ class Edge:
             return "ignored"
         if self._traced(frame):
             return "traced"
-        if not self._may(reason):
+        if not self._allowed[reason.service].may((reason.vni, reason.mac)):
             return "too many"
         asker = self._ledger.asker(reason.vni, reason.mac)
         if asker is None:
@@ -105,20 +96,6 @@ class Edge:
             return responder(asker, frame, partial(self._send, dpid, reason))
         except DecodeError:
             return "malformed"
-
-    def _may(self, reason: Asked) -> bool:
-        """Whether one more is looked at."""
-        left, since = self._left[reason.service]
-        now = self._now()
-        if now - self._since > WINDOW:
-            self._lately.clear()
-            self._since = now
-        who = (reason.service, reason.vni, reason.mac)
-        self._lately[who] += 1
-        left = min(BURST, left + (now - since) * RATE)
-        may = left >= (1 if self._lately[who] <= FEW else BURST / 2 + 1)
-        self._left[reason.service] = (left - may, now)
-        return may
 
     def _send(self, dpid: int, reason: Asked, frame: bytes) -> None:
         if not self._bridges.packet_out(dpid, frame, (Output(reason.port),)):

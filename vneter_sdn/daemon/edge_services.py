@@ -23,6 +23,7 @@ from vneter_sdn.daemon.policing import Policing
 from vneter_sdn.daemon.refused import Refusals
 from vneter_sdn.daemon.resolver import Resolver
 from vneter_sdn.edge import advertising, dhcp4, dhcp6
+from vneter_sdn.edge.fairness import Allowance
 from vneter_sdn.edge.ledger import Ledger
 from vneter_sdn.engine.port import Event
 from vneter_sdn.model.snapshot import Delta, Snapshot
@@ -68,7 +69,7 @@ class EdgeServices:
         """Hear what bridges punt."""
         apps.start(EdgeApp, session=self._edge)
         apps.start(Names, session=self._edge)
-        apps.start(IcmpErrors, counts=self._complaints)
+        apps.start(IcmpErrors, counts=self._complaints, may=Allowance(time.monotonic).may)
 
     def stored(self, snapshot: Snapshot, delta: Delta | None) -> None:
         """The store is at this, and policing knows. ``delta``: what changed, None for all."""
