@@ -19,6 +19,8 @@ from vneter_sdn.northbound.access import tokens
 from vneter_sdn.northbound.access.identity import grant_of, grants_text
 from vneter_sdn.northbound.server import Server
 from vneter_sdn.northbound.wire.connection import Pace
+from vneter_sdn.northbound.wire.doors import address_of, opened
+from vneter_sdn.northbound.wire.front import Front
 from vneter_sdn.store.memory import MemoryStore
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -185,3 +187,26 @@ def grant(store: MemoryStore) -> Callable[..., str]:
         return token
 
     return issue
+
+
+PACE = Pace()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., tuple[Front, int]]]:
+    """Serves an application; answers the address."""
+    running: list[tuple[Front, threading.Thread]] = []
+
+    def begin(app, threads=2, pace=PACE, gate=lambda _environ: None):
+        door = opened(address_of("127.0.0.1:0"), trusted=True, secured=False)
+        served = Front(app, [door], threads=threads, pace=pace, gate=gate)
+        thread = threading.Thread(target=served.run)
+        thread.start()
+        running.append((served, thread))
+        return served, door.address.port
+
+    yield begin
+    for served, thread in running:
+        served.stop()
+        thread.join(timeout=30)
+        assert not thread.is_alive()

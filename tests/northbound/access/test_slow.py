@@ -117,26 +117,6 @@ def test_a_handshake_that_does_not_come_to_an_end(start, secure, grant, trusting
 # ---- a front with an application of the test's own
 
 
-@pytest.fixture
-def serve():
-    """Serves an application; answers the address."""
-    running = []
-
-    def begin(app, threads=2, pace=HASTE, gate=lambda _environ: None):
-        door = opened(address_of("127.0.0.1:0"), trusted=True, secured=False)
-        served = Front(app, [door], threads=threads, pace=pace, gate=gate)
-        thread = threading.Thread(target=served.run)
-        thread.start()
-        running.append((served, thread))
-        return served, door.address.port
-
-    yield begin
-    for served, thread in running:
-        served.stop()
-        thread.join(timeout=30)
-        assert not thread.is_alive()
-
-
 def _get(port, path="/", method="GET", **headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, path, headers=headers)
@@ -155,7 +135,7 @@ def test_a_reader_that_stalls_is_cut_off_and_its_thread_comes_free(serve):
         finally:
             ended.set()
 
-    _, port = serve(app, threads=1)
+    _, port = serve(app, threads=1, pace=HASTE)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(b"GET /for-ever HTTP/1.1\r\nHost: x\r\n\r\n")
         assert ended.wait(30)
@@ -192,7 +172,7 @@ def test_a_stream_ends_when_its_client_is_gone_and_when_the_server_ends(serve):
         over.release()
         yield b"event: last\n\n"
 
-    served, port = serve(app)
+    served, port = serve(app, pace=HASTE)
     gone, answer = _get(port)
     assert answer.readline() == b"event: one\n"
     stays, other = _get(port)
@@ -220,7 +200,7 @@ def test_a_stream_ends_when_whoever_asked_may_not_read_on(serve):
         valid.clear()
         yield b"two"
 
-    _, port = serve(app, gate=gate)
+    _, port = serve(app, pace=HASTE, gate=gate)
     connection, answer = _get(port)
     with pytest.raises(http.client.IncompleteRead) as cut:
         answer.read()
@@ -235,7 +215,7 @@ def test_an_application_that_fails_is_cut_off(serve, caplog):
             yield b"half"
         raise RuntimeError("no")
 
-    _, port = serve(app)
+    _, port = serve(app, pace=HASTE)
     connection, answer = _get(port, "/late")
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         answer.read()
@@ -257,7 +237,7 @@ def _echo(environ, start_response):
 
 
 def test_what_the_application_is_told(serve):
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(
             b"POST http://x/a%20b%2Fc?d=%20 HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nX_A: forged\r\n"
@@ -278,7 +258,7 @@ def test_what_the_application_is_told(serve):
 
 
 def test_a_client_that_waits_for_leave_gets_it(serve):
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
@@ -317,7 +297,7 @@ def test_a_client_that_waits_for_leave_gets_it(serve):
     ],
 )
 def test_what_two_could_read_differently_is_refused(serve, request_):
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(request_)
         status, body, media = answer_on(wire)
@@ -327,7 +307,7 @@ def test_what_two_could_read_differently_is_refused(serve, request_):
 
 
 def test_a_body_may_have_any_line_ends(serve):
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     body = b"a\n\nb\n c"
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
@@ -350,7 +330,7 @@ def test_a_body_may_have_any_line_ends(serve):
     ],
 )
 def test_the_status_line_has_a_phrase(serve, request_, line):
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(request_)
         assert wire.makefile("rb").readline() == line
@@ -380,7 +360,7 @@ def serve_echo(serve):
 
 def test_too_many_connections_are_closed_and_others_go_on(serve, monkeypatch):
     monkeypatch.setattr(front, "CONNECTIONS", 3)
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     first, answer = _get(port)
     answer.read()
     more = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(2)]
@@ -418,7 +398,7 @@ def test_who_counts_as_one():
 
 def test_bodies_that_are_kept_are_bounded(serve, monkeypatch):
     monkeypatch.setattr(front, "BODIES", 100)
-    _, port = serve(_echo, pace=Pace())
+    _, port = serve(_echo)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n" + b"x" * 101)
         assert answer_on(wire)[0] == 503

@@ -44,6 +44,7 @@ from vneter_sdn.northbound.wire.heads import (
     head_of,
     not_http,
     require_strict,
+    require_strict_end,
 )
 from vneter_sdn.northbound.wire.workers import Workers
 
@@ -97,6 +98,11 @@ class House(Protocol):
         """It is not kept any more."""
 
 
+def _fresh() -> h11.Connection:
+    """Of a connection, nothing read yet."""
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER)
+
+
 class Connection:
     """One client."""
 
@@ -108,7 +114,7 @@ class Connection:
         house: House,
     ) -> None:
         self._reader, self._writer, self._peer, self._house = reader, writer, peer, house
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER)
+        self._http = _fresh()
         self._loop = asyncio.get_running_loop()
         self._path, self._method = "/", ""
         self._kept = 0
@@ -151,8 +157,9 @@ class Connection:
     # ---- reading
 
     async def _head(self) -> Head | None:
-        self._begun, self.idle = False, not self._http.trailing_data[0]
-        self._path, self._method = "/", ""
+        self._begun, self._path, self._method = False, "/", ""
+        skipped = self._skipped()
+        self.idle = not self._http.trailing_data[0]
         if self.idle:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._house.pace.idle):
@@ -162,12 +169,31 @@ class Connection:
                 return None
         try:
             async with asyncio.timeout(self._house.pace.head):
-                event = await self._event(strictly=True)
+                while not skipped and self._http.trailing_data == (b"\r", False):
+                    self._http.receive_data(await self._reader.read(_READ))
+                if not skipped:
+                    self._skipped()
+                event = await self._event()
         except TimeoutError:
             raise Refusal(408, "the request's headers take too long to arrive") from None
         if not isinstance(event, h11.Request):
             return None
         return head_of(event)
+
+    def _skipped(self) -> bool:
+        """Whether an empty line came before a request, as old clients send one after a body.
+
+        It is ignored then (RFC 9112 §2.2). h11 takes none: it is given what follows, anew.
+        """
+        held, ended = self._http.trailing_data
+        if not held.startswith(b"\r\n"):
+            return False
+        self._http = _fresh()
+        if held[2:]:
+            self._http.receive_data(held[2:])
+        if ended:
+            self._http.receive_data(b"")
+        return True
 
     async def _body(self, head: Head) -> bytes:
         length = int(head.get("content-length") or 0)
@@ -194,16 +220,19 @@ class Connection:
             raise Refusal(503, detail, [("Retry-After", "1")])
         self._kept += octets
 
-    async def _event(self, silence: float | None = None, strictly: bool = False) -> Any:
-        """The next event; `NEED_DATA` never is one. ``strictly``: of a head, see `_LOOSE`."""
+    async def _event(self, silence: float | None = None) -> Any:
+        """The next event; `NEED_DATA` never is one."""
         while True:
-            held = self._http.trailing_data[0] if strictly else b""
+            held = self._http.trailing_data[0]
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
                 raise not_http(error) from None
-            if event is not h11.NEED_DATA:
+            if isinstance(event, h11.Request):
                 require_strict(held)
+            if isinstance(event, h11.EndOfMessage):
+                require_strict_end(held[: len(held) - len(self._http.trailing_data[0])])
+            if event is not h11.NEED_DATA:
                 return event
             async with asyncio.timeout(silence):
                 self._http.receive_data(await self._reader.read(_READ))

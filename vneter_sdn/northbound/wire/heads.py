@@ -65,6 +65,21 @@ def require_strict(held: bytes) -> None:
         raise Refusal(400, "header lines end with CR and LF, and none goes on on the next")
 
 
+def require_strict_end(read: bytes) -> None:
+    """The same of the end of a chunked body: the line of its last chunk, and trailers (§7.1).
+
+    Args:
+        read: what was taken for the end; nothing of a body of a known length. Where it begins with
+            LF and goes on, CR came before, at the end of the chunk that is over.
+
+    Raises:
+        Refusal: so.
+    """
+    begun = int(len(read) > 1 and read.startswith(b"\n"))
+    if _LOOSE.search(read, begun):
+        raise Refusal(400, "lines after a chunked body end with CR and LF, and none goes on")
+
+
 def not_http(error: h11.RemoteProtocolError) -> Refusal:
     """What is answered to octets that h11 does not take for a request."""
     if error.error_status_hint == 431:
