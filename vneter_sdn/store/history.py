@@ -41,13 +41,16 @@ class History:
         return self._exact(after, None)
 
     def _exact(self, after: Snapshot, deltas: list[Delta] | None) -> Delta:
-        found = {}
+        found: dict[str, frozenset[Any]] = {}
         for name in ("objects", "allocations", "bindings", "statuses"):
             old, new = getattr(after, name), getattr(self.newest, name)
-            keys: Iterable[Any] = {*old, *new}
-            if deltas is not None:
+            if old is new:
+                found[name] = frozenset()
+            elif deltas is None:
+                found[name] = _differing(old, new, {*old, *new})
+            else:
                 keys = {key for delta in deltas for key in getattr(delta, name)}
-            found[name] = frozenset() if old is new else _differing(old, new, keys)
+                found[name] = _differing(old, new, keys)
         return Delta(**found)
 
 
