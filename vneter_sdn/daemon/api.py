@@ -11,7 +11,7 @@ import sys
 import time
 
 from vneter_sdn.config import Settings
-from vneter_sdn.daemon import errand
+from vneter_sdn.daemon import dumps, errand
 from vneter_sdn.daemon.children import REFUSED
 from vneter_sdn.daemon.handover import read_settings, refuse, retention, tls_files
 from vneter_sdn.daemon.heartbeat import alive
@@ -48,6 +48,7 @@ def _verified(store: Store, settings: Settings, file: str) -> Store:
 
 def main() -> None:
     """Serve until SIGTERM."""
+    dumps.forbid()
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "api"))
     store = _verified(_open_store(settings), settings, sys.argv[1])

@@ -27,6 +27,7 @@ from vneter_sdn_apps.learning import Learning
 
 from vneter_sdn.compile.network import Compiler
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon import dumps
 from vneter_sdn.daemon.breath import Breath, uncollected
 from vneter_sdn.daemon.census import Census
 from vneter_sdn.daemon.edge_services import EdgeServices
@@ -316,6 +317,7 @@ class Core:
 
 def main() -> None:
     """Run the core until SIGTERM."""
+    dumps.forbid()
     gc.set_threshold(*COLLECTION)
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "core"))

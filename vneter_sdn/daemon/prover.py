@@ -30,6 +30,7 @@ from dataclasses import replace
 from typing import Any
 
 from vneter_sdn.config import Settings
+from vneter_sdn.daemon import dumps
 from vneter_sdn.daemon.children import die_with_parent
 from vneter_sdn.daemon.docket import Docket
 from vneter_sdn.daemon.handover import read_settings, tls_files
@@ -228,6 +229,7 @@ def _open_store(settings: Settings) -> OvsdbStore:
 
 def main() -> None:
     """Prove until nobody listens any more."""
+    dumps.forbid()
     die_with_parent()
     os.nice(POLITENESS)
     settings, role = read_settings(sys.argv[1]), sys.argv[2]

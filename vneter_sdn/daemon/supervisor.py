@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from vneter_sdn.config import Settings
-from vneter_sdn.daemon import highwater
+from vneter_sdn.daemon import dumps, highwater
 from vneter_sdn.daemon.children import Child, Refused, supervise
 from vneter_sdn.daemon.handover import refusal, write_settings
 from vneter_sdn.daemon.heartbeat import errand_socket, heartbeat_file
@@ -147,6 +147,7 @@ def run(settings: Settings, on_start: Callable[[], object] = lambda: None) -> No
         CannotRun: one of them cannot be written.
         StoreUnavailable: the embedded database is damaged or of a newer schema.
     """
+    dumps.forbid()
     stop = _signalled()
     hangups: list[int] = []
     if settings.audit_file and not _has_terminal():
