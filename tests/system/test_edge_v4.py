@@ -400,6 +400,45 @@ def connects(fleet, target, port, wait):
     return False
 
 
+STALE = """
+import socket, sys
+own, target, mac = *sys.argv[1:3], bytes.fromhex(sys.argv[3])
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+hearing = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for one, at in ((asking, own), (hearing, "255.255.255.255")):
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+    one.bind((at, 68))
+head = bytes.fromhex("01010600") + b"lost" + bytes(4) + socket.inet_aton(own) + bytes(12) + mac
+hearing.settimeout(10)
+for _ in range(3):
+    asking.sendto(head.ljust(236, b"\\0") + bytes.fromhex("63825363350103ff"), (target, 67))
+    try:
+        told = hearing.recv(1500)
+    except TimeoutError:
+        continue
+    print(told[4:8].decode(), told[240:243].hex())
+    break
+"""
+
+
+@pytest.mark.parametrize("target", ["255.255.255.255", "10.0.0.1"])
+def test_who_has_another_address_than_its_own_is_told_so(fleet, target):
+    """Rebinding and renewing (RFC 2131 §4.3.2); all else that it says from there is dropped."""
+    stale, record = "10.0.0.77/24", fleet.records["blue/y"]
+    fleet.netns("blue/y", "ping", "-c", "1", "-W", "5", "10.0.0.1")  # its MAC is known from now on
+    fleet.netns("blue/y", "ip", "address", "add", stale, "dev", "eth0")
+    try:
+        words = ("10.0.0.77", target, record.mac.replace(":", ""))
+        told = fleet.netns("blue/y", sys.executable, "-c", STALE, *words).stdout
+        assert told.split() == ["lost", "350106"]
+        ping = ("ping", "-c", "1", "-W", "1", "-I", "10.0.0.77", "10.0.0.1")
+        assert fleet.netns("blue/y", *ping, check=False).returncode
+    finally:
+        fleet.netns("blue/y", "ip", "address", "delete", stale, "dev", "eth0")
+
+
 FLOOD = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

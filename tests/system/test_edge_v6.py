@@ -270,12 +270,19 @@ def test_who_sends_to_nobody_is_told_so(fleet, family):
 def test_gateways_say_that_nobody_listens(fleet, family):
     own, other = {4: ("10.0.1.1", "10.0.2.1"), 6: ("fd00:0:0:1::1", "fd00:0:0:2::1")}[family]
     for target in (own, other):
-        inside(fleet, "a", "ping", "-c", "1", "-W", "5", target)
+        inside(fleet, "a", "ping", "-c", "1", "-W", "5", "-t", "1", target)
         connect = f"import socket; socket.create_connection(({target!r}, 81), 10)"
         told = inside(fleet, "a", sys.executable, "-c", connect, check=False)
         assert "Connection refused" in told, told
         told = inside(fleet, "a", "traceroute", f"-{family}", "-n", "-w", "5", target)
-        assert told.splitlines()[-1].split()[1] == target, told
+        assert [line.split()[1] for line in told.splitlines()[1:]] == [target], told
+
+
+def test_nothing_is_said_of_what_is_for_everybody_of_another_network(fleet):
+    for target in ("10.0.2.255", "10.0.2.0"):
+        told = inside(fleet, "a", "ping", "-b", "-c", "2", "-W", "2", target, check=False)
+        assert "100% packet loss" in told
+        assert "From" not in told, told
 
 
 @pytest.mark.parametrize("family", [4, 6])
