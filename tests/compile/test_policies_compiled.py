@@ -305,3 +305,23 @@ def test_bridges_begun_together_are_as_if_each_were_alone(monkeypatch):
         assert together.digest(host) == alone.digest(host) == bridges.digest(alone.bridge(host))
         for flow in together.bridge(host).flows:
             assert together.unit(host, flow) == alone.unit(host, flow)
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_however_many_come_and_go_it_is_as_if_written_anew(direction):
+    """At the other end of a rule: few, so many that they are written in sheaves, and few again."""
+    cluster = Cluster()
+    rule = {"peers": [endpoints(side="in")], "ports": [{"port": 80}]}
+    cluster.apply(cluster.policy({"appliesTo": [endpoints(side="out")], direction: [rule]}))
+    for inside, host in ((3, "h1"), (40, "h1"), (41, "h2"), (33, "h2"), (32, "h3"), (0, "h3")):
+
+        def labels(number, inside=inside):
+            return {"side": "in" if number < inside else "none", "odd": f"v{number}"}
+
+        about = cluster.pods(1, lambda _: {"side": "out"}, host=host, first=100 + inside)
+        cluster.apply(*cluster.pods(45, labels), *about)
+        fresh = compile_snapshot(cluster.snapshot)
+        for one in HOSTS:
+            assert cluster.compiler.bridge(one) == fresh.bridge(one), (inside, one)
+        met = [f for f in cluster.flows(host, f"{direction}_tiers") if "reg7" in values(f)]
+        assert len([f for f in met if values(f)["reg7"]]) == inside

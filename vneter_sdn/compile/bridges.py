@@ -116,7 +116,7 @@ class _Bridge:
 
     __slots__ = (
         *("before", "contested", "flows", "fresh", "others", "over", "owner", "state"),
-        *("_come", "_gone", "_layers", "_total"),
+        *("_beside", "_come", "_gone", "_layers", "_total"),
     )
 
     def __init__(self, over: Collection[str]) -> None:
@@ -131,6 +131,8 @@ class _Bridge:
         self.before: dict[Hashable, Item | None] = {}
         """Places written since the last harvest, and what they held then; unless it is fresh."""
         self.state: BridgeState | None = None
+        self._beside: tuple[dict[int, Group], dict[int, Meter]] | None = None
+        """Groups and meters of `state`; kept while none of them change."""
         self._layers = Layers(cast("dict[FlowKey, Flow]", self.flows))
         self._total = 0
         self._come: list[_Claim] = []
@@ -243,17 +245,19 @@ class _Bridge:
             else:
                 kind, number = cast("tuple[str, int]", place)
                 numbers[kind].add(number)
-        if not flows and not any(numbers.values()):
+        groups, meters = frozenset(numbers["group"]), frozenset(numbers["meter"])
+        if not (flows or groups or meters):
             return None
         self.state = None
-        groups, meters = frozenset(numbers["group"]), frozenset(numbers["meter"])
+        if groups or meters:
+            self._beside = None
         return BridgeDelta(frozenset(flows), groups, meters)
 
     def _whole(self) -> BridgeDelta | None:
         """All it holds, when it held nothing."""
         if not self.owner:
             return None
-        self.state = None
+        self.state = self._beside = None
         held = self.frozen()
         flows, groups, meters = held.flows, held.groups, held.meters
         return BridgeDelta(frozenset(flows), frozenset(groups), frozenset(meters))
@@ -272,12 +276,11 @@ class _Bridge:
 
     def frozen(self) -> BridgeState:
         if self.state is None:
-            items = self.others.values()
-            self.state = BridgeState(
-                self._layers.frozen(),
-                {i.group: i for i in items if isinstance(i, Group)},
-                {i.meter: i for i in items if isinstance(i, Meter)},
-            )
+            if self._beside is None:
+                items = self.others.values()
+                groups = {i.group: i for i in items if isinstance(i, Group)}
+                self._beside = groups, {i.meter: i for i in items if isinstance(i, Meter)}
+            self.state = BridgeState(self._layers.frozen(), *self._beside)
         return self.state
 
 

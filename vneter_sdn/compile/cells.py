@@ -66,7 +66,10 @@ class Memo(Cell):
         elif isinstance(after, frozenset):
             yield from [held[key] for key in before ^ after if key in held]
         else:
-            yield from [one for key, one in held.items() if before.get(key) != after.get(key)]
+            for key, one in [*held.items()]:
+                was, now = before.get(key), after.get(key)
+                if was is not now and was != now:  # sets are compared whole even with themselves
+                    yield one
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

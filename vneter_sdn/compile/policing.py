@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 from vneter_sdn.compile.books import book, isolations, policies
 from vneter_sdn.compile.classes import CLASSES, Class
@@ -17,6 +18,8 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.policy.rule import Domain, Rule, Stage
 
 WAYS: tuple[Direction, Direction] = ("egress", "ingress")
+_SHEAVES = 32
+_NOBODY: frozenset[Class] = frozenset()
 
 
 @query
@@ -74,21 +77,61 @@ def naming(view: View, _: None) -> frozenset[str]:
 
 
 @query
+def _sheaves(view: View, tenant: str) -> Mapping[int, tuple[Key, ...]]:
+    """`policies`, some dozens at a time: a change of one has the others of its sheaf asked."""
+    found: defaultdict[int, list[Key]] = defaultdict(list)
+    for policy in view.ask(policies, tenant):
+        found[crc32(str(policy).encode()) % _SHEAVES].append(policy)
+    return {number: tuple(some) for number, some in found.items()}
+
+
+@query
+def _isolated_by(view: View, asked: tuple[str, int]) -> Mapping[Direction, frozenset[Class]]:
+    """Classes of a tenant that any policy of a sheaf isolates."""
+    tenant, number = asked
+    some = view.entry(_sheaves, tenant, number) or ()
+    return _either([view.ask(isolates, (tenant, policy)) for policy in some])
+
+
+def _either(
+    each: Sequence[Mapping[Direction, frozenset[Class]]],
+) -> Mapping[Direction, frozenset[Class]]:
+    return {way: _NOBODY.union(*(one.get(way, _NOBODY) for one in each)) for way in WAYS}
+
+
+@query
 def isolated(view: View, tenant: str) -> Mapping[Direction, frozenset[Class]]:
     """Classes of a tenant that any policy isolates."""
-    each = [view.ask(isolates, (tenant, policy)) for policy in view.ask(policies, tenant)]
-    nobody: frozenset[Class] = frozenset()
-    return {way: nobody.union(*(one.get(way, nobody) for one in each)) for way in WAYS}
+    sheaves = view.ask(_sheaves, tenant)
+    return _either([view.ask(_isolated_by, (tenant, number)) for number in sheaves])
 
 
 @query
 def isolated_in(view: View, tenant: str) -> Mapping[tuple[Direction, str], frozenset[Class]]:
-    """The same, by namespace besides."""
-    found: defaultdict[tuple[Direction, str], set[Class]] = defaultdict(set)
+    """The same, by namespace besides. O(namespaces, and classes that come or go)."""
+    before: Mapping[tuple[Direction, str], frozenset[Class]] = view.before or {}
+    found = dict(before)
     for way, classes in view.ask(isolated, tenant).items():
-        for one in classes:
-            found[way, one.namespace].add(one)
-    return {at: frozenset(classes) for at, classes in found.items()}
+        held = {place: some for (one, place), some in before.items() if one == way}
+        for place, some in _by_namespace(held, classes).items():
+            if some:
+                found[way, place] = some
+            else:
+                del found[way, place]
+    return found
+
+
+def _by_namespace(
+    before: Mapping[str, frozenset[Class]], classes: frozenset[Class]
+) -> Mapping[str, frozenset[Class]]:
+    """Of namespaces whose classes are others than before, which those are now, if any."""
+    found: dict[str, set[Class]] = {}
+    for one in classes ^ _NOBODY.union(*before.values()):
+        place = one.namespace
+        if place not in found:
+            found[place] = set(before.get(place, ()))
+        found[place] ^= {one}
+    return {place: frozenset(some) for place, some in found.items()}
 
 
 def decided_on(view: View, tenant: str, rule: Rule, classes: frozenset[Class]) -> frozenset[Class]:
@@ -120,12 +163,20 @@ def denies(view: View, tenant: str) -> frozenset[Direction]:
 
 
 @query
+def _concerned_by(view: View, asked: tuple[str, int]) -> frozenset[Class]:
+    """Classes of a tenant that any policy of a sheaf says anything about."""
+    tenant, number = asked
+    some = view.entry(_sheaves, tenant, number) or ()
+    return _NOBODY.union(*(view.ask(concerned, (tenant, policy)) for policy in some))
+
+
+@query
 def policed_classes(view: View, tenant: str) -> frozenset[Class]:
     """Classes of a tenant that policies are asked about: all, where it denies by default."""
     if view.ask(denies, tenant):
         return view.find(CLASSES, (tenant,))
-    each = (view.ask(concerned, (tenant, policy)) for policy in view.ask(policies, tenant))
-    return frozenset().union(*each)
+    sheaves = view.ask(_sheaves, tenant)
+    return _NOBODY.union(*(view.ask(_concerned_by, (tenant, number)) for number in sheaves))
 
 
 def policed(view: View, one: Class) -> bool:
@@ -134,7 +185,22 @@ def policed(view: View, one: Class) -> bool:
 
 
 @query
+def _policed_in(view: View, tenant: str) -> Mapping[str, frozenset[Class]]:
+    """`policed_classes`, by namespace. O(namespaces, and classes that come or go)."""
+    before: Mapping[str, frozenset[Class]] = view.before or {}
+    changed = _by_namespace(before, view.ask(policed_classes, tenant))
+    return {place: some for place, some in {**before, **changed}.items() if some}
+
+
+@query
+def _policing_in(view: View, asked: tuple[str, str]) -> frozenset[str]:
+    """Hosts where policies are asked about endpoints of a tenant in a namespace."""
+    classes: frozenset[Class] = view.entry(_policed_in, *asked) or _NOBODY
+    return frozenset().union(*(view.ask(class_hosts, one) for one in classes))
+
+
+@query
 def policing(view: View, tenant: str) -> frozenset[str]:
     """Hosts where policies are asked about endpoints of a tenant."""
-    each = (view.ask(class_hosts, one) for one in view.ask(policed_classes, tenant))
-    return frozenset().union(*each)
+    places = view.ask(_policed_in, tenant)
+    return frozenset().union(*(view.ask(_policing_in, (tenant, place)) for place in places))

@@ -101,7 +101,8 @@ class View:
         """
         memo = self._memo_of(asked, key)
         self._record(memo)
-        return cast("V", memo.value)
+        value: V = memo.value
+        return value
 
     def holds(self, asked: Query[K, frozenset[E]], key: K, element: E) -> bool:
         """Whether something is in the set that another query answers.
@@ -110,7 +111,8 @@ class View:
         """
         found = self._memo_of(asked, key).element(element)
         self._record(found)
-        return cast("bool", found.value)
+        value: bool = found.value
+        return value
 
     def entry(self, asked: Query[K, Mapping[E, V]], key: K, element: E) -> V | None:
         """What is at a key of the mapping that another query answers; None for nothing.
@@ -119,7 +121,8 @@ class View:
         """
         found = self._memo_of(asked, key).element(element)
         self._record(found)
-        return cast("V | None", found.value)
+        value: V | None = found.value
+        return value
 
     def _memo_of(self, asked: Query[Any, Any], key: Hashable) -> Memo:
         if asked.rank >= self._memo.query.rank:

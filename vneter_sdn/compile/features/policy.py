@@ -14,14 +14,15 @@ and compared with what there is to write, set by set.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import product, zip_longest
+from types import MappingProxyType
 from typing import NamedTuple
 
 from vneter_sdn.compile.books import NUMBER_BITS, Placed, RuleId, placing, rules_by_id
 from vneter_sdn.compile.classes import Class, collisions, number_of
+from vneter_sdn.compile.features.named import addresses, all_of, targets
 from vneter_sdn.compile.features.pin import FAMILIES
 from vneter_sdn.compile.features.police import (
     INVALID,
@@ -30,22 +31,12 @@ from vneter_sdn.compile.features.police import (
     labelled,
     refused,
 )
-from vneter_sdn.compile.features.unit import Feature, Frozen, Matched, Part, Writer, on
+from vneter_sdn.compile.features.unit import Feature, Frozen, Matched, Part, Parts, Writer, on
 from vneter_sdn.compile.membership import scopes, stationed
 from vneter_sdn.compile.policing import decided_on, denies
 from vneter_sdn.compile.queries import tenant_of
 from vneter_sdn.compile.query import View, query
-from vneter_sdn.compile.strands import Strand, Target, strands
-from vneter_sdn.model.addresses import IPNetwork
-from vneter_sdn.model.fields import (
-    ETH_IP,
-    ETH_IPV6,
-    PROTO_ICMP,
-    PROTO_ICMPV6,
-    PROTO_SCTP,
-    PROTO_TCP,
-    PROTO_UDP,
-)
+from vneter_sdn.compile.strands import Strand, strands
 from vneter_sdn.model.flow import Action, Conjunction, Flow, Punt
 from vneter_sdn.model.policy_kinds import Direction, Verdict
 from vneter_sdn.model.snapshot import Key
@@ -57,9 +48,11 @@ from vneter_sdn.policy.rule import Stage
 ID = 21
 """Of the feature, in cookies."""
 _TABLE = {Stage.TIERED: "tiers", Stage.ISOLATION: "isolation", Stage.BASELINE: "baseline"}
-_PORT = {PROTO_TCP: "tcp_dst", PROTO_UDP: "udp_dst", PROTO_SCTP: "sctp_dst"}
 _STRAND_BITS = 32 - NUMBER_BITS
 _NOBODY: frozenset[Class] = frozenset()
+_FEW, _SHEAVES = 32, 16
+"""So many flows of classes at the other end are one sheaf; more of them are so many sheaves."""
+_NOTHING = Part(frozenset())
 
 
 class _Line(NamedTuple):
@@ -117,12 +110,19 @@ class Written:
     at: Mapping[Class, frozenset[str]] = field(default_factory=dict)
     """Hosts of the classes it is about."""
     about: Mapping[Class, Part] = field(default_factory=dict)
-    peers: Mapping[Class, Flow] = field(default_factory=dict)
+    everywhere: frozenset[str] = frozenset()
+    """Hosts of all of them."""
+    peers: tuple[Mapping[Class, Flow], ...] = (MappingProxyType({}),)
+    """Of classes at the other end, in sheaves."""
+    sheaves: Parts = ()
+    """The same as parts; not empty where something was written."""
     fixed: tuple[Flow, ...] = ()
     """Clauses that no class is in."""
     closed: tuple[Flow, ...] = ()
     """What is done with what matches all of it."""
-    parts: tuple[Part, ...] = ()
+    rest: Part = _NOTHING
+    """The two above."""
+    parts: Parts = ()
 
 
 @query
@@ -152,8 +152,8 @@ def written(view: View, asked: tuple[str, RuleId]) -> Written | None:
 def _line(basis: _Basis, position: int, strand: Strand) -> _Line:
     peers, spoken_to, ports = strand.peers, strand.spoken_to, strand.ports
     fixed = {
-        1: () if peers is None else _addresses(basis.way, peers.prefixes),
-        2: () if ports is None else _targets(ports),
+        1: () if peers is None else addresses(basis.way, peers.prefixes),
+        2: () if ports is None else targets(ports),
     }
     of = 1 + sum(one is not None for one in (peers, spoken_to, ports))
     if of == 1 or position >= 1 << _STRAND_BITS:
@@ -176,12 +176,12 @@ def _products(basis: _Basis, strand: Strand) -> tuple[Frozen, ...]:
     sets: list[tuple[Frozen, ...]] = []
     if strand.peers is not None:
         known = _identities(basis, strand.peers.classes)
-        sets.append((*known, *_addresses(basis.way, strand.peers.prefixes)))
+        sets.append((*known, *addresses(basis.way, strand.peers.prefixes)))
     if strand.spoken_to is not None:
         sets.append(_identities(basis, strand.spoken_to))
     if strand.ports is not None:
-        sets.append(_targets(strand.ports))
-    return tuple(one for one in map(_all_of, product(*sets)) if one is not None)
+        sets.append(targets(strand.ports))
+    return tuple(one for one in map(all_of, product(*sets)) if one is not None)
 
 
 def _identities(basis: _Basis, classes: Iterable[Class]) -> tuple[Frozen, ...]:
@@ -206,6 +206,16 @@ def _touched(old: Iterable[_Line], new: Iterable[_Line]) -> tuple[set[Class], se
     return about, peers
 
 
+def _sheaves(
+    before: Written, peers: Iterable[Mapping[Class, Flow]], everywhere: frozenset[str]
+) -> Iterator[Part]:
+    """Sheaves of flows as parts, the very same where nothing changed."""
+    held = {id(some): part for some, part in zip(before.peers, before.sheaves, strict=False)}
+    for some in peers:
+        part = held.get(id(some)) or Part(everywhere, tuple(some.values()))
+        yield part if part.hosts is everywhere else Part(everywhere, part.flows)
+
+
 class _Scribe:
     """Writes the flows of one rule of one tenant."""
 
@@ -225,25 +235,64 @@ class _Scribe:
             touched |= {one for one, hosts in at.items() if before.at.get(one) != hosts}
         if closes:
             touched |= before.about.keys()
-        about = dict(before.about)
-        for one in touched:
-            about.pop(one, None)
-            if flows := tuple(self._about(one, lines)):
-                about[one] = on(at[one], *flows)
-        peers = dict(before.peers)
-        for one in met:
-            peers.pop(one, None)
-            if clauses := tuple(_clauses(one, lines)):
-                peers[one] = self._clause(_known(self._basis, one), *clauses)
         forms = [(line.form, line.fixed) for line in lines]
         same = forms == [(line.form, line.fixed) for line in before.lines]
         if same and not (touched or met or closes) and before.parts:
             return before
+        about, everywhere = before.about, before.everywhere
+        if touched:
+            about = self._placed(before, lines, at, touched)
+            hosts = frozenset().union(*(part.hosts for part in about.values()))
+            everywhere = everywhere if hosts == everywhere else hosts
+        peers = self._met(before.peers, lines, met) if met else before.peers
+        sheaves = tuple(_sheaves(before, peers, everywhere))
         fixed = before.fixed if same else self._fixed(before.fixed, lines)
         closed = before.closed if same and not closes else tuple(self._closed(lines))
-        everywhere = frozenset().union(*(part.hosts for part in about.values()))
-        parts = (*about.values(), Part(everywhere, (*peers.values(), *fixed, *closed)))
-        return Written(self._basis, self._closing, lines, at, about, peers, fixed, closed, parts)
+        rest = before.rest
+        if rest.hosts is not everywhere or rest.flows != (*fixed, *closed):
+            rest = Part(everywhere, (*fixed, *closed))
+        parts = (*about.values(), *sheaves, rest)
+        left = about, everywhere, peers, sheaves, fixed, closed, rest, parts
+        return Written(self._basis, self._closing, lines, at, *left)
+
+    def _placed(
+        self,
+        before: Written,
+        lines: Iterable[_Line],
+        at: Mapping[Class, frozenset[str]],
+        touched: Iterable[Class],
+    ) -> Mapping[Class, Part]:
+        """Flows of the classes that it is about, where those are."""
+        found = dict(before.about)
+        for one in touched:
+            found.pop(one, None)
+            if flows := tuple(self._about(one, lines)):
+                found[one] = on(at[one], *flows)
+        return found
+
+    def _met(
+        self, before: Sequence[Mapping[Class, Flow]], lines: Iterable[_Line], met: Iterable[Class]
+    ) -> tuple[Mapping[Class, Flow], ...]:
+        """Clauses of classes at the other end; sheaves in which nothing changes are the same."""
+        held = {
+            number: dict(before[number]) for number in {self._sheaf(one, before) for one in met}
+        }
+        for one in met:
+            some = held[self._sheaf(one, before)]
+            some.pop(one, None)
+            if clauses := tuple(_clauses(one, lines)):
+                some[one] = self._clause(_known(self._basis, one), *clauses)
+        found = tuple(held.get(number, some) for number, some in enumerate(before))
+        wanted = _SHEAVES if sum(map(len, found)) > _FEW else 1
+        if len(found) == wanted:
+            return found
+        sheaves: tuple[dict[Class, Flow], ...] = tuple({} for _ in range(wanted))
+        for one, flow in ((one, flow) for some in found for one, flow in some.items()):
+            sheaves[self._sheaf(one, sheaves)][one] = flow
+        return sheaves
+
+    def _sheaf(self, one: Class, among: Sequence[object]) -> int:
+        return number_of(self._basis.salted, one) % len(among)
 
     def _about(self, one: Class, lines: Iterable[_Line]) -> Iterator[Flow]:
         """Flows of a class that it is about."""
@@ -330,53 +379,6 @@ def _clauses(one: Class, lines: Iterable[_Line]) -> Iterator[Conjunction]:
             yield Conjunction(line.id, line.peers_clause, line.of)
         if one in line.spoken_to:
             yield Conjunction(line.id, line.spoken_clause, line.of)
-
-
-def _frozen(matched: Matched) -> Frozen:
-    return tuple(sorted(matched.items()))
-
-
-def _all_of(matches: Iterable[Frozen]) -> Frozen | None:
-    """What matches all of some matches; None where two contradict each other."""
-    found: Matched = {}
-    for one in matches:
-        if any(found.get(name, value) != value for name, value in one):
-            return None
-        found |= dict(one)
-    return _frozen(found)
-
-
-@lru_cache(maxsize=1 << 14)
-def _addresses(way: Direction, prefixes: tuple[IPNetwork, ...]) -> tuple[Frozen, ...]:
-    return tuple(_frozen(_address(way, prefix)) for prefix in prefixes)
-
-
-def _address(way: Direction, prefix: IPNetwork) -> Matched:
-    end = "dst" if way == "egress" else "src"
-    four = prefix.version == 4
-    name = f"{'ip' if four else 'ipv6'}_{end}"
-    bounds = int(prefix.network_address), int(prefix.netmask)
-    return {"eth_type": ETH_IP if four else ETH_IPV6, name: bounds}
-
-
-@lru_cache(maxsize=1 << 14)
-def _targets(ports: tuple[Target, ...]) -> tuple[Frozen, ...]:
-    return tuple(_frozen(one) for target in ports for one in _target(target))
-
-
-def _target(target: Target) -> Iterator[Matched]:
-    for family in FAMILIES:
-        matched: Matched = {"eth_type": family, "ip_proto": target.protocol}
-        if target.protocol in (PROTO_ICMP, PROTO_ICMPV6):
-            if (target.protocol == PROTO_ICMP) != (family == ETH_IP):
-                continue
-            name = "icmp" if family == ETH_IP else "icmpv6"
-            for word, value in (("type", target.icmp_type), ("code", target.icmp_code)):
-                if value is not None:
-                    matched[f"{name}_{word}"] = value
-        elif target.mask:
-            matched[_PORT[target.protocol]] = (target.value, target.mask)
-        yield matched
 
 
 def policy(view: View, key: Key, write: Writer) -> Iterator[Part]:
