@@ -106,6 +106,8 @@ class _Seen:
         """Tables behind policies that match what the tracker said."""
         self._entered: set[int] = set()
         """Tables that packets come to otherwise than from forwarding's own question to it."""
+        self._asked = False
+        """Whether policies ask the tracker at all."""
         self._recirculated: set[int] = set()
         self._early: set[str] = set()
         """What is done in tables before policies that is only fair if they are not come back to."""
@@ -113,7 +115,7 @@ class _Seen:
     @property
     def may_ask(self) -> bool:
         """Whether forwarding may match what the tracker said to policies."""
-        return not self._asking.isdisjoint(self._entered)
+        return self._asked and not self._asking.isdisjoint(self._entered)
 
     def is_fair(self, flow: Flow) -> bool:
         """Whether policies do no more than hold packets back, as far as flows were seen.
@@ -133,6 +135,7 @@ class _Seen:
             return False
         if flow.table in POLICED:
             self._entered.update(tracked)
+            self._asked |= bool(tracked)
             return is_tame(flow) and len(onward) + len(tracked) <= 1
         if resubmitted and flow.table < _POLICIES:
             self._early.add("resubmits")
