@@ -77,9 +77,11 @@ class Restrained:
 def _stripped(fabric: Fabric) -> Fabric | None:
     bare: dict[str, Walker] = {}
     for host, walker in fabric.walkers.items():
+        if walker.around.tracking != ANYTHING:
+            return None  # others know where forwarding asks what policies committed
         index = without_policies(walker.index)
-        if index is None or walker.around.tracking != ANYTHING:
-            return None  # what policies commit, other trackers know where forwarding asks
+        if index is None:
+            return None
         bare[host] = Walker(index, walker.around, host)
     return replace(fabric, walkers=bare)
 
