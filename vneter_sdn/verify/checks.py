@@ -8,6 +8,7 @@ assumes (`walk.Around`: what the connection tracker answers, which ports are up)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 
 from vneter_sdn.errors import DecodeError
@@ -23,6 +24,7 @@ from vneter_sdn.verify.findings import Finding, dropped_words, example_of
 from vneter_sdn.verify.fleet import Anywhere, End, Fabric, Looped, Lost, Reached, Replied, Trace
 from vneter_sdn.verify.packets import Packets
 from vneter_sdn.verify.punted import punted
+from vneter_sdn.verify.restraint import Restrained
 from vneter_sdn.verify.state import Dropped, Punted
 from vneter_sdn.verify.values import Rest, masked
 
@@ -45,11 +47,10 @@ def isolation(fabric: Fabric, known: Directory) -> Iterator[Finding]:
 
     Every packet by every endpoint's port is considered, and by every port that is nobody's.
     """
+    bridges = Restrained(fabric)
     for station in known.stations:
-        for trace in fabric.traces(station.host, entering(station)):
-            found = leak(station, trace, known.whose)
-            if found is not None:
-                yield found
+        leaks = partial(leak, station, whose=known.whose)
+        yield from bridges.findings(station.host, entering(station), leaks)
     for host in fabric.walkers:
         for trace in fabric.traces(host, unclaimed(fabric, known, host)):
             if isinstance(trace.end, Reached | Anywhere):
@@ -84,11 +85,9 @@ def leak(station: Station, trace: Trace, whose: Mapping[PortOf, Station]) -> Fin
 
 def loops(fabric: Fabric, known: Directory) -> Iterator[Finding]:
     """Packets of endpoints that go round: see `fleet`. Within a bridge, those that find no end."""
+    bridges = Restrained(fabric)
     for station in known.stations:
-        for trace in fabric.traces(station.host, entering(station)):
-            found = loop(station.host, trace)
-            if found is not None:
-                yield found
+        yield from bridges.findings(station.host, entering(station), partial(loop, station.host))
 
 
 def loop(host: str, trace: Trace) -> Finding | None:

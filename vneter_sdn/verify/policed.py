@@ -57,13 +57,18 @@ class About(NamedTuple):
 
 
 class Unpoliced(BridgeIndex):
-    """A bridge that asks no policies: every packet goes on."""
+    """A bridge that asks no policies: every packet goes on.
 
-    def __init__(self, index: BridgeIndex) -> None:
+    Args:
+        index: the bridge.
+        told: every packet goes on twice: as it is, and as if policies had asked the tracker.
+    """
+
+    def __init__(self, index: BridgeIndex, told: bool = False) -> None:
         self.groups = index.groups
         self._index = index
         self._open = {
-            table(way).id: TableIndex.of([Flow(table(way).id, 1, (), (), then)])
+            table(way).id: TableIndex.of([_past(table(way).id, then, told)])
             for way, then in _THEN.items()
         }
 
@@ -74,6 +79,10 @@ class Unpoliced(BridgeIndex):
     def tables(self) -> tuple[int, ...]:
         """Numbers of tables that hold flows."""
         return self._index.tables()
+
+
+def _past(number: int, then: int, told: bool) -> Flow:
+    return Flow(number, 1, (), (Conntrack(table=then),) if told else (), then)
 
 
 def is_tame(flow: Flow) -> bool:

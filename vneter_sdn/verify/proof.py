@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group
@@ -34,7 +35,7 @@ from vneter_sdn.verify.checks import (
 from vneter_sdn.verify.expected import Directory, expectations, meant_for
 from vneter_sdn.verify.facts import RULED
 from vneter_sdn.verify.findings import Finding
-from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Wiring
+from vneter_sdn.verify.fleet import CUTS, Anywhere, Fabric, Reached, Trace, Wiring
 from vneter_sdn.verify.footprint import Footprint, Side, apart, by_source
 from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.kept_rules import KeptRules
@@ -43,6 +44,7 @@ from vneter_sdn.verify.passing import Passing
 from vneter_sdn.verify.policed import Unpoliced
 from vneter_sdn.verify.punted import punted
 from vneter_sdn.verify.reach import Change, Pair, Reach, addressed, change, reached_from
+from vneter_sdn.verify.restraint import Restrained
 from vneter_sdn.verify.rewrite import Rewrite
 from vneter_sdn.verify.rulings import Rulings
 from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
@@ -122,8 +124,10 @@ class Proof:
     def full(self) -> Iterator[Finding]:
         """Everything that is wrong, of all packets and flows."""
         shared = self._fabric(self.any.wiring, Around(ANYTHING, all_up, CUTS))
+        bridges = Restrained(shared)
         for station in self.known.stations:
-            yield from self._followed(station, entering(station), shared)
+            strays = partial(self._astray, station)
+            yield from bridges.findings(station.host, entering(station), strays)
             yield from self._expected(station, ALL)
         for host in self._indexes:
             yield from self._nobodys(host)
@@ -334,9 +338,13 @@ class Proof:
     ) -> Iterator[Finding]:
         """Isolation and loops, of some packets of an endpoint."""
         for trace in fabric.traces(station.host, packets, at, held):
-            found = leak(station, trace, self.known.whose) or loop(station.host, trace)
+            found = self._astray(station, trace)
             if found is not None:
                 yield found
+
+    def _astray(self, station: Station, trace: Trace) -> Finding | None:
+        """What is wrong with where packets of an endpoint end, as to isolation and loops."""
+        return leak(station, trace, self.known.whose) or loop(station.host, trace)
 
     def _expected(
         self, station: Station, packets: Packets, fabric: Fabric | None = None

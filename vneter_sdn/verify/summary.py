@@ -44,7 +44,7 @@ def live_bits(index: BridgeIndex, at: int) -> dict[str, int]:
     That nothing is sent back where it came from asks about ``in_port``, too; but what comes of
     that is said of packets as they come there, so that it need not be known.
     """
-    read = _Read()
+    read = Read()
     for name in _ALWAYS:
         read.whole(name)
     seen: set[int] = set()
@@ -62,7 +62,7 @@ def live_bits(index: BridgeIndex, at: int) -> dict[str, int]:
     return {n: FIELDS[n].full if n in _WAY else mask for n, mask in read.bits.items()}
 
 
-class _Read:
+class Read:
     """Bits that are read."""
 
     def __init__(self) -> None:
@@ -92,10 +92,10 @@ class _Read:
                     self.by(write)
 
 
-def _onward(index: BridgeIndex, flow: Flow, read: _Read) -> Iterator[int]:
+def _onward(index: BridgeIndex, flow: Flow, read: Read) -> Iterator[int]:
     if flow.goto is not None:
         yield flow.goto
-    for action in _all_actions(index, flow.actions):
+    for action in all_actions(index, flow.actions):
         read.by(action)
         match action:
             case Resubmit(table=number):
@@ -104,7 +104,7 @@ def _onward(index: BridgeIndex, flow: Flow, read: _Read) -> Iterator[int]:
                 yield onward
 
 
-def _all_actions(index: BridgeIndex, actions: tuple[Action, ...]) -> Iterator[Action]:
+def all_actions(index: BridgeIndex, actions: tuple[Action, ...]) -> Iterator[Action]:
     """With those of groups, each group once."""
     pending, seen = list(actions), set[int]()
     while pending:
