@@ -14,7 +14,7 @@ from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import PROTO_UDP
 from vneter_sdn.southbound.openflow import ip_header, punt
-from vneter_sdn.southbound.openflow.wire import U16, need
+from vneter_sdn.southbound.openflow.wire import need
 
 _UDP = Struct("!HHHH")
 
@@ -69,10 +69,10 @@ def written(sent: Datagram) -> bytes:
     length = _UDP.size + len(sent.payload)
     if length > 0xFFFF - 20:
         raise ValueError(f"a datagram of {length} octets")
-    macs = sent.target_mac.to_bytes(6, "big") + sent.source_mac.to_bytes(6, "big")
     ends = sent.source.packed + sent.target.packed
     head = ip_header.packed(ends, PROTO_UDP, length)
-    return macs + U16.pack(ip_header.ethertype(ends)) + head + _transport(sent, ends, length)
+    link = ip_header.ethernet(sent.source_mac, sent.target_mac, ends)
+    return link + head + _transport(sent, ends, length)
 
 
 def _transport(sent: Datagram, ends: bytes, length: int) -> bytes:

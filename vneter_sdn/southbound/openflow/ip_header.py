@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
+from vneter_sdn.southbound.openflow.wire import U16
 
 HOPS = 64
 """That are left to what is sent, where nothing else is said (RFC 1700)."""
@@ -20,6 +21,11 @@ _DONT_FRAGMENT = 0x4000
 def ethertype(ends: bytes) -> int:
     """Of a frame between two addresses."""
     return ETH_IP if len(ends) == 8 else ETH_IPV6
+
+
+def ethernet(source: int, target: int, ends: bytes) -> bytes:
+    """The header of the frame round it, from one MAC to another."""
+    return target.to_bytes(6, "big") + source.to_bytes(6, "big") + U16.pack(ethertype(ends))
 
 
 def packed(

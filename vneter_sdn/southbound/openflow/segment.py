@@ -120,9 +120,9 @@ def written(sent: Segment) -> bytes:
     if size > 0xFFFF - 20:
         raise ValueError(f"a segment of {size} octets")
     ends = sent.source.packed + sent.target.packed
-    macs = sent.target_mac.to_bytes(6, "big") + sent.source_mac.to_bytes(6, "big")
     head = ip_header.packed(ends, PROTO_TCP, size, dont_fragment=True)
-    return macs + U16.pack(ip_header.ethertype(ends)) + head + _transport(sent, options, ends)
+    link = ip_header.ethernet(sent.source_mac, sent.target_mac, ends)
+    return link + head + _transport(sent, options, ends)
 
 
 def _transport(sent: Segment, options: bytes, ends: bytes) -> bytes:
