@@ -20,6 +20,19 @@ def test_everybody_reaches_everybody_at_the_first_try(lab, controller, name):
     assert DROPPED.findall(ended.stdout) == ["0"], ended.stdout + controller.log()[-4000:]
 
 
+def test_mininet_may_ask_at_leisure_whether_anybody_listens(lab, controller):
+    """By telnet in a node's shell; what we say by then has to be none of Mininet's own marks."""
+    ended = lab.python(
+        "from mininet.node import Node\n"
+        "node = Node('c1', inNamespace=False)\n"
+        "print(node.cmd('(sleep 1; echo A) | telnet -e A 127.0.0.1 6653'))\n",
+        timeout=10,
+    )
+    assert ended.returncode == 0, ended
+    assert "Connected" in ended.stdout
+    assert "helo" in ended.stdout, "that our HELLO was read"
+
+
 @pytest.fixture(scope="module")
 def ring(lab, mininet, controller):
     """Six switches in a ring, and hosts that know one another."""

@@ -63,15 +63,30 @@ class World:
 
     def connect(self, dpid, name, *ports, peer="tcp:127.0.0.1", base=0x1000):
         """A bridge, with interfaces ``NAME-ethN``."""
+        self.appear(dpid, name, *ports, peer=peer, base=base)
+        self.settle()
+
+    def appear(self, dpid, name, *ports, peer="tcp:127.0.0.1", base=0x1000):
+        """The same, before the lab has done anything about it."""
         self.bridges.add(dpid)
         local = Port(LOCAL, name, 1, False, False)
         found = tuple(Port(n, f"{name}-eth{n}", base + n, False, False) for n in ports)
         self.lab._bridge_event(BridgeConnected(dpid, 6, peer, (local, *found)))
-        self.settle()
+
+    def another(self, *bridges):
+        """Another lab's bridges connect by the same datapath ids: ``(dpid, name, *ports)``."""
+        for dpid, *_ in bridges:
+            self.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
+        for dpid, name, *ports in bridges:
+            self.appear(dpid, name, *ports, base=0x3000 + 16 * dpid)
 
     def hear(self, dpid, port, frame):
-        self.lab.heard(dpid, port, punt.sender(frame), frame)
+        self.overhear(dpid, port, frame)
         self.settle()
+
+    def overhear(self, dpid, port, frame):
+        """A frame, before the lab has done anything about it."""
+        self.lab.heard(dpid, port, punt.sender(frame), frame)
 
     def names(self, kind):
         return sorted(key.path for key in self.store.snapshot().objects if key.kind == kind)
@@ -208,6 +223,12 @@ def test_a_second_answer_takes_nothing(world):
     assert world.lab.counts["weak"] == 1
 
 
+def test_an_answer_takes_no_port_from_who_was_heard_there_himself(world):
+    world.hear(1, 1, arp(H1, A1, A3))
+    world.hear(1, 1, arp(H3, A3, A1, operation=2, to=H1))
+    assert world.endpoints() == {"s1.s1-eth1": (mac_text(H1), "10.0.0.1")}
+
+
 @pytest.mark.parametrize(
     "frame",
     [
@@ -277,6 +298,39 @@ def test_a_bridge_of_another_lab_has_those_on_bridges_that_are_away_forgotten(wo
     world.connect(1, "leaf1", 1, 2, base=0x3000)
     assert world.names("Host") == ["leaf1", "s2"]
     assert world.endpoints() == {}
+
+
+def test_a_question_from_before_a_bridge_was_adopted_is_heard_again_after_it(world):
+    """Its port has the name of another host by then; that is no echo of ours."""
+    question = arp(H1, A1, A2)
+    world.another((1, "leaf1", 1, 2), (2, "leaf2", 1, 2))
+    world.overhear(1, 1, question)
+    world.settle()
+    assert world.names("Host") == ["leaf1", "leaf2"]
+    world.asked.clear()
+    world.now += 1
+    world.hear(1, 1, question)
+    assert world.endpoints() == {"leaf1.leaf1-eth1": (mac_text(H1), "10.0.0.1")}
+    assert {dpid: [out.port for out in to] for dpid, _, to in world.asked} == {1: [2], 2: [1, 2]}
+
+
+@pytest.mark.parametrize("operation", [1, 2], ids=["heard itself", "by an answer"])
+def test_an_answer_from_after_a_bridge_was_adopted_takes_over_from_before(world, operation):
+    """Who was heard behind a host that is no more was heard nowhere else."""
+    world.another((1, "leaf1", 1, 2), (2, "leaf2", 1, 2))
+    world.overhear(2, 1, arp(H2, A2, A1, operation=operation, to=H1))
+    world.settle()
+    world.now += 1
+    world.hear(2, 1, arp(H2, A2, A1, operation=2, to=H1))
+    assert world.endpoints() == {"leaf2.leaf2-eth1": (mac_text(H2), "10.0.0.2")}
+
+
+def test_an_answer_heard_by_what_turns_out_to_be_a_wire_keeps_no_other_away(world):
+    world.hear(1, 3, arp(H2, A2, A1, operation=2, to=H1))
+    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
+          medium="wire")  # fmt: skip
+    world.hear(2, 1, arp(H2, A2, A1, operation=2, to=H1))
+    assert world.endpoints() == {"s2.s2-eth1": (mac_text(H2), "10.0.0.2")}
 
 
 def test_a_deleted_host_takes_its_endpoints_along(world):

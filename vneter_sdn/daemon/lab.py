@@ -143,8 +143,8 @@ class Lab:
         name = next((p.name for p in self._real_ports(dpid) if p.number == port), None)
         if host is None or name is None or self._snapshot is None:
             return
-        end, now = End(host, name), time.monotonic()
-        if is_locator(sender.destination, self._numbers) or self._questions.ours(frame, end, now):
+        end, place, now = End(host, name), (dpid, port), time.monotonic()
+        if is_locator(sender.destination, self._numbers) or self._questions.ours(frame, place, now):
             return
         if self._learning.is_edge(end):
             self._workload(dpid, port)
@@ -155,7 +155,7 @@ class Lab:
         asked = sender.asks
         if asked is None or self._learning.knows(asked) or not self._learning.is_edge(end):
             return
-        if self._questions.may_ask(asked, frame, end, now):
+        if self._questions.may_ask(asked, frame, place, now):
             self._ask_around(frame, end)
 
     def _ask_around(self, frame: bytes, source: End) -> None:

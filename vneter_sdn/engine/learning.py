@@ -190,8 +190,21 @@ class Learning:
     def knows(self, address: IPv4Address) -> bool:
         """Whether an address is somebody's, so that the data plane answers for it."""
         end = self._by_address.get(str(address))
-        there = end is not None and end.port in self._ports.get(end.host, {end.port})
+        there = end is not None and self._is_there(end)
         return there or str(address) in self._addresses
+
+    def _is_there(self, end: End) -> bool:
+        """Whether its host has an interface still; a host that is away is taken to have all."""
+        return end.port in self._ports.get(end.host, (end.port,))
+
+    def _counts(self, end: End, snapshot: Snapshot) -> bool:
+        """Whether what was heard behind an interface still says anything.
+
+        Nothing does of a host that is no more (its bridge was adopted by another name), of an
+        interface that went, and of one that a wire was found at.
+        """
+        exists = Key("Host", "", end.host) in snapshot.objects
+        return exists and not self._wired[end] and self._is_there(end)
 
     # -- what is heard --------------------------------------------------------------------------
 
@@ -228,8 +241,10 @@ class Learning:
         if holder is not None:
             rivals.add(claim.end)
         first, since = self._answered.get(claim.address, (claim.end, now))
-        late = first != claim.end and now - since < ANSWERS
-        if claim.weak and (late or any(end in self._heard for end in rivals)):
+        prior = {end for end in rivals if end in self._heard}
+        if first != claim.end and now - since < ANSWERS:
+            prior.add(first)
+        if claim.weak and any(self._counts(end, snapshot) for end in prior):
             return "weak"
         if rivals and not self._may_move(claim.mac, now):
             return "damped"

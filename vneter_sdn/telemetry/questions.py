@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from vneter_sdn.telemetry.survey import End
-
+Place = tuple[int, int]
+"""Datapath id and port: a name of a bridge may change between a question and its repetition."""
 RATE, BURST = 50.0, 100.0
 """Questions per second, and at once."""
 EACH = 0.3
@@ -27,16 +27,16 @@ class Questions:
     """Remembers what was asked."""
 
     def __init__(self) -> None:
-        self._asked: dict[bytes, tuple[End, float]] = {}
+        self._asked: dict[bytes, tuple[Place, float]] = {}
         self._last: dict[IPv4Address, float] = {}
         self._tokens, self._filled = BURST, 0.0
 
-    def ours(self, frame: bytes, end: End, now: float) -> bool:
+    def ours(self, frame: bytes, place: Place, now: float) -> bool:
         """Whether a frame is a question of ours that came back, by another port than at first."""
-        source, at = self._asked.get(frame[:COMPARED], (end, now))
-        return source != end and now - at < MEMORY
+        source, at = self._asked.get(frame[:COMPARED], (place, now))
+        return source != place and now - at < MEMORY
 
-    def may_ask(self, address: IPv4Address, frame: bytes, end: End, now: float) -> bool:
+    def may_ask(self, address: IPv4Address, frame: bytes, place: Place, now: float) -> bool:
         """Whether to send a question around now; it is remembered if so."""
         self._tokens = min(BURST, self._tokens + max(0.0, now - self._filled) * RATE)
         self._filled = now
@@ -48,5 +48,5 @@ class Questions:
                 memory.pop(next(iter(memory)))  # type: ignore[attr-defined]
         self._last[address] = now
         self._asked.pop(frame[:COMPARED], None)
-        self._asked[frame[:COMPARED]] = (end, now)
+        self._asked[frame[:COMPARED]] = (place, now)
         return True

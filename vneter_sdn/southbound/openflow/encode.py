@@ -85,6 +85,11 @@ def hello(xid: int = 0, versions: tuple[int, ...] = (V14, V15)) -> bytes:
     return message(Type.HELLO, max(versions), xid, TLV.pack(1, 8) + U32.pack(bitmap))
 
 
+def plain_hello(xid: int, version: int) -> bytes:
+    """HELLO of who speaks a version and perhaps earlier ones, with no element (§7.5.1)."""
+    return message(Type.HELLO, version, xid)
+
+
 def error(version: int, xid: int, kind: int, code: int, data: bytes = b"") -> bytes:
     """An error message; ``data`` is the start of what was refused, or text (§7.5.4)."""
     return message(Type.ERROR, version, xid, TLV.pack(kind, code) + data[:64])
