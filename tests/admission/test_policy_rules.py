@@ -113,6 +113,32 @@ def test_assertions_are_about_endpoints_at_one_end_at_least(world: Any) -> None:
     world.apply(world.edit("Assertion", "a", source=outside, target={"tenant": "red"}))
 
 
+@pytest.mark.parametrize(
+    ("spec", "field", "reason"),
+    [
+        ({"target": {"cidr": "10.0.0.0/33"}}, "spec.target.cidr", "BadPrefix"),
+        ({"source": {"cidr": "nonsense"}}, "spec.source.cidr", "BadPrefix"),
+        ({"ports": [{}, {"port": 80, "endPort": 79}]}, "spec.ports[1].endPort", "BelowPort"),
+        ({"ports": [{"endPort": 79}]}, "spec.ports[0].endPort", "WithoutPort"),
+        ({"ports": [{"port": "web", "endPort": 79}]}, "spec.ports[0].endPort", "NamedRange"),
+        ({"ports": [{"protocol": "icmp", "port": 80}]}, "spec.ports[0].port", "NoPorts"),
+        ({"ports": [{"icmpType": 8}]}, "spec.ports[0].icmpType", "NoIcmpTypes"),
+        (
+            {"source": {"endpoints": {"matchExpressions": [{"key": "a", "operator": "In"}]}}},
+            "spec.source.endpoints.matchExpressions[0].values",
+            "Missing",
+        ),
+        ({"expect": "denied", "regions": ["eu"]}, "spec.regions", "NotHere"),
+        ({"target": {"cidr": "192.0.2.0/24"}, "regions": ["eu"]}, "spec.regions", "NotHere"),
+    ],
+)
+def test_assertions_that_could_not_fail_are_refused(
+    world: Any, spec: dict[str, Any], field: str, reason: str
+) -> None:
+    edit = world.edit("Assertion", "a", **{"source": {"tenant": "red"}, "target": {}, **spec})
+    assert world.refused(edit) == {(field, reason)}
+
+
 def test_more_rules_than_places_are_refused(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(priorities, "RULES", 5)
     world.apply(policy(world, "p", ingress=[{}] * 3, egress=[{}] * 5))

@@ -13,7 +13,6 @@ from vneter_sdn.admission.draft import Draft
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.policy_kinds import (
-    AssertionSpec,
     ClusterPolicySpec,
     Direction,
     GroupSpec,
@@ -23,6 +22,8 @@ from vneter_sdn.model.policy_kinds import (
 )
 from vneter_sdn.model.snapshot import Key, Object
 from vneter_sdn.pipeline import priorities
+from vneter_sdn.policy.checks import check_assertion
+from vneter_sdn.policy.findings import Findings
 from vneter_sdn.policy.rule import Stage
 from vneter_sdn.policy.rules import group_problems, rules_of
 from vneter_sdn.policy.selectors import selects
@@ -127,13 +128,7 @@ def _shared(stored: Object, tiers: dict[str, TierSpec]) -> Iterator[Problem]:
 
 
 def assertion_well_formed(stored: Object, _: Draft) -> Iterator[Problem]:
-    """Each end of an assertion is one thing. O(1)."""
-    spec: AssertionSpec = stored.spec
-    for field, end in (("source", spec.source), ("target", spec.target)):
-        named = end.tenant is not None or end.namespaces is not None or end.endpoints is not None
-        if end.cidr is not None and named:
-            text = "addresses that are no endpoint's have no tenant or labels; give cidr alone"
-            yield Problem(str(stored.key), f"spec.{field}.cidr", "TooMany", text)
-    if spec.source.cidr is not None and spec.target.cidr is not None:
-        text = "one end at least is endpoints, for others pass no bridge of ours"
-        yield Problem(str(stored.key), "spec.target.cidr", "NoEndpoints", text)
+    """An assertion says something, by itself. O(its size)."""
+    findings = Findings(str(stored.key))
+    check_assertion(stored.spec, findings)
+    yield from findings.problems

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a policy or group by itself, whatever else there is."""
+"""What is wrong with a policy, group or assertion by itself, whatever else there is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from vneter_sdn.model.policy_kinds import (
+    AssertedEnd,
+    AssertionSpec,
     Direction,
     GroupSpec,
     PolicyRule,
@@ -57,6 +59,36 @@ def check_group(spec: GroupSpec, findings: Findings) -> None:
             if labels is not None:
                 text = f"a group is the same for whoever it is used on; write {field} in the policy"
                 findings.add(f"spec.members[{position}].{field}", "NotHere", text)
+
+
+def check_assertion(spec: AssertionSpec, findings: Findings) -> None:
+    """Note every problem of an assertion."""
+    for field, end in (("source", spec.source), ("target", spec.target)):
+        _check_end(end, f"spec.{field}", findings)
+    outside = [end.cidr for end in (spec.source, spec.target) if end.cidr is not None]
+    if len(outside) == 2:
+        text = "one end at least is endpoints, for others pass no bridge of ours"
+        findings.add("spec.target.cidr", "NoEndpoints", text)
+    for position, port in enumerate(spec.ports):
+        _check_port(port, f"spec.ports[{position}]", findings)
+    why = "what is denied takes no way at all; expect allowed" if spec.expect == "denied" else ""
+    if outside:
+        why = "what is from or to addresses outside leaves our bridges at once; name endpoints"
+    for field, given in (("waypoints", spec.waypoints), ("regions", spec.regions)):
+        if given and why:
+            findings.add(f"spec.{field}", "NotHere", f"{why}, or remove {field}")
+
+
+def _check_end(end: AssertedEnd, path: str, findings: Findings) -> None:
+    named = end.tenant is not None or end.namespaces is not None or end.endpoints is not None
+    if end.cidr is not None and named:
+        text = "addresses that are no endpoint's have no tenant or labels; give cidr alone"
+        findings.add(f"{path}.cidr", "TooMany", text)
+    if end.cidr is not None:
+        findings.reading(f"{path}.cidr", "BadPrefix", prefixes.parse, end.cidr)
+    for field, selector in (("namespaces", end.namespaces), ("endpoints", end.endpoints)):
+        if selector is not None:
+            _check_selector(selector, f"{path}.{field}", findings)
 
 
 def _check_rule(
