@@ -40,6 +40,8 @@ class Discovery(OSKenApp):
         """Pass on what our own flow punted as a discovery frame."""
         msg = event.msg
         port = msg.match.get("in_port")
+        if not msg.datapath.is_active:  # by now another bridge may have its datapath id
+            return
         if bytes(msg.userdata) == bytes([punts.LLDP]) and port:
             at = getattr(msg, "arrived", None) or time.monotonic()
             self.session.frame_arrived(msg.datapath.id, port, bytes(msg.data), at)

@@ -41,6 +41,8 @@ class Learning(OSKenApp):
         port = msg.match.get("in_port")
         if bytes(msg.userdata) != bytes([punts.LEARN]) or not port:
             return
+        if not msg.datapath.is_active:  # by now another bridge may have its datapath id
+            return
         sender = punt.sender(bytes(msg.data))
         if sender is not None:
             self.session.heard(msg.datapath.id, port, sender, bytes(msg.data))

@@ -302,6 +302,24 @@ class Learner:
         self.calls.append((dpid, port, str(sender.address), frame))
 
 
+def test_frames_that_wait_while_their_bridge_goes_are_not_heard_of(bridges, host) -> None:
+    """Another bridge may have come by its datapath id by the time they are looked at."""
+    session = Learner()
+    host.start(Learning, session=session)
+    everything = host.start(Faulty)
+    bridges.deliver(BridgeConnected(7, V15, "here", ()))
+    ends = b"\2" + bytes(5) + bytes([10, 0, 0, 1]) + bytes(10)
+    arp = b"\xff" * 6 + b"\2" + bytes(5) + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + ends
+    bridges.deliver(packet(b"\3", arp))
+    bridges.deliver(BridgeDisconnected(7, Reason.PEER_CLOSED, ""))
+    bridges.deliver(BridgeConnected(7, V15, "there", ()))
+    later = arp[:-1] + b"\1"
+    bridges.deliver(packet(b"\3", later))
+    settle(lambda: everything.seen == 2)
+    settle(lambda: session.calls)
+    assert session.calls == [(7, 3, "10.0.0.1", later)]
+
+
 def test_a_frame_to_learn_from_is_one_call_and_nothing_else_is(bridges, host) -> None:
     session = Learner()
     host.start(Learning, session=session)

@@ -2,111 +2,22 @@
 """Labs over bridges and a store in memory: adopted, learned, moved, made anew, flooded."""
 
 from ipaddress import IPv4Address
-from struct import pack
 
 import pytest
+from lab_world import A1, A2, A3, H1, H2, H3, World, arp, ip
 
 from vneter_sdn.config import Settings
-from vneter_sdn.daemon.lab import LOCAL, Lab
-from vneter_sdn.errors import IntentError
+from vneter_sdn.errors import IntentError, NotFound
 from vneter_sdn.model.addresses import mac_text
+from vneter_sdn.model.links import FOUND, ORIGIN
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import Locator
 from vneter_sdn.southbound.openflow import punt
-from vneter_sdn.southbound.openflow.bridges import BridgeConnected, BridgeDisconnected, PortChanged
+from vneter_sdn.southbound.openflow.bridges import BridgeDisconnected, PortChanged
 from vneter_sdn.southbound.openflow.events import Reason
-from vneter_sdn.southbound.openflow.memory import MemoryBridges
 from vneter_sdn.southbound.openflow.multipart import Port
-from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 from vneter_sdn.telemetry.metrics import LearningCollector
-
-H1, H2, H3 = 0x02_0000_0000A1, 0x02_0000_0000A2, 0x02_0000_0000A3
-A1, A2, A3 = (IPv4Address(f"10.0.0.{n}") for n in (1, 2, 3))
-BROADCAST = 0xFFFF_FFFF_FFFF
-
-
-def arp(mac, sender, target, operation=1, to=BROADCAST):
-    """An ARP frame."""
-    ends = mac.to_bytes(6, "big") + sender.packed + bytes(6) + target.packed
-    head = to.to_bytes(6, "big") + mac.to_bytes(6, "big") + pack("!H", 0x806)
-    return head + pack("!HHBBH", 1, 0x800, 6, 4, operation) + ends
-
-
-def ip(mac, sender, to):
-    """An IPv4 packet."""
-    head = to.to_bytes(6, "big") + mac.to_bytes(6, "big") + pack("!H", 0x800)
-    fields = pack("!BBHHHBBH", 0x45, 0, 20, 7, 0, 64, 17, 0)
-    return head + fields + sender.packed + A2.packed
-
-
-class World:
-    """A lab, and time that tests move."""
-
-    def __init__(self, **settings):
-        self.bridges, self.store, self.now = MemoryBridges(), MemoryStore(), 100.0
-        self.lab = Lab(self.bridges, self.store, Settings(**{"lab": True} | settings))
-        self.bridges.packet_out = lambda *sent: self.asked.append(sent)
-        self.asked = []
-        self.known = self.store.snapshot()
-        self.lab.stored(self.known, None)
-
-    def settle(self):
-        """Let the lab write, and hear of it, until nothing changes."""
-        while True:
-            self.lab.step(self.known, self.now)
-            changed = self.store.wait(self.known, 0)
-            if changed is None:
-                return
-            self.known, delta = changed
-            self.lab.stored(self.known, delta.objects)
-
-    def connect(self, dpid, name, *ports, peer="tcp:127.0.0.1", base=0x1000):
-        """A bridge, with interfaces ``NAME-ethN``."""
-        self.appear(dpid, name, *ports, peer=peer, base=base)
-        self.settle()
-
-    def appear(self, dpid, name, *ports, peer="tcp:127.0.0.1", base=0x1000):
-        """The same, before the lab has done anything about it."""
-        self.bridges.add(dpid)
-        local = Port(LOCAL, name, 1, False, False)
-        found = tuple(Port(n, f"{name}-eth{n}", base + n, False, False) for n in ports)
-        self.lab._bridge_event(BridgeConnected(dpid, 6, peer, (local, *found)))
-
-    def another(self, *bridges):
-        """Another lab's bridges connect by the same datapath ids: ``(dpid, name, *ports)``."""
-        for dpid, *_ in bridges:
-            self.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
-        for dpid, name, *ports in bridges:
-            self.appear(dpid, name, *ports, base=0x3000 + 16 * dpid)
-
-    def hear(self, dpid, port, frame):
-        self.overhear(dpid, port, frame)
-        self.settle()
-
-    def overhear(self, dpid, port, frame):
-        """A frame, before the lab has done anything about it."""
-        self.lab.heard(dpid, port, punt.sender(frame), frame)
-
-    def names(self, kind):
-        return sorted(key.path for key in self.store.snapshot().objects if key.kind == kind)
-
-    def endpoints(self):
-        """Name: (MAC, address)."""
-        return {
-            key.name: (stored.spec.mac, *stored.spec.addresses)
-            for key, stored in self.store.snapshot().objects.items()
-            if key.kind == "Endpoint"
-        }
-
-    def owners(self, path):
-        """Values of IPv4 and MAC that an endpoint has."""
-        return {
-            value
-            for (pool, value), held in self.store.snapshot().allocations.items()
-            if held.owner == f"Endpoint {path}" and held.released is None
-            if pool.startswith("mac/") or "." in value
-        }
 
 
 @pytest.fixture
@@ -122,6 +33,17 @@ def apply(world, kind, name, tenant="", **spec):
     metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
     manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
     world.store.apply([Edit("apply", Key(kind, tenant, name), manifest)], author="somebody")
+    world.settle()
+
+
+def wire(world, name, *, found=False, told=lambda: None):
+    """A link from s1-eth3 to s2-eth2, declared, or as discovery writes it."""
+    spec = {"source": "s1", "sourcePort": "s1-eth3", "target": "s2", "targetPort": "s2-eth2"}
+    metadata = {"name": name} | ({"annotations": {ORIGIN: FOUND}} if found else {})
+    manifest = {"apiVersion": "vneter.io/v1", "kind": "Link", "metadata": metadata}
+    manifest["spec"] = spec | {"medium": "wire"}
+    world.store.apply([Edit("apply", Key("Link", "", name), manifest)], author="somebody")
+    told()
     world.settle()
 
 
@@ -245,8 +167,7 @@ def test_addresses_that_nobody_may_have_are_not_learned(world, frame):
 
 
 def test_nothing_is_learned_from_wires_declared_ports_and_packets_under_way(world):
-    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
-          medium="wire")  # fmt: skip
+    wire(world, "w")
     apply(world, "Endpoint", "mine", "default", network="lan", interfaceId="s1/s1-eth2",
           addresses=["10.0.0.9"])  # fmt: skip
     world.hear(1, 3, arp(H1, A1, A2))
@@ -258,8 +179,7 @@ def test_nothing_is_learned_from_wires_declared_ports_and_packets_under_way(worl
 
 def test_whoever_was_learned_behind_a_wire_goes(world):
     world.hear(1, 3, arp(H1, A1, A2))
-    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
-          medium="wire")  # fmt: skip
+    wire(world, "w")
     assert world.endpoints() == {}
 
 
@@ -327,10 +247,109 @@ def test_an_answer_from_after_a_bridge_was_adopted_takes_over_from_before(world,
 
 def test_an_answer_heard_by_what_turns_out_to_be_a_wire_keeps_no_other_away(world):
     world.hear(1, 3, arp(H2, A2, A1, operation=2, to=H1))
-    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
-          medium="wire")  # fmt: skip
+    wire(world, "w")
     world.hear(2, 1, arp(H2, A2, A1, operation=2, to=H1))
     assert world.endpoints() == {"s2.s2-eth1": (mac_text(H2), "10.0.0.2")}
+
+
+def hosts(world):
+    """Their names, by datapath id."""
+    objects = world.store.snapshot().objects.items()
+    return {int(one.spec.datapath_id, 16): key.name for key, one in objects if key.kind == "Host"}
+
+
+def test_bridges_that_changed_names_with_one_another_have_their_own(world):
+    world.another((1, "s2", 1, 2), (2, "s1", 1, 2))
+    world.settle()
+    assert hosts(world) == {1: "s2", 2: "s1"}
+
+
+def test_of_two_bridges_of_one_name_the_first_keeps_it(world):
+    world.connect(5, "s1", 1)
+    world.another((1, "s1", 1), (5, "s1", 1))
+    world.settle()
+    assert hosts(world) == {1: "s1", 2: "s2", 5: "b5"}
+
+
+def test_a_host_whose_name_another_bridge_takes_leaves_wires_and_endpoints_behind(world):
+    wire(world, "found", found=True)
+    world.hear(2, 1, arp(H2, A2, A3))
+    world.lab._bridge_event(BridgeDisconnected(2, Reason.PEER_CLOSED, ""))
+    world.connect(1, "s2", 1, 2, 3)
+    assert hosts(world) == {1: "s2"}
+    assert world.names("Link") == []
+    assert world.endpoints() == {}
+
+
+def test_a_wire_goes_with_the_interface_of_a_lab_that_the_next_one_lacks(world):
+    """Else whoever is behind the interface of that name in the lab after that is never heard."""
+    wire(world, "found", found=True)
+    world.another((1, "s1", 1, 2), (2, "s2", 1))
+    world.settle()
+    assert world.names("Link") == []
+    world.lab._bridge_event(PortChanged(1, 0, Port(3, "s1-eth3", 0x9, False, False)))
+    world.hear(1, 3, arp(H1, A1, A2))
+    assert world.endpoints() == {"s1.s1-eth3": (mac_text(H1), "10.0.0.1")}
+
+
+def test_an_interface_that_was_taken_away_and_comes_as_another_has_no_wire(world):
+    wire(world, "found", found=True)
+    world.lab._bridge_event(PortChanged(1, 1, Port(3, "s1-eth3", 0x1003, False, False)))
+    world.settle()
+    assert world.names("Link") == ["found"], "it is only away"
+    world.lab._bridge_event(PortChanged(1, 0, Port(3, "s1-eth3", 0x9, False, False)))
+    world.settle()
+    assert world.names("Link") == []
+
+
+def test_a_question_of_the_lab_before_is_no_echo_when_it_comes_from_another_place(world):
+    """MACs and addresses are counted from 1 in each (``mn --mac``): the frame is the same."""
+    question = arp(H1, A1, A3)
+    world.hear(2, 1, question)
+    world.another((1, "s1", 1, 2), (2, "s2", 1, 2))
+    world.settle()
+    world.hear(1, 1, question)
+    assert world.endpoints() == {"s1.s1-eth1": (mac_text(H1), "10.0.0.1")}
+
+
+def test_an_answer_of_the_lab_before_keeps_none_of_this_one_away(world):
+    answer = arp(H2, A2, A1, operation=2, to=H1)
+    world.hear(2, 1, answer)
+    world.another((1, "s1", 1, 2), (2, "s2", 1, 2))
+    world.overhear(1, 1, answer)
+    world.settle()
+    assert world.endpoints() == {"s1.s1-eth1": (mac_text(H2), "10.0.0.2")}
+
+
+def test_a_lab_of_other_bridges_has_those_of_the_one_before_forgotten(world):
+    world.hear(2, 1, arp(H2, A2, A3))
+    for dpid in (1, 2):
+        world.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
+    world.connect(7, "s7", 1, 2)
+    assert world.endpoints() == {}
+
+
+def test_whoever_was_heard_by_what_is_a_wire_by_now_is_not_written(world):
+    world.overhear(1, 3, arp(H1, A1, A2))
+    wire(world, "w", told=world.tell)
+    assert world.store.revisions()[0].author == "somebody", "nobody was written, nor deleted"
+
+
+def test_a_bridge_whose_adoption_was_refused_is_adopted_later(world, monkeypatch):
+    taken = world.store.apply
+    refused = []
+
+    def refusing(edits, **words):
+        if not refused:
+            refused.append(edits)
+            raise NotFound("somebody else was quicker")
+        return taken(edits, **words)
+
+    monkeypatch.setattr(world.store, "apply", refusing)
+    world.connect(7, "s7", 1)
+    world.settle()
+    assert refused
+    assert hosts(world)[7] == "s7"
 
 
 def test_a_deleted_host_takes_its_endpoints_along(world):
@@ -350,8 +369,7 @@ def test_only_one_network_learns_and_without_one_nothing_is_learned(world):
 
 
 def test_questions_stay_away_from_wires_ports_that_are_down_and_other_tenants(world):
-    apply(world, "Link", "w", source="s1", sourcePort="s1-eth3", target="s2", targetPort="s2-eth2",
-          medium="wire")  # fmt: skip
+    wire(world, "w")
     apply(world, "Tenant", "red")
     apply(world, "Network", "db", "red", prefixes=["10.0.0.0/24"])
     apply(world, "Endpoint", "db1", "red", network="db", interfaceId="s1/s1-eth2")

@@ -129,7 +129,8 @@ class Lab:
     def _ports_of(self, dpid: int) -> None:
         if dpid in self._hosts:
             found = {port.name: port.mac for port in self._real_ports(dpid)}
-            self._learning.ports(self._hosts[dpid], found, time.monotonic())
+            if self._learning.ports(self._hosts[dpid], found, time.monotonic()):
+                self._questions.forget(set(self._present) - {dpid})
 
     def _real_ports(self, dpid: int) -> Iterator[Port]:
         bridge = self._present.bridge(dpid)
@@ -187,26 +188,46 @@ class Lab:
             self._wake.send(None)
 
     def step(self, snapshot: Snapshot, now: float) -> None:
-        """Write what is to be written now."""
+        """Write what is to be written now.
+
+        Whoever was heard has to wait for bridges that are adopted: places have other names then.
+        """
         if not self._founded:
             self._founded = True
             self._write("the lab's network", [founding(snapshot, self._settings.lab_prefix)])
-        if self._settings.lab and self._strangers:
-            self._adopt()
+        if self._settings.lab and self._strangers and self._adopt():
+            return
         if self._learning.due(snapshot, now):
             self._write("a learned endpoint", self._learning.edits(snapshot, now))
 
-    def _adopt(self) -> None:
-        """Make hosts of strangers, one by one: the name of one may depend on another's."""
+    def _adopt(self) -> bool:
+        """Make hosts of strangers, one by one: the name of one may depend on another's.
+
+        Returns whether one was. What is refused is tried again at the next look.
+        """
+        adopted, refused = False, set()
+        others = not any(dpid in self._hosts for dpid in self._present)
         while self._strangers:
             dpid = self._strangers.pop()
             bridge = self._present.bridge(dpid)
             if bridge is None or not _is_local(bridge.peer):
                 continue
-            local = next((port.name for port in bridge.ports if port.number == LOCAL), "")
-            edits = adoption(self._store.snapshot(), Newcomer(dpid, local), self._present)
-            if self._write(f"bridge {local or dpid}", [edits]) and edits:
-                _log.info("bridge %s (%016x) is host %s", local, dpid, edits[-1].key.name)
+            names = {one: self._local(one) for one in self._present}
+            edits = adoption(self._store.snapshot(), Newcomer(dpid, names[dpid]), names)
+            if not self._write(f"bridge {names[dpid] or dpid}", [edits]):
+                refused.add(dpid)
+            elif edits:
+                adopted = True
+                if others:
+                    self._learning.another_lab()
+                _log.info("bridge %s (%016x) is host %s", names[dpid], dpid, edits[-1].key.name)
+        self._strangers |= refused
+        return adopted
+
+    def _local(self, dpid: int) -> str:
+        """The name of a bridge's own port; empty when it told of none."""
+        bridge = self._present.bridge(dpid)
+        return next((one.name for one in bridge.ports if one.number == LOCAL), "") if bridge else ""
 
     def _write(self, what: str, groups: Sequence[Sequence[Edit]]) -> bool:
         """Write all groups, or if that is refused, those that can be. Whether all could."""

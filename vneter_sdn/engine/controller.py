@@ -60,6 +60,7 @@ from vneter_sdn.engine.standing import Standing
 from vneter_sdn.engine.whereabouts import Whereabouts
 from vneter_sdn.model.datapath import datapath_of
 from vneter_sdn.model.flow import FlowKey
+from vneter_sdn.model.kinds import HostSpec
 from vneter_sdn.model.pace import Breathe, on_and_on, paced
 from vneter_sdn.model.snapshot import Binding, Condition, Delta, Key, Pools, Snapshot, Status
 from vneter_sdn.store.port import Store
@@ -102,7 +103,7 @@ class Controller:
         self.policies = Policies(compiler)
         self._spoofing = Spoofing()
         self._views: dict[str, HostView] = {}
-        self._specs: dict[str, tuple[object, int]] = {}
+        self._specs: dict[str, tuple[HostSpec, int]] = {}
         self._touched: dict[Key, int] = {}
         """Epoch at which each endpoint's flows last changed."""
         self._stale: set[Key] = set()
@@ -327,8 +328,10 @@ class Controller:
                 self._release(key.name)
                 if host is not None:
                     continue
-            elif self._specs.get(key.name) != (host.spec, number):
+            elif (before := self._specs.get(key.name)) != (host.spec, number):
                 self._specs[key.name] = (host.spec, number)
+                if before and datapath_of(*before) != datapath_of(host.spec, number):
+                    self._links.left(key.name)
                 view = self._views.setdefault(key.name, HostView())
                 self._views[key.name] = replace(view, managed=host.spec.ovsdb is not None)
                 self._southbound.manage(key.name, host.spec, datapath_of(host.spec, number))
@@ -339,6 +342,7 @@ class Controller:
     def _release(self, host: str) -> None:
         if self._specs.pop(host, None) is not None:
             self._southbound.release(host)
+            self._links.left(host)
             self._rollout.forget(host)
             self._leave_out(host, ())
             self._views.pop(host, None)

@@ -153,27 +153,25 @@ class Learning:
             index[text] = value
         self._entries[key] = tuple(entries)
 
-    def ports(self, host: str, interfaces: Mapping[str, int] | None, now: float) -> None:
+    def ports(self, host: str, interfaces: Mapping[str, int] | None, now: float) -> bool:
         """The interfaces a host has, with their Ethernet addresses; None when it is away, or gone.
 
         An interface that has another address than before is another one: the lab was made anew, as
         it was when none of a bridge's interfaces is left.
         Whoever was learned behind it is forgotten, and so are those on hosts that are away, and
-        wires that were found there.
+        wires that were found there. Returns whether there is any such interface.
         """
         if interfaces is None:
             self._ports.pop(host, None)
-            return
+            return False
         there = self._ports[host] = frozenset(interfaces)
-        before, self._macs[host] = self._macs.get(host, {}), dict(interfaces)
+        before = self._macs.get(host, {})
+        self._macs[host] = {**self._remembered(host, before), **interfaces}
         remade = {name for name, mac in interfaces.items() if mac and before.get(name, mac) != mac}
         anew = bool(before and interfaces) and not before.items() & interfaces.items()
         if remade or anew:
             lost = (remade | before.keys()) - (there - remade)
-            self._doubted.update(End(host, name) for name in lost)
-            self._doubted.update(end for end in self._learned if end.host not in self._ports)
-            ends = {End(host, name) for name in remade}
-            self._cut.update(key for key in self._found if ends & set(self._wires[key]))
+            self._doubt({End(host, name) for name in lost})
         self._heard = {e for e in self._heard if e.host != host or e.port in there - remade}
         for end in self._learned:
             if end.host == host and end.port not in there:
@@ -181,6 +179,28 @@ class Learning:
         self._gone = {
             end: at for end, at in self._gone.items() if end.host != host or end.port not in there
         }
+        return bool(remade or anew)
+
+    def another_lab(self) -> None:
+        """Bridges came that nobody knew, and none that was known: forget all who are away."""
+        self._doubt(set())
+
+    def _doubt(self, ends: set[End]) -> None:
+        """Forget what was said of interfaces that are no more, and of hosts that are away."""
+        away = {end for end in self._learned if end.host not in self._ports}
+        self._doubted |= ends | away
+        self._cut.update(key for key in self._found if ends & set(self._wires[key]))
+        self._claims = {end: one for end, one in self._claims.items() if end not in ends}
+        self._answered = {
+            address: (end, at)
+            for address, (end, at) in self._answered.items()
+            if end not in ends and end.host in self._ports
+        }
+
+    def _remembered(self, host: str, before: Mapping[str, int]) -> dict[str, int]:
+        """Addresses of interfaces, gone ones too, at which somebody or a wire is taken to be."""
+        ends = {name: End(host, name) for name in before}
+        return {n: before[n] for n, end in ends.items() if self._wired[end] or end in self._learned}
 
     def is_edge(self, end: End) -> bool:
         """Whether a lab's workload may be behind an interface, as far as is known."""
@@ -190,7 +210,7 @@ class Learning:
     def knows(self, address: IPv4Address) -> bool:
         """Whether an address is somebody's, so that the data plane answers for it."""
         end = self._by_address.get(str(address))
-        there = end is not None and self._is_there(end)
+        there = end is not None and self._is_there(end) and end not in self._doubted
         return there or str(address) in self._addresses
 
     def _is_there(self, end: End) -> bool:
@@ -201,10 +221,11 @@ class Learning:
         """Whether what was heard behind an interface still says anything.
 
         Nothing does of a host that is no more (its bridge was adopted by another name), of an
-        interface that went, and of one that a wire was found at.
+        interface that went, of one that a wire was found at, and of a lab before.
         """
         exists = Key("Host", "", end.host) in snapshot.objects
-        return exists and not self._wired[end] and self._is_there(end)
+        stands = not self._wired[end] and end not in self._doubted
+        return exists and stands and self._is_there(end)
 
     # -- what is heard --------------------------------------------------------------------------
 
@@ -271,6 +292,9 @@ class Learning:
         """
         groups, touched = [], set[Any]()
         for end, claim in list(self._claims.items()):
+            if Key("Host", "", end.host) not in snapshot.objects or not self.is_edge(end):
+                del self._claims[end]
+                continue
             mine = {end, *claim.key} | {self._by_mac.get(claim.key[0])}
             mine = (mine | {self._by_address.get(claim.key[1])}) - {None}
             if mine & touched:

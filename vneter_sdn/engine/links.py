@@ -91,6 +91,15 @@ class Links:
         self._wires.discard((event.one, event.other))
         self._unwritten.discard((event.one, event.other))
 
+    def left(self, host: str) -> None:
+        """A host is no more, or is another bridge from now on.
+
+        That its wires are gone is heard later; until then they must not be written again.
+        """
+        gone = {wire for wire in self._wires if host in (wire[0].host, wire[1].host)}
+        self._wires -= gone
+        self._unwritten -= gone
+
     # -- objects --------------------------------------------------------------------------------
 
     def index(self, snapshot: Snapshot, keys: Iterable[Key]) -> None:

@@ -7,6 +7,7 @@ known to be one yet. At its far end it comes in again: that says nothing of who 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from ipaddress import IPv4Address
 
 Place = tuple[int, int]
@@ -36,6 +37,10 @@ class Questions:
         source, at = self._asked.get(frame[:COMPARED], (place, now))
         return source != place and now - at < MEMORY
 
+    def forget(self, stay: Container[int]) -> None:
+        """Forget what was asked by others than these datapath ids."""
+        self._asked = {frame: one for frame, one in self._asked.items() if one[0][0] in stay}
+
     def may_ask(self, address: IPv4Address, frame: bytes, place: Place, now: float) -> bool:
         """Whether to send a question around now; it is remembered if so."""
         self._tokens = min(BURST, self._tokens + max(0.0, now - self._filled) * RATE)
@@ -43,9 +48,10 @@ class Questions:
         if self._tokens < 1 or now - self._last.get(address, -EACH) < EACH:
             return False
         self._tokens -= 1
-        for memory in (self._asked, self._last):
-            if len(memory) >= MOST:
-                memory.pop(next(iter(memory)))  # type: ignore[attr-defined]
+        if len(self._asked) >= MOST:
+            del self._asked[next(iter(self._asked))]
+        if len(self._last) >= MOST:
+            del self._last[next(iter(self._last))]
         self._last[address] = now
         self._asked.pop(frame[:COMPARED], None)
         self._asked[frame[:COMPARED]] = (place, now)
