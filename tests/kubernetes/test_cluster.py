@@ -74,6 +74,35 @@ def test_pods_that_are_given_are_not_made_again() -> None:
     assert names(between) == ["x.web-5f-0", "x.web-5f-1", "x.web-5f-2"]
 
 
+def test_pods_that_do_not_say_who_made_them_are_known_by_their_labels() -> None:
+    given = workload(replicas=3, selector={"matchLabels": {"app": "web"}})
+    loose = pod("a")
+    loose["metadata"]["labels"] = {"app": "web"}
+    assert names(given, loose) == ["x.a"]
+    other = {"metadata": {"name": "a", "namespace": "y", "labels": {"app": "web"}}}
+    assert len(names(given, loose | other)) == 4
+    owned = pod("a", ("ReplicaSet", "web-5f"))
+    owned["metadata"]["labels"] = {"app": "web"}
+    assert len(names(given, owned)) == 4
+
+
+def test_an_only_owner_need_not_say_that_it_is_the_controller() -> None:
+    own = pod("a", ("Deployment", "web"))
+    del own["metadata"]["ownerReferences"][0]["controller"]
+    assert names(workload(replicas=3), own) == ["x.a"]
+    own["metadata"]["ownerReferences"][0]["controller"] = False
+    assert len(names(workload(replicas=3), own)) == 4
+
+
+@pytest.mark.parametrize("how", ["Complete", "Failed"])
+def test_a_job_that_is_over_has_no_pods(how: str) -> None:
+    over = {"status": {"conditions": [{"type": how, "status": "True"}]}}
+    result = native([workload("Job") | over])
+    assert not result.manifests
+    assert "it is over" in result.notes[0]
+    assert names(workload("Job") | {"status": {"conditions": [{"type": how}]}}) == ["x.web-0"]
+
+
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
@@ -114,6 +143,15 @@ def test_pods_are_spread_over_nodes_the_same_way_every_time() -> None:
     assert places == {"x.a": "n2", "x.b": "n1", "x.c": "n1"}
     again = whole(*reversed(given))
     assert places == {one["metadata"]["name"]: one["spec"]["host"] for one in again["Endpoint"]}
+
+
+def test_a_pod_that_is_on_no_node_is_on_none_whose_address_is_known() -> None:
+    at = {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}
+    made = whole(node("node") | at, pod("a"), pod("b", spec={"nodeName": "node"}))
+    places = {one["metadata"]["name"]: one["spec"]["host"] for one in made["Endpoint"]}
+    assert places == {"x.a": "node-2", "x.b": "node"}
+    addresses = {one["metadata"]["name"]: one["spec"]["tunnelAddresses"] for one in made["Host"]}
+    assert addresses == {"node": ["192.0.2.1"], "node-2": ["198.19.0.1"]}
 
 
 def test_a_node_that_nobody_declared_is_a_host_all_the_same() -> None:

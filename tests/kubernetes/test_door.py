@@ -9,6 +9,7 @@ import pytest
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.kubernetes.door import is_foreign, native
 from vneter_sdn.model.policy_kinds import ClusterPolicySpec, GroupSpec, PolicySpec, TierSpec
+from vneter_sdn.northbound.foreign import accept
 
 SPECS: dict[str, Any] = {
     "Policy": PolicySpec,
@@ -215,6 +216,17 @@ def test_lists_stand_for_their_items() -> None:
     assert [one.reason for one in problems(nested)] == ["NestedList"]
 
 
+def test_a_list_of_one_kind_says_for_its_items_what_they_are() -> None:
+    bare = {key: value for key, value in pod("b").items() if key in {"metadata", "spec"}}
+    pods = {"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": [bare, pod("c")]}
+    none = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicyList", "items": None}
+    assert is_foreign(pods)
+    assert [one["metadata"]["name"] for one in made(pods, none)] == ["x.b", "x.c"]
+    assert accept([none, pods]).notes
+    mixed = {"apiVersion": "v1", "kind": "List", "items": [bare]}
+    assert not is_foreign(mixed)
+
+
 def test_manifests_without_a_name_are_called_by_their_place() -> None:
     nameless = {"apiVersion": "v1", "kind": "Pod", "metadata": {}}
     with pytest.raises(IntentError, match=r"Pod in net\.yaml document 2"):
@@ -265,6 +277,17 @@ def test_other_kinds_are_left_out_with_a_note_but_not_policies() -> None:
     assert "did you mean 'NetworkPolicy'" in typo.message
 
 
+def test_kinds_of_others_that_are_called_like_ours_are_left_out_with_a_note() -> None:
+    for version, kind in (
+        ("longhorn.io/v1beta2", "Node"),
+        ("user.openshift.io/v1", "Group"),
+        ("apps.kruise.io/v1beta1", "StatefulSet"),
+    ):
+        result = native([{"apiVersion": version, "kind": kind, "metadata": {"name": "n"}}, pod()])
+        assert [one["kind"] for one in result.manifests] == ["Endpoint"]
+        assert f"{kind} of {version} is left out" in result.notes[0]
+
+
 @pytest.mark.parametrize(
     ("version", "kind", "right"),
     [
@@ -274,6 +297,9 @@ def test_other_kinds_are_left_out_with_a_note_but_not_policies() -> None:
         ("v2", "Pod", "v1"),
         ("policy.networking.k8s.io/v1beta1", "AdminNetworkPolicy", "v1alpha1"),
         ("apps/v1beta1", "Deployment", "apps/v1"),
+        ("core/v1", "Pod", "v1"),
+        ("apps.k8s.io/v1", "Deployment", "apps/v1"),
+        ("security.antrea.tanzu.vmware.com/v1alpha1", "Tier", "crd.antrea.io/v1beta1"),
     ],
 )
 def test_versions_that_are_not_understood(version: str, kind: str, right: str) -> None:

@@ -151,11 +151,6 @@ TO = "spec.egress[0].to[0]"
             "BadName",
         ),
         (
-            cnp({"action": "Accept", "to": [{"namespaces": {}}], "protocols": [{"tcp": {}}]}),
-            "spec.egress[0].protocols[0].tcp",
-            "Missing",
-        ),
-        (
             cnp(
                 {
                     "action": "Accept",

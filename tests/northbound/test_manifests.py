@@ -99,6 +99,15 @@ def test_a_list_is_its_items():
     assert [one.place("kind") for one in found] == ["f.yaml:3", "f.yaml:5"]
 
 
+def test_a_list_of_one_kind_says_for_its_items_what_they_are():
+    raw = "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n- {kind: Pod, x: 1}\n"
+    documents = _read(f"{raw}---\nkind: NodeList\napiVersion: v1\nitems: null")
+    found = manifests.expand(documents)
+    wanted = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    assert [one.value for one in found] == [wanted, {"kind": "Pod", "x": 1}]
+    assert found[0].place("metadata.name") == "f.yaml:4"
+
+
 def test_a_directory_is_read_in_order(tmp_path):
     (tmp_path / "deep").mkdir()
     for name, text in (("b.yml", "b: 1"), ("a.yaml", "a: 1"), ("deep/c.json", '{"c": 1}')):

@@ -37,8 +37,9 @@ def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
 
     Added are Tenants, Namespaces, Networks of pods, and Hosts: one per ``spec.host``, or one for
     all. Hosts that lack one get an address and a database that is nowhere. Endpoints without a host
-    are spread over the hosts in turn, in the order of their names; those without an address are
-    left to normal allocation. The same manifests give the same result.
+    are spread over the hosts in turn, in the order of their names, but not over Nodes whose
+    addresses are given: what comes from there would be admitted as from their own node. Those
+    without an address are left to normal allocation. The same manifests give the same result.
 
     Args:
         manifests: what `vneter_sdn.kubernetes.door.native` returns.
@@ -47,9 +48,9 @@ def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
         IntentError: the addresses of pods do not fit in one network.
     """
     whole = [_copied(manifest) for manifest in manifests]
-    hosts = _hosts(whole)
+    hosts, open_hosts = _hosts(whole)
     whole += [host for host in hosts if host not in whole]
-    _place(whole, sorted(_text(host["metadata"], "name") for host in hosts))
+    _place(whole, open_hosts)
     whole += _tenants(whole)
     whole += _namespaces(whole)
     _part(whole)
@@ -119,15 +120,22 @@ def _made(kind: str, name: str, spec: Manifest, tenant: str | None = None) -> Ma
     }
 
 
-def _hosts(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Every host: those declared, completed, and those that endpoints name."""
+def _hosts(manifests: Sequence[Manifest]) -> tuple[list[Manifest], list[str]]:
+    """Every host: those declared, completed, and those that endpoints name.
+
+    And the names of those that endpoints may be placed on.
+    """
     hosts = {_text(one["metadata"], "name"): one for one in _of(manifests, "Host")}
     for one in _of(manifests, "Endpoint"):
         name = _text(one["spec"], "host")
         if name and name not in hosts:
             hosts[name] = _made("Host", name, {})
-    if not hosts:
-        hosts[HOST] = _made("Host", HOST, {})
+    places = sorted(name for name, one in hosts.items() if not _is_known_node(one))
+    homeless = any("host" not in one["spec"] for one in _of(manifests, "Endpoint"))
+    if not hosts or (homeless and not places):
+        names = (HOST, *(f"{HOST}-{number}" for number in range(2, len(hosts) + 2)))
+        places = [next(name for name in names if name not in hosts)]
+        hosts[places[0]] = _made("Host", places[0], {})
     taken = {text for one in hosts.values() for text in _texts(one["spec"], "tunnelAddresses")}
     free = (str(address) for address in UNDERLAY.hosts() if str(address) not in taken)
     for name, host in sorted(hosts.items()):
@@ -137,7 +145,13 @@ def _hosts(manifests: Sequence[Manifest]) -> list[Manifest]:
         spec["ovsdb"] = f"unix:/nowhere/{name}"
         if not spec.get("tunnelAddresses"):
             spec["tunnelAddresses"] = [next(free)]
-    return list(hosts.values())
+    return list(hosts.values()), places
+
+
+def _is_known_node(host: Manifest) -> bool:
+    """Whether it was a Node whose addresses are given."""
+    origin = _annotation(host, ORIGIN).partition(" ")[0]
+    return origin.endswith("/Node") and bool(_texts(host["spec"], "tunnelAddresses"))
 
 
 def _place(manifests: Sequence[Manifest], hosts: Sequence[str]) -> None:

@@ -21,16 +21,20 @@ from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
 from vneter_sdn.kubernetes.naming import TENANT, Cluster, Hosted, Subject, shortened
 from vneter_sdn.kubernetes.reading import MOST_UNKNOWN, read, unknown
 from vneter_sdn.kubernetes.services import ServiceSpec, service
-from vneter_sdn.kubernetes.workloads import workload
+from vneter_sdn.kubernetes.workloads import is_over, wanted_labels, workload
 from vneter_sdn.model import jsontext
+from vneter_sdn.model.documents import items_of
 from vneter_sdn.model.fieldpaths import above, below
 from vneter_sdn.model.kinds import API_VERSION, KINDS
 from vneter_sdn.policy.findings import Findings
+from vneter_sdn.policy.selectors import selects
 
 _OURS = API_VERSION.partition("/")[0]
 _VERSION = re.compile(r"([a-z0-9][-a-z0-9.]{0,252}/)?v[0-9]+((alpha|beta)[0-9]+)?\Z", re.ASCII)
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 _DEFAULT = "default"
+_KINDRED = (".k8s.io", "antrea.io", ".antrea.tanzu.vmware.com")
+"""How groups end that Kubernetes and Antrea have, or had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,10 @@ def is_foreign(manifest: Any) -> bool:
         return False
     if version.partition("/")[0] == _OURS or not _VERSION.match(version):
         return False
-    if _is_list(manifest):
-        return any(is_foreign(item) for item in manifest["items"] if not _is_list(item))
+    items = items_of(manifest)
+    if items is not None:
+        return any(is_foreign(item) for item in items if items_of(item) is None)
     return kind in VERSIONS or kind not in KINDS
-
-
-def _is_list(manifest: Any) -> bool:
-    if not isinstance(manifest, Mapping):
-        return False
-    kind, items = manifest.get("kind"), manifest.get("items")
-    return isinstance(kind, str) and kind.endswith("List") and isinstance(items, list | tuple)
 
 
 def native(
@@ -129,9 +127,10 @@ def native(
 
 
 def _open(value: Any, place: str, batch: _Batch) -> None:
-    if _is_list(value):
-        for number, item in enumerate(value["items"]):
-            if _is_list(item):
+    items = items_of(value)
+    if items is not None:
+        for number, item in enumerate(items):
+            if items_of(item) is not None:
                 text = "a list within a list is not read; write its items one by one"
                 batch.problems.append(Problem(place, f"items[{number}]", "NestedList", text))
             else:
@@ -144,7 +143,7 @@ def _open(value: Any, place: str, batch: _Batch) -> None:
             batch.problems.append(Problem(place, "", "WrongType", text))
     elif _unreadable(value):
         batch.problems.append(Problem(place, "", "InvalidText", _unreadable(value)))
-    elif value["kind"] not in VERSIONS:
+    elif value["kind"] not in VERSIONS or _namesake(value):
         _other(value, place, batch)
     else:
         batch.documents.append(_identified(value, place))
@@ -159,11 +158,22 @@ def _unreadable(value: Any) -> str:
     return ""
 
 
+def _namesake(value: Mapping[str, Any]) -> bool:
+    """Whether a kind is called like one that is translated, and somebody else's: Longhorn's Node.
+
+    Versions and groups that were Kubernetes' or Antrea's once are not, nor is any policy.
+    """
+    kind, group = value["kind"], str(value.get("apiVersion") or "").rpartition("/")[0]
+    known = {version.rpartition("/")[0] for version in VERSIONS[kind]}
+    foreign = "." in group and group not in known and not group.endswith(_KINDRED)
+    return foreign and not kind.endswith("NetworkPolicy")
+
+
 def _other(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
     """A kind that is not translated: left out, unless it means to restrict who may speak."""
     version, kind = value["apiVersion"], value["kind"][:64]
     near = get_close_matches(kind, VERSIONS, n=1, cutoff=0.85)
-    if near:
+    if near and near[0] != kind:
         text = f"there is no kind {kind!r}; did you mean {near[0]!r}?"
         batch.problems.append(Problem(place, "kind", "UnknownKind", text))
     elif kind.endswith(("NetworkPolicy", "NetworkPolicyList", "NetworkSet")):
@@ -300,7 +310,7 @@ def _own_hosts(manifests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _translate(batch: _Batch, cluster: Cluster, hosts: Collection[str]) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    there = _controllers(batch)
+    there = _given_pods(batch)
     nodes = {
         shortened(document.subject.name): document.subject.meta.labels or {}
         for document in batch.documents
@@ -322,8 +332,10 @@ def _translate(batch: _Batch, cluster: Cluster, hosts: Collection[str]) -> list[
             else:
                 made += core.node(subject, spec, status, cluster, findings)
         elif subject.kind in WORKLOADS:
-            if _made_already(subject, there):
+            if _made_already(document, there):
                 batch.notes.append(f"{findings.subject}: its pods are taken as they are given")
+            elif is_over(subject.kind, status, findings):
+                batch.notes.append(f"{findings.subject}: left out, it is over")
             else:
                 made += workload(subject, spec, nodes, cluster, findings)
         else:
@@ -335,34 +347,50 @@ def _translate(batch: _Batch, cluster: Cluster, hosts: Collection[str]) -> list[
 _Identity = tuple[str, str, str]
 
 
-def _controllers(batch: _Batch) -> tuple[set[_Identity], set[_Identity]]:
-    """(namespace, kind, name) of what the given pods were made by, and of every workload."""
-    makers: set[_Identity] = set()
-    every: set[_Identity] = set()
+@dataclass(slots=True)
+class _Given:
+    """What is known of pods among the manifests, and of what makes pods."""
+
+    makers: set[_Identity] = field(default_factory=set)
+    """(namespace, kind, name) of what the given pods were made by."""
+    every: set[_Identity] = field(default_factory=set)
+    """The same of every workload."""
+    loose: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    """Labels of the pods that nobody made, by namespace."""
+
+
+def _given_pods(batch: _Batch) -> _Given:
+    found = _Given()
     above: list[tuple[_Identity, Owner]] = []
     for document in batch.documents:
         subject = document.subject
         identity = (subject.namespace, subject.kind, subject.name)
         owner = subject.meta.controller
         if subject.kind in WORKLOADS:
-            every.add(identity)
+            found.every.add(identity)
             if owner is not None:
                 above.append((identity, owner))
         elif subject.kind == "Pod" and owner is not None:
-            makers.add((subject.namespace, owner.kind, owner.name))
+            found.makers.add((subject.namespace, owner.kind, owner.name))
+        elif subject.kind == "Pod" and not subject.meta.owner_references:
+            found.loose.setdefault(subject.namespace, []).append(subject.meta.labels or {})
     for identity, owner in above:
-        if identity in makers:
-            makers.add((identity[0], owner.kind, owner.name))
-    return makers, every
+        if identity in found.makers:
+            found.makers.add((identity[0], owner.kind, owner.name))
+    return found
 
 
-def _made_already(subject: Subject, there: tuple[set[_Identity], set[_Identity]]) -> bool:
+def _made_already(document: _Document, there: _Given) -> bool:
     """Whether pods of a workload are given, or what it was made by is and stands for them."""
-    makers, every = there
+    subject = document.subject
     owner = subject.meta.controller
-    if owner is not None and (subject.namespace, owner.kind, owner.name) in every:
+    if owner is not None and (subject.namespace, owner.kind, owner.name) in there.every:
         return True
-    return (subject.namespace, subject.kind, subject.name) in makers
+    if (subject.namespace, subject.kind, subject.name) in there.makers:
+        return True
+    wanted = wanted_labels(subject.kind, document.value.get("spec"))
+    labels = there.loose.get(subject.namespace, ())
+    return wanted is not None and any(selects(wanted, one) for one in labels)
 
 
 def _deepest(problems: Sequence[Problem]) -> list[Problem]:

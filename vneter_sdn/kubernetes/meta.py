@@ -45,9 +45,10 @@ class ObjectMeta(Strict, frozen=True, kw_only=True):
 
     @property
     def controller(self) -> Owner | None:
-        """Who made it, and makes it again when it is gone."""
-        for owner in self.owner_references or ():
-            if owner.controller:
+        """Who made it, and makes it again when it is gone; an only owner need not say so."""
+        owners = self.owner_references or ()
+        for owner in owners:
+            if owner.controller or (len(owners) == 1 and owner.controller is None):
                 return owner
         return None
 

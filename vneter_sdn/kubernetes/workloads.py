@@ -4,7 +4,8 @@
 With no cluster nobody makes their pods, so they stand for them here: ``replicas`` pods of their
 template, called ``<name>-0``, ``<name>-1`` and so on; those of a DaemonSet, one per Node that its
 template's nodeSelector selects, ``<name>-<node>``, or one ``<name>-0`` when there are no Nodes.
-Where their pods are among the manifests, those are taken as they are.
+Where their pods are among the manifests, those are taken as they are: pods that say who made them,
+and pods that do not and have the labels that the workload selects.
 """
 
 from __future__ import annotations
@@ -48,6 +49,43 @@ class WorkloadSpec(Loose, frozen=True, kw_only=True):
     parallelism: int | None = None
     selector: Any = None
     ordinals: Ordinals | None = None
+
+
+class Condition(Loose, frozen=True, kw_only=True):
+    """JobCondition."""
+
+    type: str = ""
+    status: str = ""
+
+
+class WorkloadStatus(Loose, frozen=True, kw_only=True):
+    """Of their status, what a Job says of its end."""
+
+    conditions: tuple[Condition, ...] | None = None
+
+
+def is_over(kind: str, status: Any, findings: Findings) -> bool:
+    """Whether it is a Job that has done, or given up, what it was for."""
+    if kind != "Job" or status is None:
+        return False
+    given = read(status, WorkloadStatus, "status", findings)
+    return given is not None and any(
+        one.type in {"Complete", "Failed"} and one.status == "True"
+        for one in given.conditions or ()
+    )
+
+
+def wanted_labels(kind: str, spec: Any) -> Selector | None:
+    """The labels of pods that are a workload's; None where it says none, or nothing that is sound.
+
+    Jobs know their pods by labels that nobody writes.
+    """
+    findings = Findings(kind)
+    given = read({} if spec is None else spec, WorkloadSpec, "spec", findings)
+    if given is None or kind == "Job":
+        return None
+    chosen = _selector(given, kind, findings)
+    return chosen if chosen is not None and chosen.match_labels else None
 
 
 def workload(
@@ -118,23 +156,25 @@ def _check_selector(
     spec: WorkloadSpec, kind: str, labels: Mapping[str, str], findings: Findings
 ) -> None:
     """A workload must select the pods it makes, or the API server does not take it."""
+    ours = _selector(spec, kind, findings)
+    if ours is not None and not selects(ours, labels):
+        text = "does not select the labels of the template, so it would never find its pods"
+        findings.add("spec.selector", "SelectsNothing", text)
+
+
+def _selector(spec: WorkloadSpec, kind: str, findings: Findings) -> Selector | None:
+    """Whom a workload selects by matchLabels; None when it does not say, or not soundly."""
     if spec.selector is None or kind == "Job":
-        return
+        return None
     if kind == "ReplicationController":
         wanted = read(spec.selector, dict[str, str], "spec.selector", findings)
-        if wanted is None:
-            return
-        given = LabelSelector(match_labels=wanted)
+        given = None if wanted is None else LabelSelector(match_labels=wanted)
     else:
-        found = read(spec.selector, LabelSelector, "spec.selector", findings)
-        if found is None:
-            return
-        given = found
+        given = read(spec.selector, LabelSelector, "spec.selector", findings)
+    if given is None:
+        return None
     before = len(findings.problems)
     selector(given, "spec.selector", findings)
     if len(findings.problems) > before:
-        return
-    ours = Selector(match_labels=given.match_labels or {})
-    if not selects(ours, labels):
-        text = "does not select the labels of the template, so it would never find its pods"
-        findings.add("spec.selector", "SelectsNothing", text)
+        return None
+    return Selector(match_labels=given.match_labels or {})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -56,6 +56,28 @@ class Document:
         while path and path not in self.lines:
             path = above(path)
         return f"{self.source}:{self.lines.get(path, 1)}"
+
+
+def items_of(value: Any) -> list[Any] | None:
+    """What a ``List`` stands for, or one of one kind (``PodList``); None when a value is no list.
+
+    A list of one kind may say once, for all its items, what these are: so the API server of
+    Kubernetes answers (``kubectl get --raw``), with null for no items.
+    """
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if not isinstance(kind, str) or not kind.endswith("List") or "items" not in value:
+        return None
+    items = value["items"]
+    if not isinstance(items, list | tuple | None):
+        return None
+    said = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
+    usual = {key: word for key, word in said.items() if word}
+    return [
+        {**usual, **one}
+        if len(usual) == len(said) and isinstance(one, Mapping) and not one.keys() & said.keys()
+        else one
+        for one in items or ()
+    ]
 
 
 def read_bytes(data: bytes, source: str) -> list[Document]:

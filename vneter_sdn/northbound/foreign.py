@@ -18,6 +18,7 @@ from vneter_sdn.kubernetes.cluster import stand_in, surroundings
 from vneter_sdn.kubernetes.door import Translated, is_foreign, native
 from vneter_sdn.kubernetes.naming import ORIGIN, Hosted
 from vneter_sdn.kubernetes.wording import field_as_written, message_as_written
+from vneter_sdn.model.documents import items_of
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound.resources import key_of
 
@@ -125,7 +126,7 @@ def _translated(values: Sequence[Any], **known: Any) -> Translated:
     """What the door makes of them; those of ours are known to have names."""
     problems: list[Problem] = []
     for number, value in enumerate(values, 1):
-        if not is_foreign(value):
+        if not is_foreign(value) and items_of(value) != []:
             try:
                 key_of(value, f"document {number}")
             except IntentError as error:
@@ -146,8 +147,8 @@ def titles(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """
     if not is_foreign(value):
         return
-    items = value.get("items")
-    if isinstance(items, list | tuple) and str(value["kind"]).endswith("List"):
+    items = items_of(value)
+    if items is not None:
         for number, item in enumerate(items):
             yield from titles(item, f"{pointer}/items/{number}")
         return

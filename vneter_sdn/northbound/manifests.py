@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vneter_sdn.errors import IntentError, Problem
 from vneter_sdn.model import jsontext
-from vneter_sdn.model.documents import Document, read_bytes, write
+from vneter_sdn.model.documents import Document, items_of, read_bytes, write
 
 __all__ = ["SUFFIXES", "Document", "expand", "read_bytes", "read_path", "write"]
 
@@ -38,10 +38,8 @@ def expand(documents: Iterable[Document]) -> list[Document]:
     """Documents with each ``List`` (as ``get -o yaml`` writes) replaced by its items."""
     result: list[Document] = []
     for document in documents:
-        value = document.value
-        kind = value.get("kind") if isinstance(value, dict) else None
-        items = value.get("items") if isinstance(kind, str) and kind.endswith("List") else None
-        if not isinstance(items, list):
+        items = items_of(document.value)
+        if items is None:
             result.append(document)
             continue
         for index, item in enumerate(items):
