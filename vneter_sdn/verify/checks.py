@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain
 
 from vneter_sdn.errors import DecodeError
+from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import Flow, MeterAction
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.complaints import Complaint, Fault
@@ -19,14 +20,15 @@ from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
+from vneter_sdn.verify.answered import answered
 from vneter_sdn.verify.expected import Directory, Expected, expectations, meant_for, one
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
 from vneter_sdn.verify.fleet import Anywhere, End, Fabric, Looped, Lost, Reached, Replied, Trace
-from vneter_sdn.verify.packets import Packets
+from vneter_sdn.verify.packets import Cube, Packets
 from vneter_sdn.verify.punted import punted
 from vneter_sdn.verify.restraint import Restrained
 from vneter_sdn.verify.state import Dropped, Punted
-from vneter_sdn.verify.values import Rest, masked
+from vneter_sdn.verify.values import Rest, everything, holds, less, masked
 
 _PATH = table("path").id
 _LOCAL = masked(48, 0b10 << 40, 0b11 << 40)
@@ -45,11 +47,13 @@ def entering(station: Station) -> Packets:
 def isolation(fabric: Fabric, known: Directory) -> Iterator[Finding]:
     """Packets that leave at an endpoint of another tenant, or by a port that is nobody's.
 
-    Every packet by every endpoint's port is considered, and by every port that is nobody's.
+    And those that leave anywhere with a MAC or an address that is not their sender's: policies go
+    by addresses. Every packet is considered, by every endpoint's port and by those that are
+    nobody's.
     """
     bridges = Restrained(fabric)
     for station in known.stations:
-        leaks = partial(leak, station, whose=known.whose)
+        leaks = partial(_leaking, station, whose=known.whose)
         yield from bridges.findings(station.host, entering(station), leaks)
     for host in fabric.walkers:
         for trace in fabric.traces(host, unclaimed(fabric, known, host)):
@@ -81,6 +85,45 @@ def leak(station: Station, trace: Trace, whose: Mapping[PortOf, Station]) -> Fin
         return None
     whom = f"{target.key} of another tenant" if target else f"a port of nobody, {end.at}"
     return _finding("leak", f"{station.key} reaches {whom}", station.host, trace)
+
+
+def _leaking(station: Station, trace: Trace, whose: Mapping[PortOf, Station]) -> Finding | None:
+    return leak(station, trace, whose) or disguised(station, trace)
+
+
+def disguised(station: Station, trace: Trace) -> Finding | None:
+    """What is wrong with packets that an endpoint sends as somebody else, and that arrive."""
+    if not isinstance(trace.end, Reached):
+        return None
+    foreign = [part for cube in trace.packets.cubes for part in _not_own(station, cube)]
+    if not foreign:
+        return None
+    about = f"what {station.key} sends in another's name arrives"
+    shown = trace._replace(packets=Packets(tuple(foreign)))
+    return _finding("leak", about, station.host, shown)
+
+
+def _not_own(station: Station, cube: Cube) -> Iterator[Cube]:
+    """Those of a cube that bear a MAC or an address that is not an endpoint's; 0 is nobody's."""
+    sources = cube.get("eth_src")
+    if sources != one(station.mac):
+        mac = less(everything(48) if sources is None else sources, one(station.mac))
+        if mac:
+            yield {**cube, "eth_src": mac}
+    for kind, name, bits, version in (
+        (ETH_IP, "ip_src", 32, 4),
+        (ETH_IPV6, "ipv6_src", 128, 6),
+    ):
+        kinds = cube.get("eth_type")
+        if kinds is not None and not holds(kinds, kind):
+            continue
+        own = frozenset((0, *(int(a) for a in station.in_network if a.version == version)))
+        held = cube.get(name)
+        if isinstance(held, frozenset) and held <= own:
+            continue
+        others = less(everything(bits) if held is None else held, own)
+        if others:
+            yield {**cube, "eth_type": one(kind), name: others}
 
 
 def loops(fabric: Fabric, known: Directory) -> Iterator[Finding]:
@@ -193,14 +236,19 @@ def _judged(
     if wanted.told:
         return (trace.packets, nobody) if _is_told(trace, wanted) else (nobody, trace.packets)
     if not wanted.field:
-        right = isinstance(trace.end, Replied)
-        return (trace.packets, nobody) if right else (nobody, trace.packets)
+        if not isinstance(trace.end, Replied):
+            return nobody, trace.packets
+        if not wanted.answers:
+            return trace.packets, nobody
+        right = answered(trace.packets, trace.end.held, wanted.answers)
+        return right, trace.packets.less(right)
     target = whose.get(trace.end.at) if isinstance(trace.end, Reached) else None
     if target is None:
         return nobody, trace.packets
     meant = Packets(({wanted.field: meant_for(target, wanted.field)},))
     assert isinstance(trace.end, Reached)
-    if trace.end.held.get("eth_dst", target.mac) != target.mac:
+    held = trace.end.held
+    if held.get("eth_dst", target.mac) != target.mac or not _AS_SENT.isdisjoint(held):
         return nobody, trace.packets
     return trace.packets.meet(meant), trace.packets.less(meant)
 
@@ -215,6 +263,14 @@ def _is_told(trace: Trace, wanted: Expected) -> bool:
     return any(limit in step.flow.actions for step in trace.trail)
 
 
+_AS_SENT = frozenset(
+    (
+        *("eth_type", "vlan_vid", "ip_proto", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst"),
+        *(f"{name}_{end}" for name in ("tcp", "udp", "sctp") for end in ("src", "dst")),
+        *("tcp_flags", "icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code"),
+    )
+)
+"""Fields that nobody writes to on the way to an endpoint."""
 _UNTOLD = ", and the controller is not told of it"
 
 
@@ -238,6 +294,8 @@ def _missing(
             target = whose.get(port)
             kind = "misdelivery"
             about += f"reaches {target.key if target else port} instead"
+        case Replied() if not wanted.field:
+            about += "is answered, but not with what is so"
         case _:
             about += "is answered, but not by whom it is for"
     if wanted.told:

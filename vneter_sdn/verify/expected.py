@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import (
@@ -21,6 +21,7 @@ from vneter_sdn.model.flow import Punt
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Gateway, Meaning, Station
+from vneter_sdn.verify.answered import Answer, Fields
 from vneter_sdn.verify.packets import Cube, Packets, without
 from vneter_sdn.verify.values import Rest, Values, above, everything, less, masked
 
@@ -108,6 +109,8 @@ class Expected:
     """What the controller is to be told of them, in any of these words; empty: nothing."""
     limit: int = 0
     """The meter of whose packets it is told, where they come in; 0: none."""
+    answers: tuple[Answer, ...] = ()
+    """What an answer says that is expected."""
 
 
 def meant_for(target: Station, field: str) -> Values:
@@ -202,7 +205,20 @@ def _routed(
         f"{protocol}_type": one(kind),
         f"{protocol}_code": one(0),
     }
-    yield _expected("an echo request to the gateway", sender, {**by, ip: faces, **echo}, "")
+    answer = Answer(
+        {},
+        ip,
+        dict.fromkeys(faces, gateway.mac),
+        ("eth_src",),
+        (source,),
+        {
+            "eth_dst": frozenset((station.mac,)),
+            ip: own,
+            f"{protocol}_type": frozenset((0 if version == 4 else 129,)),
+        },
+    )
+    asked = _expected("an echo request to the gateway", sender, {**by, ip: faces, **echo}, "")
+    yield replace(asked, answers=(answer,))
 
 
 def _by_length(
@@ -230,14 +246,15 @@ def _asking(
 ) -> Iterator[Expected]:
     """ARP and neighbour solicitations for others of the network."""
     own = frozenset(int(a) for a in station.in_network if a.version == version)
-    known = {int(a) for peer in peers for a in peer.in_network if a.version == version}
+    known = {int(a): peer.mac for peer in peers for a in peer.in_network if a.version == version}
     if gateway is not None:
-        known |= {int(a) for a in gateway.addresses if a.version == version}
-    known -= own
+        known |= {int(a): gateway.mac for a in gateway.addresses if a.version == version}
+    known = {address: mac for address, mac in known.items() if address not in own}
     if not known:
         return
     base: Cube = {"in_port": one(station.port), "tun_id": one(0), "vlan_vid": one(0)}
     base = {**base, "eth_src": one(station.mac), "eth_dst": _unreserved()}
+    to: Fields = {"eth_dst": frozenset((station.mac,))}
     if version == 4:
         arp: Cube = {
             "eth_type": one(ETH_ARP),
@@ -246,7 +263,9 @@ def _asking(
             "arp_spa": own,
             "arp_tpa": frozenset(known),
         }
-        yield Expected("an ARP request", Packets(({**base, **arp},)))
+        to = {**to, "arp_op": frozenset((2,)), "arp_tha": to["eth_dst"], "arp_tpa": own}
+        said = Answer({}, "arp_tpa", known, ("eth_src", "arp_sha"), ("arp_spa",), to)
+        yield Expected("an ARP request", Packets(({**base, **arp},)), answers=(said,))
         return
     solicitation: Cube = {
         "eth_type": one(ETH_IPV6),
@@ -257,7 +276,14 @@ def _asking(
         "nd_target": frozenset(known),
         "nd_sll": frozenset((station.mac, 0)),
     }
-    yield Expected("a neighbour solicitation", Packets(({**base, **solicitation},)))
+    to = {**to, "icmpv6_type": frozenset((136,)), "ipv6_dst": own}
+    what = "nd_target", known
+    sources = "ipv6_src", "nd_target"
+    bare = Answer({"nd_sll": one(0)}, *what, ("eth_src",), sources, to)
+    to = {**to, "nd_options_type": frozenset((2,))}
+    told = Answer({"nd_sll": one(station.mac)}, *what, ("eth_src", "nd_tll"), sources, to)
+    packets = Packets(({**base, **solicitation},))
+    yield Expected("a neighbour solicitation", packets, answers=(bare, told))
 
 
 def _unreserved() -> Values:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vneter_sdn.model.policy_kinds import Direction
-from vneter_sdn.pipeline.registers import PEER
+from vneter_sdn.pipeline.registers import PEER, RULE
 from vneter_sdn.verify.classes import Classes
 from vneter_sdn.verify.facts import PEERS, VERDICT
 from vneter_sdn.verify.forwarding import Ends
@@ -55,12 +55,22 @@ class Gate:
     @cached_property
     def labels(self) -> tuple[Label, ...]:
         """What is remembered of IP packets that begin connections and go on."""
-        held = ((label, cube.get("eth_type", ANY_IP)) for label, cube in self._passing)
-        return tuple(dict.fromkeys(label for label, kinds in held if meet(kinds, ANY_IP)))
+        return tuple(dict.fromkeys(label for _, label in self.kept))
 
     @cached_property
-    def _passing(self) -> list[tuple[Label, Cube]]:
-        return list(passed(self.way, begun(self.way, self.before, self.rules), self.after))
+    def kept(self) -> tuple[tuple[int | None, Label], ...]:
+        """The same, with the rule that let them; None where none was asked."""
+        held = ((rule, label, c.get("eth_type", ANY_IP)) for rule, label, c in self._passing)
+        return tuple(dict.fromkeys((r, label) for r, label, kinds in held if meet(kinds, ANY_IP)))
+
+    @cached_property
+    def _passing(self) -> list[tuple[int | None, Label, Cube]]:
+        found = []
+        for what, cubes in begun(self.way, self.before, self.rules):
+            rule = None if what is None else dict(what)[RULE.field]
+            goes_on = passed(self.way, ((what, cubes),), self.after)
+            found += [(rule, label, cube) for label, cube in goes_on]
+        return found
 
     def beginning(self) -> tuple[Cube, ...]:
         """Packets that begin connections and go on."""
@@ -68,7 +78,7 @@ class Gate:
 
     @cached_property
     def _beginning(self) -> tuple[Cube, ...]:
-        return tuple(merged(cube for _, cube in self._passing))
+        return tuple(merged(cube for _, _, cube in self._passing))
 
     def between(self, who: int, ends: Ends, label: Label | None = None) -> Packets:
         """Packets that begin connections and go on, between two addresses.

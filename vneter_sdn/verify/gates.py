@@ -25,6 +25,7 @@ from vneter_sdn.verify.index import BridgeIndex
 from vneter_sdn.verify.packets import Cube
 from vneter_sdn.verify.parts import (
     ANSWERS,
+    LATER,
     NO_LABEL,
     PORT,
     THEN,
@@ -34,6 +35,7 @@ from vneter_sdn.verify.parts import (
     Said,
     all_packets,
     local,
+    met,
     said,
     walked,
 )
@@ -202,6 +204,33 @@ class Gates:
         answer = NEW if zone is None else known(mark=mark, label=written, reply=True, zone=zone)
         parts = self._begun(self.tables(host), way, (port, tenant), answer, ANSWERS)
         return (part for part in parts if part.at != THEN[way])
+
+    def later(
+        self,
+        place: tuple[str, Direction],
+        whose: tuple[int, int],
+        rule: int | None,
+        label: Label,
+    ) -> Iterator[Part]:
+        """What becomes of packets that follow those that began connections, and do not go on.
+
+        Args:
+            place: whose bridge, and which direction.
+            whose: the port of an endpoint, and the number of its tenant.
+            rule: that let the connections; None: none was asked.
+            label: what they were committed with there.
+        """
+        host, way = place
+        mark, written, zone = label
+        after = NEW if zone is None else known(mark=mark, label=written, zone=zone)
+        tables = self.tables(host)
+        for part in self._begun(tables, way, whose, after, LATER):
+            if rule is not None and part.at == PEERS[way]:
+                for last in self._after(tables, way, said(part, rule), whose[1]):
+                    if last.at != THEN[way] and met(part.cubes, last.cubes):
+                        yield last
+            elif part.at != THEN[way]:
+                yield part
 
     def _begun(
         self,

@@ -230,6 +230,13 @@ ANSWERS: tuple[Cube, ...] = (
     {"eth_type": ANY_IP, "ip_proto": Rest(8, frozenset((PROTO_TCP, PROTO_ICMP, PROTO_ICMPV6)))},
 )
 """What answers the first packets of connections."""
+LATER: tuple[Cube, ...] = (
+    ANSWERS[0],
+    {**ANSWERS[1], "icmp_type": frozenset((8,))},
+    {**ANSWERS[2], "icmpv6_type": frozenset((128,))},
+    ANSWERS[3],
+)
+"""What follows them."""
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ from vneter_sdn.verify.checks import (
     Excuse,
     between,
     by_policy,
+    disguised,
     entering,
     leak,
     loop,
@@ -53,7 +54,7 @@ from vneter_sdn.verify.walk import Around, Walker, all_up
 from vneter_sdn.verify.weighing import weigh
 from vneter_sdn.verify.written import STAGES
 
-_CLASSIFY, _TRANSIT = table("classify").id, table("transit").id
+_CLASSIFY, _GUARD, _TRANSIT = (table(n).id for n in ("classify", "spoof_guard", "transit"))
 _NO_SLOT = MAX_SLOT
 """A slot that nothing is at."""
 
@@ -265,7 +266,9 @@ class Proof:
                 continue
             packets = entering(station).meet(apart(cubes))
             held = about.touching.constants(station) if at > _CLASSIFY else {}
-            if any(self._followed(station, packets, self.free, at, held)):
+            # Behind the guard nobody knows any more what it let pass; it is as it was.
+            wrong = self._astray if at <= _GUARD else self._led_astray
+            if any(wrong(station, t) for t in self.free.traces(station.host, packets, at, held)):
                 real = list(self._followed(station, packets, self.any))
                 # What policies refuse now, a change of them may let pass, and is not followed then.
                 yield from real or ([] if free else self._followed(station, packets, self.free))
@@ -333,17 +336,19 @@ class Proof:
         station: Station,
         packets: Packets,
         fabric: Fabric,
-        at: int = 0,
-        held: Mapping[str, int] | None = None,
     ) -> Iterator[Finding]:
         """Isolation and loops, of some packets of an endpoint."""
-        for trace in fabric.traces(station.host, packets, at, held):
+        for trace in fabric.traces(station.host, packets):
             found = self._astray(station, trace)
             if found is not None:
                 yield found
 
     def _astray(self, station: Station, trace: Trace) -> Finding | None:
         """What is wrong with where packets of an endpoint end, as to isolation and loops."""
+        return self._led_astray(station, trace) or disguised(station, trace)
+
+    def _led_astray(self, station: Station, trace: Trace) -> Finding | None:
+        """The same, whoever they say that they are from."""
         return leak(station, trace, self.known.whose) or loop(station.host, trace)
 
     def _expected(

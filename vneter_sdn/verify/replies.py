@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether connections that are let through get their answers: state that somebody has to remember.
+"""Whether connections that are let through go on: state that somebody has to remember.
 
 Every packet that may begin a connection and arrives is answered: addresses and ports change places,
 TCP acknowledges. A bridge that committed the connection on the way there knows the answer as a
 reply, with what it wrote to it, in the zone that it wrote it in; a bridge that did not sees a
-stranger, and does what its flows say of strangers. Tenants may have the same addresses, so no two
+stranger, and does what its flows say of strangers. Once answered, what follows in the connection's
+own direction has to arrive as its first packet did. Tenants may have the same addresses, so no two
 may remember in one zone of a bridge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
+from vneter_sdn.model.flow import ZONE_BITS, Conntrack
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
@@ -29,7 +32,8 @@ from vneter_sdn.verify.tracking import known as established
 from vneter_sdn.verify.values import Rest, Values
 from vneter_sdn.verify.walk import Around, Walker, all_up
 
-_ACKNOWLEDGING = frozenset((0x12, 0x10))
+_ACK = 0x10
+_ACKNOWLEDGING = frozenset((0x12, _ACK))
 """SYN and ACK, which is no beginning of anything; and ACK alone, which may be taken for one."""
 _BEGINNING = Packets(BEGINNING)
 _SWAPPED = {
@@ -37,7 +41,7 @@ _SWAPPED = {
     for protocol in ("tcp", "udp", "sctp")
     for one_way, other in (("src", "dst"), ("dst", "src"))
 }
-Remembered = tuple[tuple[str, Tracking], ...]
+Remembered = tuple[tuple[str, Committed], ...]
 
 
 def unanswered(
@@ -46,7 +50,9 @@ def unanswered(
     stations: Iterable[Station] | None = None,
     only: Mapping[Key, Packets] | None = None,
 ) -> Iterator[Finding]:
-    """Connections that arrive, and whose answers do not; and those of two tenants in one zone.
+    """Connections that arrive, and whose answers or later packets do not.
+
+    And those of two tenants in one zone.
 
     Args:
         fabric: one whose tracker says ``NEW``.
@@ -54,8 +60,8 @@ def unanswered(
         stations: who opens connections; None for everybody.
         only: by endpoint, packets to look at of those that it sends; None for all of all.
     """
-    fabrics: dict[Remembered, Fabric] = {}
-    zones: dict[tuple[str, Expression], str] = {}
+    fabrics: dict[Remembered, tuple[Fabric, Fabric]] = {}
+    zones = _own_zones(known)
     for station in known.stations if stations is None else stations:
         if only is not None and station.key not in only:
             continue
@@ -68,9 +74,15 @@ def unanswered(
                 if target is not None:
                     held = _remembered(trace.commits)
                     if held not in fabrics:
-                        fabrics[held] = _remembering(fabric, dict(held))
-                    routed = wanted.field != "eth_dst"
-                    yield from _answered(fabrics[held], known, (station, target), trace, routed)
+                        fabrics[held] = (
+                            _remembering(fabric, held, reply=True),
+                            _remembering(fabric, held, reply=False),
+                        )
+                    back, on = fabrics[held]
+                    ends, routed = (station, target), wanted.field != "eth_dst"
+                    yield from _answered(back, known, ends, trace, routed)
+                    if _is_tracked(trace):
+                        yield from _gone_on(on, ends, trace)
 
 
 def concerned(
@@ -104,6 +116,13 @@ def _addresses(stations: Iterable[Station], version: int) -> frozenset[int]:
     return frozenset(int(a) for a in held if a.version == version)
 
 
+def _own_zones(known: Directory) -> dict[tuple[str, Expression], str]:
+    """Zones that tenants have on bridges where somebody of theirs is: those of their numbers."""
+    numbers = {key.tenant: g.number % (1 << ZONE_BITS) for key, g in known.meaning.gateways.items()}
+    places = ((s.host, s.tenant) for s in known.stations if s.tenant in numbers)
+    return {(host, numbers[tenant]): tenant for host, tenant in places}
+
+
 def _mingled(
     station: Station, trace: Trace, zones: dict[tuple[str, Expression], str]
 ) -> Iterator[Finding]:
@@ -121,21 +140,54 @@ def _mingled(
 
 
 def _remembered(commits: Iterable[Committed]) -> Remembered:
-    """What each bridge knows a reply by."""
+    """What each bridge knows a connection by."""
     found = {
-        c.host: established(mark=c.mark, label=c.label, reply=True, zone=c.zone)
+        c.host: replace(c, of=())
         for c in commits
         if isinstance(c.mark, int) and isinstance(c.label, int)
     }
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
 
-def _remembering(fabric: Fabric, held: Mapping[str, Tracking]) -> Fabric:
+def _remembering(fabric: Fabric, held: Remembered, *, reply: bool) -> Fabric:
+    """Bridges that know a connection, for packets of one of its directions."""
+    told: dict[str, Tracking] = {}
+    for host, c in held:
+        assert isinstance(c.mark, int)
+        assert isinstance(c.label, int)
+        told[host] = established(mark=c.mark, label=c.label, reply=reply, zone=c.zone)
     walkers = {
-        host: Walker(walker.index, Around(held.get(host, NEW), all_up), host)
+        host: Walker(walker.index, Around(told.get(host, NEW), all_up), host)
         for host, walker in fabric.walkers.items()
     }
     return Fabric(walkers, fabric.wiring)
+
+
+def _is_tracked(trace: Trace) -> bool:
+    """Whether any bridge asked which connection it is of; else all its packets are alike."""
+    actions = (action for step in trace.trail for action in step.flow.actions)
+    return any(isinstance(action, Conntrack) for action in actions)
+
+
+def _gone_on(fabric: Fabric, ends: tuple[Station, Station], trace: Trace) -> Iterator[Finding]:
+    """What does not arrive of packets that follow the first one, and its answer."""
+    source, target = ends
+    packets = Packets(tuple(_later(cube) for cube in trace.packets.cubes))
+    for after in fabric.traces(source.host, packets):
+        end = after.end
+        if isinstance(end, Reached) and end.at == PortOf(target.host, target.port):
+            continue
+        if isinstance(end, Punted) and is_too_long(end):
+            continue
+        why = dropped_words(end) if isinstance(end, Dropped | Punted) else "goes elsewhere"
+        about = f"{source.key} may open connections to {target.key}, of which what follows {why}"
+        shown = example_of(source.host, after.packets.cubes, after.choices, after.up)
+        yield Finding("unanswered", about, shown, after.hops, after.trail)
+
+
+def _later(cube: Cube) -> Cube:
+    """What follows packets of a cube: of TCP, what acknowledges."""
+    return {**cube, "tcp_flags": one(_ACK)} if cube.get("ip_proto") == one(PROTO_TCP) else cube
 
 
 def _answered(

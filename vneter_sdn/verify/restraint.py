@@ -57,8 +57,9 @@ class Restrained:
         Args:
             host: where they come in.
             packets: which.
-            wrong: what is wrong with some that end. It goes by where they end and by the bridges on
-                their way, so that what is wrong with some of them is wrong with all.
+            wrong: what is wrong with some that end. It goes by where they end, by the bridges on
+                their way and by what they came in as, so that what is wrong with some is wrong with
+                more of them.
         """
         if not self._are_clear(host, packets, wrong):
             for trace in self._fabric.traces(host, packets):

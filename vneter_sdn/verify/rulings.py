@@ -276,13 +276,18 @@ class Rulings:
         return self.gates.of(station.host, way, station.port, self.number(station), label)
 
     def answers_in_doubt(self, station: Station) -> bool:
-        """Whether answers to what an endpoint sends or gets might not pass its own gates."""
-        number = self.number(station)
+        """Whether what follows the first packets of an endpoint might not pass its own gates.
+
+        Of those that it gets, too; answers, and what comes after them.
+        """
+        number, host = self.number(station), station.host
+        whose = station.port, number
         for way, back in _BOTH:
-            for label in self.gate(Place(station, way)).labels:
-                lost = self.gates.answers(station.host, back, station.port, number, label)
+            for rule, label in self.gate(Place(station, way)).kept:
+                lost = self.gates.answers(host, back, station.port, number, label)
+                later = self.gates.later((host, way), whose, rule, label)
                 zone = label[2]
-                if (zone is not None and zone != number & _ZONES) or any(lost):
+                if (zone is not None and zone != number & _ZONES) or any(lost) or any(later):
                     return True
         return False
 

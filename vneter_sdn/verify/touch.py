@@ -34,6 +34,8 @@ _FROM_OTHERS = frozenset(
     for n in ("arrival", "deliver", "remember", "follow", "transit", "output", "answers")
 )
 """Tables that packets of other bridges come to as well."""
+_TRACKED = frozenset(("ct_state", "ct_zone", "ct_mark", "ct_label"))
+"""What the connection tracker writes."""
 _WRITERS = {table("switch").id: NETWORK.field, table("route").id: TENANT.field}
 """Where locators are written, and the register that says for whom."""
 Locators = tuple[int, int]
@@ -70,7 +72,9 @@ class Origins:
                 self._add(flow)
 
     def _add(self, flow: Flow) -> None:
-        onward = [] if flow.goto is None else [flow.goto]
+        onward: list[tuple[int, frozenset[str]]] = []
+        if flow.goto is not None:
+            onward.append((flow.goto, frozenset()))
         written: set[str] = set()
         for action in flow.actions:
             match action:
@@ -79,11 +83,11 @@ class Origins:
                 case DecTtl():
                     written.add("ip_ttl")
                 case Conntrack(table=int(number)):
-                    onward.append(number)
-        for number in onward:
+                    onward.append((number, _TRACKED))
+        for number, told in onward:
             held = self._edges.setdefault((flow.table, number), set())
-            if not written <= held or self._before is None:
-                held |= written
+            if not written | told <= held or self._before is None:
+                held |= written | told
                 self._before = None
 
     def before(self, number: int) -> frozenset[str]:
