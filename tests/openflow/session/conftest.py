@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # what stands beside the tests
 os.environ["OSKEN_HUB_TYPE"] = "eventlet"
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -172,3 +174,21 @@ def authority(tmp_path_factory):
 @pytest.fixture(name="eventually")
 def _eventually():
     return eventually
+
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.ovs)])
+def world(request):
+    """``make(audit=0.0)`` gives one that is not connected yet."""
+    from kinds_of_bridges import Memory, Real
+
+    def make(audit: float = 0.0):
+        if request.param == "memory":
+            return Memory(audit)
+        make_bridges = request.getfixturevalue("make_bridges")
+        return Real(
+            request.getfixturevalue("ovs"),
+            make_bridges(audit=audit),
+            request.getfixturevalue("eventually"),
+        )
+
+    return make
