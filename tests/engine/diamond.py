@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from vneter_sdn.compile.network import Compiler
-from vneter_sdn.engine.controller import Controller
+import paper
+from paper import edit
+
 from vneter_sdn.engine.paths import READINGS
-from vneter_sdn.engine.port import Channel, Confirmed, LinksDue, Stored
+from vneter_sdn.engine.port import Channel, LinksDue
 from vneter_sdn.graph.topology import Observation
 from vneter_sdn.model.flow import MeterAction
-from vneter_sdn.model.snapshot import Binding, Delta, Key
+from vneter_sdn.model.snapshot import Binding, Key
 from vneter_sdn.pipeline.reserved import ANSWERS, RATES
-from vneter_sdn.store.memory import MemoryStore
-from vneter_sdn.store.port import Edit
 from vneter_sdn.telemetry.links import Edge, LinkSeen, PortSeen
 from vneter_sdn.telemetry.survey import LinksSeen, PortsSeen
 
@@ -23,35 +22,16 @@ HOSTS = ("s1", "s2", "s3", "s4")
 WIRES = (("s1", "s2"), ("s2", "s4"), ("s1", "s3"), ("s3", "s4"))
 
 
-class Southbound:
-    """Takes everything."""
-
-    def __init__(self):
-        self.flows = {}
-
-    def manage(self, host, spec, dpid): ...
-    def release(self, host): ...
-    def desire_rows(self, host, rows): ...
-    def desire_flows(self, host, desired):
-        self.flows[host] = desired
-
-
-def edit(kind, name, within="", **spec):
-    metadata = {"name": name} | ({"tenant": within} if within else {})
-    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
-    return Edit("apply", Key(kind, within, name), manifest)
-
-
 def rfc(seconds):
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class World:
+class World(paper.World):
     """A diamond of wires, the upper way cheaper, an endpoint at both ends."""
 
     def __init__(self):
-        self.store, self.southbound, self.now = MemoryStore(), Southbound(), 1_000_000
-        self.fresh()
+        self.now = 1_000_000
+        super().__init__()
         self.apply(*(edit("Host", h, datapathId=f"{n:016x}") for n, h in enumerate(HOSTS, 1)))
         self.apply(*(self.wire(*wire) for wire in WIRES))
         self.apply(edit("Tenant", "red"), edit("Network", "web", "red", prefixes=["10.0.0.0/24"]))
@@ -80,35 +60,13 @@ class World:
             "Link", f"{one}-{other}", medium="wire", capacityMbps=100, **ends, **cost, **spec
         )
 
-    def fresh(self):
-        self.known = None
-        clock = lambda: rfc(self.now)  # noqa: E731
-        self.controller = Controller(self.store, self.southbound, Compiler(), clock)
-
-    def apply(self, *edits):
-        self.store.apply(edits, author="test")
-        self.settle()
-
-    def settle(self):
-        for _ in range(100):
-            if self.known is None:
-                self.known = self.store.snapshot()
-                self.controller.handle([Stored(self.known, Delta())])
-            changed = self.store.wait(self.known, 0)
-            if changed is None:
-                return
-            self.known, delta = changed
-            self.controller.handle([Stored(self.known, delta)])
-        raise AssertionError("it never settles")
-
-    def hear(self, *events):
-        self.controller.handle(list(events))
-        self.settle()
+    def clock(self):
+        return rfc(self.now)
 
     def confirm(self):
+        """Everybody confirms, wave after wave."""
         for _ in range(20):
-            told = {h: d.epoch for h, d in self.southbound.flows.items()}
-            self.hear(*(Confirmed(host, epoch) for host, epoch in told.items()))
+            super().confirm()
 
     def links(self, *wires, busy=False, up=True):
         """What is seen of wires, both ways."""

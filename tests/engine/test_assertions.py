@@ -4,7 +4,8 @@
 import logging
 
 import pytest
-from diamond import World, edit
+from diamond import World
+from paper import edit
 
 from vneter_sdn.engine.assertions import LONGEST
 from vneter_sdn.engine.port import AssertionsJudged

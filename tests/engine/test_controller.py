@@ -1,102 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole controller over an in-memory store and bridges that confirm what they are told to."""
 
+import paper
 import pytest
+from paper import edit
 
 from vneter_sdn.compile.network import Compiler, compile_snapshot
 from vneter_sdn.engine.bindings import Port
 from vneter_sdn.engine.controller import Controller
 from vneter_sdn.engine.port import (
     Channel,
-    Confirmed,
     Database,
     LeftOut,
     Ports,
     Refused,
-    Stored,
     Tunnel,
     Tunnels,
 )
 from vneter_sdn.engine.spoofing import Spoofed
 from vneter_sdn.errors import StoreUnavailable
-from vneter_sdn.model.snapshot import Delta, Key
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.store.memory import MemoryStore
 from vneter_sdn.store.port import Edit
 
 WEB = Key("Endpoint", "red", "web")
 
 
-class PaperSouthbound:
-    """Writes down what it is told."""
-
-    def __init__(self):
-        self.managed, self.flows, self.rows, self.told = {}, {}, {}, []
-
-    def manage(self, host, spec, dpid):
-        self.managed[host] = (spec, dpid)
-
-    def release(self, host):
-        del self.managed[host]
-
-    def desire_rows(self, host, rows):
-        self.rows[host] = rows
-
-    def desire_flows(self, host, desired):
-        self.flows[host] = desired
-        self.told.append((host, desired.changed))
-
-
-class World:
-    """A store, a controller, and hosts that answer."""
-
-    def __init__(self):
-        self.store = MemoryStore()
-        self.southbound = PaperSouthbound()
-        self.known = None
-        self.controller = self.fresh()
-
-    def fresh(self):
-        self.known = None
-        return Controller(self.store, self.southbound, Compiler(), lambda: "now")
-
-    def apply(self, *edits):
-        self.store.apply(edits, author="test")
-        self.settle()
-
-    def settle(self):
-        """Tell the controller of the store until nothing moves any more."""
-        while True:
-            if self.known is None:
-                self.known = self.store.snapshot()
-                self.controller.handle([Stored(self.known, Delta())])
-            changed = self.store.wait(self.known, 0)
-            if changed is None:
-                return
-            self.known, delta = changed
-            self.controller.handle([Stored(self.known, delta)])
-
-    def hear(self, *events):
-        self.controller.handle(list(events))
-        self.settle()
-
-    def confirm(self, *hosts):
-        self.hear(*(Confirmed(host, self.southbound.flows[host].epoch) for host in hosts))
-
-    def roll(self):
-        """Confirm wave after wave until every bridge was told everything."""
-        while self.controller.rolling:
-            self.confirm(*self.southbound.flows)
-
+class World(paper.World):
     def condition(self, key, kind="Ready"):
         status = self.store.snapshot().statuses.get(key)
         found = {c.type: (c.status, c.reason) for c in status.conditions} if status else {}
         return found.get(kind)
-
-
-def edit(kind, name, tenant="", **spec):
-    metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
-    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
-    return Edit("apply", Key(kind, tenant, name), manifest)
 
 
 def delete(kind, name, tenant=""):
@@ -173,7 +107,7 @@ def test_what_an_endpoint_tried_is_in_its_report_over_restarts(world):
     world.hear(Spoofed({WEB: {"router": 3}}))
     assert refused() == {"router": 3}
     assert world.condition(WEB) == ("True", "Confirmed")
-    world.controller = world.fresh()
+    world.fresh()
     world.settle()
     world.hear(Database("h1", True, "InSync"), Channel("h1", True, "OpenFlow15"))
     world.confirm("h1")
@@ -187,7 +121,7 @@ def tunnel_names(world, host):
 
 
 def test_nothing_is_desired_before_the_store_was_read():
-    southbound = PaperSouthbound()
+    southbound = paper.Southbound()
     controller = Controller(MemoryStore(), southbound, Compiler(), lambda: "now")
     controller.handle([shown("h1", "red/web"), Channel("h1", True, "OpenFlow15")])
     assert southbound.flows == {}
@@ -197,7 +131,7 @@ def test_nothing_is_desired_before_the_store_was_read():
 def test_a_restarted_controller_desires_the_same(world):
     world.hear(shown("h1", "red/web"), shown("h2", "red/app"))
     before = {host: desired.state for host, desired in world.southbound.flows.items()}
-    world.controller = world.fresh()
+    world.fresh()
     world.settle()
     assert {host: desired.state for host, desired in world.southbound.flows.items()} == before
     assert all(changed is None for _, changed in world.southbound.told[-2:])
@@ -229,7 +163,7 @@ def test_after_a_restart_reports_stand_until_the_host_has_had_its_time(world):
     world.hear(shown("h1", "red/web"))
     world.confirm("h1")
     host = Key("Host", "", "h1")
-    world.controller = world.fresh()
+    world.fresh()
     world.settle()
     assert world.condition(WEB) == ("True", "Confirmed")
     assert world.condition(host) == ("True", "InSync")

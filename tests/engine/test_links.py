@@ -1,65 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wires that were found become objects; links are reported; what somebody declared stays his."""
 
+import paper
 import pytest
+from paper import edit
 
-from vneter_sdn.compile.network import Compiler
-from vneter_sdn.engine.controller import Controller
-from vneter_sdn.engine.port import Channel, Claimed, LinksDue, Stored
+from vneter_sdn.engine.port import Channel, Claimed, LinksDue
 from vneter_sdn.graph.topology import Observation
-from vneter_sdn.model.snapshot import Delta, Key
-from vneter_sdn.store.memory import MemoryStore
+from vneter_sdn.model.snapshot import Key
 from vneter_sdn.store.port import Edit
 from vneter_sdn.telemetry.links import Edge, LinkSeen, PortSeen
 from vneter_sdn.telemetry.survey import End, LinksSeen, PortsSeen, WireFound, WireLost
 
 
-class Southbound:
-    """Takes everything."""
-
+class World(paper.World):
     def __init__(self):
-        self.flows = {}
-
-    def manage(self, host, spec, dpid): ...
-    def release(self, host): ...
-    def desire_rows(self, host, rows): ...
-    def desire_flows(self, host, desired):
-        self.flows[host] = desired
-
-
-def edit(kind, name, annotations=None, **spec):
-    metadata = {"name": name} | ({"annotations": annotations} if annotations else {})
-    manifest = {"apiVersion": "vneter.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
-    return Edit("apply", Key(kind, "", name), manifest)
-
-
-class World:
-    def __init__(self):
-        self.store, self.southbound = MemoryStore(), Southbound()
-        self.fresh()
+        super().__init__()
         hosts = [edit("Host", f"s{n}", datapathId=f"{n:016x}", bridge=f"s{n}") for n in (1, 2, 3)]
-        self.store.apply(hosts, author="test")
-        self.settle()
-
-    def fresh(self):
-        self.known = None
-        self.controller = Controller(self.store, self.southbound, Compiler(), lambda: "now")
-
-    def settle(self):
-        for _ in range(50):
-            if self.known is None:
-                self.known = self.store.snapshot()
-                self.controller.handle([Stored(self.known, Delta())])
-            changed = self.store.wait(self.known, 0)
-            if changed is None:
-                return
-            self.known, delta = changed
-            self.controller.handle([Stored(self.known, delta)])
-        raise AssertionError("it never settles")
-
-    def hear(self, *events):
-        self.controller.handle(list(events))
-        self.settle()
+        self.apply(*hosts)
 
     def links(self):
         objects = self.store.snapshot().objects

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from diamond import HOSTS, WIRES, World, edit, rfc
+from diamond import HOSTS, WIRES, World, rfc
+from paper import edit
 
 from vneter_sdn.engine.paths import READINGS
 from vneter_sdn.model.snapshot import Key

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from diamond import WIRES, World, edit
+from diamond import WIRES, World
 from hypothesis import given
 from hypothesis import strategies as st
+from paper import edit
 
 from vneter_sdn.compile.engineered import Task
 from vneter_sdn.compile.facts import plan_of

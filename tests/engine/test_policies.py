@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from diamond import World, edit, rfc
+from diamond import World, rfc
+from paper import edit
 
 from vneter_sdn.compile.features.police import TABLES, decided
 from vneter_sdn.engine.names import NamesAnswered
