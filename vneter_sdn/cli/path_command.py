@@ -89,13 +89,7 @@ def path(
     """Choose paths between two hosts, and say why these."""
     from vneter_sdn.cli import pathing
 
-    lists = {
-        "waypoints": waypoint,
-        "avoid_tags": avoid,
-        "require_tags": require,
-        "regions": region,
-    }
-    constraints = {
+    bounds = {
         "max_latency_ms": max_latency,
         "max_hops": max_hops,
         "max_price_per_gb": max_price,
@@ -104,17 +98,15 @@ def path(
         "min_mtu": min_mtu,
         "encrypted": encrypted,
     }
-    words = {
-        name: tuple(word for one in given for word in one.split(",") if word)
-        for name, given in lists.items()
-        if given
-    }
+    lists = {
+        "waypoints": waypoint, "avoid_tags": avoid, "require_tags": require, "regions": region
+    }  # fmt: skip
     question = pathing.Question(
         source,
         target,
         policy=policy,
         choices=pathing.choices(objective, paths, disjoint, sharing),
-        constraints={k: v for k, v in constraints.items() if v is not None} | words,
+        constraints=pathing.constraints(bounds, lists),
         most=rejected,
     )
     place = pathing.Offline(topology) if topology else pathing.Online(server)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as evolve
 from functools import cached_property
@@ -159,6 +159,23 @@ def choices(objective: str, paths: int | None, disjoint: str, sharing: str) -> d
                 raise Usage(f"no --{name} {word!r}", f"one of {', '.join(known)}")
             found[name] = word
     return found
+
+
+def constraints(
+    bounds: Mapping[str, Any], lists: Mapping[str, Sequence[str] | None]
+) -> dict[str, Any]:
+    """Fields of a policy's constraints that a command line sets.
+
+    Args:
+        bounds: by field; None where none is given.
+        lists: by field; each word may be several, with commas between.
+    """
+    words = {
+        name: tuple(word for one in given for word in one.split(",") if word)
+        for name, given in lists.items()
+        if given
+    }
+    return {name: bound for name, bound in bounds.items() if bound is not None} | words
 
 
 def _words(name: str) -> tuple[str, ...]:

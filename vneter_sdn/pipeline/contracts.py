@@ -79,8 +79,6 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
         peer: fields with the address of the other end.
         then: where packets go that may pass.
     """
-    asked = f"reg2 reg6 reg7 conj_id {peer} {_CONNECTION}"
-    verdict = f"{way}_verdict"
     yield _contract(
         way,
         "Whether policies are about the endpoint here; who that is.",
@@ -103,6 +101,20 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
         sets="reg7",
         miss=f"{way}_tiers",
     )
+    yield from _rules(way, peer)
+    yield _contract(
+        f"{way}_verdict",
+        "Counts what was decided, remembers it with the connection, and does it.",
+        matches=f"reg2 reg7 reg8 eth_type {peer} ip_proto tcp_flags ct_state ct_label",
+        sets="ct_label",
+        goes_to=then,
+    )
+
+
+def _rules(way: str, peer: str) -> Iterator[Contract]:
+    """The tables that hold rules, in the order in which they are asked until one decides."""
+    asked = f"reg2 reg6 reg7 conj_id {peer} {_CONNECTION}"
+    verdict = f"{way}_verdict"
     yield _contract(
         f"{way}_tiers",
         "Rules of tiers in their order: the first that matches decides.",
@@ -125,13 +137,6 @@ def _policing(way: str, whose: str, peer: str, then: str) -> Iterator[Contract]:
         matches=asked,
         sets="reg8",
         miss=verdict,
-    )
-    yield _contract(
-        verdict,
-        "Counts what was decided, remembers it with the connection, and does it.",
-        matches=f"reg2 reg7 reg8 eth_type {peer} ip_proto tcp_flags ct_state ct_label",
-        sets="ct_label",
-        goes_to=then,
     )
 
 

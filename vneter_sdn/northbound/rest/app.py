@@ -70,38 +70,56 @@ def create_app(
     _admit(app, doorkeeper)
     if doorkeeper is not None:
         metrics.follow(doorkeeper.results)
-    guard = GuardedStore(store, requests.identity)
-    guarded = cast("Store", guard)
     Limits(settings).install(app)
+    guard = GuardedStore(store, requests.identity)
     feed = Feed(store)  # what is read of it is filtered where it is selected
-    objects = Objects(guarded, max(1, settings.api_threads // 4))
-    batches = Batches(guarded, settings.cluster_tenant)
-    lists = Lists(feed, Shelves())
     room = max(1, min(settings.api_watchers, settings.api_threads // 2))
     watches = Watches(feed, room, settings.api_watch_seconds)
     app.extensions["vneter.stop"] = watches.stop
-    history = History(guarded)
     service = Service(guard, metrics, core_alive, inject)
-    credentials = Credentials(store)
-    docs = Docs()
-    handlers: dict[str, Handler] = {
-        "list": lists.list, "listAll": lists.list,
-        "watch": watches.watch, "watchTenant": watches.watch, "create": objects.create,
-        "get": objects.get, "put": objects.put, "patch": objects.patch,
-        "delete": objects.delete, "apply": batches.apply,
-        "revisions": history.revisions, "revision": history.revision,
-        "rollback": history.rollback, "chain": history.chain,
-        "status": service.status, "snapshot": service.snapshot,
-        "topology": service.topology, "inject": service.inject,
-        "whoami": credentials.whoami, "listTokens": credentials.list,
-        "createToken": credentials.create, "revokeToken": credentials.revoke,
-        "audit": credentials.audit,
-        "openapi": service.openapi, "healthz": service.healthz, "readyz": service.readyz,
-        "metrics": service.metrics, "docs": docs.page, "docsAsset": docs.asset,
+    handlers = {
+        **_of_intent(cast("Store", guard), feed, settings),
+        **_of_credentials(Credentials(store)),
+        **_of_service(service, Docs()),
+        "watch": watches.watch, "watchTenant": watches.watch,
     }  # fmt: skip
     for route in ROUTES:
         _bind(app, route, handlers[route.operation])
     return app
+
+
+def _of_intent(store: Store, feed: Feed, settings: Settings) -> dict[str, Handler]:
+    """Operations on objects, and on what was written of them."""
+    lists = Lists(feed, Shelves())
+    objects = Objects(store, max(1, settings.api_threads // 4))
+    batches = Batches(store, settings.cluster_tenant)
+    history = History(store)
+    return {
+        "list": lists.list, "listAll": lists.list, "create": objects.create,
+        "get": objects.get, "put": objects.put, "patch": objects.patch,
+        "delete": objects.delete, "apply": batches.apply,
+        "revisions": history.revisions, "revision": history.revision,
+        "rollback": history.rollback, "chain": history.chain,
+    }  # fmt: skip
+
+
+def _of_credentials(credentials: Credentials) -> dict[str, Handler]:
+    """Operations on who may ask, and on what they asked."""
+    return {
+        "whoami": credentials.whoami, "listTokens": credentials.list,
+        "createToken": credentials.create, "revokeToken": credentials.revoke,
+        "audit": credentials.audit,
+    }  # fmt: skip
+
+
+def _of_service(service: Service, docs: Docs) -> dict[str, Handler]:
+    """Operations on the server, on the fleet as a whole, and on what is written about both."""
+    return {
+        "status": service.status, "snapshot": service.snapshot,
+        "topology": service.topology, "inject": service.inject,
+        "openapi": service.openapi, "healthz": service.healthz, "readyz": service.readyz,
+        "metrics": service.metrics, "docs": docs.page, "docsAsset": docs.asset,
+    }  # fmt: skip
 
 
 def _bind(app: Flask, route: Route, handler: Handler) -> None:
