@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import PROTO_UDP
 from vneter_sdn.southbound.openflow import ip_header, punt
@@ -38,18 +37,14 @@ def read(frame: bytes) -> Datagram:
     Raises:
         DecodeError: it is no UDP, it is tagged or a fragment, or a length lies.
     """
-    seen = punt.decode(frame)
-    packet = seen.network
-    if not isinstance(packet, punt.Ip) or packet.protocol != PROTO_UDP or packet.fragment:
-        raise DecodeError("no datagram")
-    need(seen.ethernet.vlan is None, "a tagged datagram")
+    link, packet = punt.carried(frame, PROTO_UDP)
     at = packet.payload
     need(packet.end - at >= _UDP.size, "truncated UDP", at)
     source, target, length, _ = _UDP.unpack_from(frame, at)
     need(_UDP.size <= length <= packet.end - at, "UDP length", at)
     return Datagram(
-        seen.ethernet.source,
-        seen.ethernet.destination,
+        link.source,
+        link.destination,
         packet.source,
         packet.target,
         source,

@@ -216,6 +216,20 @@ def decode(frame: bytes) -> Frame:
     return Frame(link, packet, transport(frame, packet))
 
 
+def carried(frame: bytes, protocol: int) -> tuple[Ethernet, Ip]:
+    """What carries a whole message of a transport: the untagged packet that it is in.
+
+    Raises:
+        DecodeError: it is of another protocol, tagged or a fragment, or a header is as in `decode`.
+    """
+    seen = decode(frame)
+    packet = seen.network
+    if not isinstance(packet, Ip) or packet.protocol != protocol or packet.fragment:
+        raise DecodeError(f"no packet of protocol {protocol}")
+    need(seen.ethernet.vlan is None, "a tagged packet")
+    return seen.ethernet, packet
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """What a frame says of who sent it, and whom it looks for."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.fields import PROTO_TCP
 from vneter_sdn.southbound.openflow import ip_header, punt
@@ -65,19 +64,15 @@ def read(frame: bytes) -> Segment:
     Raises:
         DecodeError: it is no TCP, it is tagged or a fragment, or a length lies.
     """
-    seen = punt.decode(frame)
-    packet = seen.network
-    if not isinstance(packet, punt.Ip) or packet.protocol != PROTO_TCP or packet.fragment:
-        raise DecodeError("no segment")
-    need(seen.ethernet.vlan is None, "a tagged segment")
+    link, packet = punt.carried(frame, PROTO_TCP)
     at = packet.payload
     need(packet.end - at >= _TCP.size, "truncated TCP", at)
     source, target, sequence, answered, size, flags, window, *_ = _TCP.unpack_from(frame, at)
     begin = at + (size >> 4) * 4
     need(at + _TCP.size <= begin <= packet.end, "TCP header length", at)
     return Segment(
-        seen.ethernet.source,
-        seen.ethernet.destination,
+        link.source,
+        link.destination,
         packet.source,
         packet.target,
         source,
