@@ -19,7 +19,16 @@ COLOUR_DELAY = 120.0
 class Draft:
     """Reads see the changes; the snapshot itself is never touched. For one thread."""
 
-    __slots__ = ("allocations", "broken", "lookup", "now", "objects", "prefer", "snapshot")
+    __slots__ = (
+        "_last",
+        "allocations",
+        "broken",
+        "lookup",
+        "now",
+        "objects",
+        "prefer",
+        "snapshot",
+    )
 
     def __init__(self, snapshot: Snapshot, now: float) -> None:
         self.snapshot = snapshot
@@ -33,6 +42,7 @@ class Draft:
         """Objects of the batch that could not be read; references to them are not faulted."""
         self.prefer: Mapping[Key, Mapping[str, str]] = {}
         """Values that objects get of pools where they are free, rather than any."""
+        self._last: dict[tuple[str, ...], Key | None] = {}
 
     def object(self, key: Key) -> Object | None:
         """The object as it will be."""
@@ -53,6 +63,14 @@ class Draft:
         if stored is not None:
             self.lookup.add(object_facts(stored))
         self.objects[key] = stored
+        self._last.clear()
+
+    def last(self, *kinds: str) -> Key | None:
+        """The last changed object of some kinds, by key: who speaks for all of them, once."""
+        if kinds not in self._last:
+            changed = (key for key, stored in self.objects.items() if stored and key.kind in kinds)
+            self._last[kinds] = max(changed, default=None)
+        return self._last[kinds]
 
     def allocation(self, pool: str, value: str) -> Allocation | None:
         """The allocation of a value as it will be."""

@@ -69,9 +69,7 @@ def policy_makes_rules(stored: Object, draft: Draft) -> Iterator[Problem]:
 
 def rules_have_places(stored: Object, draft: Draft) -> Iterator[Problem]:
     """A tenant's rules of one stage and direction fit a table. O(policies), once for a batch."""
-    kinds = ("Policy", "ClusterPolicy")
-    changed = (key for key in draft.objects if key.kind in kinds and draft.object(key))
-    if stored.key != max(changed, default=None):
+    if stored.key != draft.last("Policy", "ClusterPolicy"):
         return
     held: Counter[tuple[str, Stage, Direction]] = Counter()
     for key in (*_all(draft, "Policy"), *_all(draft, "ClusterPolicy")):
