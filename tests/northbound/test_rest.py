@@ -11,6 +11,7 @@ import pytest
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import StoreUnavailable, VneterError
 from vneter_sdn.model.snapshot import Condition, Key, Status
+from vneter_sdn.northbound.openapi import document
 from vneter_sdn.northbound.rest.app import create_app
 
 _WEB = "/v1/tenants/red/networks/web"
@@ -231,6 +232,11 @@ def test_metrics_count_by_route(rest, applied):
     route = "/v1/tenants/<tenant>/networks/<name>"
     assert f'requests_total{{code="200",method="GET",route="{route}"}} 1.0' in text
     assert 'requests_total{code="404",method="GET",route="unmatched"} 1.0' in text
+    rest.patch(_WEB, json={})
+    rest.open("/v1/nothing/here", method="BREW")
+    text = rest.get("/metrics").text
+    assert f'requests_total{{code="415",method="PATCH",route="{route}"}} 1.0' in text
+    assert 'requests_total{code="404",method="OTHER",route="unmatched"} 1.0' in text
     assert "vneter_store_revision 1.0" in text
 
 
@@ -264,6 +270,19 @@ def test_paths_without_parameters_take_none(rest, path):
     answer = rest.get(f"{path}?x=1")
     (error,) = answer.json["errors"]
     assert (answer.status_code, error["reason"]) == (400, "UnknownParameter")
+
+
+def test_a_parameter_that_a_path_needs(rest):
+    answer = rest.delete("/v1/tokens?dryRun=true")
+    (error,) = answer.json["errors"]
+    assert (answer.status_code, error["reason"], error["field"]) == (400, "Missing", "name")
+
+
+def test_every_header_of_a_new_credential_is_described(rest):
+    made = rest.post("/v1/tokens", json={"name": "ci", "role": "viewer"})
+    told = document()["paths"]["/v1/tokens"]["post"]["responses"]["201"]["headers"]
+    assert made.status_code == 201
+    assert set(made.headers.keys()) <= told.keys() | {"Content-Type", "Content-Length"}
 
 
 def test_options_say_what_a_path_takes(rest):

@@ -138,6 +138,13 @@ def test_bad_queries(rest, query, field):
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (400, field)
 
 
+def test_head_says_no_length_that_the_stream_has_not(rest):
+    head = rest.head("/v1/watch")
+    with rest.get("/v1/watch?timeout=0") as whole:
+        assert head.headers == whole.headers
+    assert "Content-Length" not in head.headers
+
+
 def test_head_opens_no_stream(rest):
     assert rest.head("/v1/watch").data == b""
 

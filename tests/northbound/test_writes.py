@@ -103,6 +103,25 @@ def test_a_precondition_that_would_not_count_is_refused(rest, store, red, path):
     assert store.snapshot() is before
 
 
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/apply"),
+        ("POST", "/v1/revisions/0/rollback"),
+        ("POST", "/v1/tokens"),
+        ("DELETE", "/v1/tokens?name=ci"),
+        ("POST", "/v1/inject"),
+    ],
+)
+def test_no_path_leaves_a_precondition_aside(rest, store, method, path, name):
+    body = {"name": "ci"} if path == "/v1/tokens" else {}
+    answer = rest.open(path, method=method, json=body, headers={name: "*"})
+    _refused(answer, 412)
+    assert name in answer.json["detail"]
+    assert not store.credentials()
+
+
 def test_to_create_says_itself_that_it_may_not_exist(rest, red):
     new = red[0] | {"metadata": {"name": "new"}}
     for status in (201, 412):

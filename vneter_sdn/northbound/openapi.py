@@ -48,6 +48,9 @@ changes (412); Idempotency-Key makes a repeated request harmless; dryRun=true wr
 Whatever is refused is answered with a problem (RFC 9457): errors names each field at fault, and
 pointer (RFC 6901) leads to it in the request.
 
+Each path answers in one media type, and in application/problem+json what it refuses, whatever
+Accept says; what it answers is not compressed.
+
 Local users are administrators, unless the server was told otherwise; everybody else shows a token
 or a certificate.
 """
@@ -184,7 +187,7 @@ def _query_parameter(query: Query) -> dict[str, Any]:
         "in": "query",
         "description": query.description,
         "schema": {"type": query.type} | bounds,
-    }
+    } | ({"required": True} if query.required else {})
 
 
 def _header_parameter(header: Header) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Query:
     description: str
     least: int | None = None
     most: int | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
     one = f"{many}/{{name}}"
     noun = "one tenant's" if kind.tenanted else "all"
     listed = f"{name}List"
+    a_name = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
     yield Route(
         "GET", many, "list", f"List {noun} {plural}.", kind, _LIST, answer=listed, refusals=(410,)
     )
@@ -153,7 +155,7 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
             "GET", f"/v1/{plural}", "listAll", summary, kind, _LIST, answer=listed, refusals=(410,)
         )
     yield Route(
-        "POST", many, "create", f"Create a {name}; refused when it exists.", kind, _DRY_RUN,
+        "POST", many, "create", f"Create {a_name}; refused when it exists.", kind, _DRY_RUN,
         headers=(_KEY, _AUTHOR), body=name, answer=name, success=(201,), refusals=_WRITE,
     )  # fmt: skip
     yield Route(
@@ -161,17 +163,17 @@ def _of_kind(kind: Kind) -> Iterator[Route]:
         headers=(_IF_MATCH, _UNLESS), answer=name, success=(200, 304), refusals=(404, 412),
     )  # fmt: skip
     yield Route(
-        "PUT", one, "put", f"Create or replace a {name}.", kind, _DRY_RUN,
+        "PUT", one, "put", f"Create or replace {a_name}.", kind, _DRY_RUN,
         headers=(_IF_MATCH, _IF_NONE_MATCH, _KEY, _AUTHOR),
         body=name, answer=name, success=(200, 201), refusals=_WRITE,
     )  # fmt: skip
     yield Route(
-        "PATCH", one, "patch", f"Change a {name} in places.", kind, _DRY_RUN,
+        "PATCH", one, "patch", f"Change {a_name} in places.", kind, _DRY_RUN,
         headers=(_IF_MATCH, _KEY, _AUTHOR), answer=name, refusals=(404, *_WRITE),
         bodies=((JSON_PATCH, "JsonPatch"), (MERGE_PATCH, "MergePatch")),
     )  # fmt: skip
     yield Route(
-        "DELETE", one, "delete", f"Delete a {name}.", kind, _DRY_RUN,
+        "DELETE", one, "delete", f"Delete {a_name}.", kind, _DRY_RUN,
         headers=(_IF_MATCH, _KEY, _AUTHOR), answer="Applied", refusals=(404, 409, 412, 422),
     )  # fmt: skip
 
@@ -227,7 +229,7 @@ _FIXED = (
           answer="Snapshot"),
     Route("POST", "/v1/inject", "inject",
           "Inject a marked packet where an endpoint sends, and say which bridges saw it.",
-          body="Injection", answer="Injected", refusals=(404, 409, 413, 415, 422)),
+          body="Injection", answer="Injected", refusals=(404, 409, 412, 413, 415, 422)),
     Route("GET", "/v1/whoami", "whoami", "Who asks, and what they were granted.",
           answer="Asking"),
     Route("GET", "/v1/tokens", "listTokens", "Credentials, without their secrets.",
@@ -235,10 +237,10 @@ _FIXED = (
     Route("POST", "/v1/tokens", "createToken",
           "Issue a token, shown this once, or say what the holder of a certificate may do.",
           query=_DRY_RUN, body="CredentialAsked", answer="CredentialIssued", success=(201,),
-          refusals=(409, 413, 415, 422)),
+          refusals=(409, 412, 413, 415, 422)),
     Route("DELETE", "/v1/tokens", "revokeToken", "Revoke a credential, at once.",
-          query=(Query("name", "string", "Which one."), *_DRY_RUN), answer="CredentialTold",
-          refusals=(404,)),
+          query=(Query("name", "string", "Which one.", required=True), *_DRY_RUN),
+          answer="CredentialTold", refusals=(404, 412)),
     Route("GET", "/v1/audit", "audit", "What was refused and who was let in, newest first.",
           query=(
               Query("limit", "integer", "At most this many; 100 by default.", 1, 1000),

@@ -82,14 +82,12 @@ class Credentials:
             told = self._told(kept) | {"certificate": asked.certificate, "token": None}
             return json_answer(told, 201)
         self._recorded("create", kept, lambda: self._store.issue(kept))
-        response = json_answer(self._told(kept) | {"token": token}, 201)
-        response.headers["Location"] = "/v1/tokens"
-        return response
+        return json_answer(self._told(kept) | {"token": token}, 201)
 
     def revoke(self, route: Route) -> Response:
         """One less; requests that were begun with it get no further."""
         query = requests.query(route)
-        name = query.get("name", "")
+        name = query["name"]
         kept = self._store.credential(name)
         if kept is None or not _covers(requests.identity(), kept):
             raise NotFound(f"there is no credential {name!r}")

@@ -22,7 +22,7 @@ METRICS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 )
 """Every metric: (name, type, labels, meaning)."""
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class _Authentications(Collector):

@@ -93,8 +93,8 @@ def query(route: Route) -> dict[str, Any]:
     """The query parameters a route takes, converted; those not given are absent.
 
     Raises:
-        Malformed: one is unknown, repeated or of the wrong type. A misspelt selector must not
-            select everything.
+        Malformed: one is unknown, repeated, of the wrong type, or missing. A misspelt selector
+            must not select everything.
     """
     known = {parameter.name: parameter for parameter in route.query}
     values: dict[str, Any] = {}
@@ -104,19 +104,26 @@ def query(route: Route) -> dict[str, Any]:
         if len(given) > 1:
             raise refused(name, "Duplicate", "given more than once")
         values[name] = _converted(known[name], given[0])
+    for name, parameter in known.items():
+        if parameter.required and name not in values:
+            raise refused(name, "Missing", "this path needs it")
     return values
 
 
 def require_known_preconditions(route: Route) -> None:
-    """Refuse If-Match where it does not count: who sends it relies on it.
+    """Refuse If-Match and If-None-Match where they do not count: who sends one relies on it.
 
     Raises:
-        Stale: it comes with a write of a path that has no entity tag (RFC 9110 §13.1.1).
+        Stale: one comes with a write of a path that has no entity tag (RFC 9110 §13.1.1).
     """
-    known = any(header.name == "If-Match" for header in route.headers)
-    if "If-Match" in request.headers and not known and 412 in route.refusals:
-        text = "this path has no entity tag that If-Match could be of; give each object the"
-        raise Stale(f"{text} metadata.revision at which it must be")
+    if route.method == "GET":
+        return
+    known = {header.name for header in route.headers} | ({"If-None-Match"} if route.kind else set())
+    for name in ("If-Match", "If-None-Match"):
+        if name in request.headers and name not in known:
+            text = f"this path has no entity tag that {name} could be of"
+            more = "; give each object the metadata.revision at which it must be"
+            raise Stale(text + (more if "Idempotency-Key" in known else ""))
 
 
 def identity() -> Identity:

@@ -110,13 +110,12 @@ class Watches:
         position = self._since(query)
         until = self._clock() + min(query.get("timeout", self._longest), self._longest)
         if request.method == "HEAD":
-            return Response(mimetype=EVENT_STREAM)
+            return _streamed(iter(()))  # of no length, as the stream has none
         over: Callable[[], bool] = request.environ.get(OVER, bool)
         leave = self._room.enter(requests.identity())
         stream = self._stream(_Asked(chosen, until, over), position)
-        response = Response(stream, mimetype=EVENT_STREAM)
+        response = _streamed(stream)
         response.call_on_close(leave)
-        response.headers["X-Accel-Buffering"] = "no"
         return response
 
     def _since(self, query: dict[str, Any]) -> Position | None:
@@ -181,6 +180,10 @@ class Watches:
         manifest = event.after if is_now else event.before
         told = msgspec.Raw(manifest or b"")
         return _written(sort, event.revision, self._feed.written(event.then), told)
+
+
+def _streamed(pieces: Iterator[bytes]) -> Response:
+    return Response(pieces, mimetype=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
 
 
 def _gathered(lines: Iterable[bytes]) -> Iterator[bytes]:
