@@ -42,6 +42,15 @@ ONLINE = [
     ("recompute", "--check"),
 ]
 STREAMED = [("events",)]
+WRITING = [
+    ("apply", "--dry-run", "-f", "FILE"),
+    ("apply", "-f", "FILE"),
+    ("delete", "--dry-run", "endpoint", "red/a"),
+    ("delete", "--ignore-not-found", "network", "red/no"),
+    ("label", "--dry-run", "network", "red/web", "a=b"),
+    ("annotate", "--dry-run", "network", "red/web", "a=b"),
+    ("rollback", "--dry-run", "0"),
+]
 
 
 def same(vneterctl, words):
@@ -64,6 +73,44 @@ def test_offline(vneterctl, words):
 @pytest.mark.parametrize("words", ONLINE, ids=lambda words: "-".join(words[:2]))
 def test_online(vneterctl, applied, words):
     same(vneterctl, words)
+
+
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: "-".join(words[:2]))
+def test_what_was_done(vneterctl, applied, red, words):
+    same(vneterctl, [red if word == "FILE" else word for word in words])
+
+
+def test_what_was_done_is_told_as_the_server_tells_it(vneterctl, server, red):
+    told = json.loads(vneterctl("apply", "-f", red, "-o", "json").out)
+    assert told["revision"] == 1
+    assert {"kind": "Tenant", "name": "red"} in told["created"]
+    names = vneterctl("apply", "-f", red, "-o", "name").out.split()
+    assert names == [f"{one['kind'].lower()}/{path(one)}" for one in told["created"]]
+    gone = vneterctl("delete", "--ignore-not-found", "network", "red/no", "-o", "name")
+    assert (gone.code, gone.out) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("delete", "endpoint", "red/a"), ("label", "network", "red/web", "a=b")],
+    ids=lambda words: words[0],
+)
+def test_whatever_writes_may_say_why(vneterctl, applied, words):
+    assert vneterctl(*words, "-m", "ticket 7").code == 0
+    assert vneterctl("history", "2", "-o", "jsonpath={.message}").out.strip() == "ticket 7"
+
+
+def test_a_token_is_issued_and_revoked_for_programs(vneterctl, server):
+    made = json.loads(vneterctl("token", "create", "ci", "-o", "json").out)
+    assert made["token"].startswith("vnt_ci_")
+    asked = vneterctl("token", "create", "two", "--dry-run", "-o", "jsonpath={.token}")
+    assert (asked.code, asked.out.strip()) == (0, "null")
+    told = yaml.safe_load(vneterctl("token", "revoke", "ci", "-o", "yaml").out)
+    assert told["name"] == "ci"
+
+
+def path(one):
+    return "/".join(one[name] for name in ("tenant", "name") if name in one)
 
 
 def test_the_graph(vneterctl):
@@ -120,9 +167,9 @@ def test_another_form_is_refused_with_those_there_are(vneterctl, server, words):
 
 
 def test_no_command_that_reads_is_forgotten():
-    """Those with ``-o`` have jsonpath; the exceptions write files or run on this machine."""
+    """Those with ``-o`` have jsonpath; the exception writes files."""
     lacking = set()
-    for path in ((), *((name,) for name in main.NESTED if name != "fleet")):
+    for path in ((), *((name,) for name in main.NESTED)):
         for name, command in main.program(*path).commands.items():
             helps = [one.help for one in command.params if one.name == "output"]
             if helps and "jsonpath=TEMPLATE" not in helps[0]:

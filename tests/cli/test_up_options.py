@@ -4,6 +4,7 @@
 import os
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from vneter_sdn.cli import up as running
@@ -46,6 +47,14 @@ def test_paths_are_absolute_and_listeners_repeat(given):
     assert said.openflow_listen == ("ptcp:1:127.0.0.1", "pssl:2")
     assert said.dns_upstreams == ("192.0.2.53", "192.0.2.54:5353")
     assert said.log_level == "DEBUG"
+
+
+def test_every_setting_can_be_said(given):
+    """But how much is logged, which is ``--verbose``: what nobody can set is no setting."""
+    options = {one.name for one in get_command(app_of("up")).commands["up"].params}
+    assert set(Settings.__struct_fields__) - options == {"log_level"}
+    said = given("--no-discovery", "--api-limit-local", "--api-write-rate", "0.5")
+    assert (said.discovery, said.api_limit_local, said.api_write_rate) == (False, True, 0.5)
 
 
 def test_numbers_have_limits():

@@ -76,6 +76,28 @@ def test_from_up_to_down(vneterctl, layout, controller, wire):
     assert not layout.run_dir.exists()
 
 
+@pytest.mark.parametrize("words", [("status",), ("link",), ("probe",)])
+def test_every_form_says_the_same(vneterctl, layout, words):
+    assert vneterctl("up", "--hosts", "1")[0] == 0
+    code, out, _ = vneterctl(*words, "-o", "json")
+    values = json.loads(out)
+    forms = [vneterctl(*words, "-o", one)[:2] for one in ("yaml", "jsonpath={@}")]
+    told = [yaml.safe_load(forms[0][1]), json.loads(forms[1][1])]
+    for one in (values, *told):
+        if isinstance(one, dict):
+            one.pop("seconds", None)
+    assert [one[0] for one in forms] == [code, code]
+    assert told == [values, values]
+
+
+def test_names_of_hosts_and_links(vneterctl):
+    assert vneterctl("status", "-o", "name")[:2] == (0, "")
+    assert vneterctl("up", "--hosts", "2")[0] == 0
+    assert vneterctl("status", "-o", "name")[1].split() == ["h1", "h2"]
+    links = json.loads(vneterctl("link", "-o", "json")[1])
+    assert vneterctl("link", "-o", "name")[1].split() == [one["name"] for one in links]
+
+
 def test_attach_may_be_repeated_but_not_for_another_network(vneterctl, layout, controller, wire):
     from vneter_sdn.fleet.records import read_hosts
 
@@ -112,7 +134,13 @@ def test_up_waits_for_a_controller_that_is_starting(vneterctl, controller, monke
 
 
 @pytest.mark.parametrize(
-    "words", [("probe", "--tcp", "0"), ("probe", "--udp", "65536"), ("status", "-o", "xml")]
+    "words",
+    [
+        ("probe", "--tcp", "0"),
+        ("probe", "--udp", "65536"),
+        ("status", "-o", "xml"),
+        ("probe", "-o", "name"),
+    ],
 )
 def test_impossible_options_are_refused(vneterctl, words):
     assert vneterctl(*words)[0] == 2

@@ -11,8 +11,9 @@ from typing import Any
 
 from vneter_sdn.cli.chains import pages
 from vneter_sdn.cli.output import Form, structured
-from vneter_sdn.cli.terminal import Usage, columns
+from vneter_sdn.cli.terminal import CONFLICT, NOT_FOUND, Answer, Usage, columns
 from vneter_sdn.client.client import Client
+from vneter_sdn.errors import Conflict, NotFound
 from vneter_sdn.model.instants import rfc3339
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
@@ -32,10 +33,17 @@ def instant(text: str) -> str | None:
     return rfc3339(time.time() + int(found[1]) * _UNITS[found[2]])
 
 
-def create(client: Client, asked: Mapping[str, Any], *, dry_run: bool = False) -> None:
+def create(client: Client, asked: Mapping[str, Any], how: Form, *, dry_run: bool = False) -> None:
     """Issue a credential; a token goes to standard output, all else to standard error."""
-    told = client.issue(asked, dry_run=dry_run)
+    try:
+        told = client.issue(asked, dry_run=dry_run)
+    except Conflict as error:
+        hint = "take another name, or `vneterctl token revoke` that one first"
+        raise Answer(CONFLICT, str(error), hint) from None
     ends = f"until {told['expires']}" if told["expires"] else "for ever"
+    if not how.for_people:
+        print(structured(told, how), flush=True)
+        return
     if dry_run:
         print(f"{told['name']} would be {_grants(told)}, {ends} (dry run)")
         return
@@ -65,9 +73,15 @@ def show(client: Client, how: Form) -> None:
     print("\n".join(columns(rows)) if found else "there are no credentials")
 
 
-def revoke(client: Client, name: str, *, dry_run: bool = False) -> None:
+def revoke(client: Client, name: str, how: Form, *, dry_run: bool = False) -> None:
     """Revoke a credential."""
-    told = client.revoke(name, dry_run=dry_run)
+    try:
+        told = client.revoke(name, dry_run=dry_run)
+    except NotFound as error:
+        raise Answer(NOT_FOUND, str(error), "`vneterctl token list` lists them") from None
+    if not how.for_people:
+        print(structured(told, how))
+        return
     print(f"{told['name']} would be revoked (dry run)" if dry_run else f"{told['name']} is revoked")
 
 

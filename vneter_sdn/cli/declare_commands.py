@@ -11,6 +11,7 @@ import typer
 from vneter_sdn.cli.options import (
     SERVER,
     Command,
+    Done,
     DryRun,
     Files,
     Kind,
@@ -28,12 +29,15 @@ def apply(
     file: Files,
     dry_run: DryRun = False,
     message: Message = "",
+    output: Done = "text",
     server: Server = SERVER,
 ) -> None:
     """Create or replace objects, in one transaction."""
     from vneter_sdn.cli import objects, targets
+    from vneter_sdn.cli.output import DONE, form
 
-    objects.apply(targets.connect(server), file, message, dry_run)
+    how = form(output, DONE)
+    objects.apply(targets.connect(server), file, message, dry_run, how)
 
 
 def diff(
@@ -57,15 +61,19 @@ def delete(
         bool, typer.Option("--ignore-not-found", help="What is not there is no error.")
     ] = False,
     dry_run: DryRun = False,
+    message: Message = "",
     tenant: Tenant = "",
+    output: Done = "text",
     server: Server = SERVER,
 ) -> None:
     """Delete one object, or those that manifests describe."""
     from vneter_sdn.cli import objects, targets
+    from vneter_sdn.cli.output import DONE, form
 
     if bool(file) == bool(kind) or bool(kind) != bool(name):
         raise Usage("delete what?", "write `delete KIND NAME` or `delete -f FILE`")
-    client, how = targets.connect(server), objects.Deleting(ignore_not_found, dry_run)
+    how = objects.Deleting(ignore_not_found, dry_run, form(output, DONE), message)
+    client = targets.connect(server)
     if file:
         objects.delete_files(client, file, how)
     else:
@@ -105,13 +113,16 @@ def _setter(what: Literal["labels", "annotations"]) -> Callable[..., None]:
         selector: Selector = "",
         everything: Everything = False,
         dry_run: DryRun = False,
+        message: Message = "",
         tenant: Tenant = "",
+        output: Done = "text",
         server: Server = SERVER,
     ) -> None:
         from vneter_sdn.cli import labelling, targets
+        from vneter_sdn.cli.output import DONE, form
 
         which = labelling.Which(kind, tenant, selector, everything)
-        how = labelling.How(what, overwrite, dry_run)
+        how = labelling.How(what, overwrite, dry_run, form(output, DONE), message)
         labelling.change(targets.connect(server), which, pairs, how)
 
     change.__doc__ = f"Set and remove {what} of objects."
@@ -173,6 +184,7 @@ COMMANDS = (
             ("vneterctl apply -f topologies/demo", "a file, a directory, or - for stdin"),
             ("vneterctl apply -f net.yaml -m 'ticket 7'", "says why, in the history"),
             ("vneterctl apply -f net.yaml --dry-run=server", "checks everything, writes nothing"),
+            ("vneterctl apply -f net.yaml -o jsonpath='{.revision}'", "json, yaml, name"),
         ),
     ),
     Command(
@@ -192,6 +204,7 @@ COMMANDS = (
         (
             ("vneterctl delete network red/web", ""),
             ("vneterctl delete -f net.yaml --ignore-not-found", "what the file describes"),
+            ("vneterctl delete network red/web -m 'ticket 7'", "says why, in the history"),
             ("vneterctl delete tenant red --dry-run", "whether it could be"),
         ),
     ),

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -19,8 +18,11 @@ import typer
 from vneter_sdn.cli import fleet_controller as controllers
 from vneter_sdn.cli.fleet_controller import progress
 from vneter_sdn.cli.fleet_examples import EXAMPLES
-from vneter_sdn.cli.options import SERVER, Server, epilog
+from vneter_sdn.cli.options import SERVER, Named, Server, Values, epilog
 from vneter_sdn.errors import IntentError, NotFound, VneterError
+
+if TYPE_CHECKING:
+    from vneter_sdn.cli.output import Form
 
 app = typer.Typer(
     name="fleet",
@@ -44,17 +46,6 @@ app = typer.Typer(
 
 Tenant = Annotated[str, typer.Option("--tenant", "-t", help="Tenant of the workload.")]
 Register = Annotated[bool, typer.Option(help="Tell the controller, if it answers.")]
-
-
-def _format(value: str) -> str:
-    if value not in ("table", "json"):
-        raise typer.BadParameter(f"{value!r} is not table or json")
-    return value
-
-
-Output = Annotated[
-    str, typer.Option("--output", "-o", callback=_format, help="table or json.", metavar="FORMAT")
-]
 Ports = Annotated[
     list[int] | None, typer.Option(min=1, max=65535, help="Port; may be repeated.", metavar="PORT")
 ]
@@ -121,16 +112,18 @@ def down(server: Server = SERVER, register: Register = True) -> None:
 
 
 @app.command()
-def status(output: Output = "table", server: Server = SERVER) -> None:
+def status(output: Named = "table", server: Server = SERVER) -> None:
     """Show hosts, workloads and odd links; exit code 1 when a daemon lacks."""
+    from vneter_sdn.cli.output import NAMED, form
     from vneter_sdn.fleet.lifecycle import links
     from vneter_sdn.fleet.lifecycle import status as look
     from vneter_sdn.fleet.report import link_table, status_table
     from vneter_sdn.fleet.strands import link_status
 
+    how = form(output, NAMED)
     with _told():
         found = look(_layout())
-        if output == "table" and not found:
+        if how.for_people and not found:
             progress("no fleet is up; `vneterctl fleet up` makes one")
             return
         odd = [
@@ -138,13 +131,13 @@ def status(output: Output = "table", server: Server = SERVER) -> None:
             for link in link_status(_layout(), links(_layout()))
             if link.kind == "wire" or link.impairment or link.state != "up"
         ]
-        controller = controllers.answering(server) if output == "table" else None
+        controller = controllers.answering(server) if how.for_people else None
         told = controller.status()["hosts"] if controller else ()
         seen = {host["name"]: host for host in told}
-        _show(output, msgspec.to_builtins(found), lambda: status_table(found, seen))
-        if output == "table" and odd:
-            _show(output, None, lambda: link_table(odd))
-        if output == "table" and not controller:
+        _show(how, found, lambda: status_table(found, seen))
+        if how.for_people and odd:
+            _show(how, odd, lambda: link_table(odd))
+        if how.for_people and not controller:
             progress(f"no controller is ready at {controllers.address(server)}")
         broken = any(link.state == "broken" for link in odd)
         if broken or not all(host.ready for host in found):
@@ -162,9 +155,10 @@ def link(
         bool, typer.Option("--silent", help="Lose everything: no end sees that.")
     ] = False,
     up: Annotated[bool, typer.Option("--up", help="Mend it.")] = False,
-    output: Output = "table",
+    output: Named = "table",
 ) -> None:
     """Show links, or cut or mend those between two places."""
+    from vneter_sdn.cli.output import NAMED, form
     from vneter_sdn.fleet.lifecycle import links
     from vneter_sdn.fleet.report import link_table
     from vneter_sdn.fleet.strands import between, link_status, set_state
@@ -172,13 +166,14 @@ def link(
     wished = [name for name, on in (("down", down), ("silent", silent), ("up", up)) if on]
     if len(wished) > 1 or (wished and not first):
         raise typer.BadParameter("one of --down, --silent and --up, and which link")
+    how = form(output, NAMED)
     with _told():
         layout = _layout()
         chosen = between(links(layout), first, second) if first else links(layout)
         if wished:
             set_state(chosen, wished[0])
         found = link_status(layout, chosen)
-        _show(output, msgspec.to_builtins(found), lambda: link_table(found))
+        _show(how, found, lambda: link_table(found))
 
 
 @app.command()
@@ -295,11 +290,12 @@ def probe(
     only6: Annotated[bool, typer.Option("-6", help="IPv6 only.")] = False,
     timeout: Annotated[float, typer.Option(min=0.01, help="Seconds an answer may take.")] = 3.0,
     concurrency: Annotated[int, typer.Option(min=1, help="Probes in flight at once.")] = 512,
-    output: Output = "table",
+    output: Values = "table",
 ) -> None:
     """Probe every pair with real packets, seen versus expected."""
     from rich.console import Group
 
+    from vneter_sdn.cli.output import VALUES, form
     from vneter_sdn.fleet.probe import Method
     from vneter_sdn.fleet.probe import probe as ask
     from vneter_sdn.fleet.records import read_workloads
@@ -307,9 +303,10 @@ def probe(
 
     families = (4,) if only4 and not only6 else (6,) if only6 and not only4 else (4, 6)
     method = Method(icmp, tuple(tcp or ()), tuple(udp or ()), families, timeout, concurrency)
+    how = form(output, VALUES)
     with _told():
         report = ask(read_workloads(_layout()), method)
-        _show(output, probe_document(report), lambda: Group(matrix(report), verdict(report)))
+        _show(how, probe_document(report), lambda: Group(matrix(report), verdict(report)))
         raise typer.Exit(0 if report.good else 1)
 
 
@@ -322,13 +319,15 @@ def stream(
     seconds: Annotated[float, typer.Option(help="How long; 0 until Ctrl-C.")] = 10,
     protocol: Annotated[str, typer.Option(help="icmp or udp.")] = "icmp",
     ipv6: Annotated[bool, typer.Option("-6", help="By IPv6.")] = False,
-    output: Output = "table",
+    output: Values = "table",
 ) -> None:
     """Send packets at a rate; exit code 1 when one is lost."""
+    from vneter_sdn.cli.output import VALUES, form
     from vneter_sdn.fleet.records import read_workload
     from vneter_sdn.fleet.report import stream_line
     from vneter_sdn.fleet.stream import Stream
 
+    how = form(output, VALUES)
     with _told():
         ends = [read_workload(_layout(), name) for name in (source, target)]
         sending = Stream(*ends, rate=rate, protocol=protocol, family=6 if ipv6 else 4).start()
@@ -338,7 +337,7 @@ def stream(
             progress("stopping")
         report = sending.stop()
         document = msgspec.to_builtins(report) | {"lost": report.lost}
-        _show(output, document, lambda: stream_line(report))
+        _show(how, document, lambda: stream_line(report))
         raise typer.Exit(1 if report.lost else 0)
 
 
@@ -386,9 +385,15 @@ def _place(where: str) -> tuple[str, dict[str, str]]:
     return read_workload(layout, where).netns, {}
 
 
-def _show(output: str, document: Any, table: Any) -> None:
-    if output == "json":
-        print(json.dumps(document, indent=2))
+def _show(how: Form, found: Any, table: Callable[[], Any]) -> None:
+    """What was found, or its names; for people the table of it."""
+    if how.name == "name":
+        print("".join(f"{one.name}\n" for one in found), end="")
+        return
+    if not how.for_people:
+        from vneter_sdn.cli.output import structured
+
+        print(structured(msgspec.to_builtins(found), how))
         return
     from rich.console import Console
 

@@ -15,7 +15,10 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
         ("vneterctl fleet down", "hosts, workloads, and their objects"),
         ("vneterctl fleet down --no-register", "leaves the objects"),
     ),
-    "status": (("vneterctl fleet status", ""), ("vneterctl fleet status -o json", "")),
+    "status": (
+        ("vneterctl fleet status", ""),
+        ("vneterctl fleet status -o jsonpath='{[*].vswitchd_pid}'", "json, yaml, name"),
+    ),
     "link": (
         ("vneterctl fleet link", "lists them"),
         ("vneterctl fleet link h1-u0 --down", "cuts it, by what the list calls it"),

@@ -96,15 +96,17 @@ def _list(found: Sequence[Revision], how: Form) -> None:
         print("\n".join(lines))
 
 
-def rollback(client: Client, number: int, message: str, dry_run: bool) -> None:
+def rollback(
+    client: Client, number: int, message: str, dry_run: bool, how: Form = objects.PLAINLY
+) -> None:
     """Go back to a revision; say what that did, and with a dry run what it would change."""
     with _listed(), patience(f"going back to revision {number}"):
         done = client.rollback(number, message, dry_run=dry_run)
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
-    for change in done.diff:
+    for change in done.diff if how.for_people else ():
         print("\n".join(painted(change, "now", f"revision {number}")))
-    objects.tell(done, dry_run)
+    objects.tell(done, dry_run, how)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 from vneter_sdn.cli.options import (
     SERVER,
     Command,
+    Done,
     DryRun,
     Message,
     Named,
@@ -58,13 +59,16 @@ def rollback(
     ],
     dry_run: DryRun = False,
     message: Message = "",
+    output: Done = "text",
     server: Server = SERVER,
 ) -> None:
     """Make all objects what they were at a revision, in a new one."""
     from vneter_sdn.cli import history as telling
     from vneter_sdn.cli import targets
+    from vneter_sdn.cli.output import DONE, form
 
-    telling.rollback(targets.connect(server), revision, message, dry_run)
+    how = form(output, DONE)
+    telling.rollback(targets.connect(server), revision, message, dry_run, how)
 
 
 COMMANDS = (
@@ -87,6 +91,7 @@ COMMANDS = (
         (
             ("vneterctl rollback 41 --dry-run", "shows what it would change"),
             ('vneterctl rollback 41 -m "the night was bad"', ""),
+            ("vneterctl rollback 41 --dry-run -o json", "for programs"),
         ),
         "\b\nWhat comes back has the numbers and addresses it had, where nobody has them now."
         "\nA rollback is a revision itself: rolling back to the one before it undoes it.",

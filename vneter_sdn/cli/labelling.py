@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from vneter_sdn.cli.objects import present, selected, tell
+from vneter_sdn.cli.objects import PLAINLY, present, selected, tell
+from vneter_sdn.cli.output import Form
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.terminal import REFUSED, Answer, Usage
 from vneter_sdn.client.client import Client
@@ -32,6 +33,8 @@ class How(NamedTuple):
     field: Literal["labels", "annotations"]
     overwrite: bool = False
     dry_run: bool = False
+    form: Form = PLAINLY
+    message: str = ""
 
 
 class Wish(NamedTuple):
@@ -59,12 +62,12 @@ def change(client: Client, which: Which, words: Sequence[str], how: How) -> None
             there = present(client, keys)
             changed = [_changed(there.get(key) or client.get(*key), wish, how) for key in keys]
             try:
-                done = client.apply(changed, dry_run=how.dry_run)
+                done = client.apply(changed, how.message, how.dry_run)
                 break
             except Conflict:  # somebody changed one between our reading and our writing
                 if not left:
                     raise
-    tell(done, how.dry_run)
+    tell(done, how.dry_run, how.form)
 
 
 def wished(pairs: Sequence[str]) -> Wish:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from vneter_sdn.cli.output import Form, structured
 from vneter_sdn.cli.patience import patience
 from vneter_sdn.cli.targets import key_named, kind_named, seconds
 from vneter_sdn.cli.terminal import NOT_FOUND, REFUSED, Answer, Usage
@@ -25,15 +26,18 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound import manifests
 from vneter_sdn.northbound.conditions import condition_of
 from vneter_sdn.northbound.manifests import Document
-from vneter_sdn.northbound.resources import key_of
+from vneter_sdn.northbound.resources import applied_values, key_of
 from vneter_sdn.store.port import Applied
 
 _FEW = 16
 """Objects that are asked for one by one."""
 _DONE = ("created", "updated", "deleted", "unchanged")
+PLAINLY = Form("text")
 
 
-def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> None:
+def apply(
+    client: Client, files: Sequence[str], message: str, dry_run: bool, form: Form = PLAINLY
+) -> None:
     """Create or replace the objects of some files, in one transaction."""
     documents = read(files)
     try:
@@ -44,7 +48,7 @@ def apply(client: Client, files: Sequence[str], message: str, dry_run: bool) -> 
             raise _too_large(error, documents) from None
         raise placed(error, documents) from None
     noted(done.notes, documents)
-    tell(done, dry_run)
+    tell(done, dry_run, form)
 
 
 def _too_large(error: IntentError, documents: Sequence[Document]) -> Answer:
@@ -77,17 +81,19 @@ class Deleting(NamedTuple):
 
     ignore_missing: bool = False
     dry_run: bool = False
+    form: Form = PLAINLY
+    message: str = ""
 
 
 def delete(client: Client, key: Key, how: Deleting) -> None:
     """Delete one object."""
     with patience(f"deleting {key}"):
         missing = how.ignore_missing and not present(client, [key])
-        done = None if missing else client.apply([], dry_run=how.dry_run, delete=[key])
-    if done is None:
+        done = None if missing else client.apply([], how.message, how.dry_run, delete=[key])
+    if done is None and how.form.for_people:
         print(f"{_name(key)} is not there")
     else:
-        tell(done, how.dry_run)
+        tell(done or client.apply([], dry_run=True), how.dry_run, how.form)
 
 
 def delete_files(client: Client, files: Sequence[str], how: Deleting) -> None:
@@ -100,8 +106,8 @@ def delete_files(client: Client, files: Sequence[str], how: Deleting) -> None:
         if how.ignore_missing:
             there = present(client, keys)
             keys = [key for key in keys if key in there]
-        done = client.apply([], dry_run=how.dry_run, delete=keys)
-    tell(done, how.dry_run)
+        done = client.apply([], how.message, how.dry_run, delete=keys)
+    tell(done, how.dry_run, how.form)
 
 
 def keys_in(
@@ -274,8 +280,15 @@ def _places(documents: Sequence[Document]) -> dict[str, int]:
     return by_name
 
 
-def tell(done: Applied, dry_run: bool = False) -> None:
-    """Print what a transaction did, or would do."""
+def tell(done: Applied, dry_run: bool = False, form: Form = PLAINLY) -> None:
+    """Print what a transaction did, or would do: for programs as the server tells it."""
+    if form.name == "name":
+        print("".join(f"{_name(key)}\n" for word in _DONE for key in getattr(done, word)), end="")
+        return
+    if not form.for_people:
+        notes = {"notes": list(done.notes)} if done.notes else {}
+        print(structured(applied_values(done) | notes, form))
+        return
     would = " (dry run)" if dry_run else ""
     for word in _DONE:
         for key in getattr(done, word):

@@ -66,6 +66,12 @@ Text = Annotated[
     str,
     typer.Option("-o", "--output", metavar="FORMAT", help="text, json, yaml or jsonpath=TEMPLATE."),
 ]
+Done = Annotated[
+    str,
+    typer.Option(
+        "-o", "--output", metavar="FORMAT", help="text, json, yaml, name or jsonpath=TEMPLATE."
+    ),
+]
 Stream = Annotated[
     str,
     typer.Option(

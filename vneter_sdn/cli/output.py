@@ -13,6 +13,7 @@ OBJECTS = ("table", "wide", "json", "yaml", "name", "jsonpath")
 VALUES = ("table", "json", "yaml", "jsonpath")
 NAMED = ("table", "json", "yaml", "name", "jsonpath")
 TEXT = ("text", "json", "yaml", "jsonpath")
+DONE = ("text", "json", "yaml", "name", "jsonpath")
 
 
 class Form(NamedTuple):

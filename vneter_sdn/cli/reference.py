@@ -80,13 +80,18 @@ def _query(query: Sequence[Any]) -> str:
     return ", ".join(f"`{parameter.name}`" for parameter in query)
 
 
+def _flags(option: Any) -> list[str]:
+    """What it is called; of one that is on, how to turn it off, too."""
+    return [*option.opts, *(option.secondary_opts if option.default is True else ())]
+
+
 def _command(program: str, command: Any) -> list[str]:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     usage = " ".join(_placeholder(one) for one in arguments)
     told = " ".join((command.help or "").replace("\b", "").split())
     text = [f"### `{program} {command.name}{' ' + usage if usage else ''}`", "", told, ""]
     options = [
-        (", ".join(f"`{flag}`" for flag in one.opts), _default(one), _meaning(one))
+        (", ".join(f"`{flag}`" for flag in _flags(one)), _default(one), _meaning(one))
         for one in command.params
         if one.param_type_name == "option" and one.name != "help"
     ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vneter_sdn.cli.options import SERVER, DryRun, Named, NoHeaders, Server, Values, epilog
+from vneter_sdn.cli.options import SERVER, DryRun, Named, NoHeaders, Server, Text, Values, epilog
 
 app = typer.Typer(
     name="token",
@@ -38,6 +38,7 @@ CredentialName = Annotated[
             ("vneterctl token create ci --role editor --tenant red > ci.token", ""),
             ("vneterctl token create grafana --verbs get,list --expires 1y", ""),
             ("vneterctl config set-context prod --token-file ci.token", "uses it"),
+            ("vneterctl token create ci -o jsonpath='{.expires}' --dry-run", "json, yaml"),
         ),
         "\b\nThe token is printed this once; only its digest is kept.",
         width=66,
@@ -59,16 +60,20 @@ def create(
         bool, typer.Option("--certificate", help="Of whoever has the certificate of that name.")
     ] = False,
     dry_run: DryRun = False,
+    output: Text = "text",
     server: Server = SERVER,
 ) -> None:
     """Issue a token and print it, alone, on standard output."""
     from vneter_sdn.cli import credentials, targets
+    from vneter_sdn.cli.output import TEXT, form
+
+    how = form(output, TEXT)
 
     asked: dict[str, Any] = {"name": name, "role": role, "tenants": list(tenant)}
     asked["verbs"] = [verb.strip() for verb in verbs.split(",") if verb.strip()]
     asked["expires"] = credentials.instant(expires)
     asked["certificate"] = certificate
-    credentials.create(targets.connect(server), asked, dry_run=dry_run)
+    credentials.create(targets.connect(server), asked, how, dry_run=dry_run)
 
 
 @app.command(name="list", epilog=epilog((("vneterctl token list -o json", ""),)))
@@ -81,11 +86,18 @@ def list_(output: Named = "table", no_headers: NoHeaders = False, server: Server
 
 
 @app.command(epilog=epilog((("vneterctl token revoke ci", "requests under way end, too"),)))
-def revoke(name: CredentialName, dry_run: DryRun = False, server: Server = SERVER) -> None:
+def revoke(
+    name: CredentialName,
+    dry_run: DryRun = False,
+    output: Text = "text",
+    server: Server = SERVER,
+) -> None:
     """Revoke a credential, at once."""
     from vneter_sdn.cli import credentials, targets
+    from vneter_sdn.cli.output import TEXT, form
 
-    credentials.revoke(targets.connect(server), name, dry_run=dry_run)
+    how = form(output, TEXT)
+    credentials.revoke(targets.connect(server), name, how, dry_run=dry_run)
 
 
 @app.command(epilog=epilog((("vneterctl token whoami", "and what one may do"),)))

@@ -41,9 +41,11 @@ class _Told(NamedTuple):
     variable: bool = True
     """Whether the environment may say it: ``VNETER_NAME``."""
 
-    def option(self, name: str, *, flag: bool) -> Any:
+    def option(self, name: str, default: Any) -> Any:
         """As typer takes it."""
-        names = (f"--{name.replace('_', '-')}",) if flag else ()
+        word = name.replace("_", "-")
+        flag = f"--{word}/--no-{word}" if default is True else f"--{word}"
+        names = (flag,) if isinstance(default, bool) else ()
         variable = f"VNETER_{name.upper()}" if self.variable else None
         return typer.Option(
             *names,
@@ -67,13 +69,22 @@ _TOLD: Mapping[str, _Told] = {
     "api_require_certificate": _Told("Speak with no client without one."),
     "api_first_token": _Told("Write one there if there is none.", metavar="FILE"),
     "api_require_credential": _Told("Also on loopback."),
+    "api_threads": _Told("Requests served at once.", 2, 1000),
+    "api_watchers": _Told("Watches among them; at most half.", 1),
+    "api_read_rate": _Told("Reads of one client a second; 0: any.", 0),
+    "api_write_rate": _Told("Writes of one client a second; 0: any.", 0),
+    "api_limit_local": _Told("Limit who needs no credential, too."),
+    "api_watch_seconds": _Told("Of one watch, before it is resumed.", 1),
     "cluster_tenant": _Told("Tenant of Kubernetes namespaces."),
     "metrics_listen": _Told("Metrics of the core."),
     "openflow_listen": _Told("pssl:6653:0.0.0.0; repeatable.", metavar="TARGET"),
     "openflow_advertise": _Told("Target for remote hosts: ssl:192.0.2.1:6653."),
     "lab": _Told("For Mininet: take in what connects here."),
     "lab_prefix": _Told("Where a lab's hosts have addresses."),
+    "echo_interval": _Told("Seconds before silent bridges are asked.", 0.1),
     "readback_interval": _Told("Seconds between audits of bridges.", 1),
+    "discovery": _Told("Look for wires, and measure links."),
+    "probe_interval": _Told("Seconds between probes of a port.", 0.1),
     "count_interval": _Told("Seconds between readings of ports.", 0.5),
     "bfd_interval_ms": _Told("Between BFD packets on links.", 5, 10_000),
     "damping_half_life": _Told("Seconds; how long flapping is remembered.", 1),
@@ -94,6 +105,7 @@ _TOLD: Mapping[str, _Told] = {
     "history_days": _Told("Revisions kept for; 0: ever.", 0),
     "history_audit": _Told("Entries about access kept; 0: all.", 0),
     "idempotency_hours": _Told("Requests known again for; 0: ever.", 0),
+    "admission_sweep": _Told("Seconds between retries of allocations.", 0.1),
     "insecure_lab": _Told("Permit plain TCP off loopback.", variable=False),
     "private_key": _Told(_PEM, metavar="FILE"),
     "certificate": _Told(_PEM, metavar="FILE"),
@@ -127,7 +139,7 @@ def _parameters() -> list[inspect.Parameter]:
     for name, told in _TOLD.items():
         default = getattr(_DEFAULTS, name)
         kind: Any = list[str] if isinstance(default, tuple) else types[name]
-        annotation = Annotated[kind, told.option(name, flag=kind is bool)]
+        annotation = Annotated[kind, told.option(name, default)]
         default = list(default) if isinstance(default, tuple) else default
         found.append(_parameter(name, annotation, default))
     return [*found, _parameter("verbose", Annotated[bool, _VERBOSE], False)]

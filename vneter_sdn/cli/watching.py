@@ -68,10 +68,8 @@ def _show(kind: Kind, items: Sequence[Manifest], how: Form) -> Show:
         return lambda change: print(streamed({"type": change.sort, "object": change.manifest}, how))
     if how.name == "name":
         return lambda change: print(f"{kind.name.lower()}/{rendering.path_of(change.manifest)}")
-    if how.name == "jsonpath":
-        return lambda change: print(how.template.render(change.manifest))
-    if how.name == "yaml":
-        return lambda change: print(f"---\n{rendering.structured(change.manifest, how)}")
+    if not how.for_people:
+        return lambda change: print(streamed(change.manifest, how))
     return _rows(kind, items, how)
 
 
