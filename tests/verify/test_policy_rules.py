@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules of policies that are never reached, or contradict each other, in the words of policies."""
 
+import pytest
 from change_world import change, labelled, policy, prover, rule, shop
 
 WEB, DB, OPS = labelled(app="web"), labelled(app="db"), labelled(app="ops")
@@ -68,3 +69,43 @@ def test_a_change_that_puts_a_rule_above_others_tells_which_it_hides():
         "Policy shop/p ingress[0] is never reached: Policy shop/q ingress[0] takes all of it"
     ]
     assert change(proof, [policy("r", WEB, ingress=[rule("drop", OPS)])]).verdict.findings == ()
+
+
+ADDED = {
+    "everything is allowed": [[rule("allow")]],
+    "nobody but everybody": [[rule("allow", ANYBODY)], [rule("allow", ANYBODY, 80)]],
+    "one allows all, another some": [[rule("allow")], [rule("allow", None, 80)]],
+    "one allows a port to all, another to some": [
+        [rule("allow", None, 80)],
+        [rule("allow", OPS, 80)],
+    ],
+}
+
+
+@pytest.mark.parametrize("ingress", ADDED.values(), ids=ADDED.keys())
+def test_what_isolates_adds_up_and_hides_nobody(ingress):
+    some = [
+        policy(f"k{n}", DB, tier="kubernetes", isolates=["ingress"], ingress=rules)
+        for n, rules in enumerate(ingress)
+    ]
+    assert told(shop(*some)) == []
+
+
+def test_a_rule_of_which_another_takes_a_part_is_reached():
+    def ports(first, last):
+        return [{"protocol": "tcp", "port": first, "endPort": last}]
+
+    first = {"action": "allow", "ports": ports(22, 23)}
+    then = {"action": "drop", "ports": ports(22, 25)}
+    assert told(shop(policy("p", DB, ingress=[first, then]))) == []
+    hidden = {"action": "drop", "ports": ports(22, 23)}
+    assert told(shop(policy("p", DB, ingress=[first, hidden]))) == [
+        "Policy shop/p ingress[1] is never reached: Policy shop/p ingress[0] takes all of it"
+    ]
+
+
+@pytest.mark.parametrize("about", [[DB], []], ids=["some", "everybody"])
+def test_a_default_that_rules_leave_nothing_to_is_no_rule(about):
+    base = policy("base", DB, tier="baseline", ingress=[rule("allow")])
+    base["spec"]["appliesTo"] = about
+    assert told(shop(base, defaults={"defaultIngress": "drop"})) == []

@@ -4,7 +4,8 @@
 A flow is shadowed when every packet it matches meets one of higher priority, and conflicts with
 another of its priority when some packet matches both, and none of higher priority, and they do
 different things (OpenFlow 1.5.1 §5.3 leaves it to the bridge which it meets). Clauses of
-conjunctions are set aside: they are meant to overlap. So is what a table does with the rest.
+conjunctions are set aside: they are meant to overlap. So is what a table does with the rest, and
+what isolates, which adds up.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from dataclasses import dataclass, field
 
 from vneter_sdn.model.flow import BridgeState, Flow
 from vneter_sdn.pipeline.priorities import MISS
+from vneter_sdn.pipeline.tables import table
 from vneter_sdn.verify.findings import Finding, example_of
 from vneter_sdn.verify.packets import Cube, cube_of, merged, overlap, real, without
 from vneter_sdn.verify.values import Values
-from vneter_sdn.verify.written import is_clause
+from vneter_sdn.verify.written import WAYS, is_clause
 
+_ADDING_UP = frozenset(table(f"{way}_isolation").id for way in WAYS)
+"""Tables of rules that only allow, in no order that anybody wrote: one may allow what others do,
+and all of it together leave nothing to what isolates."""
 Terms = tuple[tuple[str, int], ...]
 Joint = tuple[int, ...]
 
@@ -183,7 +188,9 @@ def shadowed(host: str, tables: BridgeState | Tables) -> Iterator[Finding]:
     """
     for rules, flows in tables_of(tables) if isinstance(tables, BridgeState) else tables:
         for flow in flows:
-            if _set_aside(flow) or rules.left(flow) or real(cube_of(flow.match)) is None:
+            if _set_aside(flow) or flow.table in _ADDING_UP:
+                continue
+            if rules.left(flow) or real(cube_of(flow.match)) is None:
                 continue
             above = tuple(o for o in rules.meeting(flow) if o.priority > flow.priority)
             shown = example_of(host, [cube_of(flow.match)])
