@@ -77,6 +77,14 @@ class World:
         for dpid, name, *ports in bridges:
             self.appear(dpid, name, *ports, base=0x3000 + 16 * dpid)
 
+    def restarted(self, *bridges):
+        """Another process goes on, and bridges connect: ``(dpid, name, base)``."""
+        self.lab = Lab(self.bridges, self.store, Settings(lab=True))
+        self.lab.stored(self.known, None)
+        for dpid, name, base in bridges:
+            self.connect(dpid, name, 1, 2, 3, base=base)
+        return self
+
     def hear(self, dpid, port, frame):
         self.overhear(dpid, port, frame)
         self.settle()

@@ -9,7 +9,7 @@ from lab_world import A1, A2, A3, H1, H2, H3, World, arp, ip
 from vneter_sdn.config import Settings
 from vneter_sdn.errors import IntentError, NotFound
 from vneter_sdn.model.addresses import mac_text
-from vneter_sdn.model.links import FOUND, ORIGIN
+from vneter_sdn.model.links import FOUND, INTERFACES, ORIGIN
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline.locator import Locator
 from vneter_sdn.southbound.openflow import punt
@@ -38,8 +38,9 @@ def apply(world, kind, name, tenant="", **spec):
 
 def wire(world, name, *, found=False, told=lambda: None):
     """A link from s1-eth3 to s2-eth2, declared, or as discovery writes it."""
+    annotations = {ORIGIN: FOUND, INTERFACES: f"{mac_text(0x1003)},{mac_text(0x1002)}"}
     spec = {"source": "s1", "sourcePort": "s1-eth3", "target": "s2", "targetPort": "s2-eth2"}
-    metadata = {"name": name} | ({"annotations": {ORIGIN: FOUND}} if found else {})
+    metadata = {"name": name} | ({"annotations": annotations} if found else {})
     manifest = {"apiVersion": "vneter.io/v1", "kind": "Link", "metadata": metadata}
     manifest["spec"] = spec | {"medium": "wire"}
     world.store.apply([Edit("apply", Key("Link", "", name), manifest)], author="somebody")
@@ -302,6 +303,24 @@ def test_an_interface_that_was_taken_away_and_comes_as_another_has_no_wire(world
     assert world.names("Link") == []
 
 
+def test_what_was_found_and_learned_before_a_restart_is_of_the_lab_that_was_there(world):
+    """In the next one bridges may have the same names; their interfaces have other addresses."""
+    wire(world, "found", found=True)
+    world.hear(2, 1, arp(H2, A2, A3))
+    assert list(world.restarted((1, "s1", 0x1000), (2, "s2", 0x1000)).endpoints()) == ["s2.s2-eth1"]
+    assert world.names("Link") == ["found"]
+    world.restarted((2, "s2", 0x3000), (1, "s1", 0x2000))
+    assert world.endpoints() == {}
+    assert world.names("Link") == []
+
+
+def test_a_wire_of_the_lab_before_that_is_written_late_goes(world):
+    world.another((1, "s1", 1, 2, 3), (2, "s2", 1, 2))
+    world.settle()
+    wire(world, "found", found=True)
+    assert world.names("Link") == []
+
+
 def test_a_question_of_the_lab_before_is_no_echo_when_it_comes_from_another_place(world):
     """MACs and addresses are counted from 1 in each (``mn --mac``): the frame is the same."""
     question = arp(H1, A1, A3)
@@ -327,6 +346,8 @@ def test_a_lab_of_other_bridges_has_those_of_the_one_before_forgotten(world):
         world.lab._bridge_event(BridgeDisconnected(dpid, Reason.PEER_CLOSED, ""))
     world.connect(7, "s7", 1, 2)
     assert world.endpoints() == {}
+    world.hear(7, 1, arp(H2, A2, A3))
+    assert world.endpoints() == {"s7.s7-eth1": (mac_text(H2), "10.0.0.2")}
 
 
 def test_whoever_was_heard_by_what_is_a_wire_by_now_is_not_written(world):

@@ -88,8 +88,12 @@ class Row:
     def come(self, dpid: int) -> None:
         assert self.plan is not None
         name, ports = self.plan.names[dpid], self.plan.ports(dpid)
-        self.world.appear(dpid, name, *ports, base=self.count << 8 | 16 * dpid)
+        self.world.appear(dpid, name, *ports, base=self.mac((dpid, 0)))
         self.there.add(dpid)
+
+    def mac(self, place: Place) -> int:
+        """The Ethernet address of an interface in this lab."""
+        return (self.count << 8) + 16 * place[0] + place[1]
 
     def reconnect(self, dpid: int) -> None:
         self.world.lab._bridge_event(BridgeDisconnected(dpid, Reason.REPLACED, ""))
@@ -163,12 +167,12 @@ class Row:
         snapshot = self.world.known
         links = Links()
         links.index(snapshot, snapshot.objects)
-        for one, other in self.plan.wires.items():
-            ends = self.end(one), self.end(other)
-            if {one[0], other[0]} <= self.there and ends[0] and ends[1]:
-                links.found(WireFound(min(ends), max(ends)))
+        for pair in self.plan.wires.items():
+            ends = {end: self.mac(place) for place in pair if (end := self.end(place))}
+            if {dpid for dpid, _ in pair} <= self.there and len(ends) == 2:
+                (one, mac), (other, far) = sorted(ends.items())
+                links.found(WireFound(one, other, (mac, far)))
         write(links, self.world.store, snapshot)
-        self.tell()
 
 
 STEPS = ("tick", "tell", "settle", "ask", "ask", "discover", "reconnect", "wait")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vneter_sdn.southbound.openflow.discovery import Discovery, Pace, Purpose
@@ -86,6 +88,15 @@ def test_ports_are_told_at_once_and_on_change_only(lab) -> None:
     assert len(lab.heard(PortsSeen)) == 3
     lab.survey.port_changed(1, 2, port(1, 1, link_down=True, live=False), lab.now)
     assert not lab.heard(PortsSeen)[-1].ports["s1-eth1"].up
+
+
+def test_a_wire_is_of_interfaces_with_addresses(lab) -> None:
+    lab.cable(Place(2, 2), Place(1, 2))
+    moved = port(2, 2)
+    lab.survey.port_changed(2, 2, replace(moved, mac=moved.mac + 7), lab.now)
+    lab.run(3)
+    found = {(one.one.port, one.other.port): one.macs for one in lab.heard(WireFound)}
+    assert found["s1-eth2", "s2-eth2"] == (port(1, 2).mac, moved.mac + 7)
 
 
 def test_a_wire_has_two_edges_with_all_that_is_measured(lab) -> None:

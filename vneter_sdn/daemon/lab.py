@@ -220,6 +220,7 @@ class Lab:
                 adopted = True
                 if others:
                     self._learning.another_lab()
+                    self._questions.forget(self._present)
                 _log.info("bridge %s (%016x) is host %s", names[dpid], dpid, edits[-1].key.name)
         self._strangers |= refused
         return adopted

@@ -21,9 +21,9 @@ from typing import Any
 
 from vneter_sdn.engine.bindings import interface_id
 from vneter_sdn.engine.links import wire_of
-from vneter_sdn.model.addresses import mac_text
+from vneter_sdn.model.addresses import mac_number, mac_text
 from vneter_sdn.model.kinds import API_VERSION, EndpointSpec
-from vneter_sdn.model.links import ORIGIN, is_found
+from vneter_sdn.model.links import INTERFACES, ORIGIN, is_found
 from vneter_sdn.model.snapshot import Key, Object, Pools, Snapshot
 from vneter_sdn.pipeline.locator import ANY_COLOUR_MASK, Locator
 from vneter_sdn.store.port import Edit
@@ -40,6 +40,7 @@ ANSWERS = 5.0
 REMEMBERED = 1 << 16
 """Addresses, and MACs, that are remembered."""
 _LONGEST = 63
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
 
 
@@ -91,7 +92,9 @@ class Learning:
         """Their Ethernet addresses, of hosts that are away too."""
         self._doubted: set[End] = set()
         """Where who was learned is to be forgotten."""
-        self._found: set[Key] = set()
+        self._since: set[str] | None = None
+        """Hosts that were there since the lab was last made anew; None where it was not."""
+        self._found: dict[Key, Object] = {}
         """Wires that discovery found."""
         self._cut: set[Key] = set()
         """Those of them that went with an interface."""
@@ -125,13 +128,30 @@ class Learning:
 
     def _index_link(self, key: Key, stored: Object | None) -> None:
         self._wired.subtract(self._wires.pop(key, ()))
-        self._found.discard(key)
+        self._found.pop(key, None)
         wire = None if stored is None else wire_of(stored.spec)
-        if stored is not None and is_found(stored):
-            self._found.add(key)
         if wire is not None:
             self._wires[key] = wire
             self._wired.update(wire)
+        if stored is not None and is_found(stored):
+            self._found[key] = stored
+            if any(self._is_other(end, mac) for end, mac in self._said(stored)):
+                self._cut.add(key)
+
+    def _said(self, stored: Object) -> Iterator[tuple[End, int]]:
+        """At which interfaces something was found or learned, with their addresses then."""
+        end = end_of(stored)
+        ends = self._wires.get(stored.key, ()) if end is None else (end,)
+        macs = stored.annotations.get(INTERFACES, "").split(",")
+        if len(macs) == len(ends):
+            for one, mac in zip(ends, macs, strict=True):
+                if _MAC.fullmatch(mac):
+                    yield one, mac_number(mac)
+
+    def _is_other(self, end: End, mac: int) -> bool:
+        """Whether an interface has another address by now."""
+        now = self._macs.get(end.host, {}).get(end.port, mac) if end.host in self._ports else mac
+        return now not in (mac, 0)
 
     def _index_endpoint(self, key: Key, stored: Object | None) -> None:
         for index, text, value in self._entries.pop(key, ()):
@@ -143,6 +163,8 @@ class Learning:
         end = end_of(stored)
         entries: list[tuple[dict[Any, Any], Any, Any]] = []
         if end is not None:
+            if any(self._is_other(*said) for said in self._said(stored)):
+                self._doubted.add(end)
             entries = [(self._learned, end, stored), (self._by_mac, spec.mac, end)]
             entries += [(self._by_address, address, end) for address in spec.addresses]
         else:
@@ -165,13 +187,15 @@ class Learning:
             self._ports.pop(host, None)
             return False
         there = self._ports[host] = frozenset(interfaces)
-        before = self._macs.get(host, {})
-        self._macs[host] = {**self._remembered(host, before), **interfaces}
+        before = self._before(host)
+        self._macs[host] = dict(interfaces)
         remade = {name for name, mac in interfaces.items() if mac and before.get(name, mac) != mac}
         anew = bool(before and interfaces) and not before.items() & interfaces.items()
         if remade or anew:
             lost = (remade | before.keys()) - (there - remade)
             self._doubt({End(host, name) for name in lost})
+        elif self._since is not None:
+            self._since.add(host)
         self._heard = {e for e in self._heard if e.host != host or e.port in there - remade}
         for end in self._learned:
             if end.host == host and end.port not in there:
@@ -187,8 +211,8 @@ class Learning:
 
     def _doubt(self, ends: set[End]) -> None:
         """Forget what was said of interfaces that are no more, and of hosts that are away."""
-        away = {end for end in self._learned if end.host not in self._ports}
-        self._doubted |= ends | away
+        self._doubted |= ends
+        self._since = set(self._ports)
         self._cut.update(key for key in self._found if ends & set(self._wires[key]))
         self._claims = {end: one for end, one in self._claims.items() if end not in ends}
         self._answered = {
@@ -197,10 +221,12 @@ class Learning:
             if end not in ends and end.host in self._ports
         }
 
-    def _remembered(self, host: str, before: Mapping[str, int]) -> dict[str, int]:
-        """Addresses of interfaces, gone ones too, at which somebody or a wire is taken to be."""
-        ends = {name: End(host, name) for name in before}
-        return {n: before[n] for n, end in ends.items() if self._wired[end] or end in self._learned}
+    def _before(self, host: str) -> dict[str, int]:
+        """Addresses of a host's interfaces as last seen, or when something was found at them."""
+        found = [one for end, one in self._learned.items() if end.host == host]
+        said = [pair for one in (*found, *self._found.values()) for pair in self._said(one)]
+        written = {end.port: mac for end, mac in said if end.host == host}
+        return {**written, **self._macs.get(host, {})}
 
     def is_edge(self, end: End) -> bool:
         """Whether a lab's workload may be behind an interface, as far as is known."""
@@ -210,12 +236,16 @@ class Learning:
     def knows(self, address: IPv4Address) -> bool:
         """Whether an address is somebody's, so that the data plane answers for it."""
         end = self._by_address.get(str(address))
-        there = end is not None and self._is_there(end) and end not in self._doubted
+        there = end is not None and self._is_there(end) and not self._is_doubted(end)
         return there or str(address) in self._addresses
 
     def _is_there(self, end: End) -> bool:
         """Whether its host has an interface still; a host that is away is taken to have all."""
         return end.port in self._ports.get(end.host, (end.port,))
+
+    def _is_doubted(self, end: End) -> bool:
+        """Whether it was said in a lab before."""
+        return end in self._doubted or (self._since is not None and end.host not in self._since)
 
     def _counts(self, end: End, snapshot: Snapshot) -> bool:
         """Whether what was heard behind an interface still says anything.
@@ -224,7 +254,7 @@ class Learning:
         interface that went, of one that a wire was found at, and of a lab before.
         """
         exists = Key("Host", "", end.host) in snapshot.objects
-        stands = not self._wired[end] and end not in self._doubted
+        stands = not self._wired[end] and not self._is_doubted(end)
         return exists and stands and self._is_there(end)
 
     # -- what is heard --------------------------------------------------------------------------
@@ -306,7 +336,10 @@ class Learning:
             if not claim.weak:
                 self._heard.add(end)
         leaving = [end for end in self._leaving(snapshot, now) if end not in touched]
-        gone = [*sorted(self._cut & self._found), *(self._learned[end].key for end in leaving)]
+        gone = [
+            *sorted(self._cut & self._found.keys()),
+            *(self._learned[end].key for end in leaving),
+        ]
         self._cut.clear()
         return groups + [(Edit("delete", key),) for key in gone]
 
@@ -325,7 +358,7 @@ class Learning:
             "metadata": {
                 "name": name,
                 "tenant": self.network.tenant,
-                "annotations": {ORIGIN: LEARNED},
+                "annotations": {ORIGIN: LEARNED, **self._told(claim.end)},
             },
             "spec": {
                 "network": self.network.name,
@@ -337,11 +370,16 @@ class Learning:
         key = Key("Endpoint", self.network.tenant, name)
         yield Edit("apply", key, manifest, "an endpoint that was heard")
 
+    def _told(self, end: End) -> dict[str, str]:
+        """What is written of the interface somebody was heard by."""
+        mac = self._macs.get(end.host, {}).get(end.port)
+        return {INTERFACES: mac_text(mac)} if mac else {}
+
     def _leaving(self, snapshot: Snapshot, now: float) -> Iterator[End]:
         for end in self._learned:
             host = snapshot.objects.get(Key("Host", "", end.host))
             over = now - self._gone.get(end, now) >= GONE
-            if host is None or over or self._wired[end] or end in self._doubted:
+            if host is None or over or self._wired[end] or self._is_doubted(end):
                 yield end
 
     @property

@@ -15,8 +15,9 @@ from typing import Any
 from vneter_sdn.engine.reports import accepted, condition
 from vneter_sdn.errors import Conflict, IntentError, NotFound
 from vneter_sdn.graph.topology import Observation, wire_edge
+from vneter_sdn.model.addresses import mac_text
 from vneter_sdn.model.kinds import API_VERSION, LinkSpec
-from vneter_sdn.model.links import FOUND, ORIGIN, is_found, link_name
+from vneter_sdn.model.links import FOUND, INTERFACES, ORIGIN, is_found, link_name
 from vneter_sdn.model.snapshot import Condition, Key, Snapshot, Status
 from vneter_sdn.store.port import Edit, Store
 from vneter_sdn.telemetry.links import LinkSeen
@@ -43,6 +44,8 @@ class Links:
         self._gone: set[Key] = set()
         self._wires: set[Wire] = set()
         """Those that are there now."""
+        self._macs: dict[Wire, tuple[int, int]] = {}
+        """Ethernet addresses of their interfaces."""
         self._unwritten: set[Wire] = set()
         self._objects: dict[Wire, set[Key]] = {}
         self._wired: dict[End, set[Wire]] = {}
@@ -84,11 +87,13 @@ class Links:
     def found(self, event: WireFound) -> None:
         """A wire is there."""
         self._wires.add((event.one, event.other))
+        self._macs[event.one, event.other] = event.macs
         self._unwritten.add((event.one, event.other))
 
     def lost(self, event: WireLost) -> None:
         """A wire is not there."""
         self._wires.discard((event.one, event.other))
+        self._macs.pop((event.one, event.other), None)
         self._unwritten.discard((event.one, event.other))
 
     def left(self, host: str) -> None:
@@ -99,6 +104,8 @@ class Links:
         gone = {wire for wire in self._wires if host in (wire[0].host, wire[1].host)}
         self._wires -= gone
         self._unwritten -= gone
+        for wire in gone:
+            self._macs.pop(wire, None)
 
     # -- objects --------------------------------------------------------------------------------
 
@@ -156,7 +163,7 @@ class Links:
             for key in sorted(self._objects[other])
             if is_found(snapshot.objects[key])
         ]
-        return [*edits, _creation(wire)]
+        return [*edits, _creation(wire, self._macs.get(wire, ()))]
 
     def written(self, wires: Iterable[Wire]) -> None:
         """These need not be looked at again, until something changes that concerns them."""
@@ -246,13 +253,16 @@ def _apply(store: Store, links: Links, snapshot: Snapshot, wires: Iterable[Wire]
         store.apply(tuple(edits.values()), author=AUTHOR, message="wires found by LLDP")
 
 
-def _creation(wire: Wire) -> Edit:
+def _creation(wire: Wire, macs: Collection[int]) -> Edit:
     one, other = wire
+    annotations = {ORIGIN: FOUND}
+    if macs and all(macs):
+        annotations[INTERFACES] = ",".join(map(mac_text, macs))
     name = link_name(wire_edge(one.host, one.port, other.host, other.port))
     manifest = {
         "apiVersion": API_VERSION,
         "kind": "Link",
-        "metadata": {"name": name, "annotations": {ORIGIN: FOUND}},
+        "metadata": {"name": name, "annotations": annotations},
         "spec": {
             "medium": "wire",
             "source": one.host,

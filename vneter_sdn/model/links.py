@@ -20,6 +20,9 @@ from vneter_sdn.model.snapshot import Object
 
 ORIGIN = "vneter.io/origin"
 """Annotation of objects that nobody declared: how they were come by."""
+INTERFACES = "vneter.io/interfaces"
+"""Annotation of what was found or learned: Ethernet addresses of the interfaces it was found at,
+after commas. One that has another by now is another interface."""
 FOUND = "lldp"
 """Origin of links that discovery found."""
 _END = r"([a-z0-9][-a-z0-9.]*)(?:#(\d+)|:([^>]+))?"

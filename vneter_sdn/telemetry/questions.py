@@ -38,8 +38,9 @@ class Questions:
         return source != place and now - at < MEMORY
 
     def forget(self, stay: Container[int]) -> None:
-        """Forget what was asked by others than these datapath ids."""
+        """Forget what was asked by others than these datapath ids, and when."""
         self._asked = {frame: one for frame, one in self._asked.items() if one[0][0] in stay}
+        self._last.clear()
 
     def may_ask(self, address: IPv4Address, frame: bytes, place: Place, now: float) -> bool:
         """Whether to send a question around now; it is remembered if so."""

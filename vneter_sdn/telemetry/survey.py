@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vneter_sdn.graph.topology import wire_edge
 from vneter_sdn.southbound.openflow.discovery import (
@@ -65,6 +65,8 @@ class WireFound:
 
     one: End
     other: End
+    macs: tuple[int, int] = field(default=(0, 0), compare=False)
+    """Ethernet addresses of the interfaces; 0 when not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,16 +371,20 @@ class Survey:
         return edge if edge and far and far.host == edge.target else None
 
     def _wire_up(self, one: Place, other: Place, now: float) -> None:
-        ends = self._end(one), self._end(other)
-        if ends[0] is None or ends[1] is None:
+        near, far = self._end(one), self._end(other)
+        if near is None or far is None:
             return
-        for place, edge in zip((one, other), _edges(ends[0], ends[1]), strict=True):
+        macs = {}
+        for place, edge in zip((one, other), _edges(near, far), strict=True):
             self._edges[place] = edge
             self._seen.add(edge.name)
             self._links.works(edge, True, now)
-            speed = self._bridges[place.dpid].ports.by_number[place.port].speed
-            self._links.speed(edge.name, speed / 1000 or None)
-        self._tell(WireFound(min(ends[0], ends[1]), max(ends[0], ends[1])))
+            port = self._bridges[place.dpid].ports.by_number[place.port]
+            self._links.speed(edge.name, port.speed / 1000 or None)
+            macs[edge.source, edge.port] = port.mac
+        first, second = min(near, far), max(near, far)
+        found = macs[first.host, first.port], macs[second.host, second.port]
+        self._tell(WireFound(first, second, found))
 
     def _wire_down(self, one: Place, other: Place, why: str, now: float) -> None:
         found = [self._edges.get(place) for place in (one, other)]
