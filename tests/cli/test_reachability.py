@@ -380,3 +380,53 @@ def test_addresses_for_documentation_are_nobodys(pods, matrix) -> None:
         "--ports", "tcp/8080", "--from", "192.0.2.1", "--from", "192.0.2.2", "--to", "x/a"
     )
     assert {row["rule"] for row in rows.values()} == {"NetworkPolicy x/web (isolates ingress)"}
+
+
+_SERVICES = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: y}
+spec: {clusterIP: 10.96.0.10, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: y}
+spec: {clusterIP: 10.96.0.11, ports: [{port: 53, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless, namespace: y}
+spec: {clusterIP: None, ports: []}
+---
+apiVersion: crd.antrea.io/v1beta1
+kind: ClusterNetworkPolicy
+metadata: {name: p, annotations: {vneter.io/egress-rules: "7,7,7,7"}}
+spec:
+  priority: 1
+  appliedTo: [{podSelector: {matchLabels: {app: db}}}]
+  egress:
+  - {action: Drop, toServices: [{name: web, namespace: y}, {name: dns, namespace: y}]}
+  - {action: Allow, toServices: [{name: headless, namespace: y}]}
+  - {action: Drop, to: [{ipBlock: {cidr: 203.0.113.0/24}}], name: far}
+"""
+
+
+def test_rules_are_counted_as_they_were_written(vneterctl, pods, matrix) -> None:
+    """A rule about Services is several of ours, or none; the rules below keep their places."""
+    pods.write_text(PODS + _SERVICES, "utf-8")
+    ends = ("10.96.0.10", "10.96.0.11", "203.0.113.9")
+    to = [word for end in ends for word in ("--to", end)]
+    rows = matrix("--from", "x/b", *to, "--ports", "tcp/80,udp/53")
+    assert {(end, port): row["rule"] for (_, end, port), row in rows.items()} == {
+        ("10.96.0.10", "tcp/80"): "ClusterNetworkPolicy p egress[0]",
+        ("10.96.0.10", "udp/53"): "default",
+        ("10.96.0.11", "tcp/80"): "default",
+        ("10.96.0.11", "udp/53"): "ClusterNetworkPolicy p egress[0]",
+        ("203.0.113.9", "tcp/80"): "ClusterNetworkPolicy p egress[2] far",
+        ("203.0.113.9", "udp/53"): "ClusterNetworkPolicy p egress[2] far",
+    }
+    pods.write_text((PODS + _SERVICES).replace("ipBlock: {cidr: 203.0.113.0/24}", "group: g"))
+    ended = vneterctl("reachability", "--offline", pods)
+    assert f"{pods}:" in ended.err
+    assert "ClusterNetworkPolicy p: spec.egress[2].to[0].group: ClusterGroup g" in ended.err

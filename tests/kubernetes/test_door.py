@@ -262,6 +262,14 @@ def test_what_is_foreign(manifest: Any, wanted: bool) -> None:
     assert is_foreign(manifest) is wanted
 
 
+def test_a_service_is_given_once() -> None:
+    """Policies refer to it, so which of two is meant matters."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    native([service, service])
+    (found,) = problems(service, service | {"spec": {"selector": {"app": "web"}}})
+    assert (found.object, found.field, found.reason) == ("document 2", "metadata.name", "Repeated")
+
+
 def test_other_kinds_are_left_out_with_a_note_but_not_policies() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
     result = native([service, pod()])

@@ -222,6 +222,21 @@ TO = "spec.egress[0].to[0]"
             "NotSupported",
         ),
         (
+            acnp({**ALLOW, "ports": [{"port": 1, "sourceEndPort": 2}]}),
+            "spec.egress[0].ports[0].sourceEndPort",
+            "NotSupported",
+        ),
+        (
+            acnp({**ALLOW, "toServices": [{"name": "s"}]}),
+            "spec.egress[0].toServices[0].namespace",
+            "Missing",
+        ),
+        (
+            annp(ALLOW, appliedTo=[{"serviceAccount": {"name": "s", "namespace": "y"}}]),
+            "spec.appliedTo[0].serviceAccount.namespace",
+            "NotHere",
+        ),
+        (
             acnp({**ALLOW, "protocols": [{"igmp": {}}]}),
             "spec.egress[0].protocols[0].igmp",
             "NotSupported",

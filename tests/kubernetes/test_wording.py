@@ -7,7 +7,12 @@ import pytest
 
 from vneter_sdn.daemon.offline import compile_manifests
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.kubernetes.wording import field_as_written, message_as_written
+from vneter_sdn.kubernetes.naming import EGRESS_RULES
+from vneter_sdn.kubernetes.wording import (
+    field_as_written,
+    message_as_written,
+    rule_as_written,
+)
 
 ANTREA = "crd.antrea.io/v1beta1"
 
@@ -64,3 +69,14 @@ def test_fields_of_each_kind() -> None:
 def test_nothing_else_is_changed() -> None:
     text = "Tier gold does not exist; create it first, or in the same apply"
     assert message_as_written(text) == text
+
+
+def test_rules_are_counted_as_they_were_written() -> None:
+    said = {EGRESS_RULES: "0,0,2"}
+    assert [rule_as_written(said, "egress", n) for n in range(5)] == [0, 0, 2, 3, 4]
+    assert rule_as_written(said, "ingress", 1) == 1
+    assert field_as_written("spec.egress[1].log", f"{ANTREA}/NetworkPolicy", said) == (
+        "spec.egress[0].log"
+    )
+    for odd in ("", "x,-1,٣", "9" * 5000, None, [0]):
+        assert rule_as_written({EGRESS_RULES: odd}, "egress", 2) == 2

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +129,31 @@ def test_files_that_cannot_be_read(tmp_path):
     large.write_bytes(b"#" * 10_000_000)
     with pytest.raises(IntentError, match="larger than 8388608"):
         manifests.read_path(large)
+
+
+def test_what_cannot_be_read_below_a_directory_is_not_missed(tmp_path, monkeypatch):
+    (tmp_path / "a.yaml").write_text("{}", encoding="utf-8")
+    (tmp_path / ".#a.yaml").symlink_to("somebody@here.123")  # an editor has it open
+    assert len(manifests.read_path(tmp_path)) == 1
+    for target in ("nothing", "b.yaml"):
+        (tmp_path / "b.yaml").symlink_to(target)
+        with pytest.raises(IntentError) as caught:
+            manifests.read_path(tmp_path)
+        assert [(one.object, one.reason) for one in caught.value.problems] == [
+            (str(tmp_path / "b.yaml"), "Unreadable")
+        ]
+        (tmp_path / "b.yaml").unlink()
+    closed, scandir = tmp_path / "closed", os.scandir
+    closed.mkdir()
+
+    def refusing(path):
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(IntentError, match="closed: cannot be read: Permission denied"):
+        manifests.read_path(tmp_path)
 
 
 _TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=120)

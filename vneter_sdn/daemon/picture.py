@@ -26,7 +26,7 @@ from vneter_sdn.graph.topology import Edge
 from vneter_sdn.model.addresses import IPAddress
 from vneter_sdn.model.policy_kinds import Direction
 from vneter_sdn.model.snapshot import Key, Snapshot
-from vneter_sdn.northbound.foreign import written_as
+from vneter_sdn.northbound.foreign import rule_as_written, written_as
 from vneter_sdn.pipeline.priorities import EXCEPTION, OWN_HOST
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED
 from vneter_sdn.pipeline.tables import table
@@ -221,8 +221,7 @@ class Picture:
 
     def title(self, key: Key) -> str:
         """What a policy was written as: ``NetworkPolicy x/deny``, ``Policy red/web``."""
-        stored = self.snapshot.objects.get(key)
-        return (written_as(stored.annotations) if stored else "") or str(key)
+        return written(self.snapshot, key)
 
     def decided(self, way: Direction, attempt: Attempt, station: Station) -> Decided:
         """What the policies about an endpoint said to an attempt."""
@@ -231,8 +230,7 @@ class Picture:
             return Decided("unasked")
         rule = self.rules(station.tenant).get(number)
         if rule is not None:
-            name = f" {rule.name}" if rule.name else ""
-            title = f"{self.title(rule.policy)} {way}[{rule.number}]{name}"
+            title = title_of(self.snapshot, rule)
             return Decided("rule", title, rule.verdict == "allow", rule.verdict)
         passed = {(at, flow.priority) for _, at, flow in attempt.trail}
         if number == ISOLATED and (table(f"{way}_verdict").id, EXCEPTION) in passed:
@@ -245,6 +243,21 @@ class Picture:
         if (table(f"{way}_tiers").id, OWN_HOST) in passed:
             return Decided("host", "its own host")
         return Decided("default")
+
+
+def written(snapshot: Snapshot, key: Key) -> str:
+    """What an object was written as: ``NetworkPolicy x/p``, ``Policy red/web``."""
+    stored = snapshot.objects.get(key)
+    return (written_as(stored.annotations) if stored else "") or str(key)
+
+
+def title_of(snapshot: Snapshot, rule: Rule) -> str:
+    """What a rule was written as: ``NetworkPolicy x/p ingress[0] name``."""
+    stored = snapshot.objects.get(rule.policy)
+    said = stored.annotations if stored else {}
+    number = rule_as_written(said, rule.direction, rule.number)
+    name = f" {rule.name}" if rule.name else ""
+    return f"{written(snapshot, rule.policy)} {rule.direction}[{number}]{name}"
 
 
 def _few(names: Sequence[str], most: int = 3) -> str:

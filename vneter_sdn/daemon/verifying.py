@@ -11,11 +11,11 @@ from itertools import groupby
 from typing import Any
 
 from vneter_sdn.daemon.changing import Bench, BridgeChange, Step
+from vneter_sdn.daemon.picture import title_of
 from vneter_sdn.model.addresses import mac_text
 from vneter_sdn.model.fields import ETH_ARP, ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import Flow, SetField
-from vneter_sdn.model.snapshot import Key, Pools, Snapshot
-from vneter_sdn.northbound.foreign import written_as
+from vneter_sdn.model.snapshot import Key, Pools
 from vneter_sdn.pipeline.registers import DENIED, ISOLATED, RULE, TENANT
 from vneter_sdn.pipeline.tables import BY_ID, table
 from vneter_sdn.simulate.fleet import PortOf
@@ -88,7 +88,7 @@ class Prover:
             if pool == Pools.TENANT and held.released is None
         }
         rules = {number: compiler.rules(name) for name, number in numbers.items()}
-        return Books(rules, lambda key: written(snapshot, key))
+        return Books(rules, lambda rule: title_of(snapshot, rule))
 
     def prepare(self) -> Iterator[None]:
         """Read what proofs of changes will ask for, step by step, while nobody waits."""
@@ -199,12 +199,6 @@ def _rewired(step: Step) -> bool:
 
 
 # ---- what is told of a fault
-
-
-def written(snapshot: Snapshot, key: Key) -> str:
-    """What an object was written as: ``NetworkPolicy x/p``, ``Policy red/web``."""
-    stored = snapshot.objects.get(key)
-    return (written_as(stored.annotations) if stored else "") or str(key)
 
 
 def told(prover: Prover, finding: Finding) -> dict[str, Any]:

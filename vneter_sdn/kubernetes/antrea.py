@@ -21,7 +21,14 @@ from vneter_sdn.kubernetes.antrea_peers import (
     refuse,
 )
 from vneter_sdn.kubernetes.antrea_ports import AntreaPort, AntreaProtocol, connections
-from vneter_sdn.kubernetes.naming import Cluster, Subject, joined, manifest, shortened
+from vneter_sdn.kubernetes.naming import (
+    EGRESS_RULES,
+    Cluster,
+    Subject,
+    joined,
+    manifest,
+    shortened,
+)
 from vneter_sdn.kubernetes.reading import Strict, read
 from vneter_sdn.kubernetes.services import PeerService, listening
 from vneter_sdn.policy.findings import Findings
@@ -70,19 +77,27 @@ def cluster_policy(
     subject: Subject, spec: Any, cluster: Cluster, findings: Findings
 ) -> list[dict[str, Any]]:
     """The ClusterPolicy that a ClusterNetworkPolicy of Antrea becomes."""
-    body = _body(spec, Side("", findings, cluster))
+    body, places = _body(spec, Side("", findings, cluster))
     name = shortened(f"{subject.name}.acnp")
-    return [manifest(subject, "ClusterPolicy", name, {"tenants": cluster.everyone(), **body})]
+    made = manifest(subject, "ClusterPolicy", name, {"tenants": cluster.everyone(), **body})
+    return [_placed(made, places)]
 
 
 def namespaced_policy(
     subject: Subject, spec: Any, cluster: Cluster, findings: Findings
 ) -> list[dict[str, Any]]:
     """The Policy that a NetworkPolicy of Antrea becomes."""
-    body = _body(spec, Side(subject.namespace, findings, cluster))
+    body, places = _body(spec, Side(subject.namespace, findings, cluster))
     name = joined(subject.namespace, subject.name, ".antrea")
     tenant = cluster.tenant_of(subject.namespace)
-    return [manifest(subject, "Policy", name, body, tenant=tenant)]
+    return [_placed(manifest(subject, "Policy", name, body, tenant=tenant), places)]
+
+
+def _placed(made: dict[str, Any], places: Sequence[int]) -> dict[str, Any]:
+    """A policy, and which rule that was written each of its egress rules is, if not the same."""
+    if list(places) != list(range(len(places))):
+        made["metadata"]["annotations"][EGRESS_RULES] = ",".join(map(str, places))
+    return made
 
 
 def tier(subject: Subject, spec: Any, cluster: Cluster, findings: Findings) -> list[dict[str, Any]]:
@@ -113,11 +128,12 @@ def tier_name(name: str) -> str:
     return shortened(f"{name}.antrea") if name in BUILT_IN else shortened(name)
 
 
-def _body(spec: Any, side: Side) -> dict[str, Any]:
+def _body(spec: Any, side: Side) -> tuple[dict[str, Any], list[int]]:
+    """A policy of ours; and which egress rule that was written each of its own is."""
     findings = side.findings
     given = read(spec, AntreaPolicySpec, "spec", findings)
     if given is None:
-        return {}
+        return {}, []
     if not 1 <= given.priority <= 10000:
         text = f"{str(given.priority)[:24]} is not 1 to 10000; the lowest is asked first"
         findings.add("spec.priority", "BadPriority", text)
@@ -129,24 +145,35 @@ def _body(spec: Any, side: Side) -> dict[str, Any]:
     if given.applied_to:
         body["appliesTo"] = applied_to(given.applied_to, "spec.appliedTo", side)
     names: set[str] = set()
+    places: list[int] = []
     sides: tuple[tuple[str, Sequence[Rule] | None], ...] = (
         ("ingress", given.ingress),
         ("egress", given.egress),
     )
     for direction, rules in sides:
-        written = []
+        _check_names(rules or (), direction, names, findings)
+        written: list[dict[str, Any]] = []
         for number, rule in enumerate(rules or ()):
             at = f"spec.{direction}[{number}]"
-            if rule.name and rule.name in names:
-                text = f"{rule.name[:64]!r} is the name of a rule above; names are unique"
-                findings.add(f"{at}.name", "Repeated", text)
-            names.add(rule.name or "")
             one = _rule(rule, at, direction, side)
-            written += [{**one, **to} for to in _to_services(rule, at, direction, side)]
+            parts = [{**one, **to} for to in _to_services(rule, at, direction, side)]
             _check_pass(rule, at, body["tier"], findings)
+            written += parts
+            places += [number] * len(parts) if direction == "egress" else ()
         if written:
             body[direction] = written
-    return body
+    return body, places
+
+
+def _check_names(
+    rules: Sequence[Rule], direction: str, names: set[str], findings: Findings
+) -> None:
+    """Names of rules are unique in a policy; ``names`` are those above, and then these too."""
+    for number, rule in enumerate(rules):
+        if rule.name and rule.name in names:
+            text = f"{rule.name[:64]!r} is the name of a rule above; names are unique"
+            findings.add(f"spec.{direction}[{number}].name", "Repeated", text)
+        names.add(rule.name or "")
 
 
 def _check_pass(rule: Rule, path: str, tier: str, findings: Findings) -> None:
@@ -202,7 +229,7 @@ def _to_services(rule: Rule, path: str, direction: str, side: Side) -> list[dict
     if rule.to or rule.ports or rule.protocols:
         text = "does not go together with to, ports and protocols; make a rule of each"
         side.findings.add(at, "TooMany", text)
-    return listening(rule.to_services, at, side.cluster, side.findings)
+    return listening(rule.to_services, at, side.namespace, side.cluster, side.findings)
 
 
 def _action(word: str, path: str, side: Side) -> str:

@@ -105,6 +105,7 @@ def refuse(path: str, message: str, findings: Findings) -> None:
 
 
 _NO_EXTERNAL = "external entities are not known; write an ipBlock of their addresses"
+_NO_NODES = "policies are about pods, not about nodes themselves"
 
 
 def _given(value: Struct, without: str = "") -> list[str]:
@@ -128,7 +129,7 @@ def _applied(one: AppliedTo, path: str, side: Side) -> dict[str, Any]:
     for name, text in (
         ("externalEntitySelector", _NO_EXTERNAL),
         ("service", "Services are not known; apply it to the pods behind them"),
-        ("nodeSelector", "policies are about pods, not about nodes themselves; remove it"),
+        ("nodeSelector", f"{_NO_NODES}; remove it"),
     ):
         if name in fields:
             refuse(f"{path}.{name}", text, findings)
@@ -140,8 +141,15 @@ def _applied(one: AppliedTo, path: str, side: Side) -> dict[str, Any]:
         text = f"{only}; remove it, or use ClusterNetworkPolicy"
         findings.add(f"{path}.namespaceSelector", "NotHere", text)
     if (side.namespace, one.group) in side.cluster.wide:
-        text = f"{only}, and the Group {one.group} has a namespaceSelector; use another group"
+        text = f"{only}, and the Group {one.group} has pods of others; use another group"
         findings.add(f"{path}.group", "NotHere", text)
+    if (side.namespace, one.group) in side.cluster.nodal:
+        text = f"{_NO_NODES}, and the group {one.group} has some; use another group"
+        refuse(f"{path}.group", text, findings)
+    account = one.service_account
+    if account is not None and side.namespace and account.namespace != side.namespace:
+        text = f"{only}; write {side.namespace}, or use ClusterNetworkPolicy"
+        findings.add(f"{path}.serviceAccount.namespace", "NotHere", text)
     return _selected(one, path, side)
 
 

@@ -42,12 +42,16 @@ def connections(
     result: list[dict[str, Any]] = []
     for number, one in enumerate(ports):
         at = f"{path}.ports[{number}]"
-        if one.source_port is not None or one.source_end_port is not None:
-            text = "ports of whoever begins are not matched; remove it"
-            findings.add(f"{at}.sourcePort", "NotSupported", text)
+        for name, given in (
+            ("sourcePort", one.source_port),
+            ("sourceEndPort", one.source_end_port),
+        ):
+            if given is not None:
+                text = "ports of whoever begins are not matched; remove it"
+                findings.add(f"{at}.{name}", "NotSupported", text)
         result.append(port(one, at, findings))
-    for number, given in enumerate(protocols):
-        result += _protocol(given, f"{path}.protocols[{number}]", findings)
+    for number, protocol in enumerate(protocols):
+        result += _protocol(protocol, f"{path}.protocols[{number}]", findings)
     return result if ports or protocols else None
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
-from vneter_sdn.kubernetes import core, syntax
+from vneter_sdn.kubernetes import antrea_groups, core, syntax
 from vneter_sdn.kubernetes.catalogue import CLUSTERED, POLICIES, USUAL, VERSIONS, WORKLOADS
 from vneter_sdn.kubernetes.meta import ObjectMeta, Owner, check_labels
 from vneter_sdn.kubernetes.naming import TENANT, Cluster, Hosted, Subject, shortened
@@ -196,8 +196,11 @@ def _note_service(value: Mapping[str, Any], place: str, batch: _Batch) -> None:
     found = service(value.get("spec"), findings)
     for problem in findings.problems:
         batch.notes.append(f"{place}: {problem.field}: {problem.message}")
-    if meta is not None and meta.name and found is not None and not findings.problems:
-        batch.services[meta.namespace or _DEFAULT, meta.name] = found
+    if meta is None or not meta.name or found is None or findings.problems:
+        return
+    if batch.services.setdefault((meta.namespace or _DEFAULT, meta.name), found) != found:
+        text = f"Service {meta.name[:64]} is given twice; keep one of them"
+        batch.problems.append(Problem(place, "metadata.name", "Repeated", text))
 
 
 def _identified(value: Mapping[str, Any], place: str) -> _Document:
@@ -292,13 +295,14 @@ def _repeated(batch: _Batch) -> None:
         seen.add(identity)
 
 
-def _wide_groups(batch: _Batch) -> Iterator[tuple[str, str]]:
+def _groups(batch: _Batch) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """What Antrea's groups say, by namespace and name."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for document in batch.documents:
         spec, subject = document.value.get("spec"), document.subject
-        if subject.kind != "Group" or not isinstance(spec, Mapping):
-            continue
-        if spec.get("namespaceSelector") is not None:
-            yield subject.namespace, subject.name
+        if subject.kind in {"Group", "ClusterGroup"} and isinstance(spec, Mapping):
+            found[subject.namespace, subject.name] = spec
+    return found
 
 
 def _own_hosts(manifests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -316,7 +320,8 @@ def _translate(batch: _Batch, cluster: Cluster, hosts: Collection[str]) -> list[
         for document in batch.documents
         if document.subject.kind == "Node"
     }
-    cluster.wide = set(_wide_groups(batch))
+    groups = _groups(batch)
+    cluster.wide, cluster.nodal = antrea_groups.wide(groups), antrea_groups.nodal(groups)
     for document in batch.documents:
         if not document.sound:
             continue

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ORIGIN = "vneter.io/origin"
 """Annotation: the kind and name that an object was written as."""
+EGRESS_RULES = "vneter.io/egress-rules"
+"""Annotation: which egress rule of what was written each is, where one is several: ``0,0,1``."""
 TENANT = "vneter.io/tenant"
 """Annotation of a Namespace: which tenant it belongs to; ``own``: the one of its own name."""
 NETWORK = "vneter.io/network"
@@ -92,6 +94,8 @@ class Cluster:
     notes: list[str] = field(default_factory=list)
     wide: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of Groups that reach beyond their namespace."""
+    nodal: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, or nothing of a ClusterGroup; name) of groups that have nodes."""
     services: dict[tuple[str, str], ServiceSpec] = field(default_factory=dict)
     """By namespace and name, those among the manifests."""
     hosted: list[Hosted] = field(default_factory=list)
@@ -118,7 +122,7 @@ def manifest(
     annotations = {
         key: value
         for key, value in (subject.meta.annotations or {}).items()
-        if key.startswith(_OURS) and key != ORIGIN
+        if key.startswith(_OURS) and key not in {ORIGIN, EGRESS_RULES}
     }
     metadata: dict[str, Any] = {"name": name}
     if tenant is not None:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from msgspec import field
+from msgspec.structs import replace
 
 from vneter_sdn.kubernetes import ports
 from vneter_sdn.kubernetes.meta import NamespacedName, check_labels, own
@@ -82,14 +83,16 @@ def backing(
 
 
 def listening(
-    names: Sequence[PeerService], path: str, cluster: Cluster, findings: Findings
+    names: Sequence[PeerService], path: str, home: str, cluster: Cluster, findings: Findings
 ) -> list[dict[str, Any]]:
     """Peers and ports of rules that are about Services by where they listen.
 
-    Pods behind them that are spoken to without them are not meant.
+    Pods behind them that are spoken to without them are not meant. ``home`` is the namespace of
+    Services that say none; empty when there is none.
     """
     among: dict[tuple[tuple[str, int], ...], list[dict[str, Any]]] = {}
-    for number, name in enumerate(names):
+    for number, given in enumerate(names):
+        name = replace(given, namespace=given.namespace or home)
         if name.scope not in {None, "Cluster"}:
             text = "there is one cluster only; write Cluster, or nothing"
             findings.add(f"{path}[{number}].scope", "NotSupported", text)
@@ -117,6 +120,10 @@ def listening(
 def _found(
     name: NamespacedName, path: str, cluster: Cluster, findings: Findings
 ) -> ServiceSpec | None:
+    missing = [word for word in ("name", "namespace") if not getattr(name, word)]
+    if missing:
+        findings.add(f"{path}.{missing[0]}", "Missing", "is required")
+        return None
     if (name.namespace, name.name) not in cluster.services:
         text = (
             f"there is no Service {name.namespace[:64]}/{name.name[:64]} among the manifests; "

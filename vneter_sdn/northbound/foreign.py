@@ -17,7 +17,11 @@ from vneter_sdn.kubernetes.catalogue import CLUSTERED
 from vneter_sdn.kubernetes.cluster import stand_in, surroundings
 from vneter_sdn.kubernetes.door import Translated, is_foreign, native
 from vneter_sdn.kubernetes.naming import ORIGIN, Hosted
-from vneter_sdn.kubernetes.wording import field_as_written, message_as_written
+from vneter_sdn.kubernetes.wording import (
+    field_as_written,
+    message_as_written,
+    rule_as_written,
+)
 from vneter_sdn.model.documents import items_of
 from vneter_sdn.model.snapshot import Key, Snapshot
 from vneter_sdn.northbound.resources import key_of
@@ -33,6 +37,7 @@ __all__ = [
     "keys_by_title",
     "numbered",
     "renumbered",
+    "rule_as_written",
     "titles",
     "written_as",
 ]
@@ -51,19 +56,19 @@ class Accepted:
     """What was left out or added, for people; a manifest without a name is ``document N``."""
     hosted: tuple[Hosted, ...] = ()
     """Pods on the networks of their nodes, of which nothing is made."""
-    written: Mapping[str, str] = field(default_factory=dict)
-    """``Policy cluster/x.p`` -> ``networking.k8s.io/v1/NetworkPolicy x/p``."""
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Annotations that say what objects were written as, by what these are called."""
 
     def told(self, error: IntentError) -> IntentError:
         """The same problems, of what was written."""
         return IntentError(*map(self._told, error.problems))
 
     def _told(self, problem: Problem) -> Problem:
-        origin = self.written.get(problem.object)
-        if origin is None:
+        said = self.written.get(problem.object)
+        if said is None:
             return problem
-        title, kind = _title(origin), origin.partition(" ")[0]
-        where = field_as_written(problem.field, kind)
+        title, kind = written_as(said), str(said[ORIGIN]).partition(" ")[0]
+        where = field_as_written(problem.field, kind, said)
         return Problem(title, where, problem.reason, message_as_written(problem.message))
 
 
@@ -182,7 +187,7 @@ def keys_by_title(origins: Iterable[tuple[Key, Mapping[str, str]]]) -> dict[str,
     return found
 
 
-def written_as(annotations: Mapping[str, str]) -> str:
+def written_as(annotations: Mapping[str, Any]) -> str:
     """``NetworkPolicy x/p``, from the annotations of an object; empty for our own kinds."""
     return _title(str(annotations.get(ORIGIN, "")))
 
@@ -192,13 +197,13 @@ def _title(origin: str) -> str:
     return f"{kind.rpartition('/')[2]} {name}" if space else ""
 
 
-def _written(manifests: Iterable[Any]) -> dict[str, str]:
-    found = {}
+def _written(manifests: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
     for one in manifests:
         metadata = one.get("metadata") if isinstance(one, Mapping) else None
         annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
         if isinstance(annotations, Mapping) and written_as(annotations):
-            found[_name(one)] = str(annotations[ORIGIN])
+            found[_name(one)] = annotations
     return found
 
 

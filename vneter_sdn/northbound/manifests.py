@@ -54,12 +54,22 @@ def expand(documents: Iterable[Document]) -> list[Document]:
 
 
 def _below(directory: Path) -> Iterator[Path]:
-    """Manifest files, as far as directories can be read; others may come and go meanwhile."""
-    for parent, _, names in os.walk(directory):
+    """Manifest files, and links that should be some; others may come and go meanwhile."""
+    for parent, _, names in os.walk(directory, onerror=_unlisted):
         for name in names:
             found = Path(parent, name)
-            if found.suffix in SUFFIXES and found.is_file():
+            if found.suffix in SUFFIXES and (found.is_file() or _lost(found)):
                 yield found
+
+
+def _unlisted(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # what is in it must not be missed in silence
+        raise _unread(str(error.filename), error)
+
+
+def _lost(path: Path) -> bool:
+    """Whether it is a link to nothing; editors keep such beside files they have open, hidden."""
+    return path.is_symlink() and not path.exists() and not path.name.startswith(".")
 
 
 def _content(path: Path) -> bytes:
@@ -67,5 +77,9 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(jsontext.MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # a ValueError: NUL in its name
-        message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise IntentError(Problem(str(path), "", "Unreadable", message)) from None
+        raise _unread(str(path), error) from None
+
+
+def _unread(path: str, error: Exception) -> IntentError:
+    message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    return IntentError(Problem(path, "", "Unreadable", message))

@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, SetField
-from vneter_sdn.model.snapshot import Key
 from vneter_sdn.pipeline import priorities
 from vneter_sdn.pipeline.registers import LOCAL, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
@@ -35,13 +35,8 @@ class Books:
     """Rules by the numbers of their tenants, and theirs."""
 
     by_number: Mapping[int, Mapping[int, Rule]]
-    named: Callable[[Key], str] = str
-    """What a policy was written as."""
-
-    def title(self, rule: Rule) -> str:
-        """``NetworkPolicy x/p ingress[0] name``."""
-        name = f" {rule.name}" if rule.name else ""
-        return f"{self.named(rule.policy)} {rule.direction}[{rule.number}]{name}"
+    title: Callable[[Rule], str] = attrgetter("title")
+    """What a rule was written as: ``NetworkPolicy x/p ingress[0] name``."""
 
     def rule(self, tenant: int, number: int | None) -> Rule | None:
         """A rule, if there is one of that number."""
