@@ -10,10 +10,13 @@ process in it and removes every interface.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TOPOS = ROOT / "topologies" / "mininet_topos.py"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The one that Debian's Mininet is installed for."""
+_MARK = "LAB_COMMAND"
+"""Variable by which the processes of one command are known, whatever sessions they begin."""
 
 _START = r"""
 set -eu
@@ -62,31 +67,40 @@ class Lab:
     """Its first process, as the machine counts."""
 
     def run(
-        self, command: Sequence[str], timeout: float = 120, **environment: str
+        self,
+        command: Sequence[str],
+        timeout: float = 120,
+        patience: float = 20,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the lab; what it prints, both streams together, is `stdout`.
 
-        After ``timeout`` seconds it is interrupted as by a user, so that ``mn`` cleans up; the
-        return code is 124 then.
+        After ``timeout`` seconds it is interrupted as by a user, and has ``patience`` more to clean
+        up, as ``mn`` does. Then whatever is left of it is killed, and the return code is 124.
         """
-        limit = ["timeout", "--signal=INT", "--kill-after=20", str(timeout)]
-        return subprocess.run(
-            self.inside([*limit, *command]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout + 40,
-            check=False,
-            cwd=ROOT,
-            env=_environment(environment),
-        )
+        mark = {_MARK: uuid.uuid4().hex}
+        process = self._begin(["setsid", *command], subprocess.DEVNULL, environment | mark)
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _interrupt(process)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=patience)
+            _kill(mark)
+            said, _ = process.communicate()
+            return subprocess.CompletedProcess(command, 124, said)
+        return subprocess.CompletedProcess(command, process.returncode, said)
 
     def start(self, command: Sequence[str], **environment: str) -> subprocess.Popen[str]:
         """Start a command in the lab, with pipes to its streams; the lab's end ends it too."""
+        return self._begin(command, subprocess.PIPE, environment)
+
+    def _begin(
+        self, command: Sequence[str], stdin: int, environment: Mapping[str, str]
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.inside(command),
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -148,6 +162,34 @@ def lab(*shared: Path) -> Iterator[Lab]:
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Interrupt what ``nsenter`` waits for, and its process group: each process once.
+
+    ``timeout`` signals its child twice, by itself and with the group; a second KeyboardInterrupt
+    ends ``mn`` while it cleans up.
+    """
+    with suppress(OSError, ValueError):  # it may just have ended
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        os.killpg(int(children), signal.SIGINT)
+
+
+def _kill(mark: Mapping[str, str]) -> None:
+    """Kill the processes that have this in their environment, until there are none."""
+    wanted = {f"{name}={value}".encode() for name, value in mark.items()}
+    while found := [pid for pid in Path("/proc").glob("[0-9]*") if wanted <= _variables(pid)]:
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid.name), signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _variables(process: Path) -> set[bytes]:
+    try:
+        return set((process / "environ").read_bytes().split(b"\0"))
+    except OSError:
+        return set()
 
 
 def _hidden(shared: Sequence[Path]) -> list[str]:
