@@ -37,6 +37,9 @@ from vneter_sdn.model.flow import (
     SetField,
 )
 from vneter_sdn.pipeline.tables import table
+from vneter_sdn.simulate.bridge import Surroundings, run
+from vneter_sdn.simulate.connections import Connections
+from vneter_sdn.simulate.lookup import Datapath
 from vneter_sdn.simulate.text import packet_text
 from vneter_sdn.simulate.trace import parse_trace
 
@@ -178,7 +181,8 @@ class Bridge:
         assert set(ports) <= set(self.openflow_port.values()), shown
 
     def record(self):
-        """From now on keep every frame that leaves, for `frame`."""
+        """From now on keep every frame that leaves, for `next_frame`."""
+        self.taken = dict.fromkeys(self.ports, 0)
         self.sent = {
             port: self.sandbox.directory / f"{self.name}-{port}.pcap" for port in self.ports
         }
@@ -192,11 +196,33 @@ class Bridge:
         name = f"{self.name}p{packet['in_port']}"
         self.sandbox.control("netdev-dummy/receive", name, composed(packet.frame).hex())
 
-    def frame(self, port, number):
-        """The frame of a number that left by a port, awaited."""
-        path = self.sent[port]
+    def next_frame(self, port):
+        """The next frame that left by a port, awaited."""
+        path, number = self.sent[port], self.taken[port]
         self.until(lambda: path.exists() and len(frames_of(path)) > number)
+        self.taken[port] += 1
         return frames_of(path)[number]
+
+    def forward(self, state, packets):
+        """Let packets come in, one connection tracker for all; how many left, as is simulated.
+
+        Raises:
+            AssertionError: another frame left than one of the simulator's.
+        """
+        self.sandbox.control("dpctl/ct-disable-tcp-seq-chk")
+        self.sandbox.control("dpctl/flush-conntrack")
+        datapath, connections, passed = Datapath.of(state), Connections(), 0
+        for number, packet in enumerate(packets):
+            result = run(datapath, packet, Surroundings(connections=connections))
+            connections = result.connections
+            self.receive(packet)
+            for port, left in result.outputs:
+                if port in self.ports:
+                    # One too many, that should have been dropped, would be found here as well.
+                    frame = self.next_frame(port)
+                    assert frame == composed(left.frame), (number, port, packet, left)
+                    passed += 1
+        return passed
 
     def until(self, condition):
         """Wait for what a frame brings about."""
