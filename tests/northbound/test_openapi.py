@@ -92,6 +92,22 @@ def test_objects_have_entity_tags_and_patches_two_forms():
         assert not re.search(pattern, "12")
 
 
+def test_integers_of_a_query_have_bounds_that_hold(rest):
+    for route in ROUTES:
+        names = _parameters(document()["paths"][route.path][route.method.lower()])
+        for query in (one for one in route.query if one.type == "integer"):
+            schema = names[query.name]["schema"]
+            beyond = rest.get(route.path, query_string={query.name: schema["maximum"] + 1})
+            assert beyond.status_code == 400, route.identity
+
+
+def test_an_author_may_say_nothing():
+    operation = document()["paths"]["/v1/apply"]["post"]
+    pattern = _parameters(operation)["X-Vneter-Author"]["schema"]["pattern"]
+    assert all(re.search(pattern, one) for one in ("", "a", "ada of the desk"))
+    assert not any(re.search(pattern, one) for one in (" a", "a" * 257, "\t"))
+
+
 def test_who_may_ask_is_described():
     schemes = document()["components"]["securitySchemes"]
     for route in ROUTES:

@@ -80,6 +80,16 @@ def test_put_creates_then_replaces(rest, applied):
     assert (replaced.status_code, replaced.json["spec"]["mtu"]) == (200, 1300)
 
 
+def test_a_tenant_that_is_null_is_the_paths(rest, applied):
+    body = {"metadata": {"name": "db", "tenant": None}, "spec": {"prefixes": ["10.1.0.0/24"]}}
+    for answer in (
+        rest.post("/v1/tenants/red/networks", json=body),
+        rest.put("/v1/tenants/red/networks/db", json=body),
+    ):
+        assert answer.status_code in {200, 201}
+        assert answer.json["metadata"]["tenant"] == "red"
+
+
 def test_a_stale_revision_is_a_conflict(rest, applied):
     body = {"metadata": {"revision": 99}, "spec": {"prefixes": ["10.0.0.0/24"]}}
     refused = rest.put(_WEB, json=body)

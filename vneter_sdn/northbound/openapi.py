@@ -10,7 +10,7 @@ from typing import Any
 
 from vneter_sdn import __version__
 from vneter_sdn.northbound.access.needs import NEEDS
-from vneter_sdn.northbound.routes import EVENT_STREAM, ROUTES, Header, Query, Route
+from vneter_sdn.northbound.routes import EVENT_STREAM, LARGEST, ROUTES, Header, Query, Route
 from vneter_sdn.northbound.schemas import components
 
 _EVERYWHERE = (400, 401, 403, 405, 408, 429, 431, 500, 503)
@@ -180,8 +180,10 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 
 def _query_parameter(query: Query) -> dict[str, Any]:
-    limits = {"minimum": query.least, "maximum": query.most}
-    bounds = {name: limit for name, limit in limits.items() if limit is not None}
+    bounds = {}
+    if query.type in {"integer", "number"}:
+        bounds["minimum"] = -LARGEST if query.least is None else query.least
+        bounds["maximum"] = LARGEST if query.most is None else query.most
     return {
         "name": query.name,
         "in": "query",

@@ -10,6 +10,8 @@ from typing import Literal
 from vneter_sdn.model.kinds import KINDS, Kind
 from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
 
+LARGEST = 2**53
+"""Integer of a query, and the smallest below zero: what every reader of JSON can tell apart."""
 MOST_LISTED = 1000
 """Objects of one page, at most."""
 EVENT_STREAM = "text/event-stream"
@@ -126,7 +128,7 @@ _KEY = Header(
 _AUTHOR = Header(
     "X-Vneter-Author",
     "Who makes the change, for the journal; added to the name of the credential, if there is one.",
-    r"^[!-~]([ -~]{0,254}[!-~])?$",
+    r"^([!-~]([ -~]{0,254}[!-~])?)?$",
 )
 _TAGS = r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*"){0,31})$'
 _IF_MATCH = Header(

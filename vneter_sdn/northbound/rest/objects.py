@@ -223,6 +223,8 @@ def _placed(
     if isinstance(metadata, dict):
         identity = {"tenant": tenant, "name": name}
         full["metadata"] = {leaf: value for leaf, value in identity.items() if value} | metadata
+        if tenant and metadata.get("tenant") is None:  # null says no more than nothing
+            full["metadata"]["tenant"] = tenant
     return resources.edit_of(full, verb, "request body")
 
 

@@ -18,14 +18,13 @@ from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access.authorise import allowed, may
 from vneter_sdn.northbound.access.gate import foreign_name
 from vneter_sdn.northbound.access.identity import Identity
-from vneter_sdn.northbound.routes import Query, Route
+from vneter_sdn.northbound.routes import LARGEST, Query, Route
 
 _Read = TypeVar("_Read")
 HEADER, QUERY = "header", "query"
 """What problems of headers and of query parameters are said to be of."""
 _MAX_AUTHOR = 256
 _MAX_KEY = 128
-_MOST = 2**53
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
@@ -250,8 +249,8 @@ def _written(form: re.Pattern[str], text: str) -> str:
 
 
 def _within(parameter: Query, number: float) -> float:
-    least = -_MOST if parameter.least is None else parameter.least
-    most = _MOST if parameter.most is None else parameter.most
+    least = -LARGEST if parameter.least is None else parameter.least
+    most = LARGEST if parameter.most is None else parameter.most
     if not least <= number <= most:
         message = f"from {least} to {most}"
         raise refused(parameter.name, "OutOfRange", message)
