@@ -57,6 +57,23 @@ def test_apply_takes_them_as_they_are(server, store, vneterctl, shop):
     assert "made up" not in again.err
 
 
+def test_what_is_left_out_again_and_again_is_told_once(vneterctl, shop, tmp_path):
+    more = tmp_path / "more.yaml"
+    kinds = ["Secret"] * 3 + ["ConfigMap"] * 40
+    each = "apiVersion: v1\nkind: {}\nmetadata: {{name: n{}}}\n---\n"
+    more.write_text("".join(each.format(*one) for one in zip(kinds, range(43), strict=True)))
+    ended = vneterctl("reachability", "--offline", shop, more)
+    assert ended.code == 0, ended.err
+    told = [line.split(": ", 2)[1:] for line in ended.err.splitlines() if str(more) in line]
+    secret, config = (f"{kind} of v1 is left out; no network is in it" for kind in kinds[2:4])
+    assert told == [
+        [f"{more}:1", secret],
+        [f"{more}:5", secret],
+        [f"{more}:9", secret],
+        [f"{more}:13", f"{config} (and 39 more)"],
+    ]
+
+
 def test_a_dry_run_writes_nothing(server, store, vneterctl, shop):
     assert vneterctl("apply", "--dry-run", "-f", shop).code == 0
     assert not store.snapshot().objects

@@ -176,6 +176,9 @@ def test_a_node_becomes_a_host() -> None:
         "tunnelAddresses": ["192.0.2.1", "2001:db8::1"],
         "ovsdb": "ssl:192.0.2.1:6640",
     }
+    del node["metadata"]["annotations"]["vneter.io/ovsdb"]
+    (nowhere,) = made(node)
+    assert nowhere["spec"]["tunnelAddresses"][2:] == ["203.0.113.1"], "for policies about nodes"
     known = native([node], hosts=["n1"])
     assert known.manifests == ()
     assert "already" in known.notes[0]

@@ -64,16 +64,28 @@ def _too_large(error: IntentError, documents: Sequence[Document]) -> Answer:
     return Answer(REFUSED, "; ".join(told), hint)
 
 
+_MOST_ALIKE = 3
+"""Notes of the same words that are told one by one."""
+
+
 def noted(notes: Sequence[str], documents: Sequence[Document]) -> None:
-    """Tell on standard error what was left out, and of which document."""
+    """Tell on standard error what was left out, and of which document.
+
+    What is to be said of many is said of the first.
+    """
     from vneter_sdn.northbound.foreign import numbered
 
+    told: dict[str, list[str]] = {}
     for note in notes:
         number, rest = numbered(note), note.partition(": ")[2]
         if number is not None and number < len(documents):
-            print(f"note: {documents[number].place('')}: {rest}", file=sys.stderr)
+            told.setdefault(rest, []).append(f"{documents[number].place('')}: {rest}")
         else:
-            print(f"note: {note}", file=sys.stderr)
+            told.setdefault(note, []).append(note)
+    for lines in told.values():
+        many = len(lines) > _MOST_ALIKE
+        shown = [f"{lines[0]} (and {len(lines) - 1} more)"] if many else lines
+        print("\n".join(f"note: {line}" for line in shown), file=sys.stderr)
 
 
 class Deleting(NamedTuple):

@@ -26,6 +26,12 @@ from vneter_sdn.kubernetes.naming import (
 from vneter_sdn.kubernetes.reading import Loose, read
 from vneter_sdn.policy.findings import Findings
 
+LOGGING = "networkpolicy.antrea.io/enable-logging"
+"""Annotation of a Namespace, of Antrea's: whether what NetworkPolicies in it decide is logged."""
+_BY_RULE = (
+    "rules of policies of Antrea's are logged that say enableLogging, and our own that say log"
+)
+
 
 class ContainerPort(Loose, frozen=True, kw_only=True):
     """ContainerPort."""
@@ -91,6 +97,8 @@ class NodeStatus(Loose, frozen=True, kw_only=True):
 def namespace(subject: Subject, cluster: Cluster) -> list[dict[str, Any]]:
     """The Namespace that a Namespace becomes, of whichever tenant it is in."""
     tenant = cluster.tenant_of(subject.name)
+    if LOGGING in (subject.meta.annotations or {}):
+        cluster.notes.append(f"Namespace {subject.name}: {LOGGING} is without effect; {_BY_RULE}")
     return [manifest(subject, "Namespace", shortened(subject.name), {}, tenant=tenant)]
 
 
@@ -186,7 +194,11 @@ def _addresses(status: PodStatus, findings: Findings) -> list[str]:
 def node(
     subject: Subject, spec: Any, status: Any, cluster: Cluster, findings: Findings
 ) -> list[dict[str, Any]]:
-    """The Host that a Node becomes: its internal addresses, or else its external ones."""
+    """The Host that a Node becomes.
+
+    Tunnels are between internal addresses, or else external ones. A Node that is nowhere, without
+    a database, has both: policies that name nodes are about all of their addresses.
+    """
     given = read({} if spec is None else spec, NodeSpec, "spec", findings)
     state = read({} if status is None else status, NodeStatus, "status", findings)
     if given is None or state is None:
@@ -200,12 +212,13 @@ def node(
                 text = f"{one.address[:64]!r} is no address; write it like 192.0.2.1"
                 findings.add(f"status.addresses[{number}].address", "BadAddress", text)
     result: dict[str, Any] = {}
-    addresses = list(dict.fromkeys(found["InternalIP"] or found["ExternalIP"]))
-    if addresses:
-        result["tunnelAddresses"] = addresses
     ovsdb = (subject.meta.annotations or {}).get(OVSDB)
     if ovsdb:
         result["ovsdb"] = ovsdb
+    every = [*found["InternalIP"], *found["ExternalIP"]]
+    addresses = found["InternalIP"] if ovsdb and found["InternalIP"] else every
+    if addresses:
+        result["tunnelAddresses"] = list(dict.fromkeys(addresses))
     made = manifest(subject, "Host", shortened(subject.name), result)
     cidrs = given.pod_cidrs or ((given.pod_cidr,) if given.pod_cidr else ())
     texts = [
