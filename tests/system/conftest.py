@@ -29,6 +29,7 @@ from vneter_sdn.fleet.stream import Stream
 from vneter_sdn.fleet.topology import star
 from vneter_sdn.fleet.workload import Wish, attach
 
+sys.path.insert(0, str(Path(__file__).parent))  # what stands beside the tests
 PR_SET_PDEATHSIG = 1
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
@@ -184,6 +185,16 @@ class Fleet:
         network = manifest("Network", "net", name, prefixes=[prefix])
         self.controller.client.apply([manifest("Tenant", name), network])
         self.attach(*((name, workload, "net", host) for workload, host in places.items()))
+
+    def alike(self, *tenants):
+        """Tenants with the same addresses: of each networks ``web`` and ``db``, both routed."""
+        objects = []
+        for tenant in tenants:
+            objects.append(manifest("Tenant", tenant))
+            for number, name in enumerate(("web", "db"), 1):
+                prefixes = [f"10.0.{number}.0/24", f"fd00:{number}::/64"]
+                objects.append(manifest("Network", name, tenant, prefixes=prefixes))
+        self.controller.client.apply(objects, "the test's")
 
     def stream(self, source, target, rate=1000):
         """Numbered datagrams between two workloads, and echoed."""

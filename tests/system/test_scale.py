@@ -20,13 +20,7 @@ TENANTS = ("red", "blue", "green", "gold")
 @pytest.fixture(scope="module", autouse=True)
 def network(fleet):
     fleet.up(HOSTS)
-    objects = []
-    for tenant in TENANTS:
-        objects.append(fleet.manifest("Tenant", tenant))
-        for number, name in enumerate(("web", "db"), 1):
-            prefixes = [f"10.0.{number}.0/24", f"fd00:{number}::/64"]
-            objects.append(fleet.manifest("Network", name, tenant, prefixes=prefixes))
-    fleet.controller.client.apply(objects, "the test's")
+    fleet.alike(*TENANTS)
     fleet.attach(*(wish(number) for number in range(ENDPOINTS)))
 
 

@@ -19,13 +19,7 @@ RATE = 500
 @pytest.fixture(scope="module", autouse=True)
 def network(fleet):
     fleet.up(len(HOSTS))
-    objects = []
-    for tenant in ("red", "blue"):
-        objects.append(fleet.manifest("Tenant", tenant))
-        for number, name in enumerate(("web", "db"), 1):
-            prefixes = [f"10.0.{number}.0/24", f"fd00:{number}::/64"]
-            objects.append(fleet.manifest("Network", name, tenant, prefixes=prefixes))
-    fleet.controller.client.apply(objects, "the test's")
+    fleet.alike("red", "blue")
     fleet.attach(
         *(
             (tenant, f"{network}{number}", network, f"h{number}")
