@@ -10,6 +10,8 @@ import pytest
 
 from vneter_sdn.cli import credentials
 from vneter_sdn.cli.terminal import Usage
+from vneter_sdn.client.client import Client
+from vneter_sdn.client.transport import Dropped
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.northbound.access import tokens
 from vneter_sdn.store.port import Edit
@@ -49,6 +51,15 @@ def test_a_token_is_printed_alone_and_once(server, vneterctl, store):
     again = vneterctl("token", "revoke", "ci")
     assert (again.code, "token list" in again.err) == (3, True)
     assert vneterctl("token", "list").out == "there are no credentials\n"
+
+
+def test_whether_a_token_was_issued_whose_answer_was_lost(server, vneterctl, monkeypatch):
+    def lost(_client, asked, *, dry_run=False):
+        raise Dropped("the connection broke")
+
+    monkeypatch.setattr(Client, "issue", lost)
+    ended = vneterctl("token", "create", "ci")
+    assert (ended.code, "revoke it, and ask again" in ended.err) == (5, True)
 
 
 def test_a_dry_run_issues_and_revokes_nothing(server, vneterctl, store):

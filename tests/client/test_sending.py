@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from vneter_sdn.client import Client
 from vneter_sdn.client.sending import Request, Sender
 from vneter_sdn.client.transport import Dropped, Reply, Silent
 from vneter_sdn.errors import (
@@ -61,6 +62,30 @@ def test_two_writes_have_two_keys_and_reads_none():
     keys = [headers.get("Idempotency-Key") for _, _, _, headers in line.asked]
     assert keys[0] != keys[1]
     assert keys[2] is None
+
+
+def test_what_the_server_keeps_no_key_of_is_asked_once():
+    line = Line(Dropped("gone"))
+    with pytest.raises(Dropped):
+        line.sender().ask(Request("POST", "/v1/tokens", {}, once=True))
+    assert "Idempotency-Key" not in line.asked[0][3]
+    assert not line.slept
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.issue({"name": "ci"}),
+        lambda client: client.revoke("ci"),
+        lambda client: client.inject({}),
+    ],
+    ids=["issue", "revoke", "inject"],
+)
+def test_credentials_and_packets_are_asked_for_once(ask):
+    client, line = Client("http://127.0.0.1:1"), Line(Dropped("gone"))
+    client._sender = line.sender()
+    with pytest.raises(Dropped):
+        ask(client)
 
 
 def test_nobody_there_is_told_at_once():

@@ -11,8 +11,9 @@ from typing import Any
 
 from vneter_sdn.cli.chains import pages
 from vneter_sdn.cli.output import Form, structured
-from vneter_sdn.cli.terminal import CONFLICT, NOT_FOUND, Answer, Usage, columns
+from vneter_sdn.cli.terminal import CONFLICT, NOT_FOUND, UNREACHABLE, Answer, Usage, columns
 from vneter_sdn.client.client import Client
+from vneter_sdn.client.transport import Dropped
 from vneter_sdn.errors import Conflict, NotFound
 from vneter_sdn.model.instants import rfc3339
 
@@ -40,6 +41,9 @@ def create(client: Client, asked: Mapping[str, Any], how: Form, *, dry_run: bool
     except Conflict as error:
         hint = "take another name, or `vneterctl token revoke` that one first"
         raise Answer(CONFLICT, str(error), hint) from None
+    except Dropped as error:
+        hint = "`vneterctl token list` says whether it was issued; if so, revoke it, and ask again"
+        raise Answer(UNREACHABLE, str(error), hint) from None
     ends = f"until {told['expires']}" if told["expires"] else "for ever"
     if not how.for_people:
         print(structured(told, how), flush=True)

@@ -307,14 +307,18 @@ class Client:
         return items
 
     def issue(self, asked: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        """Issue a credential (`CredentialAsked`); the answer's ``token`` is shown this once."""
+        """Issue a credential (`CredentialAsked`); the answer's ``token`` is shown this once.
+
+        Raises:
+            StoreUnavailable: where the answer was lost, it may have been issued all the same.
+        """
         query = {"dryRun": "true"} if dry_run else {}
-        return self._ask(Request("POST", "/v1/tokens", dict(asked), query=query)).value
+        return self._ask(Request("POST", "/v1/tokens", dict(asked), query=query, once=True)).value
 
     def revoke(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Revoke a credential, at once."""
         query = {"name": name} | ({"dryRun": "true"} if dry_run else {})
-        return self._ask(Request("DELETE", "/v1/tokens", query=query)).value
+        return self._ask(Request("DELETE", "/v1/tokens", query=query, once=True)).value
 
     def audit(
         self, limit: int = 100, before: int | None = None, *, verify: bool = False
@@ -367,7 +371,7 @@ class Client:
 
     def inject(self, packet: Mapping[str, Any]) -> dict[str, Any]:
         """Inject a packet (`schemas.Injection`); where it was seen (`schemas.Injected`)."""
-        return self._ask(Request("POST", "/v1/inject", dict(packet))).value
+        return self._ask(Request("POST", "/v1/inject", dict(packet), once=True)).value
 
     def snapshot(self) -> dict[str, Any]:
         """Everything stored; `exports.snapshot_from` reads it."""

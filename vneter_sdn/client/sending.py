@@ -43,6 +43,8 @@ class Request:
     """Of the body."""
     key: str = ""
     """By which the server knows that it answered it before; made anew where it is empty."""
+    once: bool = False
+    """The server keeps no key of it: when its answer is lost, nobody knows whether it was done."""
 
     @property
     def target(self) -> str:
@@ -85,7 +87,8 @@ class Sender:
     def ask(self, request: Request) -> Answer:
         """Ask, and ask again after a broken connection or when the server is too busy.
 
-        A write carries a key, so that the server does once what it is asked twice.
+        A write carries a key, so that the server does once what it is asked twice; one that is to
+        be asked `Request.once` is not asked again.
 
         Raises:
             VneterError: what the server reported, or that it cannot be reached.
@@ -104,7 +107,7 @@ class Sender:
             except Silent:
                 raise
             except Dropped:
-                if last:
+                if last or request.once:
                     raise
                 self._sleep(_PAUSES[attempt])
             except StoreUnavailable:
@@ -118,7 +121,7 @@ class Sender:
         headers = {"Accept": "application/json", **self._headers}
         if written:
             headers["Content-Type"] = request.media
-        if request.method not in _SAFE:
+        if request.method not in _SAFE and not request.once:
             headers["Idempotency-Key"] = request.key or os.urandom(16).hex()
         return headers | dict(request.headers)
 
