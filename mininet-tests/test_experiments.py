@@ -96,7 +96,8 @@ def test_utilisation(tmp_path, ground):
 def test_engineering_live(tmp_path):
     file = tmp_path / "square.yaml"
     file.write_text(SQUARE + "demands: [[s1, s4, 1000]]\n")
-    words = ["--topology", str(file), "--seconds", "15", "--shift", "1"]
+    words = ["--topology", str(file), "--seconds", "7", "--shift", "1"]
+    words += ["--every", "1.5", "--interval", "5"]
     rows = run("engineering_live", *words, output=tmp_path)
     over = {}
     for row in rows:

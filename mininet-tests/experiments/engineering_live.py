@@ -112,6 +112,9 @@ def main(words: list[str]) -> None:
         "--every", type=number_above(0), default=3.0, help="seconds between two readings"
     )
     arguments.add_argument(
+        "--interval", type=number_above(0), default=10.0, help="te-interval of the controller"
+    )
+    arguments.add_argument(
         "--moves", type=number_above(0, int), default=40, help="te-max-moves of the controller"
     )
     arguments.add_argument(
@@ -121,8 +124,9 @@ def main(words: list[str]) -> None:
     asked = arguments.parse_args(words)
     known = TOPOLOGIES / f"{asked.topology}.yaml"
     path = known if known.exists() else Path(asked.topology)
-    options = ("--te-interval=10", "--te-measure-interval=3", "--te-change-mbps=0.2")
-    with bench(asked.on, bridges_of(path), *options, f"--te-max-moves={asked.moves}") as made:
+    intervals = f"--te-interval={asked.interval}", f"--te-measure-interval={asked.interval * 0.3}"
+    options = (*intervals, "--te-change-mbps=0.2", f"--te-max-moves={asked.moves}")
+    with bench(asked.on, bridges_of(path), *options) as made:
         rows = list(measure(made, path, asked))
     write(asked.output, "engineering_live", rows, _plot(rows))
 
