@@ -3,12 +3,12 @@
 
 import pytest
 from change_world import prover, scenario
+from drawn_faults import said
 from verify_world import SCENARIOS, world
 
 from vneter_sdn.verify.checks import black_holes, isolation, loops, transit_loops
 from vneter_sdn.verify.rules import conflicting, shadowed
 from vneter_sdn.verify.tracking import ANYTHING
-from vneter_sdn.verify.watching import Said
 
 pytestmark = pytest.mark.parametrize("name", SCENARIOS)
 
@@ -25,8 +25,7 @@ def test_no_locator_goes_round(name):
 
 
 def test_nothing_that_is_for_somebody_is_lost(name):
-    said = Said(prover(scenario(name)).books.by_number)
-    assert list(black_holes(world(name).fabric(), world(name).directory, said)) == []
+    assert list(black_holes(world(name).fabric(), world(name).directory, said(name))) == []
 
 
 def test_every_flow_says_something_of_its_own(name):

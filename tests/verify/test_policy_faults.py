@@ -3,7 +3,8 @@
 
 import pytest
 from change_world import change, labelled, policy, prover, rule, shop
-from policy_faults import PROBES, Traffic, deleted_rule, sound, with_fault
+from policy_faults import deleted_rule
+from policy_traffic import PROBES, Traffic, sound, with_fault
 
 from vneter_sdn.daemon.verifying import Prover
 from vneter_sdn.policy.evaluate import Connection, evaluate

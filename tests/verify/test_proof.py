@@ -4,22 +4,13 @@
 from random import Random
 
 import pytest
-from change_world import prover, scenario
+from drawn_faults import proof_of
 from verify_faults import FAULTS
 from verify_world import SCENARIOS, edit, world
 
-from vneter_sdn.verify.fleet import Wiring
-from vneter_sdn.verify.proof import Proof
 from vneter_sdn.verify.reach import change, reach
-from vneter_sdn.verify.watching import Said
 
 pytestmark = pytest.mark.timeout(400)
-
-
-def proof_of(place):
-    """What rules refuse is no fault; without them, a sound scenario of policies has black holes."""
-    said = Said(prover(scenario(place.name)).books.by_number)
-    return Proof(place.states, Wiring.of(place.rows, place.wires), place.meaning, said)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 from change_world import change as changed
 from change_world import labelled, manifest, policy, prover, rule, same, shop
-from policy_faults import FAULTS, STATE_FAULTS, sound
+from policy_faults import FAULTS, STATE_FAULTS
+from policy_traffic import sound
 
 from vneter_sdn.daemon.verifying import Prover
 from vneter_sdn.model.flow import Conntrack, Flow, Output

@@ -13,17 +13,14 @@ from random import Random
 
 import policy_faults
 import pytest
-from change_world import prover, scenario
-from policy_faults import Traffic, incremental, moves, sound, whole
+from drawn_faults import drawn, missed, missed_by_change, said
+from policy_traffic import Traffic, incremental, moves, sound, whole
 from verify_faults import FAULTS
-from verify_world import SCENARIOS, edit, world
+from verify_world import SCENARIOS
 
 from vneter_sdn.simulate.meaning import meaning_of
 from vneter_sdn.verify.checks import black_holes, isolation, loops, transit_loops
-from vneter_sdn.verify.fleet import Wiring
-from vneter_sdn.verify.proof import Proof
 from vneter_sdn.verify.rules import conflicting, shadowed
-from vneter_sdn.verify.watching import Said
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -35,22 +32,8 @@ REAL, TRIED = 4, 12
 # ---- in forwarding
 
 
-@cache
-def said(name):
-    """What rules refuse is no fault; without them, a sound scenario of policies has black holes."""
-    return Said(prover(scenario(name)).books.by_number)
-
-
-@cache
 def seeded(name):
-    """Different faults of a scenario, by what they are called."""
-    found = {}
-    for fault in FAULTS:
-        for seed in range(1 if name == "policies" else 2):  # which takes longest
-            faulty = fault(world(name), Random(f"{name} {fault.__name__} {seed}"))
-            if faulty is not None and faulty.states not in [f.states for _, f in found.values()]:
-                found[fault.__name__, seed] = fault.__name__, faulty
-    return tuple(found.values())
+    return drawn(FAULTS, name, 1 if name == "policies" else 2)  # that one takes longest
 
 
 def findings(faulty):
@@ -65,29 +48,12 @@ def findings(faulty):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_fault_in_forwarding_is_found(name):
-    missed, unconfirmed = [], []
-    for fault, faulty in seeded(name):
-        found = next(findings(faulty), None)
-        if found is None:
-            missed.append(fault)
-        elif found.example is None or not faulty.confirms(found):
-            unconfirmed.append((fault, str(found)))
-    assert not missed
-    assert not unconfirmed
+    assert not missed(seeded(name), findings)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_fault_in_forwarding_is_found_by_what_changed(name):
-    place = world(name)
-    proof = Proof(place.states, Wiring.of(place.rows, place.wires), place.meaning, said(name))
-    missed = []
-    for fault, faulty in seeded(name):
-        flows, groups = edit(place, faulty)
-        if not proof.update(flows, place.meaning, groups=groups).findings:
-            missed.append(fault)
-        flows, groups = edit(faulty, place)
-        proof.update(flows, place.meaning, groups=groups)
-    assert not missed
+    assert not missed_by_change(seeded(name), name)
 
 
 # ---- in policies
@@ -104,7 +70,7 @@ def undisturbed():
 
 
 @cache
-def drawn(kind):
+def tried(kind):
     """Faults of a kind, and whether packets meet them."""
     made = kind(place())
     Random(kind.__name__).shuffle(made)
@@ -118,7 +84,7 @@ def drawn(kind):
 
 @pytest.mark.parametrize("kind", POLICY_FAULTS, ids=lambda kind: kind.__name__)
 def test_every_fault_in_policies_is_found(kind):
-    faults = [fault for fault, real in drawn(kind) if real]
+    faults = [fault for fault, real in tried(kind) if real]
     assert faults
     found = [whole(place(), fault) for fault in faults]
     assert None not in found
@@ -132,7 +98,7 @@ def test_every_fault_in_policies_is_found(kind):
 def test_there_are_enough_of_them():
     """At least 200 in all, at least 60 of them in policies and in what bridges remember of them."""
     forwarding = Counter(fault for name in SCENARIOS for fault, _ in seeded(name))
-    policies = Counter({k.__name__: sum(real for _, real in drawn(k)) for k in POLICY_FAULTS})
+    policies = Counter({k.__name__: sum(real for _, real in tried(k)) for k in POLICY_FAULTS})
     for kind, number in (forwarding + policies).most_common():
         sys.stdout.write(f"{number:5} {kind}\n")
     assert sum(policies.values()) >= 60

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from change_world import change as changed
 from change_world import labelled, policy, prover, rule, same, shop
-from policy_faults import sound
+from policy_traffic import sound
 
 from vneter_sdn.daemon.verifying import Prover
 from vneter_sdn.pipeline.tables import table
