@@ -38,6 +38,8 @@ class World:
     def __init__(self, **settings):
         self.bridges, self.store, self.now = MemoryBridges(), MemoryStore(), 100.0
         self.lab = Lab(self.bridges, self.store, Settings(**{"lab": True} | settings))
+        self.paused = []
+        self.bridges.pause = lambda *paused: self.paused.append(paused)
         self.bridges.packet_out = lambda *sent: self.asked.append(sent)
         self.asked = []
         self.known = self.store.snapshot()

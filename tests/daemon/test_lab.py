@@ -340,6 +340,29 @@ def test_an_answer_of_the_lab_before_keeps_none_of_this_one_away(world):
     assert world.endpoints() == {"s1.s1-eth1": (mac_text(H2), "10.0.0.2")}
 
 
+def test_a_bridge_of_another_lab_gets_no_flows_while_the_one_before_is_in_them(world):
+    """By these, who has the MAC and address of somebody before would be taken for him."""
+    world.hear(1, 1, arp(H1, A1, A3))
+    world.another((1, "s1", 1, 2))
+    assert [(dpid, seconds > 0) for dpid, seconds in world.paused] == [(1, True)]
+    before = world.known
+    world.lab.compiled(before)
+    world.settle()
+    world.lab.compiled(before)
+    assert len(world.paused) == 1, "that they went must be compiled first"
+    world.lab.compiled(world.known)
+    assert world.paused[1:] == [(1, 0)]
+
+
+def test_bridges_wait_for_nothing_when_nobody_was_known_or_the_lab_is_the_same(world):
+    world.another((1, "s1", 1, 2), (2, "s2", 1))
+    world.settle()
+    world.hear(1, 1, arp(H1, A1, A3))
+    world.lab._bridge_event(BridgeDisconnected(1, Reason.PEER_CLOSED, ""))
+    world.appear(1, "s1", 1, 2, base=0x3000 + 16)
+    assert world.paused == []
+
+
 def test_a_lab_of_other_bridges_has_those_of_the_one_before_forgotten(world):
     world.hear(2, 1, arp(H2, A2, A3))
     for dpid in (1, 2):

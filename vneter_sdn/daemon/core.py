@@ -252,6 +252,9 @@ class Core:
                 self._controller = self._controller.renewed(self._new_compiler())
                 events = [Stored(self._store.snapshot(), Delta())]
             else:
+                for event in events:
+                    if isinstance(event, Stored):
+                        self._lab.compiled(event.snapshot)
                 return
 
     def _forever(self, task: Callable[[], None]) -> None:

@@ -42,6 +42,8 @@ LOCAL = 0xFFFF_FFFE
 """Port of the bridge itself (OpenFlow 1.5.1 §7.2.1.2)."""
 IDLE, SETTLE = 1.0, 0.02
 """Seconds between looks at what time alone changes, and that what comes together is waited for."""
+PATIENCE = 3.0
+"""Seconds that a bridge of another lab waits at most for what is known of that to be forgotten."""
 _REFUSALS = (IntentError, Conflict, NotFound)
 
 
@@ -74,6 +76,8 @@ class Lab:
         self._numbers: frozenset[int] = frozenset()
         self._strangers: set[int] = set()
         """Bridges that may have to be adopted."""
+        self._waiting: dict[int, int | None] = {}
+        """Bridges that get no flows yet, with the revision these must be of when it is known."""
         self._founded = not settings.lab
         self._wake = eventlet.event.Event()
         bridges.subscribe(self._bridge_event)
@@ -92,6 +96,9 @@ class Lab:
         self._learning.index(snapshot, keys)
         if changed is None or any(key.kind == "Host" for key in keys):
             self._index_hosts(snapshot)
+        if None in self._waiting.values() and not self._learning.due(snapshot, time.monotonic()):
+            known = {dpid: needed or snapshot.revision for dpid, needed in self._waiting.items()}
+            self._waiting = known
         self._awake()
 
     def _index_hosts(self, snapshot: Snapshot) -> None:
@@ -120,6 +127,7 @@ class Lab:
                 self._ports_of(dpid)
             case BridgeDisconnected(dpid=dpid):
                 self._strangers.discard(dpid)
+                self._waiting.pop(dpid, None)
                 if dpid in self._hosts:
                     self._learning.ports(self._hosts[dpid], None, time.monotonic())
             case _:
@@ -131,6 +139,24 @@ class Lab:
             found = {port.name: port.mac for port in self._real_ports(dpid)}
             if self._learning.ports(self._hosts[dpid], found, time.monotonic()):
                 self._questions.forget(set(self._present) - {dpid})
+                self._wait(dpid)
+
+    def _wait(self, dpid: int) -> None:
+        """Give a bridge of another lab no flows as long as somebody of the one before is in them.
+
+        Who has the same addresses and is behind a port of the same name would be let in by them,
+        and sent to where others were.
+        """
+        if self._snapshot is not None and self._learning.due(self._snapshot, time.monotonic()):
+            self._waiting[dpid] = None
+            self._bridges.pause(dpid, PATIENCE)
+
+    def compiled(self, snapshot: Snapshot) -> None:
+        """Bridges are desired to hold what follows from this."""
+        for dpid, needed in list(self._waiting.items()):
+            if needed is not None and needed <= snapshot.revision:
+                del self._waiting[dpid]
+                self._bridges.pause(dpid, 0)
 
     def _real_ports(self, dpid: int) -> Iterator[Port]:
         bridge = self._present.bridge(dpid)

@@ -39,6 +39,22 @@ def state(bits: int) -> BridgeState:
     return BridgeState.of(flows, [Group(G, "all", (Bucket((Output(1),)),))] if grouped else [])
 
 
+@pytest.mark.parametrize("on", [lambda b: b.pause(DPID, 0), lambda b: b.advance(3)])
+def test_a_bridge_that_is_paused_is_left_as_it_is_until_it_goes_on(on) -> None:
+    bridges = MemoryBridges()
+    bridges.desire(DPID, DesiredBridge(state(1), 1))
+    bridges.pause(DPID, 3)
+    bridge = bridges.connect(DPID)
+    bridges.desire(DPID, DesiredBridge(state(2), 2))
+    bridges.advance(2.9)
+    assert not bridge.observed.flows
+    on(bridges)
+    assert bridge.observed.flows == state(2).flows
+    assert len(bridge.plans) == 1, "what was desired before is none of it"
+    bridges.desire(DPID, DesiredBridge(state(4), 3))
+    assert bridge.observed.flows == state(4).flows
+
+
 steps = st.one_of(
     st.tuples(st.just("desire"), st.integers(0, 255)),
     st.tuples(st.just("delta"), st.integers(0, 255)),

@@ -276,6 +276,11 @@ class OpenFlowBridges:
         """Claim to be master of a bridge with this generation from its next connection on."""
         self._generations[dpid] = generation
 
+    def pause(self, dpid: int, seconds: float) -> None:
+        """Change nothing on a bridge for so long, as what is desired is about to; 0: go on."""
+        now = time.monotonic()
+        self._upkeep(dpid).pause(now + seconds, now)
+
     def confirmed(self, dpid: int, revision: int, suspect: bool = False) -> None:
         """Tell the shrink guard which revision an earlier life of this process confirmed.
 

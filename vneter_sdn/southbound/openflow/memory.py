@@ -236,6 +236,11 @@ class MemoryBridges:
         if dpid in self._upkeeps:
             self._upkeeps[dpid].desired = None
 
+    def pause(self, dpid: int, seconds: float) -> None:
+        """Change nothing on a bridge for so long, as what is desired is about to; 0: go on."""
+        self._upkeep(dpid).pause(self.now + seconds, self.now)
+        self._settle()
+
     def confirmed(self, dpid: int, revision: int, suspect: bool = False) -> None:
         """Tell the shrink guard which revision an earlier life of this process confirmed.
 

@@ -155,6 +155,7 @@ class Upkeep:
         self._failures = 0
         self._tried_at = -inf
         self._retry_at: float | None = None
+        self._paused_until = -inf
         self._quarantine = Quarantine()
         self._release_at = inf
         self._audit_at = inf
@@ -190,6 +191,11 @@ class Upkeep:
         """Take over what an earlier life of this process knew, for the shrink guard."""
         self.revision = max(self.revision, revision)
         self.suspect = self.suspect or suspect
+
+    def pause(self, until: float, now: float) -> None:
+        """Change nothing until then, as what is desired is about to change; now: go on."""
+        self._paused_until = until
+        self.proceed(now)
 
     def connected(self, wire: Wire) -> None:
         """The bridge is there, and a read-back is under way."""
@@ -268,6 +274,8 @@ class Upkeep:
         """When `tick` has something to do."""
         if self.doing is not Doing.RESTING:
             return inf
+        if self._paused_until > -inf:
+            return self._paused_until
         retry = inf if self._retry_at is None else self._retry_at
         return min(retry, self._release_at, self._audit_at)
 
@@ -275,6 +283,9 @@ class Upkeep:
         """Do the next thing, if nothing is under way."""
         if self.doing is not Doing.RESTING or self._wire is None or self.observed is None:
             return
+        if now < self._paused_until:
+            return
+        self._paused_until = -inf
         if self._retry_at is not None:
             # What was refused may come from a wrong idea of the bridge: look again first.
             if now >= self._retry_at:
