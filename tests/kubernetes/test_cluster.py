@@ -10,6 +10,7 @@ from vneter_sdn.daemon.offline import compile_manifests
 from vneter_sdn.errors import IntentError
 from vneter_sdn.kubernetes.cluster import stand_in
 from vneter_sdn.kubernetes.door import native
+from vneter_sdn.model.snapshot import Key
 
 
 def workload(kind: str = "Deployment", name: str = "web", **spec: Any) -> dict[str, Any]:
@@ -162,6 +163,33 @@ def test_a_node_that_nobody_declared_is_a_host_all_the_same() -> None:
     assert len(set(addresses)) == 2
 
 
+def test_a_host_that_was_made_up_before_is_room_for_pods_to_come() -> None:
+    before = stand_in(native([pod("a")]).manifests)
+    (host,) = [one for one in before if one["kind"] == "Host"]
+    later = stand_in([*before, *native([pod("b")]).manifests])
+    assert [one for one in later if one["kind"] == "Host"] == [host]
+
+
+def test_where_a_node_is_that_nobody_declared_its_pods_say() -> None:
+    at = {"podIP": "10.0.0.5", "hostIP": "192.0.2.7", "hostIPs": [{"ip": "2001:db8::7"}]}
+    lone = pod("c", spec={"nodeName": "n9"}, status={"podIP": "10.0.0.7", "hostIP": "192.0.2.7"})
+    odd = pod("d", spec={"nodeName": "n8"}, status={"podIP": "10.0.0.8", "hostIP": "nowhere"})
+    silent = pod("0", spec={"nodeName": "n7"})
+    first = pod("a", spec={"nodeName": "n7"}, status=at)
+    result = compile_manifests([silent, first, pod("b"), lone, odd])
+    hosts = {
+        key.name: stored.spec.tunnel_addresses
+        for key, stored in result.snapshot.objects.items()
+        if key.kind == "Host"
+    }
+    assert hosts == {
+        "n7": ("192.0.2.7", "2001:db8::7"),
+        "n8": ("198.19.0.1",),
+        "n9": ("198.19.0.2",),
+    }, "no two are at the same address"
+    assert result.snapshot.objects[Key("Endpoint", "cluster", "x.b")].spec.host != "n7"
+
+
 def test_addresses_of_pods_and_nodes_make_the_network() -> None:
     at = {"status": {"podIP": "192.168.3.1", "podIPs": [{"ip": "fd01::1"}]}}
     ranged = node("n1") | {"spec": {"podCIDR": "192.168.64.0/24"}}
@@ -178,7 +206,9 @@ def test_addresses_of_pods_and_nodes_make_the_network() -> None:
 def test_the_gateway_is_no_pods_address() -> None:
     first = [pod(f"p{n}", status={"podIP": f"10.244.0.{n}"}) for n in (1, 2, 4)]
     (network,) = whole(*first)["Network"]
-    assert network["spec"]["gateways"][0] == "10.244.0.3"
+    assert network["spec"]["gateways"][0] == "10.244.255.254", "the next pods are not there either"
+    (other,) = whole(pod("p", status={"podIP": "10.244.0.9"}))["Network"]
+    assert other["spec"]["gateways"][0] == "10.244.0.1"
 
 
 def test_addresses_from_everywhere_are_in_several_networks() -> None:

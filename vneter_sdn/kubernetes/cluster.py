@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from vneter_sdn.errors import IntentError, Problem
@@ -29,10 +30,15 @@ Of those for documentation somebody may ask as of an address outside; what has t
 pod's own host would be let in.
 """
 
+NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
+_STAND_IN = "stand-in"
+"""Origin of what is made up."""
 Manifest = dict[str, Any]
 
 
-def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
+def stand_in(
+    manifests: Sequence[Mapping[str, Any]], nodes: Mapping[str, Sequence[str]] = NOWHERE
+) -> tuple[Manifest, ...]:
     """Manifests of our own kinds, with everything that they need and nobody declared.
 
     Added are Tenants, Namespaces, Networks of pods, and Hosts: one per ``spec.host``, or one for
@@ -43,12 +49,13 @@ def stand_in(manifests: Sequence[Mapping[str, Any]]) -> tuple[Manifest, ...]:
 
     Args:
         manifests: what `vneter_sdn.kubernetes.door.native` returns.
+        nodes: addresses of nodes that need not be declared, by name.
 
     Raises:
         IntentError: the addresses of pods do not fit in one network.
     """
     whole = [_copied(manifest) for manifest in manifests]
-    hosts, open_hosts = _hosts(whole)
+    hosts, open_hosts = _hosts(whole, nodes)
     whole += [host for host in hosts if host not in whole]
     _place(whole, open_hosts)
     whole += _tenants(whole)
@@ -111,7 +118,7 @@ def _whose(manifest: Manifest) -> tuple[str, str]:
 
 def _made(kind: str, name: str, spec: Manifest, tenant: str | None = None) -> Manifest:
     metadata = {"name": name} | ({"tenant": tenant} if tenant else {})
-    annotations = {ORIGIN: "stand-in"}
+    annotations = {ORIGIN: _STAND_IN}
     return {
         "apiVersion": API_VERSION,
         "kind": kind,
@@ -120,7 +127,9 @@ def _made(kind: str, name: str, spec: Manifest, tenant: str | None = None) -> Ma
     }
 
 
-def _hosts(manifests: Sequence[Manifest]) -> tuple[list[Manifest], list[str]]:
+def _hosts(
+    manifests: Sequence[Manifest], nodes: Mapping[str, Sequence[str]]
+) -> tuple[list[Manifest], list[str]]:
     """Every host: those declared, completed, and those that endpoints name.
 
     And the names of those that endpoints may be placed on.
@@ -130,6 +139,7 @@ def _hosts(manifests: Sequence[Manifest]) -> tuple[list[Manifest], list[str]]:
         name = _text(one["spec"], "host")
         if name and name not in hosts:
             hosts[name] = _made("Host", name, {})
+    _settle(hosts, nodes)
     places = sorted(name for name, one in hosts.items() if not _is_known_node(one))
     homeless = any("host" not in one["spec"] for one in _of(manifests, "Endpoint"))
     if not hosts or (homeless and not places):
@@ -148,10 +158,29 @@ def _hosts(manifests: Sequence[Manifest]) -> tuple[list[Manifest], list[str]]:
     return list(hosts.values()), places
 
 
+def _settle(hosts: Mapping[str, Manifest], nodes: Mapping[str, Sequence[str]]) -> None:
+    """Give hosts that lack addresses those of nodes of that name, unless others have them."""
+    taken = {text for one in hosts.values() for text in _texts(one["spec"], "tunnelAddresses")}
+    for name, host in sorted(hosts.items()):
+        mine = [text for text in nodes.get(name, ()) if text not in taken]
+        if mine and "tunnelAddresses" not in host["spec"] and all(map(_is_usual, mine)):
+            host["spec"]["tunnelAddresses"] = mine
+            taken.update(mine)
+
+
+def _is_usual(text: str) -> bool:
+    """Whether other hosts may reach an address."""
+    address = ip_address(text)
+    odd = address.is_multicast or address.is_unspecified or address.is_link_local
+    return not (odd or address.is_loopback)
+
+
 def _is_known_node(host: Manifest) -> bool:
-    """Whether it was a Node whose addresses are given."""
+    """Whether it is, or stands for, a Node whose addresses are given."""
     origin = _annotation(host, ORIGIN).partition(" ")[0]
-    return origin.endswith("/Node") and bool(_texts(host["spec"], "tunnelAddresses"))
+    addresses = _addresses(_texts(host["spec"], "tunnelAddresses"))
+    given = any(one.version != UNDERLAY.version or one not in UNDERLAY for one in addresses)
+    return given and (origin == _STAND_IN or origin.endswith("/Node"))
 
 
 def _place(manifests: Sequence[Manifest], hosts: Sequence[str]) -> None:
@@ -355,9 +384,12 @@ def _covers(prefix: IPNetwork, first: int, last: int) -> bool:
 
 
 def _gateway(prefix: IPNetwork, taken: Iterable[IPAddress]) -> IPAddress:
-    """The first usable address that is no pod's."""
+    """The first usable address; where that is a pod's, the last that is none's.
+
+    Pods are given one address after the other: what comes next may be that of a pod to come.
+    """
     numbers = {int(address) for address in taken if address.version == prefix.version}
     offset = 1
     while int(prefix[offset]) in numbers:
-        offset += 1
+        offset = offset - 1 if offset < 0 else -2
     return prefix[offset]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -72,6 +73,8 @@ class PodStatus(Loose, frozen=True, kw_only=True):
     phase: str | None = None
     pod_ip: str | None = field(default=None, name="podIP")
     pod_ips: tuple[PodIP, ...] | None = field(default=None, name="podIPs")
+    host_ip: str | None = field(default=None, name="hostIP")
+    host_ips: tuple[PodIP, ...] | None = field(default=None, name="hostIPs")
 
 
 class NodeSpec(Loose, frozen=True, kw_only=True):
@@ -110,10 +113,24 @@ def pod(
     state = read({} if status is None else status, PodStatus, "status", findings)
     if given is None or state is None:
         return []
+    if given.node_name and not cluster.nodes.get(shortened(given.node_name)):
+        cluster.nodes[shortened(given.node_name)] = _node_addresses(given, state)
     if state.phase in {"Succeeded", "Failed"}:
         cluster.notes.append(f"{findings.subject}: left out, it is over ({state.phase})")
         return []
     return endpoint(subject, given, _addresses(state, findings), cluster, findings)
+
+
+def _node_addresses(spec: PodSpec, status: PodStatus) -> tuple[str, ...]:
+    """Where a pod's node is by its status, or by its own address if it is on the node's network."""
+    texts = [status.host_ip or "", *(one.ip for one in status.host_ips or ())]
+    if spec.host_network:
+        texts += [status.pod_ip or "", *(one.ip for one in status.pod_ips or ())]
+    found = []
+    for text in filter(None, texts):
+        with suppress(ValueError):
+            found.append(str(ip_address(text)))
+    return tuple(dict.fromkeys(found))
 
 
 def endpoint(

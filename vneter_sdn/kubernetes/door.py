@@ -47,6 +47,8 @@ class Translated:
     """What was left out or is without effect, for people."""
     hosted: tuple[Hosted, ...] = ()
     """Pods that are none of the manifests, for they are on the networks of their nodes."""
+    nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Addresses of nodes, declared or not, as the statuses of their pods have them."""
 
 
 @dataclass(slots=True)
@@ -123,7 +125,8 @@ def native(
     batch.problems += _clashes(made)
     if batch.problems:
         raise IntentError(*dict.fromkeys(batch.problems))
-    return Translated(tuple(made), tuple(dict.fromkeys(batch.notes)), tuple(cluster.hosted))
+    notes = tuple(dict.fromkeys(batch.notes))
+    return Translated(tuple(made), notes, tuple(cluster.hosted), cluster.nodes)
 
 
 def _open(value: Any, place: str, batch: _Batch) -> None:

@@ -99,6 +99,8 @@ class Cluster:
     services: dict[tuple[str, str], ServiceSpec] = field(default_factory=dict)
     """By namespace and name, those among the manifests."""
     hosted: list[Hosted] = field(default_factory=list)
+    nodes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Addresses of nodes, as the statuses of their pods have them."""
 
     def tenant_of(self, namespace: str) -> str:
         """The tenant that a namespace is in."""

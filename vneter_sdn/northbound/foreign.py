@@ -87,7 +87,7 @@ def accept(values: Sequence[Any], *, tenant: str = CLUSTER) -> Accepted:
     if not any(map(is_foreign, values)):
         return Accepted(tuple(values))
     made = _translated(values, tenant=tenant or CLUSTER)
-    whole = stand_in(made.manifests)
+    whole = stand_in(made.manifests, made.nodes)
     before = {_name(one) for one in made.manifests}
     added = [name for one in whole if (name := _name(one)) not in before]
     notes = (*made.notes, *_made_up(added))
