@@ -7,12 +7,14 @@ import json
 import re
 
 import msgspec
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from vneter_sdn.model.kinds import KINDS
 from vneter_sdn.northbound.access.needs import NEEDS
 from vneter_sdn.northbound.openapi import document
 from vneter_sdn.northbound.patches import JSON_PATCH, MERGE_PATCH
+from vneter_sdn.northbound.problems import sort_of_status
 from vneter_sdn.northbound.routes import ROUTES
 from vneter_sdn.northbound.schemas import Apply, components, manifest_schema
 
@@ -106,6 +108,11 @@ def test_an_author_may_say_nothing():
     pattern = _parameters(operation)["X-Vneter-Author"]["schema"]["pattern"]
     assert all(re.search(pattern, one) for one in ("", "a", "ada of the desk"))
     assert not any(re.search(pattern, one) for one in (" a", "a" * 257, "\t"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 408, 413, 429, 431, 501, 503, 505])
+def test_whatever_the_server_in_front_refuses_has_a_name(status):
+    assert not sort_of_status(status).name.startswith("http-")
 
 
 def test_who_may_ask_is_described():

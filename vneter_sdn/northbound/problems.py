@@ -72,6 +72,7 @@ _BY_STATUS: dict[int, Sort] = {
         Sort(429, "throttled", "Too many requests"),
         Sort(503, "busy", "The server is busy"),
         Sort(501, "not-implemented", "The server does not do that"),
+        Sort(505, "version-not-spoken", "The server speaks another version of HTTP"),
     )
 }
 
