@@ -105,6 +105,9 @@ def test_only_what_is_asked_is_checked(vneterctl, shop, tmp_path):
     ended = vneterctl("verify", "--offline", shop, "--check", "luck")
     assert ended.code == 2
     assert "no check 'luck'" in ended.err
+    ended = vneterctl("verify", "--offline", shop, "--delete")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--delete of what?" in ended.err
 
 
 def test_all_of_a_change_can_be_proven(vneterctl, shop, tmp_path):
@@ -187,3 +190,34 @@ def test_of_a_server(vneterctl, store, server, red, tmp_path):
     change = written(tmp_path, SQL)
     assert vneterctl("plan", "-f", change).code == 0
     assert store.snapshot() is before
+
+
+NAMES = """\
+---
+apiVersion: vneter.io/v1
+kind: Policy
+metadata: {name: names, tenant: cluster}
+spec:
+  appliesTo: [{endpoints: {matchLabels: {pod: a}}}]
+  egress:
+  - peers: [{domain: "*.example.com"}]
+"""
+
+
+LOGGED = """\
+---
+apiVersion: vneter.io/v1
+kind: Policy
+metadata: {name: logged, tenant: cluster}
+spec:
+  ingress: &both [{ports: [{protocol: udp}], stateful: false, log: true}, {action: drop}]
+  egress: *both
+"""
+
+
+@pytest.mark.parametrize("policy", [NAMES, LOGGED])
+def test_what_the_controller_only_looks_at_arrives(vneterctl, tmp_path, policy):
+    """Answers of DNS are read, and go on; of logged packets it has copies."""
+    (tmp_path / "pods.yaml").write_text(PODS + policy, "utf-8")
+    ended = vneterctl("verify", "--offline", tmp_path, "--check", "answers")
+    assert ended.code == 0, ended.out

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vneter_sdn.cli.objects import noted, placed, read
 from vneter_sdn.cli.reaching import Source, picture_of
+from vneter_sdn.cli.terminal import Usage
 from vneter_sdn.errors import IntentError, NotFound, Problem
 from vneter_sdn.model.snapshot import Key
 
@@ -32,6 +33,11 @@ class Asked:
     files: Sequence[str] = ()
     delete: bool = False
     """Whether the change deletes what the files describe."""
+
+    def __post_init__(self) -> None:
+        """Raise `Usage` when it deletes, and nothing says what."""
+        if self.delete and not self.files:
+            raise Usage("--delete of what?", "name the files that describe it: -f FILE")
 
 
 def bench_of(asked: Asked) -> Bench:

@@ -187,11 +187,26 @@ def by_policy(end: Dropped | Punted) -> bool:
 
 def is_too_long(end: Punted) -> bool:
     """Whether the controller is told that a packet is too long for where it is going."""
-    try:
-        said = punts.decode(end.action.userdata)
-    except DecodeError:
-        return False
+    said = _said(end)
     return isinstance(said, Complaint) and said.fault is Fault.TOO_LONG
+
+
+def goes_on(end: Punted, target: Station) -> bool:
+    """Whether the controller only looks at what is for an endpoint.
+
+    At an answer of DNS, which it lets go on when it has; or at a copy, to write an audit line.
+    """
+    said = _said(end)
+    if isinstance(said, punts.Names):
+        return PortOf(end.host, said.port) == PortOf(target.host, target.port)
+    return isinstance(said, punts.Decided) and said.verdict == "allow"
+
+
+def _said(end: Punted) -> punts.Reason | None:
+    try:
+        return punts.decode(end.action.userdata)
+    except DecodeError:
+        return None
 
 
 def is_refusal(flow: Flow) -> bool:

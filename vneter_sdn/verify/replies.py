@@ -19,7 +19,7 @@ from vneter_sdn.model.flow import ZONE_BITS, Conntrack
 from vneter_sdn.model.snapshot import Key
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
-from vneter_sdn.verify.checks import is_too_long
+from vneter_sdn.verify.checks import goes_on, is_too_long
 from vneter_sdn.verify.expected import Directory, expectations, meant_for, one, ordinary
 from vneter_sdn.verify.expressions import Expression
 from vneter_sdn.verify.findings import Finding, dropped_words, example_of
@@ -177,7 +177,7 @@ def _gone_on(fabric: Fabric, ends: tuple[Station, Station], trace: Trace) -> Ite
         end = after.end
         if isinstance(end, Reached) and end.at == PortOf(target.host, target.port):
             continue
-        if isinstance(end, Punted) and is_too_long(end):
+        if isinstance(end, Punted) and (is_too_long(end) or goes_on(end, target)):
             continue
         why = dropped_words(end) if isinstance(end, Dropped | Punted) else "goes elsewhere"
         about = f"{source.key} may open connections to {target.key}, of which what follows {why}"
@@ -204,8 +204,8 @@ def _answered(
         end = back.end
         if isinstance(end, Reached) and end.at == PortOf(source.host, source.port):
             continue
-        if isinstance(end, Punted) and is_too_long(end):
-            continue  # which the target is told, and sends in pieces that are not
+        if isinstance(end, Punted) and (is_too_long(end) or goes_on(end, source)):
+            continue  # too long: the target is told, and sends in pieces that are not
         why = dropped_words(end) if isinstance(end, Dropped | Punted) else "goes elsewhere"
         about = f"{source.key} may open connections to {target.key}, whose answer {why}"
         shown = example_of(target.host, back.packets.cubes, back.choices, back.up)
