@@ -228,6 +228,8 @@ def test_namespaces_of_the_same_name_are_told_apart(vneterctl, tmp_path):
         (("--from", "x/"), "'x/' names nobody"),
         (("--to", "app=="), "selects nobody"),
         (("--to", "app=(a"), "'app=(a' is no condition on labels"),
+        (("--to", "ns:"), "'ns:' names nobody"),
+        (("--to", "label: "), "'label:' names nobody"),
         (("--to", ","), "an empty selector selects nobody"),
         (("--to", "w/*"), "'w/*' selects nobody"),
         (("--from", "198.51.100.7", "--to", "198.51.100.8"), "between two addresses outside"),

@@ -265,6 +265,22 @@ def test_what_is_foreign(manifest: Any, wanted: bool) -> None:
     assert is_foreign(manifest) is wanted
 
 
+def test_what_a_namespace_says_of_logging_is_noted() -> None:
+    said = {"networkpolicy.antrea.io/enable-logging": "true"}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}
+    assert not native([space]).notes
+    space["metadata"] |= {"annotations": said}
+    (note,) = native([space]).notes
+    assert "enable-logging is without effect" in note
+
+
+def test_a_version_of_the_same_group_is_advised() -> None:
+    (found,) = problems(
+        {"apiVersion": "crd.antrea.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p"}}
+    )
+    assert found.message.endswith("write crd.antrea.io/v1beta1 or crd.antrea.io/v1alpha1")
+
+
 def test_a_service_is_given_once() -> None:
     """Policies refer to it, so which of two is meant matters."""
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}

@@ -16,6 +16,11 @@ def problems(*manifests: Any) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
+def cluster_group(spec: Any) -> dict[str, Any]:
+    version = "crd.antrea.io/v1beta1"
+    return {"apiVersion": version, "kind": "ClusterGroup", **CLUSTERED, "spec": spec}
+
+
 PEER, PORT = "spec.ingress[0].from[0]", "spec.ingress[0].ports[0]"
 TO = "spec.egress[0].to[0]"
 
@@ -276,6 +281,37 @@ def test_refused(manifest: dict[str, Any], field: str, reason: str) -> None:
     assert found.object.startswith(manifest["kind"])
 
 
+@pytest.mark.parametrize(
+    ("manifest", "field"),
+    [
+        (
+            peer({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] * 257}}),
+            f"{PEER}.ipBlock.except",
+        ),
+        (
+            chosen({"matchExpressions": [{"key": "a", "operator": "Exists"}] * 65}),
+            "spec.podSelector.matchExpressions",
+        ),
+        (
+            chosen({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"] * 257}]}),
+            "spec.podSelector.matchExpressions[0].values",
+        ),
+        (
+            acnp({**ALLOW, "to": [{"namespaces": {"sameLabels": ["a"] * 17}}]}),
+            f"{TO}.namespaces.sameLabels",
+        ),
+        (cluster_group({"ipBlocks": [{"cidr": "10.0.0.0/8"}] * 1025}), "spec.ipBlocks"),
+        (cluster_group({"childGroups": ["g"] * 1025}), "spec.childGroups"),
+    ],
+)
+def test_lists_that_are_too_long_are_told_as_they_were_written(
+    manifest: dict[str, Any], field: str
+) -> None:
+    (found,) = problems(manifest)
+    assert (found.field, found.reason) == (field, "TooMany")
+    assert "at most" in found.message
+
+
 def test_all_problems_are_told_at_once() -> None:
     spec = {
         "podSelector": {"matchLabels": {"a b": "c"}},
@@ -350,6 +386,12 @@ def test_a_message_says_what_to_do() -> None:
     )
     (found,) = problems(port({"port": "80"}))
     assert str(found).endswith("'80' in quotes is the name of a port; write 80 plain")
+    (found,) = problems(port({"port": 80.0}))
+    assert found.message.endswith("got the number 80.0; write 80")
+    (found,) = problems(acnp(ALLOW, priority="5"))
+    assert found.message.endswith("got the text '5'; write it without quotes")
+    (found,) = problems(acnp(ALLOW | {"enableLogging": 1}))
+    assert found.message.endswith("expected true or false, got the number 1")
     (found,) = problems(chosen({"matchLabels": {"a": 1}}))
     assert (
         found.message == "expected text, got the number 1; if it is meant as text, put it in quotes"

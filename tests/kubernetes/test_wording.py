@@ -66,6 +66,16 @@ def test_fields_of_each_kind() -> None:
     assert field_as_written("spec.tier", f"{ANTREA}/Tier") == "spec.tier"
 
 
+def test_tiers_that_are_not_there_are_told_as_they_were_written() -> None:
+    """Also those called like one that is only ours, which Antrea's policies cannot be in."""
+    for name in ("gold", "kubernetes", "admin"):
+        applied = [{"podSelector": {}}]
+        policy = antrea("ClusterNetworkPolicy", "p", priority=1, tier=name, appliedTo=applied)
+        (one,) = problems(policy)
+        assert (one.field, one.reason) == ("spec.tier", "UnknownReference")
+        assert f"Tier {name} does not exist" in one.message
+
+
 def test_nothing_else_is_changed() -> None:
     text = "Tier gold does not exist; create it first, or in the same apply"
     assert message_as_written(text) == text

@@ -45,6 +45,8 @@ def _read(text: str | bytes):
         ("1: a", "WrongType", "a key must be text, not 1"),
         ("? [a]\n: b", "WrongType", "a key must be text"),
         ("a: 1e400", "InvalidNumber", "line 1"),
+        ("a: {{ .Values.a }}", "WrongType", "if this is a template, {{ .. }}, render it first"),
+        (f"a: {'9' * 5000}", "InvalidNumber", f"the number {'9' * 40} is too large"),
     ],
 )
 def test_a_malformed_file_is_refused_by_place(text, reason, message):

@@ -49,10 +49,10 @@ class Who:
             raise Usage("an empty selector selects nobody", f"{_HINT}, or * for everybody")
 
     def _read(self, part: str) -> None:
-        prefix, colon, rest = part.partition(":")
+        prefix, _, rest = part.partition(":")
         if (address := _address(part)) is not None:
             self.addresses.append(address)
-        elif colon and prefix in {"ns", "label"}:
+        elif rest.strip() and prefix in {"ns", "label"}:
             (self.namespaces if prefix == "ns" else self.labels).append(_selector(rest, part))
         elif _CONDITION.search(part):
             self.labels.append(_selector(part, part))

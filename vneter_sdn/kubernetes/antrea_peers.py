@@ -20,11 +20,15 @@ from vneter_sdn.kubernetes.naming import (
     shortened,
 )
 from vneter_sdn.kubernetes.ports import IpBlock, block
-from vneter_sdn.kubernetes.reading import Strict, read
+from vneter_sdn.kubernetes.reading import Strict, at_most, read
 from vneter_sdn.kubernetes.services import backing
 from vneter_sdn.policy import domains
 from vneter_sdn.policy.findings import Findings
 from vneter_sdn.policy.selectors import NAMESPACE_NAME
+
+MOST_MEMBERS, MOST_ALIKE = 1024, 16
+"""Entries of one group, labels of one ``sameLabels``."""
+_SPLIT = "make groups of them, and one of those, by childGroups"
 
 
 class PeerNamespaces(Strict, frozen=True, kw_only=True):
@@ -230,6 +234,7 @@ def _alike(one: Peer, given: PeerNamespaces, path: str, side: Side) -> dict[str,
         text = "a NetworkPolicy is in one namespace already; remove it"
         findings.add(at, "NotHere", text)
     labels: Sequence[str] = given.same_labels or ()
+    at_most(labels, MOST_ALIKE, f"{at}.sameLabels", findings, "compare fewer")
     for number, key in enumerate(labels):
         findings.reading(f"{at}.sameLabels[{number}]", "BadLabel", syntax.label_key, key)
     if (given.match is not None) == bool(labels):
@@ -293,6 +298,8 @@ def _listed(given: GroupSpec, side: Side) -> list[dict[str, Any]]:
     findings = side.findings
     if given.ip_block is not None:
         return [block(given.ip_block, "spec.ipBlock", findings)]
+    at_most(given.child_groups or (), MOST_MEMBERS, "spec.childGroups", findings, _SPLIT)
+    at_most(given.ip_blocks or (), MOST_MEMBERS, "spec.ipBlocks", findings, _SPLIT)
     for number, name in enumerate(given.child_groups or ()):
         findings.reading(f"spec.childGroups[{number}]", "BadName", syntax.dns_subdomain, name)
     below = [{"group": side.group(name)} for name in given.child_groups or ()]

@@ -237,9 +237,11 @@ def _check_envelope(document: _Document) -> None:
         findings.add("apiVersion", "Missing", text)
         document.sound = False
     elif subject.version not in VERSIONS[kind]:
+        group = f"{subject.version.partition('/')[0]}/"
+        near = [version for version in VERSIONS[kind] if version.startswith(group)]
         text = (
             f"{kind} of {subject.version[:64]} is not understood; write "
-            f"{' or '.join(VERSIONS[kind])}"
+            f"{' or '.join(near or VERSIONS[kind])}"
         )
         findings.add("apiVersion", "UnsupportedVersion", text)
         document.sound = False

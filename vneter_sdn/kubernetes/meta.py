@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from vneter_sdn.kubernetes import syntax
-from vneter_sdn.kubernetes.reading import Loose, Strict
+from vneter_sdn.kubernetes.reading import Loose, Strict, at_most
 from vneter_sdn.model.fieldpaths import below
 from vneter_sdn.policy.findings import Findings
 from vneter_sdn.policy.selectors import NAMESPACE_NAME
 
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+MOST_EXPRESSIONS, MOST_VALUES = 64, 256
+"""Conditions of one selector, values of one condition."""
 
 
 class Owner(Loose, frozen=True, kw_only=True):
@@ -82,6 +84,8 @@ def selector(given: LabelSelector, path: str, findings: Findings) -> dict[str, A
         check_labels(given.match_labels, f"{path}.matchLabels", findings)
         result["matchLabels"] = dict(given.match_labels)
     if given.match_expressions:
+        at = f"{path}.matchExpressions"
+        at_most(given.match_expressions, MOST_EXPRESSIONS, at, findings, "select by fewer")
         result["matchExpressions"] = [
             _requirement(requirement, f"{path}.matchExpressions[{number}]", findings)
             for number, requirement in enumerate(given.match_expressions)
@@ -92,6 +96,7 @@ def selector(given: LabelSelector, path: str, findings: Findings) -> dict[str, A
 def _requirement(given: Requirement, path: str, findings: Findings) -> dict[str, Any]:
     findings.reading(f"{path}.key", "BadLabel", syntax.label_key, given.key)
     values = given.values or ()
+    at_most(values, MOST_VALUES, f"{path}.values", findings, "give them a label in common")
     if given.operator not in OPERATORS:
         text = f"{given.operator[:64]!r} is none of {', '.join(OPERATORS)}"
         findings.add(f"{path}.operator", "UnknownOperator", text)

@@ -9,11 +9,13 @@ from typing import Any
 from msgspec import field
 
 from vneter_sdn.kubernetes import syntax
-from vneter_sdn.kubernetes.reading import Strict
+from vneter_sdn.kubernetes.reading import Strict, at_most
 from vneter_sdn.policy import prefixes
 from vneter_sdn.policy.findings import Findings
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
+MOST_EXCEPT = 256
+"""Prefixes that one block leaves out."""
 
 
 class PolicyPort(Strict, frozen=True, kw_only=True):
@@ -90,6 +92,7 @@ def block(given: IpBlock, path: str, findings: Findings) -> dict[str, Any]:
     whole = findings.reading(f"{path}.cidr", "BadPrefix", prefixes.parse, given.cidr)
     result: dict[str, Any] = {"cidr": given.cidr if whole is None else str(whole)}
     excluded = []
+    at_most(given.except_ or (), MOST_EXCEPT, f"{path}.except", findings, "write smaller blocks")
     for position, text in enumerate(given.except_ or ()):
         at = f"{path}.except[{position}]"
         hole = findings.reading(at, "BadPrefix", prefixes.parse, text)

@@ -6,7 +6,7 @@ Types and names of fields are judged here, what they hold by whoever translates 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sized
 from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -88,7 +88,9 @@ def _known(value: Any, type_: Any, path: str, findings: Findings) -> Any:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError:
         words = " or ".join(_word(option) for option in options if option is not NoneType)
-        findings.add(path, "WrongType", f"expected {words}, got {_kind(value)}{_advice(value)}")
+        findings.add(
+            path, "WrongType", f"expected {words}, got {_kind(value)}{_advice(value, options)}"
+        )
         return value
 
 
@@ -106,6 +108,13 @@ def _fields(value: Mapping[Any, Any], type_: type[Struct], path: str, findings: 
         if field.required and name not in value:
             findings.add(f"{path}.{name}".lstrip("."), "Missing", "is required")
     return kept
+
+
+def at_most(given: Sized, most: int, path: str, findings: Findings, instead: str) -> None:
+    """Note a list that is longer than there is room for, and what to write ``instead``."""
+    if len(given) > most:
+        text = f"has {len(given)} entries, and at most {most} are taken; {instead}"
+        findings.add(path, "TooMany", text)
 
 
 def unknown(what: str, given: Any, valid: Any) -> str:
@@ -141,9 +150,13 @@ def _kind(value: Any) -> str:
     return {NoneType: "null", list: "a list", dict: "a map"}.get(type(value), "something else")
 
 
-def _advice(value: Any) -> str:
-    if isinstance(value, bool | int | float):
+def _advice(value: Any, options: Collection[Any]) -> str:
+    """What to write instead, where that is plain."""
+    number = isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53
+    if number and int in options:
+        return f"; write {int(value)}"
+    if isinstance(value, bool | int | float) and str in options:
         return "; if it is meant as text, put it in quotes"
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and {int, float} & set(options):
         return "; write it without quotes"
     return ""

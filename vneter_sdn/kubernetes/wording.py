@@ -16,6 +16,7 @@ _PLACE = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
 _CHILD = re.compile(r"^spec\.members(\[\d+\])\.group$")
 _CLUSTER_GROUP = re.compile(r"\bGroup [^\s/]+/(\S+?)\.cg\b")
 _GROUP = re.compile(r"\bGroup [^\s/]+/([a-z0-9-]+)\.([-.a-z0-9]+)")
+_TIER = re.compile(r"\bTier ([^\s/]+?)\.antrea\b")
 _SUFFIX = re.compile(r"(?<=\S)\.cg\b")
 
 
@@ -56,5 +57,5 @@ def field_as_written(field: str, kind: str, annotations: Mapping[str, Any] | Non
 
 def message_as_written(message: str) -> str:
     """``ClusterGroup web`` for ``Group cluster/web.cg``."""
-    message = _CLUSTER_GROUP.sub(r"ClusterGroup \1", message)
+    message = _TIER.sub(r"Tier \1", _CLUSTER_GROUP.sub(r"ClusterGroup \1", message))
     return _SUFFIX.sub("", _GROUP.sub(r"Group \1/\2", message))

@@ -184,7 +184,8 @@ class _Reader:
         if event.tag not in {None, "!", _STANDARD + wanted}:
             raise _Refused("UnknownTag", f"the tag {event.tag} is not read", line)
         if self._levels and isinstance(self._levels[-1].value, dict) and not self._levels[-1].key:
-            raise _Refused("WrongType", "a key must be text", line, self._levels[-1].path)
+            text = "a key must be text; if this is a template, {{ .. }}, render it first"
+            raise _Refused("WrongType", text, line, self._levels[-1].path)
         path = self._path()
         self.lines.setdefault(path, line)
         self._levels.append(_Level({} if mapping else [], path, line, event.anchor))
@@ -242,7 +243,7 @@ def _scalar(event: Any, line: int) -> Any:
         raise _Refused("UnknownTag", f"the tag {event.tag} is not read; quote the text", line)
     value = _plain(text)
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Refused("InvalidNumber", f"the number {text} is too large", line)
+        raise _Refused("InvalidNumber", f"the number {text[:40]} is too large", line)
     return value
 
 
