@@ -20,6 +20,28 @@ def test_everybody_reaches_everybody_at_the_first_try(lab, controller, name):
     assert DROPPED.findall(ended.stdout) == ["0"], ended.stdout + controller.log()[-4000:]
 
 
+@pytest.mark.parametrize("name", ["ring", "single", "linear"])
+def test_nobody_is_taken_for_who_had_the_same_addresses_in_the_lab_before(lab, controller, name):
+    ended = lab.mn(f"{name},bw=off,delay=off", *OURS, "--mac", "--test", "pingall")
+    assert DROPPED.findall(ended.stdout) == ["0"], ended.stdout + controller.log()[-4000:]
+
+
+@pytest.mark.parametrize("name", ["ring", "single"])
+def test_a_controller_that_was_away_meanwhile_takes_no_lab_for_the_one_before(
+    lab, controller, name
+):
+    """Bridges have the same names; where a wire ended, a host is now."""
+    restart(controller)
+    ended = lab.mn(f"{name},bw=off,delay=off", *OURS, "--test", "pingall")
+    assert DROPPED.findall(ended.stdout) == ["0"], ended.stdout + controller.log()[-4000:]
+
+
+def restart(controller):
+    os.kill(controller.pid, signal.SIGTERM)
+    controller.process.wait(30)
+    controller.start()
+
+
 def test_mininet_may_ask_at_leisure_whether_anybody_listens(lab, controller):
     """By telnet in a node's shell; what we say by then has to be none of Mininet's own marks."""
     ended = lab.python(
@@ -78,9 +100,7 @@ def test_any_wire_may_go_and_come_back(mininet, controller, ring):
 
 def test_a_restart_of_the_controller_loses_no_packet(mininet, controller, ring):
     ring.run("h1", f"ping -i 0.01 -w 60 {ring.hosts['h4']['ip']} >/run/stream 2>&1 &")
-    os.kill(controller.pid, signal.SIGTERM)
-    controller.process.wait(30)
-    controller.start()
+    restart(controller)
     mininet.until(lambda: controller.edges() == ring.edges, "the graph")
     ring.run("h1", "kill -INT %1; wait")
     told = controller.lab.run(["cat", "/run/stream"]).stdout

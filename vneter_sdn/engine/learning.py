@@ -187,7 +187,7 @@ class Learning:
             self._ports.pop(host, None)
             return False
         there = self._ports[host] = frozenset(interfaces)
-        before = self._before(host)
+        before = self._before(host, interfaces)
         self._macs[host] = dict(interfaces)
         remade = {name for name, mac in interfaces.items() if mac and before.get(name, mac) != mac}
         anew = bool(before and interfaces) and not before.items() & interfaces.items()
@@ -221,8 +221,10 @@ class Learning:
             if end not in ends and end.host in self._ports
         }
 
-    def _before(self, host: str) -> dict[str, int]:
+    def _before(self, host: str, interfaces: Mapping[str, int]) -> Mapping[str, int]:
         """Addresses of a host's interfaces as last seen, or when something was found at them."""
+        if self._macs.get(host) == interfaces:  # as when one is only up or down
+            return interfaces
         found = [one for end, one in self._learned.items() if end.host == host]
         said = [pair for one in (*found, *self._found.values()) for pair in self._said(one)]
         written = {end.port: mac for end, mac in said if end.host == host}
