@@ -100,6 +100,8 @@ def test_files_that_cannot_be_read(vneterctl, server, tmp_path):
     (tmp_path / "empty").mkdir()
     for path in ("none", "loop", "empty", "none\x00"):
         assert told(vneterctl("apply", "-f", tmp_path / path if "\x00" not in path else path)) == 1
+    for words in (("apply", "-f", ""), ("reachability", "--offline", "")):
+        assert told(vneterctl(*words)) == 2  # and not whatever is in this directory
 
 
 OK = b"HTTP/1.1 200 OK\r\n"

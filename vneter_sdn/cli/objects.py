@@ -239,6 +239,8 @@ def read(files: Sequence[str]) -> list[Document]:
         raise Usage("no manifests are given", "add -f FILE, -f DIRECTORY or -f -")
     documents: list[Document] = []
     for name in files:
+        if not name:
+            raise Usage("a file is named ''", "write . for this directory; is a variable not set?")
         if name.startswith(("http://", "https://")):
             raise Usage("manifests are not fetched", f"curl -fsSL {name} | vneterctl .. -f -")
         if name == "-":
