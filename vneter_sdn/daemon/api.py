@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import sys
 import time
@@ -49,6 +51,7 @@ def _verified(store: Store, settings: Settings, file: str) -> Store:
 def main() -> None:
     """Serve until SIGTERM."""
     dumps.forbid()
+    atexit.register(gc.freeze)  # or the interpreter looks through all that is left before it ends
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "api"))
     store = _verified(_open_store(settings), settings, sys.argv[1])

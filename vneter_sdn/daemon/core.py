@@ -7,6 +7,7 @@ counted, and the engine starts over from the store, as after a restart: bridges 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import signal
@@ -322,6 +323,7 @@ def main() -> None:
     """Run the core until SIGTERM."""
     dumps.forbid()
     gc.set_threshold(*COLLECTION)
+    atexit.register(gc.freeze)  # or the interpreter looks through all that is left before it ends
     settings = read_settings(sys.argv[1])
     logs.set_up(settings.log_level, file=logs.log_file(settings.state_dir, "core"))
     for early in (signal.SIGINT, signal.SIGHUP):

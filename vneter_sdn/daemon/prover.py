@@ -19,6 +19,8 @@ is thrown away with it, and made again when nobody waits.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -230,6 +232,7 @@ def _open_store(settings: Settings) -> OvsdbStore:
 def main() -> None:
     """Prove until nobody listens any more."""
     dumps.forbid()
+    atexit.register(gc.freeze)  # or the interpreter looks through all that is left before it ends
     die_with_parent()
     os.nice(POLITENESS)
     settings, role = read_settings(sys.argv[1]), sys.argv[2]
