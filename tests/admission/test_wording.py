@@ -13,6 +13,7 @@ from vneter_sdn.model.snapshot import Key
     [
         ("Endpoint", {"network": "w", "mac": "02"}, "mac", "An Ethernet address: 02:00:"),
         ("Endpoint", {"network": "W X"}, "network", "Lower-case letters, digits"),
+        ("Policy", {"schedule": [{"hours": "8-17"}]}, "schedule[0].hours", "HH:MM-HH:MM of those"),
         ("Endpoint", {"network": "w", "addresses": ["a"] * 3}, "addresses", "at most 2 entries"),
         ("Network", {"prefixes": []}, "prefixes", "expected at least 1 entries"),
         ("Network", {"prefixes": ["x" * 65]}, "prefixes[0]", "expected at most 64 characters"),

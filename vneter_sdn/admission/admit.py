@@ -162,7 +162,8 @@ def _repeated(edits: Sequence[Change]) -> Iterable[Problem]:
     for position, edit in enumerate(edits):
         origin = edit.origin or f"edit {position + 1}"
         if edit.key in first:
-            text = f"is given twice in one batch, in {first[edit.key]} and {origin}; remove one"
+            places = f", in {first[edit.key]} and {origin}" if edit.origin else ""
+            text = f"is given twice in one batch{places}; remove one"
             yield Problem(str(edit.key), "", "Repeated", text)
         first.setdefault(edit.key, origin)
 

@@ -34,14 +34,17 @@ def reworded(what: str, struct: Any, path: str = "") -> str:
 
 @cache
 def _described(struct: Any) -> dict[str, str]:
-    """What each regular expression in a Struct stands for."""
-    return {
-        meta.pattern: meta.description
-        for part in _parts(struct)
-        if get_origin(part) is Annotated
-        for meta in part.__metadata__
-        if meta.pattern and meta.description
-    }
+    """What each regular expression in a Struct stands for: its own words, or its field's."""
+    found: dict[str, str] = {}
+    around: dict[str, str] = {}
+    for part in _parts(struct):
+        if get_origin(part) is Annotated:
+            said = next((meta.description for meta in part.__metadata__ if meta.description), "")
+            for inner in _parts(part, deeply=False):
+                for meta in inner.__metadata__ if get_origin(inner) is Annotated else ():
+                    if meta.pattern and said:
+                        (found if inner is part else around).setdefault(meta.pattern, said)
+    return around | found
 
 
 @cache
