@@ -360,7 +360,19 @@ def test_bridges_wait_for_nothing_when_nobody_was_known_or_the_lab_is_the_same(w
     world.hear(1, 1, arp(H1, A1, A3))
     world.lab._bridge_event(BridgeDisconnected(1, Reason.PEER_CLOSED, ""))
     world.appear(1, "s1", 1, 2, base=0x3000 + 16)
+    world.another((1, "leaf1", 1, 2))
     assert world.paused == []
+
+
+def test_what_goes_without_being_written_makes_no_bridge_wait(world):
+    """A wire that somebody else deleted by then."""
+    wire(world, "found", found=True)
+    world.another((1, "s1", 1, 2))
+    world.store.apply([Edit("delete", Key("Link", "", "found"))], author="somebody")
+    world.tell()
+    world.lab.compiled(world.known)
+    world.settle()
+    assert [seconds > 0 for _, seconds in world.paused] == [True, False]
 
 
 def test_a_lab_of_other_bridges_has_those_of_the_one_before_forgotten(world):

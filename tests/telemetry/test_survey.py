@@ -99,6 +99,26 @@ def test_a_wire_is_of_interfaces_with_addresses(lab) -> None:
     assert found["s1-eth2", "s2-eth2"] == (port(1, 2).mac, moved.mac + 7)
 
 
+@pytest.mark.parametrize("database", [False, True])
+def test_labs_that_come_and_go_are_no_wire_that_flaps(database) -> None:
+    """Each has interfaces of its own; a database would say that they are the same."""
+    lab = Lab(database)
+    if database:
+        for host in ("s1", "s2"):
+            lab.survey.interfaces(host, {f"{host}-eth1": Purpose.WIRE}, lab.now)
+    lab.cable(Place(1, 1), Place(2, 1))
+    for count in range(5):
+        for dpid in (1, 2):
+            mac = 0x02_0000_0100 + 16 * count + dpid
+            lab.survey.port_changed(dpid, 0, replace(port(dpid, 1), mac=mac), lab.now)
+        lab.run(3)
+        if count < 4:
+            lab.survey.port_changed(1, 1, port(1, 1), lab.now)
+            lab.run(1)
+    seen = lab.last(FORTH)
+    assert (seen.state, seen.flaps) == (("damped", 4) if database else ("up", 0))
+
+
 def test_a_wire_has_two_edges_with_all_that_is_measured(lab) -> None:
     lab.run(12)
     assert lab.heard(WireFound) == [WireFound(ONE, OTHER)]

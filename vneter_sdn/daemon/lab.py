@@ -42,8 +42,9 @@ LOCAL = 0xFFFF_FFFE
 """Port of the bridge itself (OpenFlow 1.5.1 §7.2.1.2)."""
 IDLE, SETTLE = 1.0, 0.02
 """Seconds between looks at what time alone changes, and that what comes together is waited for."""
-PATIENCE = 3.0
-"""Seconds that a bridge of another lab waits at most for what is known of that to be forgotten."""
+PATIENCE = 0.5
+"""Seconds that a bridge waits at most for who was behind it in another lab to be forgotten: hosts ask
+again after 1 s."""
 _REFUSALS = (IntentError, Conflict, NotFound)
 
 
@@ -78,6 +79,8 @@ class Lab:
         """Bridges that may have to be adopted."""
         self._waiting: dict[int, int | None] = {}
         """Bridges that get no flows yet, with the revision these must be of when it is known."""
+        self._compiled = 0
+        """Revision that bridges are desired to follow."""
         self._founded = not settings.lab
         self._wake = eventlet.event.Event()
         bridges.subscribe(self._bridge_event)
@@ -96,9 +99,7 @@ class Lab:
         self._learning.index(snapshot, keys)
         if changed is None or any(key.kind == "Host" for key in keys):
             self._index_hosts(snapshot)
-        if None in self._waiting.values() and not self._learning.due(snapshot, time.monotonic()):
-            known = {dpid: needed or snapshot.revision for dpid, needed in self._waiting.items()}
-            self._waiting = known
+        self._go_on(snapshot)
         self._awake()
 
     def _index_hosts(self, snapshot: Snapshot) -> None:
@@ -145,16 +146,25 @@ class Lab:
         """Give a bridge of another lab no flows as long as somebody of the one before is in them.
 
         Who has the same addresses and is behind a port of the same name would be let in by them,
-        and sent to where others were.
+        and sent to where others were. A bridge of another name has other ports.
         """
-        if self._snapshot is not None and self._learning.due(self._snapshot, time.monotonic()):
+        snapshot, same = self._snapshot, self._hosts[dpid] == self._local(dpid)
+        if same and snapshot is not None and self._learning.due(snapshot, time.monotonic()):
             self._waiting[dpid] = None
             self._bridges.pause(dpid, PATIENCE)
 
     def compiled(self, snapshot: Snapshot) -> None:
         """Bridges are desired to hold what follows from this."""
+        self._compiled = snapshot.revision
+        self._go_on(snapshot)
+
+    def _go_on(self, snapshot: Snapshot) -> None:
+        """Let those go on whose flows have nobody of the lab before in them any more."""
+        if None in self._waiting.values() and not self._learning.due(snapshot, time.monotonic()):
+            known = self._snapshot.revision if self._snapshot else 0
+            self._waiting = {dpid: needed or known for dpid, needed in self._waiting.items()}
         for dpid, needed in list(self._waiting.items()):
-            if needed is not None and needed <= snapshot.revision:
+            if needed is not None and needed <= self._compiled:
                 del self._waiting[dpid]
                 self._bridges.pause(dpid, 0)
 
@@ -225,6 +235,7 @@ class Lab:
             return
         if self._learning.due(snapshot, now):
             self._write("a learned endpoint", self._learning.edits(snapshot, now))
+        self._go_on(snapshot)
 
     def _adopt(self) -> bool:
         """Make hosts of strangers, one by one: the name of one may depend on another's.

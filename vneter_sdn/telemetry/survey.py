@@ -118,6 +118,8 @@ class Survey:
         self._looked: float | None = None
         self._seen: set[str] = set()
         """Edges of wires that were found in this life."""
+        self._macs: dict[WireFound, tuple[int, int]] = {}
+        """By wire: of its interfaces when it was last found."""
         self.refusals: Counter[Refusal] = Counter()
         """Discovery frames that were not believed, by reason."""
 
@@ -374,17 +376,29 @@ class Survey:
         near, far = self._end(one), self._end(other)
         if near is None or far is None:
             return
-        macs = {}
-        for place, edge in zip((one, other), _edges(near, far), strict=True):
+        ports = [self._bridges[place.dpid].ports.by_number[place.port] for place in (one, other)]
+        macs = {near: ports[0].mac, far: ports[1].mac}
+        first, second = sorted(macs)
+        found = WireFound(first, second, (macs[first], macs[second]))
+        another = self._is_another(found)
+        for place, port, edge in zip((one, other), ports, _edges(near, far), strict=True):
+            if another:
+                self._links.forget(edge.name)
             self._edges[place] = edge
             self._seen.add(edge.name)
             self._links.works(edge, True, now)
-            port = self._bridges[place.dpid].ports.by_number[place.port]
             self._links.speed(edge.name, port.speed / 1000 or None)
-            macs[edge.source, edge.port] = port.mac
-        first, second = min(near, far), max(near, far)
-        found = macs[first.host, first.port], macs[second.host, second.port]
-        self._tell(WireFound(first, second, found))
+        self._tell(found)
+
+    def _is_another(self, wire: WireFound) -> bool:
+        """Whether it joins other interfaces than one of these names before: of another lab.
+
+        How often that one failed says nothing of it. A database tells interfaces by their names.
+        """
+        before = self._macs.get(wire, wire.macs)
+        self._macs[wire] = wire.macs
+        bridges = (self._bridges[self._dpids[end.host]] for end in (wire.one, wire.other))
+        return before != wire.macs and not any(bridge.database for bridge in bridges)
 
     def _wire_down(self, one: Place, other: Place, why: str, now: float) -> None:
         found = [self._edges.get(place) for place in (one, other)]
