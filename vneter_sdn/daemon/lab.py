@@ -43,8 +43,9 @@ LOCAL = 0xFFFF_FFFE
 IDLE, SETTLE = 1.0, 0.02
 """Seconds between looks at what time alone changes, and that what comes together is waited for."""
 PATIENCE = 0.5
-"""Seconds that a bridge waits at most for who was behind it in another lab to be forgotten: hosts ask
-again after 1 s."""
+"""Seconds that a bridge waits at most for who was behind it in another lab to be forgotten.
+
+Hosts ask again after 1 s."""
 _REFUSALS = (IntentError, Conflict, NotFound)
 
 
