@@ -21,9 +21,10 @@ Proven on the flows that bridges hold or would hold, for all packets and not
 for samples:
   policies     who may open connections to whom is what policies say: no
                rule is missing, in another place, wider or narrower
-  answers      connections get their answers: each bridge remembers them, in
-               a zone that no other tenant's are in
-  isolation    nobody reaches another tenant, or a port that is nobody's
+  answers      connections get their answers, and go on: each bridge remembers
+               them, in a zone that no other tenant's are in
+  isolation    nobody reaches another tenant, or a port that is nobody's, or
+               anybody in another's name
   loops        no packet goes round
   black-holes  what is for somebody arrives, unless a policy drops it; of what
                cannot be forwarded, the controller is told

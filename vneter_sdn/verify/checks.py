@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 
+from vneter_sdn.compile.features.pin import OWN_DIRECTION
 from vneter_sdn.errors import DecodeError
 from vneter_sdn.model.fields import ETH_IP, ETH_IPV6
 from vneter_sdn.model.flow import Flow, MeterAction
 from vneter_sdn.pipeline import punts
 from vneter_sdn.pipeline.complaints import Complaint, Fault
-from vneter_sdn.pipeline.priorities import MISS
+from vneter_sdn.pipeline.priorities import EXCEPTION, OVERRIDE
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.fleet import PortOf
 from vneter_sdn.simulate.meaning import Station
@@ -210,8 +211,16 @@ def _said(end: Punted) -> punts.Reason | None:
 
 
 def is_refusal(flow: Flow) -> bool:
-    """Whether a flow is there to drop what a path policy has no path for."""
-    return flow.table == _PATH and not flow.actions and flow.goto is None and flow.priority != MISS
+    """Whether a flow is there to drop what a path policy has no path for.
+
+    Not one that leads somewhere else and was made to drop: it has another priority, or is about
+    one direction alone.
+    """
+    held = {term.field: (term.value, term.mask) for term in flow.match}
+    rank = OVERRIDE if "ct_mark" in held else EXCEPTION
+    drops = not flow.actions and flow.goto is None
+    both_ways = held.get("ct_state") != OWN_DIRECTION
+    return flow.table == _PATH and drops and flow.priority == rank and both_ways
 
 
 def unmet(

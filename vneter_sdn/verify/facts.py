@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from vneter_sdn.model.flow import Conjunction, Flow, SetField, Term
+from vneter_sdn.model.flow import Conjunction, Conntrack, Flow, SetField, Term
 from vneter_sdn.model.policy_kinds import Direction
+from vneter_sdn.pipeline.priorities import MISS
 from vneter_sdn.pipeline.registers import LOCAL, OUT_PORT, PEER, RULE, TENANT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.verify.alike import Numbers, said
@@ -28,6 +29,7 @@ SORTED: dict[int, str] = {
     **dict.fromkeys(VERDICT.values(), RULE.field),
 }
 """Tables whose flows are found by the one value that they match of a field."""
+_FIRST, _ASKED = frozenset(FIRST.values()), frozenset(STATE.values())
 PEER_OF: dict[int, Direction] = {number: way for way, number in PEERS.items()}
 _END: dict[Direction, str] = {"egress": "dst", "ingress": "src"}
 _ADDRESSES: dict[Direction, frozenset[str]] = {
@@ -131,6 +133,7 @@ def _facts(flow: Flow, said_alike: list[int]) -> Facts:
     way = PEER_OF.get(flow.table)
     address = None if way is None else address_of(flow, way)
     astray = way is not None and address is None and _differs(flow, way)
+    astray = astray or (flow.table in _FIRST and _is_nameless(flow))
     return Facts(
         flow,
         astray or not (is_tame(flow) and _is_whole_written(flow) and _is_spoken(flow)),
@@ -149,11 +152,17 @@ def _differs(flow: Flow, way: Direction) -> bool:
     return bool(flow.match or flow.actions or flow.goto != TIERS[way])
 
 
+def _is_nameless(flow: Flow) -> bool:
+    """Whether policies are asked, and nobody says who that is about."""
+    asks = flow.goto in _ASKED or any(isinstance(one, Conntrack) for one in flow.actions)
+    return asks and loaded(flow, LOCAL.field) is None
+
+
 def address_of(flow: Flow, way: Direction) -> Address | None:
     """The address that a flow gives an identity; None when it does something else."""
     held = {term.field: term for term in flow.match}
     names = held.keys() & _ADDRESSES[way]
-    if len(names) != 1 or flow.goto != TIERS[way]:
+    if len(names) != 1 or flow.goto != TIERS[way] or flow.priority <= MISS:
         return None
     name = next(iter(names))
     tenant = exactly(flow, TENANT.field)

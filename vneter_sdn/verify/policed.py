@@ -142,9 +142,7 @@ class Policed:
     def _of(self, host: str, flow: Flow) -> Iterator[About]:
         view, number = self._indexes[host].policies, flow.table
         if number in _FIRST:
-            station = self._here[host].get(port_of(flow) or 0)
-            if station is not None:
-                yield from self._around(_FIRST[number], [station], {}, None)
+            yield from self._of_port(host, _FIRST[number], port_of(flow))
         elif number in _PEER:
             yield from self._of_peer(host, _PEER[number], view, flow)
         elif number in STAGES:
@@ -154,6 +152,16 @@ class Policed:
             yield from self._of_verdict(host, _VERDICT[number], view, flow)
         else:
             yield from self._of_cube(host, _STATE[number], view, cube_of(flow.match))
+
+    def _of_port(self, host: str, way: Direction, port: int | None) -> Iterator[About]:
+        """What a flow asks that an endpoint is behind; None: whoever is there."""
+        if port is None:
+            here = {station.tenant for station in self._here[host].values()}
+            there = (one for name in here for one in self._known.tenants.get(name, ()))
+            senders = self._here[host].values() if way == "egress" else there
+            yield About(frozenset(station.key for station in senders), {}, AT[way])
+        elif port in self._here[host]:
+            yield from self._around(way, [self._here[host][port]], {}, None)
 
     def _of_peer(self, host: str, way: Direction, view: PolicyView, flow: Flow) -> Iterator[About]:
         identity, mine = loaded(flow, PEER.field), cube_of(flow.match)

@@ -18,7 +18,6 @@ from itertools import chain
 
 from vneter_sdn.model.flow import BridgeState, Flow, FlowKey, Group
 from vneter_sdn.model.snapshot import Key
-from vneter_sdn.pipeline.locator import MAX_SLOT
 from vneter_sdn.pipeline.tables import table
 from vneter_sdn.simulate.meaning import Meaning, Station
 from vneter_sdn.verify.checks import (
@@ -48,15 +47,14 @@ from vneter_sdn.verify.reach import Change, Pair, Reach, addressed, change, reac
 from vneter_sdn.verify.restraint import Restrained
 from vneter_sdn.verify.rewrite import Rewrite
 from vneter_sdn.verify.rulings import Rulings
-from vneter_sdn.verify.touch import Locators, Origins, Touch, Touching
+from vneter_sdn.verify.touch import Origins, Touch, Touching
 from vneter_sdn.verify.tracking import ANYTHING, NEW
 from vneter_sdn.verify.walk import Around, Walker, all_up
+from vneter_sdn.verify.ways import ends_of, unequal
 from vneter_sdn.verify.weighing import weigh
 from vneter_sdn.verify.written import STAGES
 
-_CLASSIFY, _GUARD, _TRANSIT = (table(n).id for n in ("classify", "spoof_guard", "transit"))
-_NO_SLOT = MAX_SLOT
-"""A slot that nothing is at."""
+_CLASSIFY, _GUARD = table("classify").id, table("spoof_guard").id
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +180,12 @@ class Proof:
         links = self.new.wiring.links
         before = Touching(self._indexes, self.known, self.origins, links)
         found = before.all(edit.flows(self._indexes))
-        ways = self._ways(before.locators)
+        ways = ends_of(self.new, before.locators)
         back = edit.apply(self._indexes)
         self.origins.add(flow for _, flow in edit.flows(self._indexes))
         after = Touching(self._indexes, later.known, self.origins, links, before.locators)
         found += after.all(edit.flows(self._indexes))
-        found += after.towards(_unequal(ways, self._ways(after.locators)))
+        found += after.towards(unequal(ways, ends_of(self.new, after.locators)))
         if later.wiring is not None:
             every = (*later.known.meaning.stations, *self.known.meaning.stations)
             found.append(Touch(frozenset(every), {}))
@@ -393,26 +391,7 @@ class Proof:
             found = {pair: allowed for pair, allowed in found.items() if pair in pairs}
         return Reach(found)
 
-    def _ways(self, locators: Iterable[Locators]) -> dict[tuple[str, Locators], object]:
-        """Where locators of a bridge end, from every bridge: by host and value under a mask."""
-        found: dict[tuple[str, Locators], object] = {}
-        for value, mask in locators:
-            packets = Packets(
-                ({"eth_dst": frozenset((value | _NO_SLOT & ~mask,)), "in_port": frozenset((0,))},)
-            )
-            for host in self.new.walkers:
-                ends = self.new.traces(host, packets, _TRANSIT)
-                found[host, (value, mask)] = frozenset((type(t.end), t.hops[-1]) for t in ends)
-        return found
-
 
 def _without(reach: Reach, pairs: Collection[Pair], instead: Reach) -> Reach:
     kept = {pair: allowed for pair, allowed in reach.allowed.items() if pair not in pairs}
     return Reach({**kept, **instead.allowed})
-
-
-def _unequal(
-    before: Mapping[tuple[str, Locators], object], after: Mapping[tuple[str, Locators], object]
-) -> frozenset[Locators]:
-    both = before.keys() | after.keys()
-    return frozenset(at[1] for at in both if before.get(at) != after.get(at))

@@ -29,6 +29,10 @@ _TO_GATEWAYS = frozenset((table("size").id, _ROUTE, _COMPLAINTS))
 """Where `switch` leads what is for a gateway's MAC."""
 _WHOLE = (1 << 48) - 1
 _UNKNOWN: frozenset[int] = frozenset((-1,))
+_EVERYBODYS = frozenset(table(n).id for n in ("entry", "classify"))
+"""Tables that all packets come to; those of endpoints by ports that say whose they are."""
+_UNCHANGED = frozenset(("eth_type", "ip_proto", "vlan_vid"))
+"""Fields that no bridge writes to."""
 _FROM_OTHERS = frozenset(
     table(n).id
     for n in ("arrival", "deliver", "remember", "follow", "transit", "output", "answers")
@@ -195,6 +199,10 @@ class Touching:
         written = self.origins.before(flow.table)
         trusted = [t for t in flow.match if t.field in INSIDE and t.field not in written]
         ports = [t.value for t in flow.match if t.field == "in_port"]
+        if flow.table in _EVERYBODYS and (not ports or self.links(host) & frozenset(ports)):
+            kept = {n: values for n, values in self._headers(flow).items() if n in _UNCHANGED}
+            yield Touch(frozenset(self.known.meaning.stations), kept)
+            return
         sources = set()
         for station in self._hosts.get(host, ()):
             held = self._classified(host).get(station.port, {})
@@ -204,8 +212,6 @@ class Touching:
                 held.get(t.field, 0) & t.mask == t.value for t in trusted
             ):
                 sources.add(station.key)
-        if flow.table == _CLASSIFY and not sources and self.links(host) & frozenset(ports):
-            sources = set(self.known.meaning.stations)
         if flow.table == _ROUTE:
             yield from self._routed(frozenset(sources), self._headers(flow))
         else:
