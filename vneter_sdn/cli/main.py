@@ -6,6 +6,7 @@ Only what ``--help`` needs is imported here; each command imports the rest when 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Annotated, Any
@@ -102,6 +103,9 @@ def app_of(word: str) -> typer.Typer:
     return made
 
 
+_COLLECTION = (50_000, 20, 20)
+"""Thresholds of the cyclic collector, as the core has them: what a command reads and compiles lives
+until it ends, and with Python's own a third of the time goes into looking through it."""
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 """Typer's root of errors in command lines; it has no public name."""
 
@@ -122,6 +126,7 @@ def main() -> None:
     for name in ("stdout", "stderr"):  # where whoever started us closed one, nobody reads it
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    gc.set_threshold(*_COLLECTION)
     sys.exit(run(sys.argv[1:]))
 
 
