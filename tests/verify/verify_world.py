@@ -73,12 +73,13 @@ class World:
         sender = owner.get(PortOf(finding.example.host, finding.example.packet["in_port"]))
         reached = [owner.get(PortOf(a.host, a.port)) for a in delivery.reached]
         if finding.kind == "leak":
-            return any(s is None or sender is None or s.tenant != sender.tenant for s in reached)
+            strange = any(s is None or sender is None or s.tenant != sender.tenant for s in reached)
+            return strange or (bool(reached) and _is_disguised(sender, finding.example.packet))
         if finding.kind == "loop":
             return bool(delivery.loop) or any(d.reason == "limit" for _, d in delivery.drops)
         meant = self._meant(sender, finding.example.packet)
         if meant is None:
-            return not delivery.replies
+            return delivery.replies != world(self.name).send(finding.example).replies
         return not any(
             PortOf(a.host, a.port) == PortOf(meant.host, meant.port)
             and a.packet.get("eth_dst") == meant.mac
@@ -112,6 +113,13 @@ def _told(delivery):
     actions = [action for _, _, flow in delivery.trail for action in flow.actions]
     meters = [action.meter for action in actions if isinstance(action, MeterAction)]
     return [(h, p.action) for h, p in delivery.punts], meters, delivery.reached, delivery.replies
+
+
+def _is_disguised(sender, packet):
+    """Whether somebody sends in another's name."""
+    own = {0, *(int(address) for address in sender.in_network)}
+    sources = packet.get("ip_src", 0), packet.get("ipv6_src", 0)
+    return packet.get("eth_src") != sender.mac or not own.issuperset(sources)
 
 
 def talk(meaning, a, b):
