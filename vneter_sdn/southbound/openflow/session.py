@@ -48,9 +48,10 @@ _TOP_XID = 0x7FFF_FFFF
 _HELLO_FAILED, _INCOMPATIBLE = 0, 0
 _OUT_XID = 0x8000_0000
 _HELLO_XID = 0x68656C6F
-"""Text: Mininet's RemoteController asks whether anybody listens by telnet, and ends with a traceback
-when it cannot read what that prints. An octet 1 or 127, marks of Mininet's own, has it wait for ever,
-so our HELLO has no version bitmap (its type is 1); of adjoining versions the highest says as much."""
+"""Text: Mininet's RemoteController asks whether anybody listens by telnet, and ends with a
+traceback when it cannot read what that prints. An octet 1 or 127, marks of Mininet's own, has it
+wait for ever, so our HELLO has no version bitmap (its type is 1); of adjoining versions the highest
+says as much."""
 _VALIDATED = {Phase.HELLO: validate.State.HELLO, Phase.FEATURES: validate.State.FEATURES}
 
 
