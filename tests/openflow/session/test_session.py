@@ -126,7 +126,7 @@ def plan(count: int = 3) -> BridgePlan:
 
 
 def test_what_is_said_unasked_is_text() -> None:
-    """Mininet's RemoteController reads what a telnet to us prints, as UTF-8 with marks of its own."""
+    """Mininet's RemoteController reads what telnet prints of us, as UTF-8 with marks of its own."""
     said = Session(TERMS, 0.0).outgoing().decode("utf-8")
     assert said
     assert not {"\x01", "\x7f"} & set(said)
