@@ -79,7 +79,9 @@ class Lab:
         up, as ``mn`` does. Then whatever is left of it is killed, and the return code is 124.
         """
         mark = {_MARK: uuid.uuid4().hex}
-        process = self._begin(["setsid", *command], subprocess.DEVNULL, environment | mark)
+        # Whoever runs the tests in the background ignores interrupts, and so would the command.
+        begun = ["setsid", "env", "--default-signal=INT", *command]
+        process = self._begin(begun, subprocess.DEVNULL, environment | mark)
         try:
             said, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

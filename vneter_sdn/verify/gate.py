@@ -16,6 +16,7 @@ from vneter_sdn.verify.packets import Cube, Packets, merged
 from vneter_sdn.verify.parts import (
     ANY_IP,
     End,
+    Kept,
     Label,
     Parts,
     Said,
@@ -55,13 +56,16 @@ class Gate:
     @cached_property
     def labels(self) -> tuple[Label, ...]:
         """What is remembered of IP packets that begin connections and go on."""
-        return tuple(dict.fromkeys(label for _, label in self.kept))
+        return tuple(dict.fromkeys(one.label for one in self.kept))
 
     @cached_property
-    def kept(self) -> tuple[tuple[int | None, Label], ...]:
-        """The same, with the rule that let them; None where none was asked."""
-        held = ((rule, label, c.get("eth_type", ANY_IP)) for rule, label, c in self._passing)
-        return tuple(dict.fromkeys((r, label) for r, label, kinds in held if meet(kinds, ANY_IP)))
+    def kept(self) -> tuple[Kept, ...]:
+        """The same, with the rule that let them, and which they are."""
+        found: dict[tuple[int | None, Label], list[Cube]] = {}
+        for rule, label, cube in self._passing:
+            if meet(cube.get("eth_type", ANY_IP), ANY_IP):
+                found.setdefault((rule, label), []).append(cube)
+        return tuple(Kept(*what, tuple(cubes)) for what, cubes in found.items())
 
     @cached_property
     def _passing(self) -> list[tuple[int | None, Label, Cube]]:

@@ -29,6 +29,7 @@ from vneter_sdn.verify.parts import (
     NO_LABEL,
     PORT,
     THEN,
+    Kept,
     Label,
     Part,
     Parts,
@@ -209,27 +210,25 @@ class Gates:
         self,
         place: tuple[str, Direction],
         whose: tuple[int, int],
-        rule: int | None,
-        label: Label,
+        kept: Kept,
     ) -> Iterator[Part]:
         """What becomes of packets that follow those that began connections, and do not go on.
 
         Args:
             place: whose bridge, and which direction.
             whose: the port of an endpoint, and the number of its tenant.
-            rule: that let the connections; None: none was asked.
-            label: what they were committed with there.
+            kept: those that began them, as they were committed there.
         """
         host, way = place
-        mark, written, zone = label
+        mark, written, zone = kept.label
         after = NEW if zone is None else known(mark=mark, label=written, zone=zone)
         tables = self.tables(host)
         for part in self._begun(tables, way, whose, after, LATER):
-            if rule is not None and part.at == PEERS[way]:
-                for last in self._after(tables, way, said(part, rule), whose[1]):
-                    if last.at != THEN[way] and met(part.cubes, last.cubes):
+            if kept.rule is not None and part.at == PEERS[way]:
+                for last in self._after(tables, way, said(part, kept.rule), whose[1]):
+                    if last.at != THEN[way] and kept.go_on(met(part.cubes, last.cubes)):
                         yield last
-            elif part.at != THEN[way]:
+            elif part.at != THEN[way] and kept.go_on(part.cubes):
                 yield part
 
     def _begun(

@@ -239,6 +239,20 @@ LATER: tuple[Cube, ...] = (
 """What follows them."""
 
 
+class Kept(NamedTuple):
+    """Packets that begin connections and go on, and what is remembered of them."""
+
+    rule: int | None
+    """That let them; None where none was asked."""
+    label: Label
+    cubes: tuple[Cube, ...]
+
+    def go_on(self, cubes: Iterable[Cube]) -> bool:
+        """Whether any of these follow them: they are alike but for the flags of TCP."""
+        alike = ({n: v for n, v in cube.items() if n != "tcp_flags"} for cube in self.cubes)
+        return bool(met(alike, cubes))
+
+
 @lru_cache(maxsize=1)
 def all_packets() -> list[Cube]:
     """All packets, but of TCP segments one for all whose flags nobody tells apart."""

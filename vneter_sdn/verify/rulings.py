@@ -283,10 +283,10 @@ class Rulings:
         number, host = self.number(station), station.host
         whose = station.port, number
         for way, back in _BOTH:
-            for rule, label in self.gate(Place(station, way)).kept:
-                lost = self.gates.answers(host, back, station.port, number, label)
-                later = self.gates.later((host, way), whose, rule, label)
-                zone = label[2]
+            for kept in self.gate(Place(station, way)).kept:
+                lost = self.gates.answers(host, back, station.port, number, kept.label)
+                later = self.gates.later((host, way), whose, kept)
+                zone = kept.label[2]
                 if (zone is not None and zone != number & _ZONES) or any(lost) or any(later):
                     return True
         return False
