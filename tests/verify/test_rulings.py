@@ -85,6 +85,7 @@ def test_policies_and_labels_that_change_one_after_the_other(weighed):
     assert sum(moved) >= 6
     assert len(weighed) == len(CHANGES)
     assert None not in weighed
+    assert not any(one.doubtful for one in weighed), "nobody's answers have to be followed"
 
 
 def test_one_of_two_endpoints_with_one_identity_is_told_from_the_other(sane):
