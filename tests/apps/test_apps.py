@@ -292,6 +292,12 @@ def test_a_discovery_frame_is_one_call_and_nothing_else_is(bridges, host) -> Non
     assert bridges.tally.of("exceptions") == 0
 
 
+_ENDS = b"\2" + bytes(5) + bytes([10, 0, 0, 1]) + bytes(10)
+_HEAD = b"\xff" * 6 + b"\2" + bytes(5) + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1)
+ARP = _HEAD + _ENDS
+"""A request of 10.0.0.1."""
+
+
 class Learner:
     """What the learning app calls."""
 
@@ -302,18 +308,22 @@ class Learner:
         self.calls.append((dpid, port, str(sender.address), frame))
 
 
-def test_frames_that_wait_while_their_bridge_goes_are_not_heard_of(bridges, host) -> None:
-    """Another bridge may have come by its datapath id by the time they are looked at."""
+def learning(bridges, host):
+    """A session that frames are learned for, what sees all of them, and a bridge."""
     session = Learner()
     host.start(Learning, session=session)
     everything = host.start(Faulty)
     bridges.deliver(BridgeConnected(7, V15, "here", ()))
-    ends = b"\2" + bytes(5) + bytes([10, 0, 0, 1]) + bytes(10)
-    arp = b"\xff" * 6 + b"\2" + bytes(5) + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + ends
-    bridges.deliver(packet(b"\3", arp))
+    return session, everything
+
+
+def test_frames_that_wait_while_their_bridge_goes_are_not_heard_of(bridges, host) -> None:
+    """Another bridge may have come by its datapath id by the time they are looked at."""
+    session, everything = learning(bridges, host)
+    bridges.deliver(packet(b"\3", ARP))
     bridges.deliver(BridgeDisconnected(7, Reason.PEER_CLOSED, ""))
     bridges.deliver(BridgeConnected(7, V15, "there", ()))
-    later = arp[:-1] + b"\1"
+    later = ARP[:-1] + b"\1"
     bridges.deliver(packet(b"\3", later))
     settle(lambda: everything.seen == 2)
     settle(lambda: session.calls)
@@ -321,18 +331,13 @@ def test_frames_that_wait_while_their_bridge_goes_are_not_heard_of(bridges, host
 
 
 def test_a_frame_to_learn_from_is_one_call_and_nothing_else_is(bridges, host) -> None:
-    session = Learner()
-    host.start(Learning, session=session)
-    everything = host.start(Faulty)
-    bridges.deliver(BridgeConnected(7, V15, "here", ()))
-    ends = b"\2" + bytes(5) + bytes([10, 0, 0, 1]) + bytes(10)
-    arp = b"\xff" * 6 + b"\2" + bytes(5) + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + ends
-    bridges.deliver(packet(b"\3", arp))
+    session, everything = learning(bridges, host)
+    bridges.deliver(packet(b"\3", ARP))
     for userdata in (b"", b"\1", b"\2", b"\3\0"):
-        bridges.deliver(packet(userdata, arp))
+        bridges.deliver(packet(userdata, ARP))
     bridges.deliver(packet(b"\3", b"no frame at all"))
-    bridges.deliver(packet(b"\3", arp, port=0))
+    bridges.deliver(packet(b"\3", ARP, port=0))
     settle(lambda: everything.seen == 7)
     settle(lambda: session.calls)
-    assert session.calls == [(7, 3, "10.0.0.1", arp)]
+    assert session.calls == [(7, 3, "10.0.0.1", ARP)]
     assert bridges.tally.of("exceptions") == 0

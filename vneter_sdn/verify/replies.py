@@ -173,16 +173,24 @@ def _gone_on(fabric: Fabric, ends: tuple[Station, Station], trace: Trace) -> Ite
     """What does not arrive of packets that follow the first one, and its answer."""
     source, target = ends
     packets = Packets(tuple(_later(cube) for cube in trace.packets.cubes))
-    for after in fabric.traces(source.host, packets):
-        end = after.end
+    about = f"{source.key} may open connections to {target.key}, of which what follows"
+    yield from _lost(fabric, ends, packets, about)
+
+
+def _lost(
+    fabric: Fabric, ends: tuple[Station, Station], packets: Packets, about: str
+) -> Iterator[Finding]:
+    """Which packets of a connection do not arrive, from one endpoint to another."""
+    source, target = ends
+    for trace in fabric.traces(source.host, packets):
+        end = trace.end
         if isinstance(end, Reached) and end.at == PortOf(target.host, target.port):
             continue
         if isinstance(end, Punted) and (is_too_long(end) or goes_on(end, target)):
-            continue
+            continue  # too long: the source is told, and sends in pieces that are not
         why = dropped_words(end) if isinstance(end, Dropped | Punted) else "goes elsewhere"
-        about = f"{source.key} may open connections to {target.key}, of which what follows {why}"
-        shown = example_of(source.host, after.packets.cubes, after.choices, after.up)
-        yield Finding("unanswered", about, shown, after.hops, after.trail)
+        shown = example_of(source.host, trace.packets.cubes, trace.choices, trace.up)
+        yield Finding("unanswered", f"{about} {why}", shown, trace.hops, trace.trail)
 
 
 def _later(cube: Cube) -> Cube:
@@ -200,16 +208,8 @@ def _answered(
     to = gateway.mac if routed and gateway is not None else source.mac
     answers = (_answer(cube, source, target, to) for cube in trace.packets.cubes)
     packets = Packets(tuple(ordinary(cube for cube in answers if cube is not None)))
-    for back in fabric.traces(target.host, packets):
-        end = back.end
-        if isinstance(end, Reached) and end.at == PortOf(source.host, source.port):
-            continue
-        if isinstance(end, Punted) and (is_too_long(end) or goes_on(end, source)):
-            continue  # too long: the target is told, and sends in pieces that are not
-        why = dropped_words(end) if isinstance(end, Dropped | Punted) else "goes elsewhere"
-        about = f"{source.key} may open connections to {target.key}, whose answer {why}"
-        shown = example_of(target.host, back.packets.cubes, back.choices, back.up)
-        yield Finding("unanswered", about, shown, back.hops, back.trail)
+    about = f"{source.key} may open connections to {target.key}, whose answer"
+    yield from _lost(fabric, (target, source), packets, about)
 
 
 def _answer(cube: Cube, source: Station, target: Station, to: int) -> Cube | None:
